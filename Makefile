@@ -1,0 +1,100 @@
+# harmony: `make` builds build/harmonyd and build/harmonyctl. `make help` lists the targets.
+#
+# One folder is one layer and one archive; what it may include is checked by `make lint`.
+# BUILD=dir builds elsewhere; SAN=1 adds the address, undefined and leak sanitizers (build/san).
+
+SAN    ?= 0
+BUILD  ?= $(if $(filter 1,$(SAN)),build/san,build)
+PREFIX ?= /usr/local
+CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
+V      ?= 0
+Q      := $(if $(filter 1,$(V)),,@)
+
+PACKAGES := libuv libnats libvirt jansson libcurl yaml-0.1 libxml-2.0 libsystemd
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+
+VERSION := $(shell cat VERSION)
+WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+        -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Werror
+SANITIZE := -O1 -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined \
+            -fno-omit-frame-pointer
+OPT  := $(if $(filter 1,$(SAN)),$(SANITIZE),-O2 -D_FORTIFY_SOURCE=2)
+CFLAGS ?= -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' -I. $(OPT) $(WARN) \
+             -fstack-protector-strong -pthread -MMD -MP $(PKG_CFLAGS) $(CFLAGS)
+ALL_LIBS = $(PKG_LIBS) -lm -pthread $(LDFLAGS)
+
+# Layers, each one using only those to its left.
+LAYERS := base proto failover bus vmm agent ctl
+PROGRAMS := $(BUILD)/harmonyd $(BUILD)/harmonyctl
+MAINS := agent/main.c ctl/main.c
+
+sources = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
+archives = $(foreach l,$(1),$(BUILD)/lib$(l).a)
+REVERSED := ctl agent vmm bus failover proto base
+
+.PHONY: all install demo test unit lint bench sim clean help format
+all: $(PROGRAMS)
+
+help:
+	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
+
+$(BUILD)/obj/%.o: %.c Makefile VERSION
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  CC      $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+define layer_rule
+$(BUILD)/lib$(1).a: $(call objects,$(1))
+	@rm -f $$@
+	$$(Q)$$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
+
+$(BUILD)/harmonyd: $(BUILD)/obj/agent/main.o $(call archives,agent vmm bus failover proto base)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/harmonyctl: $(BUILD)/obj/ctl/main.o $(call archives,ctl bus failover proto base)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+
+# Unit tests: tests/unit/<layer>/test_<source>.c, a program each, linked with its layer and those below.
+UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
+layer_of = $(word 3,$(subst /, ,$(1)))
+from_layer = $(if $(filter $(1),$(firstword $(2))),$(2),$(call from_layer,$(1),$(wordlist 2,99,$(2))))
+
+define unit_rule
+$(BUILD)/unit/$(patsubst tests/unit/%.c,%,$(1)): $(BUILD)/obj/$(1:.c=.o) $(call archives,$(call from_layer,$(call layer_of,$(1)),$(REVERSED)))
+	@mkdir -p $$(@D)
+	@$$(if $$(Q),echo "  LINK    $$@")
+	$$(Q)$$(CC) $$(ALL_CFLAGS) -o $$@ $$^ $$(shell pkg-config --libs check) $$(ALL_LIBS)
+endef
+$(foreach t,$(UNIT_SOURCES),$(eval $(call unit_rule,$(t))))
+
+#: make unit [ONLY=layer]   build and run the unit tests (of one layer)
+unit: $(filter $(BUILD)/unit/$(if $(ONLY),$(ONLY)/)%,$(UNIT_TESTS))
+	$(Q)tests/run_unit $^
+
+#: make lint                layering, banned calls, shell scripts, docs against the code
+lint:
+	$(Q)tests/lint
+
+format:
+	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
+
+#: make install             DESTDIR, PREFIX
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(BUILD)/harmonyd $(DESTDIR)$(PREFIX)/sbin/harmonyd
+	install -m 755 $(BUILD)/harmonyctl $(DESTDIR)$(PREFIX)/bin/harmonyctl
+
+clean:
+	rm -rf build
+
+# Parts of the build that belong to one area stand beside it.
+-include $(wildcard tests/*/module.mk)
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,34 @@
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static int64_t read_clock(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+int64_t hm_boottime_ns(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
+}
+
+int64_t hm_wall_ns(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
+void hm_time_text(int64_t wall_ns, char out[HM_TIME_TEXT_MAX])
+{
+    time_t seconds = (time_t)(wall_ns / 1000000000LL);
+    int ms = (int)(wall_ns / HM_MS % 1000);
+    struct tm tm;
+    char day[24];
+    if (!gmtime_r(&seconds, &tm) || !strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm)) {
+        snprintf(out, HM_TIME_TEXT_MAX, "?");
+        return;
+    }
+    snprintf(out, HM_TIME_TEXT_MAX, "%s.%03dZ", day, ms < 0 ? 0 : ms);
+}

@@ -1,0 +1,52 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *hm_code_name(enum hm_code code)
+{
+    switch (code) {
+#define HM_CODE_NAME(id, text)                                                                     \
+    case HM_##id:                                                                                  \
+        return text;
+        HM_ERROR_CODES(HM_CODE_NAME)
+#undef HM_CODE_NAME
+    }
+    return "unknown";
+}
+
+static void mark_cut(char *text, size_t size, int wanted)
+{
+    if (wanted >= 0 && (size_t)wanted >= size)
+        memcpy(text + size - 4, "...", 4);
+}
+
+int hm_fail(struct hm_error *err, enum hm_code code, const char *fmt, ...)
+{
+    if (err) {
+        va_list args;
+        va_start(args, fmt);
+        int wanted = vsnprintf(err->text, sizeof err->text, fmt, args);
+        va_end(args);
+        mark_cut(err->text, sizeof err->text, wanted);
+        err->code = code;
+    }
+    return -(int)code;
+}
+
+int hm_wrap(struct hm_error *err, const char *fmt, ...)
+{
+    if (!err)
+        return -(int)HM_E_INTERNAL;
+    char context[256], joined[HM_ERROR_TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    int wanted = vsnprintf(context, sizeof context, fmt, args);
+    va_end(args);
+    mark_cut(context, sizeof context, wanted);
+    wanted = snprintf(joined, sizeof joined, "%s: %s", context, err->text);
+    mark_cut(joined, sizeof joined, wanted);
+    memcpy(err->text, joined, sizeof joined);
+    return -(int)err->code;
+}

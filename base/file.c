@@ -1,0 +1,126 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+
+static int fail_errno(struct hm_error *err, const char *verb, const char *path)
+{
+    enum hm_code code = errno == ENOENT ? HM_E_NOT_FOUND : HM_E_IO;
+    return hm_fail(err, code, "cannot %s %s: %s", verb, path, strerror(errno));
+}
+
+static int read_all(int fd, const char *path, size_t max, struct hm_buf *into, struct hm_error *err)
+{
+    char chunk[16384];
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_errno(err, "read", path);
+        if (n == 0)
+            return 0;
+        hm_buf_add(into, chunk, (size_t)n);
+        if (into->overflowed)
+            return hm_fail(err, HM_E_TOO_LARGE, "%s is larger than %zu bytes, the most allowed here",
+                           path, max);
+    }
+}
+
+int hm_file_read(const char *path, size_t max, char **ret_data, size_t *ret_len,
+                 struct hm_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(err, "open", path);
+    struct hm_buf content = {.limit = max};
+    int r = read_all(fd, path, max, &content, err);
+    close(fd);
+    if (r < 0) {
+        hm_buf_free(&content);
+        return r;
+    }
+    if (ret_len)
+        *ret_len = content.len;
+    *ret_data = hm_buf_steal(&content);
+    return 0;
+}
+
+static int write_all(int fd, const char *path, const char *data, size_t len, struct hm_error *err)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_errno(err, "write", path);
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+static int sync_folder_of(const char *path, struct hm_error *err)
+{
+    HM_AUTOFREE char *copy = hm_strdup(path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(err, "open the folder of", path);
+    int r = fsync(fd) < 0 ? fail_errno(err, "sync the folder of", path) : 0;
+    close(fd);
+    return r;
+}
+
+static int fill_and_sync(int fd, const char *path, const void *data, size_t len, mode_t mode,
+                         struct hm_error *err)
+{
+    int r = write_all(fd, path, data, len, err);
+    if (r >= 0 && fchmod(fd, mode) < 0)
+        r = fail_errno(err, "set the mode of", path);
+    if (r >= 0 && fsync(fd) < 0)
+        r = fail_errno(err, "sync", path);
+    return r;
+}
+
+int hm_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
+                         struct hm_error *err)
+{
+    HM_AUTOFREE char *temporary = hm_printf("%s.XXXXXX", path);
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(err, "create a file beside", path);
+    int r = fill_and_sync(fd, path, data, len, mode, err);
+    if (close(fd) < 0 && r >= 0)
+        r = fail_errno(err, "close", path);
+    if (r >= 0 && rename(temporary, path) < 0)
+        r = fail_errno(err, "replace", path);
+    if (r < 0) {
+        unlink(temporary);
+        return r;
+    }
+    return sync_folder_of(path, err);
+}
+
+int hm_mkdirs(const char *path, mode_t mode, struct hm_error *err)
+{
+    HM_AUTOFREE char *work = hm_strdup(path);
+    for (char *slash = work + 1; *slash && (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        if (mkdir(work, 0755) < 0 && errno != EEXIST)
+            return fail_errno(err, "make the folder", work);
+        *slash = '/';
+    }
+    if (mkdir(work, mode) < 0 && errno != EEXIST)
+        return fail_errno(err, "make the folder", work);
+    return 0;
+}

@@ -1,0 +1,27 @@
+/*
+ * Whole files: read with a bound, written so that a reader sees the old or the new one, never half.
+ *
+ * hm_file_write_atomic(): temporary file in the same folder, write, fsync, rename, fsync of the
+ * folder; on failure the old file is untouched and the temporary one removed. Both block on the
+ * disk: not for the loop thread of the agent, except at start. Thread: any.
+ */
+#ifndef HM_BASE_FILE_H
+#define HM_BASE_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/* Read at most `max` bytes; a larger file is HM_E_TOO_LARGE, an absent one HM_E_NOT_FOUND. On
+ * success *ret_data is NUL-terminated and the caller's to free(). */
+int hm_file_read(const char *path, size_t max, char **ret_data, size_t *ret_len,
+                 struct hm_error *err);
+
+int hm_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
+                         struct hm_error *err);
+
+/* Make the folder and its parents (mode 0755 but the last: `mode`); one that is there is fine. */
+int hm_mkdirs(const char *path, mode_t mode, struct hm_error *err);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * Field tables: the one place that says what a document, the configuration or a record may contain.
+ *
+ * Each kind has one table. Parser, verifier, diff, plan, `harmonyctl explain`, the JSON Schema and the
+ * reference pages in docs/ are made from it. Tables are constant data. Pure; no logging.
+ */
+#ifndef HM_PROTO_FIELD_H
+#define HM_PROTO_FIELD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/error.h"
+
+/* How a value is written by people, and what it is after verification (normal form). */
+#define FIELD_TYPES(X)                                                                             \
+    X(BOOL, "true or false")                                                                       \
+    X(INT, "a whole number")                                                                       \
+    X(SIZE, "a size (512MiB, 20GB, 20GiB)")       /* normal form: integer, bytes */                \
+    X(DURATION, "a duration (500ms, 10s, 2m)")    /* normal form: integer, milliseconds */         \
+    X(STRING, "text")                                                                              \
+    X(NAME, "a name ([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)")                                         \
+    X(ENUM, "one of a few words")                                                                  \
+    X(PATH, "an absolute path without . or .. parts")                                              \
+    X(CIDR, "an address and prefix (192.168.100.1/24)")                                            \
+    X(IP, "an address (192.168.100.12)")                                                           \
+    X(MAC, "a MAC address (52:54:00:12:34:56)")                                                    \
+    X(LIST, "a list")                                                                              \
+    X(OBJECT, "an object")                                                                         \
+    X(MAP, "an object of texts")
+
+enum field_type {
+#define FIELD_TYPE_ENUM(id, text) FIELD_##id,
+    FIELD_TYPES(FIELD_TYPE_ENUM)
+#undef FIELD_TYPE_ENUM
+};
+
+/* What a change of this field costs a thing that exists, cheapest first. */
+#define FIELD_COSTS(X)                                                                             \
+    X(NONE, "none")       /* only bookkeeping: labels, protect */                                  \
+    X(LIVE, "live")       /* while it runs */                                                      \
+    X(RESTART, "restart") /* stop, redefine, start; data kept */                                   \
+    X(REPLACE, "replace") /* remove, then create */
+
+enum field_cost {
+#define FIELD_COST_ENUM(id, text) COST_##id,
+    FIELD_COSTS(FIELD_COST_ENUM)
+#undef FIELD_COST_ENUM
+};
+
+const char *field_cost_name(enum field_cost cost);
+
+struct field {
+    const char *name; /* NULL ends a table */
+    enum field_type type;
+    enum field_cost cost;
+    bool required;
+    bool secret;               /* never shown in logs, plans or statuses */
+    const char *default_value; /* as a person would write it, in JSON; NULL: absent stays absent */
+    int64_t min, max;          /* INT, SIZE, DURATION: range; STRING, LIST: length. max 0: the type's own */
+    const char *const *words;  /* ENUM: the words, NULL-terminated */
+    enum field_type element;   /* LIST: type of the elements (not LIST) */
+    const struct field *fields; /* OBJECT, or LIST of OBJECT: their table */
+    const char *unique_by;     /* LIST of OBJECT: no two may share this field's value */
+    const char *help;          /* one line */
+};
+
+/* Limits that hold for every input, before its meaning is looked at. */
+enum {
+    PROTO_MAX_BYTES = 512 * 1024,
+    PROTO_MAX_DEPTH = 32,
+    PROTO_MAX_NODES = 20000,
+};
+
+/*
+ * Verify `in` (an object) against the table and return it in normal form: every field with a default
+ * is there, sizes are bytes, durations milliseconds, key order is the table's. Unknown fields, wrong
+ * types and values out of range fail with one sentence that begins with the field's path
+ * ("disks[1].size: ..."), and for an unknown field names the nearest known one.
+ * *ret_spec is a new reference, untouched on failure.
+ */
+int fields_verify(const struct field *table, const json_t *in, json_t **ret_spec,
+                  struct hm_error *err);
+
+/* Accessors for a spec in normal form. An absent field gives the fallback. */
+int64_t spec_int(const json_t *spec, const char *name, int64_t fallback);
+bool spec_bool(const json_t *spec, const char *name);
+const char *spec_str(const json_t *spec, const char *name); /* NULL when absent; borrowed */
+
+#endif

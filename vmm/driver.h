@@ -1,0 +1,106 @@
+/*
+ * Drivers: one table of verbs for everything that can hold a VM, a network or a disk.
+ *
+ * A driver is found by name in one table (vmm/table.c); adding a backend is one file and one row. An
+ * instance is one connection to one backend; its verbs block, so each instance belongs to one worker
+ * thread at a time. Verbs are level-triggered: they look at what is there, do what is missing, and may
+ * be repeated after any crash: nothing doubles. What is ours carries our mark (site, key, hash of the
+ * spec, the spec itself) in the thing itself; a verb that would touch a thing without our mark fails with
+ * HM_E_CONFLICT unless the spec says `adopt`.
+ * "Unknown" is not "absent": a backend that can't be asked gives an error, never an empty list.
+ */
+#ifndef HM_VMM_DRIVER_H
+#define HM_VMM_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/error.h"
+
+/* One vocabulary for all kinds: a network or disk is RUNNING when active/usable, else OFF. */
+#define THING_STATES(X)                                                                            \
+    X(ABSENT, "absent")                                                                            \
+    X(OFF, "off")                                                                                  \
+    X(RUNNING, "running")                                                                          \
+    X(PAUSED, "paused")                                                                            \
+    X(STOPPING, "stopping")                                                                        \
+    X(CRASHED, "crashed")                                                                          \
+    X(UNKNOWN, "unknown")
+
+enum thing_state {
+#define THING_STATE_ENUM(id, text) THING_##id,
+    THING_STATES(THING_STATE_ENUM)
+#undef THING_STATE_ENUM
+};
+const char *thing_state_name(enum thing_state state);
+
+/* One thing as observed. Strings and spec belong to it. */
+struct thing {
+    char *kind, *name;
+    enum thing_state state;
+    char *reason;       /* the backend's word for why ("crashed", "destroyed"), or NULL */
+    bool marked;        /* carries a harmony mark */
+    char *mark_site;    /* of the mark; NULL without one */
+    char *mark_key;     /* document key that it was made from */
+    char *mark_hash;    /* spec_hash() of `spec` */
+    json_t *spec;       /* the spec that was last applied to it, in normal form; NULL without mark */
+    char *drift;        /* what was changed behind our back, in words; NULL: nothing seen */
+    bool autostart;
+    json_t *details;    /* for the status: addresses, vcpus, memory, id, ... may be NULL */
+};
+struct things {
+    struct thing *items;
+    size_t count;
+};
+void thing_clear(struct thing *t);
+void things_clear(struct things *list);
+
+/* What a verb is to do it to. Borrowed for the call. */
+struct order {
+    const char *kind, *name, *key, *site;
+    const json_t *spec; /* in normal form; NULL for stop, kill, remove when no document exists */
+    int64_t grace_ms;   /* stop: how long the guest has before it is stopped hard; 0: at once */
+    bool primary;       /* placement: primary: the backend's own autostart and restart must be off */
+};
+
+struct driver_options {
+    const char *uri;       /* libvirt connection */
+    const char *image_dir; /* folder of the pool `default` */
+    const char *accel;     /* auto | kvm | tcg */
+    const char *site;
+    const char *state_dir; /* for what is remembered across restarts (kvm probe result) */
+    /* Called from any thread when something may have changed (event, connection lost): observe again. */
+    void (*on_change)(void *data);
+    void *data;
+};
+
+struct driver {
+    const char *name;                /* "libvirt" */
+    const char *const *kinds;        /* document kinds it holds, NULL-terminated */
+    int (*check_options)(const struct driver_options *options, struct hm_error *err); /* form only */
+    /* Connect. On failure nothing is kept and it may be called again. Options are copied. */
+    int (*open)(const struct driver_options *options, void **ret_self, struct hm_error *err);
+    void (*close)(void *self);
+    /* What this backend is and can do, for status and `--check`: a new reference. */
+    int (*probe)(void *self, json_t **ret_facts, struct hm_error *err);
+    /* Everything there, marked or not. One bulk call in the steady state. */
+    int (*observe)(void *self, struct things *ret, struct hm_error *err);
+    int (*create)(void *self, const struct order *o, struct hm_error *err); /* define; not started */
+    int (*update)(void *self, const struct order *o, struct hm_error *err); /* live part and redefine */
+    int (*start)(void *self, const struct order *o, struct hm_error *err);
+    int (*stop)(void *self, const struct order *o, struct hm_error *err);  /* graceful, then hard */
+    int (*kill)(void *self, const struct order *o, struct hm_error *err);  /* at once */
+    int (*verify_stopped)(void *self, const struct order *o, struct hm_error *err); /* 0 only if seen */
+    int (*remove)(void *self, const struct order *o, struct hm_error *err); /* absent: fine (> 0) */
+    bool (*is_alive)(void *self); /* the connection, without a round trip */
+};
+
+const struct driver *driver_find(const char *name);     /* NULL: no such backend */
+const struct driver *const *drivers_all(void);          /* NULL-terminated */
+const struct driver *driver_for_kind(const char *kind, const json_t *spec); /* by spec.backend, or the
+                                                            first that holds the kind */
+
+#endif
