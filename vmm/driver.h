@@ -2,8 +2,11 @@
  * Drivers: one table of verbs for everything that can hold a VM, a network or a disk.
  *
  * A driver is found by name in one table (vmm/table.c); adding a backend is one file and one row. An
- * instance is one connection to one backend; its verbs block, so each instance belongs to one worker
- * thread at a time. Verbs are level-triggered: they look at what is there, do what is missing, and may
+ * instance is one connection to one backend; its verbs block and run on worker threads. `open`, `close`,
+ * `probe` and `observe` are called by one thread at a time; the other verbs may run on several threads of
+ * the same instance at once (never two for the same thing), also beside `observe`. An instance that was
+ * never observed costs no caches and no event registration (the fence has such a one of its own).
+ * Verbs are level-triggered: they look at what is there, do what is missing, and may
  * be repeated after any crash: nothing doubles. What is ours carries our mark (site, key, hash of the
  * spec, the spec itself) in the thing itself; a verb that would touch a thing without our mark fails with
  * HM_E_CONFLICT unless the spec says `adopt`.
