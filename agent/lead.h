@@ -1,0 +1,77 @@
+/*
+ * The failover driver: the imperative shell around the pure core (failover/failover.h).
+ *
+ * It carries events to the core (the watch of harmony_failover, answers of the bus, ends of hooks,
+ * the time) and carries out its effects (writes, reads, start, stop, records), and decides nothing
+ * itself. The bus is asked, hooks run, and marks are synced off the heartbeat's path. Every entry
+ * passes BOOTTIME to the core first, so a loop that was late looks at the fence deadline before it
+ * renews.
+ *
+ * Start: nothing is believed about what an earlier agent left behind: the workload is fenced and
+ * seen stopped before this site takes part. Stop: see lead_stop().
+ *
+ * Thread: the loop's. Callbacks come from the loop, and may come from inside a call.
+ */
+#ifndef HM_AGENT_LEAD_H
+#define HM_AGENT_LEAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <uv.h>
+
+#include "agent/workload.h"
+#include "base/error.h"
+#include "bus/bus.h"
+
+struct agent_config;
+struct lead;
+
+struct lead_options {
+    uv_loop_t *loop;
+    struct bus *bus;                     /* borrowed; opened by the caller */
+    const struct agent_config *config;   /* borrowed */
+    struct workload_documents documents; /* what the reconciler offers; zeroed: none */
+    /* May be NULL. `role` is the core's word for it ("leader", "replica", ...); borrowed texts. */
+    void (*on_role_change)(void *data, const char *role, uint64_t epoch, const char *reason);
+    /* Something that lead_status() shows has changed (not the heartbeats themselves). May be NULL.
+     */
+    void (*on_status)(void *data);
+    void *data;
+};
+
+/* Blocks on the disk (reads what the last run remembered). Fails when state_dir can't be used. */
+int lead_new(const struct lead_options *options, struct lead **ret, struct hm_error *err);
+
+/* Fence what may run, then take part. */
+void lead_start(struct lead *lead);
+
+/* The caller owns the bus's callbacks and passes these on. */
+void lead_bus_connected(struct lead *lead);
+void lead_bus_disconnected(struct lead *lead);
+
+/*
+ * A planned end of the agent (SIGTERM, systemctl stop or restart): the workload is stopped and seen
+ * stopped, then the lease is released to a ready site, which takes over at once; if the release
+ * can't be written or the stop can't be verified, the heartbeats end and staleness decides. `done`
+ * once, at the latest after the fence limit and two heartbeat intervals. As long as no guardian
+ * holds the lease for a restarting agent, a restart of the leader's agent therefore moves the role:
+ * to keep it in place, pause is not enough; plan it as a switchover.
+ */
+void lead_stop(struct lead *lead, void (*done)(void *data), void *data);
+
+/* After lead_stop()'s done, or instead of it in a crash test. The loop must run once more. */
+void lead_free(struct lead *lead);
+
+/* True between the core's START and STOP: only then may a document of placement `primary` run. */
+bool lead_may_serve(const struct lead *lead);
+uint64_t lead_epoch(const struct lead *lead);     /* highest epoch known */
+const char *lead_role(const struct lead *lead);   /* the core's word; never NULL */
+const char *lead_leader(const struct lead *lead); /* site that leads, "" if none or unknown */
+
+/* For the agent's status: group, role, epoch, leader, fit, configuration in force and the refused
+ * one's sentence, counters, warnings[] as sentences. A new reference. */
+json_t *lead_status(const struct lead *lead);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * Everything that runs only on the leader: started, stopped and judged as one thing.
+ *
+ * The workload is the hooks of the agent's configuration (promote, fence, probe) and the documents
+ * with placement `primary`, which the reconciler holds and offers through `struct
+ * workload_documents`. Promotion starts the documents, then runs the promote hook; a fence is the
+ * reverse: the fence hook first, then the documents, and these are stopped even when the hook
+ * failed. A fence supersedes a promotion that is under way: its hook is killed and waited for
+ * before the fence hook runs, so that nothing can come up behind the fence.
+ *
+ * Thread: the loop's. Nothing here blocks. A `done` is called exactly once, and may be called from
+ * inside the call that started it.
+ */
+#ifndef HM_AGENT_WORKLOAD_H
+#define HM_AGENT_WORKLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "agent/hooks.h"
+#include "base/error.h"
+
+typedef void (*workload_done)(void *arg,
+                              const struct hm_error *err); /* err NULL: done and verified */
+
+/* The documents of placement `primary`, as the reconciler offers them. Times are BOOTTIME, ns. */
+struct workload_documents {
+    /* Start all of them in dependency order, kept running until stop() is called. done(NULL): all
+     * run. A failure may leave some running; stop() follows. */
+    void (*start)(void *data, uint64_t epoch, int64_t deadline_ns, workload_done done, void *arg);
+    /*
+     * Stop all of them in reverse order, hard where the deadline asks for it, also the ones whose
+     * document is gone. done(NULL) promises that each was *seen* stopped and that no start is in
+     * flight or will follow before the next start(). Supersedes a start() under way, whose done is
+     * called first, with HM_E_CANCELLED. Overrunning the deadline is allowed, giving up is not the
+     * same as stopped: what can't be observed is an error.
+     */
+    void (*stop)(void *data, uint64_t epoch, int64_t deadline_ns, workload_done done, void *arg);
+    /* Are they well, by what was last observed? 0, or negative with the reason. NULL: always. */
+    int (*health)(void *data, struct hm_error *err);
+    bool (*any)(void *data); /* is there any such document, or a thing made from one? */
+    void *data;
+};
+
+struct workload;
+
+/* `documents` (copied) may have all members NULL: no documents. `hooks` is borrowed. */
+struct workload *workload_new(struct hooks *hooks, const struct workload_documents *documents);
+void workload_free(struct workload *w); /* no `done` is called after it; NULL is allowed */
+
+/* `context` is copied. Ends with HM_E_CANCELLED when a fence supersedes it. */
+void workload_start(struct workload *w, const struct hook_context *context, int64_t deadline_ns,
+                    workload_done done, void *arg);
+
+/*
+ * Stop everything and see that it is stopped. The fence hook has until half of the time that is
+ * left when there are documents, else all of it (and never more than its own limit). One fence at a
+ * time: a second one while the first is under way joins it, with its own `done` and the first one's
+ * deadline.
+ */
+void workload_stop(struct workload *w, const struct hook_context *context, int64_t deadline_ns,
+                   workload_done done, void *arg);
+
+/* How the workload is: the probe hook's exit code (its stdout may hold the lag in bytes, as a
+ * number) and the documents' health. Without either: well. */
+struct workload_health {
+    bool well;
+    bool lag_known;
+    int64_t lag_bytes;
+    int64_t took_ns;
+    struct hm_error why; /* when not well */
+};
+typedef void (*workload_health_done)(void *arg, const struct workload_health *health);
+/* A probe that is still under way when another is asked for: the second is answered HM_E_BUSY. */
+void workload_probe(struct workload *w, const struct hook_context *context, int64_t timeout_ns,
+                    workload_health_done done, void *arg);
+
+#endif
