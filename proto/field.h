@@ -1,8 +1,8 @@
 /*
  * Field tables: the one place that says what a document, the configuration or a record may contain.
  *
- * Each kind has one table. Parser, verifier, diff, plan, `harmonyctl explain`, the JSON Schema and the
- * reference pages in docs/ are made from it. Tables are constant data. Pure; no logging.
+ * Each kind has one table. Parser, verifier, diff, plan, `harmonyctl explain`, the JSON Schema and
+ * the reference pages in docs/ are made from it. Tables are constant data. Pure; no logging.
  */
 #ifndef HM_PROTO_FIELD_H
 #define HM_PROTO_FIELD_H
@@ -18,8 +18,8 @@
 #define FIELD_TYPES(X)                                                                             \
     X(BOOL, "true or false")                                                                       \
     X(INT, "a whole number")                                                                       \
-    X(SIZE, "a size (512MiB, 20GB, 20GiB)")       /* normal form: integer, bytes */                \
-    X(DURATION, "a duration (500ms, 10s, 2m)")    /* normal form: integer, milliseconds */         \
+    X(SIZE, "a size (512MiB, 20GB, 20GiB)")    /* normal form: integer, bytes */                   \
+    X(DURATION, "a duration (500ms, 10s, 2m)") /* normal form: integer, milliseconds */            \
     X(STRING, "text")                                                                              \
     X(NAME, "a name ([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)")                                         \
     X(ENUM, "one of a few words")                                                                  \
@@ -42,7 +42,8 @@ enum field_type {
     X(NONE, "none")       /* only bookkeeping: labels, protect */                                  \
     X(LIVE, "live")       /* while it runs */                                                      \
     X(RESTART, "restart") /* stop, redefine, start; data kept */                                   \
-    X(REPLACE, "replace") /* remove, then create */
+    X(REPLACE, "replace") /* remove, then create */                                                \
+    X(NEVER, "never")     /* can't be had without losing data: blocked, whatever `change` says */
 
 enum field_cost {
 #define FIELD_COST_ENUM(id, text) COST_##id,
@@ -59,12 +60,12 @@ struct field {
     bool required;
     bool secret;               /* never shown in logs, plans or statuses */
     const char *default_value; /* as a person would write it, in JSON; NULL: absent stays absent */
-    int64_t min, max;          /* INT, SIZE, DURATION: range; STRING, LIST: length. max 0: the type's own */
-    const char *const *words;  /* ENUM: the words, NULL-terminated */
-    enum field_type element;   /* LIST: type of the elements (not LIST) */
+    int64_t min, max; /* INT, SIZE, DURATION: range; STRING, LIST: length. max 0: the type's own */
+    const char *const *words;   /* ENUM: the words, NULL-terminated */
+    enum field_type element;    /* LIST: type of the elements (not LIST) */
     const struct field *fields; /* OBJECT, or LIST of OBJECT: their table */
-    const char *unique_by;     /* LIST of OBJECT: no two may share this field's value */
-    const char *help;          /* one line */
+    const char *unique_by;      /* LIST of OBJECT: no two may share this field's value */
+    const char *help;           /* one line */
 };
 
 /* Limits that hold for every input, before its meaning is looked at. */
@@ -75,9 +76,10 @@ enum {
 };
 
 /*
- * Verify `in` (an object) against the table and return it in normal form: every field with a default
- * is there, sizes are bytes, durations milliseconds, key order is the table's. Unknown fields, wrong
- * types and values out of range fail with one sentence that begins with the field's path
+ * Verify `in` (an object) against the table and return it in normal form: every field with a
+ * default is there, sizes are bytes, durations milliseconds, key order is the table's. Unknown
+ * fields, wrong types and values out of range fail with one sentence that begins with the field's
+ * path
  * ("disks[1].size: ..."), and for an unknown field names the nearest known one.
  * *ret_spec is a new reference, untouched on failure.
  */

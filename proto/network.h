@@ -1,0 +1,31 @@
+/*
+ * What a network document leaves to be computed: bridge name, address parts, DHCP range.
+ *
+ * All take a spec of kind `network` in normal form and never fail for one. Pure. Thread: any.
+ */
+#ifndef HM_PROTO_NETWORK_H
+#define HM_PROTO_NETWORK_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+enum {
+    NETWORK_BRIDGE_MAX = 15, /* IFNAMSIZ - 1: what the kernel takes */
+    NETWORK_ADDRESS_MAX = 15 /* 255.255.255.255 */
+};
+
+/* `bridge` of the spec, else virbr-<name without dashes>; when that is too long its start and a
+ * hash of the whole name, so that two long names do not collide. `spec` may be NULL. */
+void network_bridge_name(const char *name, const json_t *spec, char out[NETWORK_BRIDGE_MAX + 1]);
+
+/* The host's own address on the network, and the prefix (192.168.100.1, 24). */
+int network_gateway(const json_t *spec, char out[NETWORK_ADDRESS_MAX + 1]); /* returns the prefix */
+void network_netmask(const json_t *spec, char out[NETWORK_ADDRESS_MAX + 1]);
+
+/* The addresses handed out: as given, else the larger part of the subnet beside the gateway
+ * (192.168.100.2 to 192.168.100.254). False: no DHCP on this network. */
+bool network_dhcp_range(const json_t *spec, char start[NETWORK_ADDRESS_MAX + 1],
+                        char end[NETWORK_ADDRESS_MAX + 1]);
+
+#endif
