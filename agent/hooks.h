@@ -70,6 +70,7 @@ void hooks_free(struct hooks *hooks);
 
 bool hooks_has(const struct hooks *hooks, enum hook hook);
 bool hooks_running(const struct hooks *hooks, enum hook hook);
+bool hooks_stuck(const struct hooks *hooks, enum hook hook); /* was killed and is still there */
 
 /*
  * Run it for at most the smaller of its limit and `limit_ms` (0: its limit alone). Returns 1 when

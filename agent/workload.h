@@ -47,7 +47,8 @@ struct workload;
 
 /* `documents` (copied) may have all members NULL: no documents. `hooks` is borrowed. */
 struct workload *workload_new(struct hooks *hooks, const struct workload_documents *documents);
-void workload_free(struct workload *w); /* no `done` is called after it; NULL is allowed */
+/* No `done` is called after it; not from inside a `done`; before the hooks. NULL is allowed. */
+void workload_free(struct workload *w);
 
 /* `context` is copied. Ends with HM_E_CANCELLED when a fence supersedes it. */
 void workload_start(struct workload *w, const struct hook_context *context, int64_t deadline_ns,

@@ -1,0 +1,341 @@
+#include "agent/workload.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+struct waiter {
+    workload_done done;
+    void *arg;
+    struct waiter *next;
+};
+
+struct context_copy {
+    struct hook_context context; /* its texts are the copies below */
+    char *leader, *reason;
+};
+
+struct starting {
+    bool active, superseded;
+    struct context_copy for_hook;
+    int64_t deadline_ns;
+    workload_done done;
+    void *arg;
+};
+
+struct stopping {
+    bool active;
+    struct context_copy for_hook;
+    int64_t deadline_ns;
+    struct waiter *waiters;
+    struct hm_error why; /* the first thing that went wrong; OK: nothing did */
+};
+
+struct probing {
+    bool active;
+    workload_health_done done;
+    void *arg;
+};
+
+struct workload {
+    struct hooks *hooks;
+    struct workload_documents documents;
+    struct starting start;
+    struct stopping stop;
+    struct probing probe;
+    int document_calls; /* calls whose done is outstanding: they keep this alive */
+    bool closed;
+};
+
+static void context_set(struct context_copy *copy, const struct hook_context *c)
+{
+    free(copy->leader);
+    free(copy->reason);
+    copy->leader = hm_strdup(c->leader ? c->leader : "");
+    copy->reason = hm_strdup(c->reason ? c->reason : "");
+    copy->context = (struct hook_context){c->epoch, copy->leader, copy->reason};
+}
+
+static void context_free(struct context_copy *copy)
+{
+    free(copy->leader);
+    free(copy->reason);
+}
+
+struct workload *workload_new(struct hooks *hooks, const struct workload_documents *documents)
+{
+    struct workload *w = hm_alloc(sizeof *w);
+    w->hooks = hooks;
+    w->documents = *documents;
+    return w;
+}
+
+static void destroy(struct workload *w)
+{
+    for (struct waiter *i = w->stop.waiters, *next; i; i = next) {
+        next = i->next;
+        free(i);
+    }
+    context_free(&w->start.for_hook);
+    context_free(&w->stop.for_hook);
+    free(w);
+}
+
+void workload_free(struct workload *w)
+{
+    if (!w)
+        return;
+    w->closed = true;
+    if (w->document_calls == 0)
+        destroy(w);
+}
+
+/* A call into the documents has ended. False: this workload is gone, do nothing more. */
+static bool document_call_ended(struct workload *w)
+{
+    w->document_calls--;
+    if (w->closed && w->document_calls == 0)
+        destroy(w);
+    else if (!w->closed)
+        return true;
+    return false;
+}
+
+static bool has_documents(const struct workload *w)
+{
+    return w->documents.any && w->documents.any(w->documents.data);
+}
+
+static int64_t ms_until(int64_t deadline_ns)
+{
+    int64_t left = (deadline_ns - hm_boottime_ns()) / HM_MS;
+    return left > 0 ? left : 1;
+}
+
+/* -- Start: the documents, then the promote hook ------------------------------------------------
+ */
+
+static void start_ended(struct workload *w, const struct hm_error *err)
+{
+    struct hm_error cancelled;
+    if (w->start.superseded) {
+        hm_fail(&cancelled, HM_E_CANCELLED, "the start was overtaken by a stop");
+        err = &cancelled;
+    }
+    w->start.active = false;
+    w->start.done(w->start.arg, err);
+}
+
+static void run_fence_hook(struct workload *w);
+
+static void promote_hook_ended(void *data, const struct hm_error *err, const char *out,
+                               int64_t took_ns)
+{
+    struct workload *w = data;
+    (void)out;
+    (void)took_ns;
+    bool stop_waits = w->stop.active;
+    start_ended(w, err);
+    if (stop_waits)
+        run_fence_hook(w);
+}
+
+static void documents_started(void *arg, const struct hm_error *err)
+{
+    struct workload *w = arg;
+    struct hm_error why;
+    if (!document_call_ended(w))
+        return;
+    if (err || w->start.superseded) {
+        start_ended(w, err);
+        return;
+    }
+    int r = hooks_run(w->hooks, HOOK_PROMOTE, &w->start.for_hook.context,
+                      ms_until(w->start.deadline_ns), promote_hook_ended, w, &why);
+    if (r <= 0)
+        start_ended(w, r < 0 ? &why : NULL);
+}
+
+void workload_start(struct workload *w, const struct hook_context *context, int64_t deadline_ns,
+                    workload_done done, void *arg)
+{
+    if (w->start.active || w->stop.active) {
+        struct hm_error busy;
+        hm_fail(&busy, HM_E_BUSY, "the workload can't be started: its last %s is still under way",
+                w->stop.active ? "stop" : "start");
+        done(arg, &busy);
+        return;
+    }
+    context_set(&w->start.for_hook, context);
+    w->start.active = true;
+    w->start.superseded = false;
+    w->start.deadline_ns = deadline_ns;
+    w->start.done = done;
+    w->start.arg = arg;
+    w->document_calls++;
+    if (w->documents.start)
+        w->documents.start(w->documents.data, context->epoch, deadline_ns, documents_started, w);
+    else
+        documents_started(w, NULL);
+}
+
+/* -- Stop: the fence hook, then the documents ---------------------------------------------------
+ */
+
+static void note_failure(struct workload *w, const struct hm_error *err)
+{
+    if (w->stop.why.code == HM_OK)
+        w->stop.why = *err;
+}
+
+static void stop_ended(struct workload *w)
+{
+    struct waiter *waiters = w->stop.waiters;
+    struct hm_error why = w->stop.why;
+    w->stop.waiters = NULL;
+    w->stop.active = false;
+    for (struct waiter *i = waiters, *next; i; i = next) {
+        next = i->next;
+        i->done(i->arg, why.code == HM_OK ? NULL : &why);
+        free(i);
+    }
+}
+
+static void documents_stopped(void *arg, const struct hm_error *err)
+{
+    struct workload *w = arg;
+    if (!document_call_ended(w))
+        return;
+    if (err)
+        note_failure(w, err);
+    stop_ended(w);
+}
+
+static void stop_documents(struct workload *w)
+{
+    w->document_calls++;
+    if (w->documents.stop)
+        w->documents.stop(w->documents.data, w->stop.for_hook.context.epoch, w->stop.deadline_ns,
+                          documents_stopped, w);
+    else
+        documents_stopped(w, NULL);
+}
+
+static void fence_hook_ended(void *data, const struct hm_error *err, const char *out,
+                             int64_t took_ns)
+{
+    struct workload *w = data;
+    (void)out;
+    (void)took_ns;
+    if (err)
+        note_failure(w, err);
+    stop_documents(w);
+}
+
+static void run_fence_hook(struct workload *w)
+{
+    struct hm_error why;
+    int64_t left_ms = ms_until(w->stop.deadline_ns);
+    int64_t limit_ms = has_documents(w) ? (left_ms + 1) / 2 : left_ms;
+    if (hooks_stuck(w->hooks, HOOK_PROMOTE)) {
+        hm_fail(
+            &why, HM_E_REFUSED,
+            "a promote hook could not be killed: what it may still start can't be seen stopped");
+        note_failure(w, &why);
+    }
+    int r = hooks_run(w->hooks, HOOK_FENCE, &w->stop.for_hook.context, limit_ms, fence_hook_ended,
+                      w, &why);
+    if (r < 0)
+        note_failure(w, &why);
+    if (r <= 0)
+        stop_documents(w);
+}
+
+static void add_waiter(struct workload *w, workload_done done, void *arg)
+{
+    struct waiter *i = hm_alloc(sizeof *i);
+    *i = (struct waiter){.done = done, .arg = arg, .next = w->stop.waiters};
+    w->stop.waiters = i;
+}
+
+void workload_stop(struct workload *w, const struct hook_context *context, int64_t deadline_ns,
+                   workload_done done, void *arg)
+{
+    add_waiter(w, done, arg);
+    if (w->stop.active)
+        return;
+    context_set(&w->stop.for_hook, context);
+    w->stop.active = true;
+    w->stop.deadline_ns = deadline_ns;
+    w->stop.why = (struct hm_error){0};
+    if (w->start.active)
+        w->start.superseded = true;
+    if (hooks_running(w->hooks, HOOK_PROMOTE))
+        hooks_kill(w->hooks, HOOK_PROMOTE); /* its end begins the fence */
+    else
+        run_fence_hook(w);
+}
+
+/* -- Probe --------------------------------------------------------------------------------------
+ */
+
+static void probe_ended(struct workload *w, struct workload_health *health)
+{
+    struct hm_error why;
+    if (health->well && w->documents.health && w->documents.health(w->documents.data, &why) < 0) {
+        health->well = false;
+        health->why = why;
+    }
+    w->probe.active = false;
+    w->probe.done(w->probe.arg, health);
+}
+
+/* What the probe hook printed: nothing, or the lag as a whole number of bytes. */
+static bool parse_lag(const char *out, int64_t *ret)
+{
+    char *end;
+    while (isspace((unsigned char)*out))
+        out++;
+    if (!isdigit((unsigned char)*out))
+        return false;
+    errno = 0;
+    long long lag = strtoll(out, &end, 10);
+    while (isspace((unsigned char)*end))
+        end++;
+    *ret = lag;
+    return errno == 0 && *end == '\0';
+}
+
+static void probe_hook_ended(void *data, const struct hm_error *err, const char *out,
+                             int64_t took_ns)
+{
+    struct workload *w = data;
+    struct workload_health health = {.well = !err, .took_ns = took_ns};
+    if (err)
+        health.why = *err;
+    else
+        health.lag_known = parse_lag(out, &health.lag_bytes);
+    probe_ended(w, &health);
+}
+
+void workload_probe(struct workload *w, const struct hook_context *context, int64_t timeout_ns,
+                    workload_health_done done, void *arg)
+{
+    struct workload_health health = {.well = true};
+    if (w->probe.active) {
+        health.well = false;
+        hm_fail(&health.why, HM_E_BUSY, "the last probe is still under way");
+        done(arg, &health);
+        return;
+    }
+    w->probe = (struct probing){.active = true, .done = done, .arg = arg};
+    int r = hooks_run(w->hooks, HOOK_PROBE, context, (timeout_ns + HM_MS - 1) / HM_MS,
+                      probe_hook_ended, w, &health.why);
+    health.well = r == 0;
+    if (r <= 0)
+        probe_ended(w, &health);
+}
