@@ -1,0 +1,262 @@
+/*
+ * The failover core: who may lead, decided by a pure state machine.
+ *
+ *     fo_init(&state, &setup)
+ *     for each event:  fo_step(&state, &event, now, &effects);  carry out effects in their order;
+ *                      set one timer to effects.next_ns, whose ringing is the event FO_EV_TIMER
+ *
+ * It has no clock, does no I/O, allocates nothing and draws jitter from the seed alone, so daemon
+ * and simulator link the very same object file. All times are nanoseconds of CLOCK_BOOTTIME and
+ * given by the caller; `now` must be read *before* the call and never goes back. Rules are numbered
+ * in failover/rules.h and argued for in docs/failover/safety.md.
+ *
+ * Ownership: pointers in events are borrowed for the call. Pointers in effects point into the state
+ * and are valid until the next fo_step() of that state. Thread: one at a time.
+ *
+ * Driver's duties, in the order that safety needs:
+ *   1. After FO_EV_START comes a stop unless it said `workload_stopped`: nothing else is done
+ * first.
+ *   2. Effects of one step are carried out in the order given. FO_DO_PERSIST must be on disk before
+ * an FO_DO_START_WORKLOAD that follows it is begun (in this or a later step); it delays no send.
+ *   3. FO_DO_STOP_WORKLOAD overrides a start that is queued, delayed or half done: nothing of that
+ * or an earlier epoch may begin after it. A start whose deadline has passed is not begun at all.
+ *   4. FO_EV_WORKLOAD_STOPPED is sent only when the stop was *verified*; otherwise, at the deadline
+ *      at the latest, FO_EV_STOP_FAILED. The core then asks again; there is no release before.
+ *   5. A loop that was late delivers what has queued up with the present time: lateness only ever
+ *      shortens a lease. Queued answers keep their order.
+ *   6. Nothing is sent while disconnected, nor later than asked: a send that can't go out is
+ * answered by FO_WRITE_UNKNOWN, at once.
+ *
+ * What the bus reports (bus/bus.h), and what it becomes:
+ *   bus_put BUS_PUT_STORED / _DUPLICATE   FO_EV_WRITE with FO_WRITE_STORED / _DUPLICATE and the
+ * revision BUS_PUT_CONFLICT              FO_WRITE_CONFLICT, revision = the one the server named or
+ * 0 BUS_PUT_REFUSED               FO_WRITE_REFUSED with err_code (10164, 10158, ...: unknown)
+ *           BUS_PUT_UNKNOWN               FO_WRITE_UNKNOWN
+ *   bus_get entry                         FO_EV_READ, FO_READ_FOUND (record NULL if it can't be
+ * parsed, or is a delete marker) HM_E_NOT_FOUND                FO_READ_MISSING: an outage of the
+ * store, not "no primary" anything else                 FO_READ_FAILED watch   primary_heartbeat
+ * FO_EV_LEASE, whoever wrote it; record NULL as above replica_heartbeat.<own site>  FO_EV_ECHO
+ *           replica_heartbeat.<other>     FO_EV_PEER (only if it parses and its site_id is the
+ * key's) cluster_config                FO_EV_CONFIG, only if cluster_config_parse() accepts it
+ *   bus_watch's on_ready, on_broken: no event; the core sees by its own echo whether the watch
+ * works.
+ */
+#ifndef HM_FAILOVER_FAILOVER_H
+#define HM_FAILOVER_FAILOVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "failover/state.h"
+#include "proto/cluster_config.h"
+#include "proto/heartbeat.h"
+
+/* -- Events ------------------------------------------------------------------------------------ */
+
+#define FO_EVENTS(X)                                                                               \
+    X(TIMER, "timer")           /* next_ns has come, or just in case: always harmless */           \
+    X(START, "start")           /* once, after fo_init() and a cached configuration */             \
+    X(CONFIG, "config")         /* verified cluster_config, from the cache or the watch */         \
+    X(LEASE, "lease record")    /* primary_heartbeat by the watch */                               \
+    X(ECHO, "own heartbeat")    /* replica_heartbeat.<own> by the watch */                         \
+    X(PEER, "peer's heartbeat") /* replica_heartbeat.<other> by the watch */                       \
+    X(WRITE, "write answered")  /* one per FO_DO_SEND, in any order, however late */               \
+    X(READ, "read answered")    /* one per FO_DO_READ, likewise */                                 \
+    X(PROBE, "probe answered")  /* one per FO_DO_PROBE */                                          \
+    X(WORKLOAD_STARTED, "workload started") /* everything of this epoch runs */                    \
+    X(WORKLOAD_FAILED, "workload failed")   /* it could not be started, or died for good */        \
+    X(WORKLOAD_STOPPED, "workload stopped") /* verified */                                         \
+    X(STOP_FAILED, "stop failed")           /* may still run */                                    \
+    X(CONNECTED, "connected")                                                                      \
+    X(DISCONNECTED, "disconnected")                                                                \
+    X(STEP_DOWN, "step down") /* agent is about to end: hand over and take no lease */
+
+enum fo_event_type {
+#define FO_EVENT_ENUM(id, text) FO_EV_##id,
+    FO_EVENTS(FO_EVENT_ENUM)
+#undef FO_EVENT_ENUM
+};
+
+enum fo_write_outcome {
+    FO_WRITE_STORED,    /* acknowledged and not a duplicate */
+    FO_WRITE_DUPLICATE, /* the server had this message id: the *first* send was stored */
+    FO_WRITE_CONFLICT,  /* 10071: another revision is there */
+    FO_WRITE_REFUSED,   /* any other err_code */
+    FO_WRITE_UNKNOWN,   /* no answer: may be stored, even much later */
+};
+
+enum fo_read_outcome { FO_READ_FOUND, FO_READ_MISSING, FO_READ_FAILED };
+
+struct fo_event {
+    enum fo_event_type type;
+    union {
+        struct {
+            bool workload_stopped; /* seen stopped just now; false: may run, will be fenced */
+            bool has_probe;        /* false: no FO_DO_PROBE, always fit */
+            uint64_t seen_epoch;   /* from the marks on disk; 0: none */
+        } start;
+        struct {
+            const struct cluster_config *config;
+            uint64_t revision;
+        } config;
+        struct {
+            const struct heartbeat *record; /* NULL: it can't be parsed */
+            uint64_t revision;
+            int64_t stamp_ns; /* JetStream's: evidence, never compared with an own clock */
+        } entry;              /* LEASE, ECHO, PEER */
+        struct {
+            enum fo_key key;
+            uint64_t counter; /* as in the effect */
+            unsigned send;    /* as in the effect */
+            enum fo_write_outcome outcome;
+            uint64_t revision;
+            int err_code;
+        } write;
+        struct {
+            uint32_t request; /* as in the effect */
+            enum fo_read_outcome outcome;
+            const struct heartbeat *record; /* FOUND; NULL: it can't be parsed */
+            uint64_t revision;
+            int64_t stamp_ns;
+        } read;
+        struct {
+            bool ok;
+            int64_t latency_us;
+            int64_t lag; /* bytes behind the leader; -1: not known (counts as none) */
+        } probe;
+        struct {
+            uint64_t epoch; /* as in the effect */
+        } workload;
+    };
+};
+
+/* -- Effects ----------------------------------------------------------------------------------- */
+
+#define FO_EFFECTS(X)                                                                              \
+    X(SEND, "send")            /* write a heartbeat */                                             \
+    X(READ, "read")            /* read primary_heartbeat from the stream's leader */               \
+    X(START_WORKLOAD, "start") /* the documents of `primary`, then the promote hook */             \
+    X(STOP_WORKLOAD, "stop")   /* the reverse; verify */                                           \
+    X(PROBE, "probe") /* answer with FO_EV_PROBE; the core counts a silent one as failed */        \
+    X(RESTART_WATCH, "restart watch") /* bus_watch_restart() */                                    \
+    X(INCIDENT, "incident")           /* write incident.<epoch> */                                 \
+    X(AUDIT, "audit")                 /* write cluster_state */                                    \
+    X(PERSIST, "persist")             /* marks to disk, fsynced */                                 \
+    X(NOTE, "note")                   /* for log, status and metrics */
+
+enum fo_effect_type {
+#define FO_EFFECT_ENUM(id, text) FO_DO_##id,
+    FO_EFFECTS(FO_EFFECT_ENUM)
+#undef FO_EFFECT_ENUM
+};
+
+#define FO_NOTES(X)                                                                                \
+    X(ROLE, "role changed")                   /* from, role, reason, epoch */                      \
+    X(CONFIG, "configuration in force")       /* value: its revision */                            \
+    X(SILENCE_RESTARTED, "silence restarted") /* after a gap; value: ms of gap */                  \
+    X(WATCH_DEAD,                                                                                  \
+      "own heartbeats do not come back through the watch") /* value: ms; restart follows */        \
+    X(ALARM_NO_READY, "probes fail and no ready replica is heard: restarting here") /* alarm */    \
+    X(ALARM_FENCE, "workload could not be verified stopped") /* alarm; value: tries */             \
+    X(ALARM_UNREADABLE,                                                                            \
+      "primary_heartbeat can't be parsed: unknown holder") /* alarm; value: revision */            \
+    X(PAUSED, "pause acknowledged: self-fencing is off")                                           \
+    X(RESUMED, "pause ended: self-fencing is on")                                                  \
+    X(BACK_OFF, "backs off before it leads again") /* value: ms */
+
+enum fo_note {
+#define FO_NOTE_ENUM(id, text) FO_NOTE_##id,
+    FO_NOTES(FO_NOTE_ENUM)
+#undef FO_NOTE_ENUM
+};
+
+struct fo_effect {
+    enum fo_effect_type type;
+    union {
+        struct {
+            enum fo_key key;
+            /* Render it after setting timestamp_ms. Every send of one counter renders the same
+             * record. Message id: "<site>.<nonce in hex>.<epoch>.<counter>". */
+            const struct heartbeat *record;
+            int64_t expect_revision; /* or FO_ANY_REVISION */
+            uint64_t counter;        /* names the attempt */
+            unsigned send;           /* 1, 2, ... within the attempt */
+            int64_t timeout_ns; /* answer FO_WRITE_UNKNOWN after this; late answers are welcome */
+        } send;
+        struct {
+            uint32_t request;
+            int64_t timeout_ns;
+        } read;
+        struct {
+            uint64_t epoch;
+            int64_t deadline_ns; /* START: not begun after it. STOP: killed by then. A second STOP
+                                  * moves the deadline of the one under way, only ever earlier */
+            enum hb_reason reason;
+        } workload; /* START_WORKLOAD, STOP_WORKLOAD (epoch 0: whatever may run from before) */
+        struct {
+            const struct fo_incident *incident;
+        } incident;
+        struct {
+            uint64_t epoch;
+            enum hb_reason reason;
+        } audit; /* current_primary is this site; `since` is the driver's wall clock */
+        struct {
+            uint64_t seen_epoch;
+            bool paused; /* a pause is acknowledged */
+        } persist;
+        struct {
+            enum fo_note note;
+            enum hb_role from, role;
+            enum hb_reason reason;
+            uint64_t epoch;
+            int64_t value;
+        } note;
+    };
+};
+
+enum { FO_EFFECTS_MAX = 32 };
+
+struct fo_effects {
+    unsigned count;
+    int64_t next_ns; /* when FO_EV_TIMER is due at the latest; INT64_MAX: never */
+    struct fo_effect items[FO_EFFECTS_MAX];
+};
+
+const char *fo_event_name(enum fo_event_type type);
+const char *fo_effect_name(enum fo_effect_type type);
+const char *fo_note_text(enum fo_note note);
+
+/* -- The core ---------------------------------------------------------------------------------- */
+
+struct fo_setup {
+    struct hb_site site;
+    uint64_t nonce; /* of this run; never used before by this site (random) */
+    uint64_t seed;  /* of the jitter */
+    uint64_t rules; /* FO_RULES_ALL; the simulator switches some off (failover/rules.h) */
+};
+
+/* Everything zero but what `setup` says. `now` as in fo_step(). */
+void fo_init(struct fo_state *state, const struct fo_setup *setup, int64_t now_ns);
+
+/* One event. `effects` is overwritten. */
+void fo_step(struct fo_state *state, const struct fo_event *event, int64_t now_ns,
+             struct fo_effects *effects);
+
+/* -- For status, hooks and load balancers; nothing here changes anything ------------------------
+ */
+
+/* Holder of the lease as last seen, NULL: none or unknown. Points into the state. */
+const struct hb_site *fo_leader(const struct fo_state *state);
+/* The epoch that hooks are told: the own one while the lease is held, else the one last seen. */
+uint64_t fo_epoch(const struct fo_state *state);
+/* Could lead if it were asked to: probe good, lag within bounds, no back-off, in the group. */
+bool fo_fit(const struct fo_state *state, int64_t now_ns);
+/* Fit and heard success_threshold times in a row, lately. */
+bool fo_peer_ready(const struct fo_state *state, const struct fo_peer *peer, int64_t now_ns);
+/* When this replica would promote if nothing more is heard; INT64_MAX: it would not. */
+int64_t fo_promotes_at(const struct fo_state *state, int64_t now_ns);
+/* After FO_EV_STEP_DOWN: nothing runs here, and the release has been answered or given up. */
+bool fo_has_stepped_down(const struct fo_state *state);
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * State of the failover core: one struct of fixed size, changed by fo_step() alone. The driver may
+ * read it for status; what each part means stands beside it. Times: BOOTTIME, ns; 0: never, unless
+ * said.
+ */
+#ifndef HM_FAILOVER_STATE_H
+#define HM_FAILOVER_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/cluster_config.h"
+#include "proto/heartbeat.h"
+
+#define FO_NEVER        INT64_MAX
+#define FO_ANY_REVISION (-1LL)
+
+enum fo_key { FO_KEY_LEASE, FO_KEY_REPLICA }; /* primary_heartbeat, replica_heartbeat.<own site> */
+
+enum { FO_SENDS_PER_ATTEMPT = 4, FO_INCIDENT_MAX = 16 };
+
+/* What the configuration in force comes to, in ns. */
+struct fo_terms {
+    int64_t period;        /* T */
+    int64_t fence_start;   /* F */
+    int64_t fence_limit;   /* fence_timeout */
+    int64_t failover;      /* failover_timeout */
+    int64_t promise_ms;    /* expires_in */
+    int64_t config_number; /* grows with every configuration taken */
+};
+
+/* One write, from its first send until it is answered, overtaken or T old. */
+enum fo_attempt_kind {
+    FO_TRY_NONE,
+    FO_TRY_REPLICA,
+    FO_TRY_CLAIM,
+    FO_TRY_HEARTBEAT,
+    FO_TRY_RELEASE
+};
+
+struct fo_attempt {
+    enum fo_attempt_kind kind;
+    bool must_read;      /* conflict: the key is read before anything is sent again */
+    unsigned sends;      /* sent so far */
+    unsigned adopted_at; /* answers to sends up to this one speak of an older expectation */
+    int64_t sent_ns[FO_SENDS_PER_ATTEMPT * 4]; /* ring: send k is in [k - 1 modulo its size] */
+    int64_t next_send;
+    int64_t give_up;       /* s + T: not acknowledged by then is a failure */
+    int64_t expect;        /* revision, or FO_ANY_REVISION */
+    struct fo_terms terms; /* as promised by this message */
+    struct heartbeat record;
+};
+
+/* The lease key as last learnt: by watch, read, or the number in a rejection. */
+struct fo_known {
+    bool any;        /* a revision is known */
+    bool has_record; /* false: only the number is known: read it */
+    bool readable;   /* false: unknown holder, longest promise */
+    uint64_t revision;
+    int64_t stamp;  /* JetStream's; valid with has_record */
+    int64_t learnt; /* when this revision was first heard of */
+    struct heartbeat record;
+};
+
+/* The lease that this site holds, from claim to the end of its epoch. */
+struct fo_lease {
+    uint64_t epoch;         /* 0: none since the start */
+    uint64_t revision;      /* of the own last write that is known to be stored */
+    uint64_t first_counter; /* of this epoch */
+    int64_t deadline;       /* fence at this instant, unless paused */
+    int64_t fence_limit;    /* smallest of the last acknowledged and any sent since */
+    bool acknowledged;      /* a non-duplicate answer of this epoch has come: may start */
+    bool paused;            /* a heartbeat with paused:true is acknowledged */
+};
+
+struct fo_peer {
+    struct hb_site site;
+    uint64_t nonce, counter, seen_epoch;
+    int64_t heard;       /* last arrival of a new heartbeat */
+    int64_t interval;    /* its T */
+    int64_t ready_since; /* fit and heard in a row since then; 0: not ready */
+    uint32_t in_a_row;
+    int64_t lag;
+    bool fit;
+};
+
+/* A lease record as it was seen here, for the incident. */
+struct fo_seen {
+    uint64_t revision, counter, epoch;
+    int64_t stamp, arrival; /* JetStream's stamp; own BOOTTIME */
+    int64_t rtt_us;
+    uint32_t failures, successes;
+    enum hb_status status;
+    struct hb_site site;
+};
+
+struct fo_incident {
+    uint64_t epoch, from_epoch;
+    struct hb_site from, to; /* old holder (unset: none or unknown), new one */
+    enum hb_reason reason;   /* why this site took over */
+    enum hb_reason ended;    /* RELEASED: why the old epoch ended; else NONE */
+    int64_t taken_at;        /* BOOTTIME of the acknowledgement */
+    int64_t silence, needed; /* ns of silence counted, and that were needed */
+    int64_t echo_age;        /* ns since this site's own heartbeat last came back */
+    unsigned count;          /* of seen[], oldest first */
+    struct fo_seen seen[FO_INCIDENT_MAX];
+};
+
+struct fo_state {
+    struct hb_site site;
+    uint64_t nonce, seed, rules;
+
+    struct cluster_config config;
+    bool has_config;
+    uint64_t config_revision;
+    struct fo_terms terms;
+
+    enum hb_role role;
+    enum hb_reason reason; /* why it is in this role */
+    int64_t role_since;
+    bool started, connected;
+    bool stopped; /* the workload is verified stopped */
+    bool stepping_down;
+    uint64_t workload_epoch; /* of the last start or stop asked for */
+    int64_t workload_limit;  /* end of the promotion's or the stop's limit */
+    unsigned stop_tries;
+    int64_t stop_retry; /* ask for the stop again; FO_NEVER: answer is awaited */
+    enum hb_reason release_reason;
+    struct hb_site release_next;
+
+    uint64_t seen_epoch; /* highest epoch in any record, peer or mark */
+    uint64_t counter;    /* last attempt */
+    struct fo_lease lease;
+    struct fo_attempt lease_try, replica_try;
+    int64_t heartbeat_due;        /* next attempt of the key that this role writes */
+    uint32_t failures, successes; /* consecutive, of the key that this role writes */
+    int64_t rtt_us, rtt_max_us;   /* last and slowest acknowledged write of the run; -1: none */
+
+    struct fo_known known;
+    int64_t silence_since;
+    struct {
+        int64_t arrival, stamp; /* last own heartbeat that came back through the watch */
+        uint64_t counter;
+        bool any;
+    } echo;
+    struct {
+        int64_t owed_since; /* a write was acknowledged then and has not come back; 0: none */
+        uint64_t owed_counter;
+        int64_t retry; /* not torn down again before */
+        int64_t back_off;
+        uint64_t restarts;
+    } watch;
+    struct {
+        bool pending, wanted;
+        uint32_t request; /* last one */
+        int64_t sent, due;
+    } read;
+
+    struct {
+        bool exists, pending;
+        int64_t due, sent;
+        uint32_t failures, successes;
+        enum hb_probe last;
+        int64_t latency_us, lag;
+    } probe;
+
+    struct fo_peer peers[CLUSTER_SITES_MAX];
+    unsigned peer_count;
+
+    struct {
+        int64_t until, length; /* of a site whose promotion or probe failed */
+    } back_off;
+    struct {
+        unsigned doublings; /* of yield_after */
+        int64_t returned;   /* when the preferred primary was last seen to take over; 0: never */
+    } yield;
+
+    struct fo_seen seen[FO_INCIDENT_MAX];
+    unsigned seen_count; /* ever; ring */
+    struct fo_incident incident;
+};
+
+#endif
