@@ -1,0 +1,25 @@
+# What the demo, the tests and the bench share: downloaded tools, the test guest, the witness.
+# HARMONY_TOOLS=dir keeps downloads elsewhere (several working trees can share one).
+
+HARMONY_TOOLS ?= build/tools
+export HARMONY_TOOLS
+
+GUEST := $(HARMONY_TOOLS)/guest
+FETCHED := $(HARMONY_TOOLS)/python/requirements.txt $(HARMONY_TOOLS)/kernel/boot
+
+.PHONY: guest witness
+guest: $(GUEST)/initramfs
+witness: $(BUILD)/witness
+
+$(FETCHED) &:
+	$(Q)tests/lib/fetch $(HARMONY_TOOLS)
+
+$(GUEST)/initramfs: $(wildcard tests/lib/guest/*) | $(HARMONY_TOOLS)/kernel/boot
+	@$(if $(Q),echo "  GUEST   $@")
+	$(Q)tests/lib/guest/build $(HARMONY_TOOLS)/kernel $(GUEST)
+
+# The witness uses nothing of harmony: it judges it.
+$(BUILD)/witness: tests/lib/witness.c
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) $(CFLAGS) -o $@ $<

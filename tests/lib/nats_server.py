@@ -1,0 +1,133 @@
+"""NATS servers with JetStream on loopback."""
+
+import functools
+import json
+import re
+import shutil
+import urllib.request
+from pathlib import Path
+
+from .paths import Missing, SYSTEM_PATH, TOOLS
+from .processes import Process, free_port, run
+from .waiting import wait_until
+
+MINIMUM = (2, 10, 0)
+
+
+@functools.lru_cache(None)
+def server_program():
+    """(path, version text) of the pinned server, else of the system's if it is new enough."""
+    candidates = [TOOLS / "python/bin/nats-server", shutil.which("nats-server", path=SYSTEM_PATH)]
+    for path in filter(lambda p: p and Path(p).exists(), candidates):
+        version = re.search(r"(\d+)\.(\d+)\.(\d+)", run([path, "--version"]).stdout)
+        if tuple(map(int, version.groups())) >= MINIMUM:
+            return str(path), version.group()
+    raise Missing("no nats-server from 2.10 on: ./run demo or ./run test downloads one")
+
+
+class NatsServer:
+    """One server. Its port stays the same over restarts; its store is in `directory`/jetstream.
+
+    tls={"ca","cert","key"} makes clients show a certificate of that CA; users=[{"user","password"}]
+    makes them log in; extra is merged into the configuration.
+    """
+
+    def __init__(self, directory, name="nats", tls=None, users=None, extra=None):
+        self.directory = Path(directory) / name
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.name, self.port, self.monitor_port = name, free_port(), free_port()
+        self.host = "localhost" if tls else "127.0.0.1"
+        self.url = f"{'tls' if tls else 'nats'}://{self.host}:{self.port}"
+        self.config = {
+            "server_name": name,
+            "listen": f"127.0.0.1:{self.port}",
+            "http": f"127.0.0.1:{self.monitor_port}",
+            "jetstream": {"store_dir": str(self.directory / "jetstream")},
+            "max_payload": 1048576,
+        }
+        if tls:
+            self.config["tls"] = {"ca_file": str(tls["ca"]), "cert_file": str(tls["cert"]),
+                                  "key_file": str(tls["key"]), "verify": True}
+        if users:
+            self.config["authorization"] = {"users": users}
+        self.config.update(extra or {})
+        self.process = Process(
+            name, [server_program()[0], "-c", self.directory / "nats.conf"],
+            self.directory / "nats.log")
+
+    def start(self, wait=True):
+        (self.directory / "nats.conf").write_text(json.dumps(self.config, indent=2))
+        self.process.start()
+        if wait:
+            self.wait_healthy()
+        return self
+
+    def is_healthy(self):
+        """JetStream is up and caught up."""
+        self.process.check_running()
+        with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.monitor_port}/healthz", timeout=1) as answer:
+            return json.load(answer)["status"] == "ok"
+
+    def wait_healthy(self, timeout=20):
+        wait_until(self.is_healthy, timeout, f"{self.name} to be healthy", 0.02)
+
+    def stop(self):
+        """Orderly: it hands over what it leads. nats-server exits with 1 on SIGTERM."""
+        self.process.stop()
+
+    def kill(self):
+        self.process.kill()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def freeze(self):
+        """SIGSTOP: connections stay open, nothing is answered."""
+        self.process.freeze()
+
+    def thaw(self):
+        self.process.thaw()
+
+    def close(self):
+        self.process.kill()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class NatsCluster:
+    """Servers nats-1 .. nats-N that form one JetStream cluster."""
+
+    def __init__(self, directory, size=3):
+        routes = [free_port() for _ in range(size)]
+        self.servers = [NatsServer(directory, f"nats-{i + 1}", extra={"cluster": {
+            "name": "harmony-test",
+            "listen": f"127.0.0.1:{routes[i]}",
+            "routes": [f"nats://127.0.0.1:{port}" for port in routes],
+        }}) for i in range(size)]
+        self.url = ",".join(s.url for s in self.servers)
+
+    def start(self):
+        for server in self.servers:
+            server.start(wait=False)
+        for server in self.servers:
+            server.wait_healthy()
+        return self
+
+    def by_name(self, name):
+        return next(s for s in self.servers if s.name == name)
+
+    def close(self):
+        for server in self.servers:
+            server.close()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.close()
