@@ -1,0 +1,71 @@
+/*
+ * A backend: one driver, its connections and its worker threads, seen from the loop.
+ *
+ * It keeps two connections: one to observe and act with, and one of its own for the fence, so that a
+ * call that hangs can't keep a fence waiting. Stops have workers of their own: a guest that takes its
+ * whole grace holds up no other document. Connections are opened on the workers, when first needed, and
+ * anew after they died. Queues are bounded; every call has a deadline.
+ * Thread: the loop's; callbacks come from the loop.
+ */
+#ifndef HM_AGENT_BACKEND_H
+#define HM_AGENT_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "agent/plan.h"
+#include "base/error.h"
+#include "vmm/driver.h"
+
+struct backend;
+
+struct backend_options {
+    uv_loop_t *loop;
+    const struct driver *driver;
+    struct driver_options driver_options; /* on_change and data are set by the backend */
+    void (*on_change)(void *data);        /* something may have changed: observe */
+    void *data;
+};
+
+/* `options` is copied, the texts of driver_options are borrowed for the backend's life. */
+struct backend *backend_new(const struct backend_options *options);
+/* Calls that hang are left behind (the process is ending). The loop must run once more. */
+void backend_free(struct backend *b);
+
+const struct driver *backend_driver(const struct backend *b);
+
+/* `things` is the callee's to take (things_clear()); NULL when it could not be observed. `facts` (what
+ * the backend is and can do; a new reference) comes with the first success after each connect, else NULL. */
+typedef void (*backend_observed)(void *data, struct things *things, json_t *facts,
+                                 const struct hm_error *err);
+/* One observation at a time: false, and no callback, while one is under way. */
+bool backend_observe(struct backend *b, backend_observed done, void *data);
+
+enum backend_lane {
+    LANE_ACT,   /* documents */
+    LANE_FENCE, /* stop what must not run: own connection, own threads */
+};
+
+struct backend_call {
+    enum plan_verb verb;  /* not VERB_NOTHING */
+    enum backend_lane lane;
+    struct order order;   /* copied, with its texts; the spec by reference */
+    bool verify_stopped;  /* after a stop or kill: succeed only when it was seen stopped */
+    int64_t timeout_ms;
+    /* Once: the result, or HM_E_TIMEOUT while the call goes on. */
+    void (*done)(void *arg, const struct hm_error *err);
+    /* Once, after `done`: no worker is inside the call any more. */
+    void (*ended)(void *arg);
+    void *arg;
+};
+struct backend_ticket; /* valid until `ended` was called */
+
+/* Fails (HM_E_BUSY) when the queue is full: neither callback is called. */
+int backend_submit(struct backend *b, const struct backend_call *call,
+                   struct backend_ticket **ret_ticket, struct hm_error *err);
+
+/* Should the call not have begun, it never will: it ends with HM_E_CANCELLED. One that has begun goes on. */
+void backend_cancel(struct backend_ticket *ticket);
+
+#endif

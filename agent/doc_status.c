@@ -1,0 +1,130 @@
+#include "agent/doc_status.h"
+
+#include <string.h>
+
+static const char *const phase_names[] = {
+#define DOC_PHASE_NAME(id, text) text,
+    DOC_PHASES(DOC_PHASE_NAME)
+#undef DOC_PHASE_NAME
+};
+
+const char *doc_phase_name(enum doc_phase phase)
+{
+    return phase_names[phase];
+}
+
+static enum doc_phase settled_phase(const struct plan_step *s, bool serving)
+{
+    if (s->doc->deleted)
+        return PHASE_DELETED;
+    if (s->thing && s->thing->state == THING_RUNNING)
+        return PHASE_RUNNING;
+    if (!strcmp(s->doc->where, DOC_PLACEMENT_PRIMARY) && !serving)
+        return PHASE_STANDBY;
+    return PHASE_STOPPED;
+}
+
+enum doc_phase doc_phase(const struct plan_step *s, const struct task *task, bool serving)
+{
+    switch (s->op) {
+    case PLAN_NONE:
+        return settled_phase(s, serving);
+    case PLAN_BLOCKED:
+        return PHASE_BLOCKED;
+    case PLAN_WAIT:
+        return PHASE_WAITING;
+    default:
+        return task->failures ? PHASE_FAILED : PHASE_PENDING;
+    }
+}
+
+static uint64_t mix(uint64_t h, uint64_t value)
+{
+    h ^= value + 0x9e3779b97f4a7c15u + (h << 6) + (h >> 2);
+    return h * 0xff51afd7ed558ccdu;
+}
+
+static uint64_t mix_text(uint64_t h, const char *text)
+{
+    for (const char *c = text ? text : "\1"; *c; c++)
+        h = (h ^ (unsigned char)*c) * 1099511628211u;
+    return mix(h, 0);
+}
+
+uint64_t doc_status_fingerprint(const struct plan_step *s, const struct task *task,
+                                const struct desired_entry *e, bool serving)
+{
+    uint64_t h = mix(14695981039346656037u, (uint64_t)doc_phase(s, task, serving));
+    h = mix(h, e->revision);
+    h = mix(h, e->seen_revision);
+    h = mix(h, (uint64_t)e->refused << 2 | (uint64_t)e->missing << 1 | s->doc->deleted);
+    h = mix(h, (uint64_t)s->op << 8 | (uint64_t)s->verb);
+    h = mix_text(h, s->why);
+    if (s->thing) {
+        h = mix(h, (uint64_t)s->thing->state);
+        h = mix_text(h, s->thing->reason);
+        h = mix_text(h, s->thing->mark_hash);
+        h = mix(h, (uint64_t)(uintptr_t)s->thing->details);
+    }
+    return task->failures ? mix_text(h, task->error.text) : h;
+}
+
+static json_t *error_json(enum hm_code code, const char *text)
+{
+    return json_pack("{s:s, s:s}", "code", hm_code_name(code), "text", text);
+}
+
+static void add_condition(json_t *list, const char *type, bool holds, const char *since,
+                          const char *reason)
+{
+    json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:s}", "type", type, "status", holds,
+                                          "since", since, "reason", reason));
+}
+
+static json_t *conditions(const struct plan_step *s, const struct desired_entry *e,
+                          enum doc_phase phase, const char *since)
+{
+    json_t *list = json_array();
+    bool ready = phase == PHASE_RUNNING || phase == PHASE_STOPPED || phase == PHASE_STANDBY;
+    add_condition(list, "Ready", ready, since, s->why ? s->why : doc_phase_name(phase));
+    if (e->missing)
+        add_condition(list, "Orphaned", true, since,
+                      "its document is gone from the bucket without a delete marker; it is left as it "
+                      "is");
+    return list;
+}
+
+/* The revision whose spec the thing has; absent when it has another one. */
+static bool is_applied(const struct plan_step *s)
+{
+    return s->thing && s->thing->mark_hash && s->doc->hash && !s->doc->deleted &&
+           !strcmp(s->thing->mark_hash, s->doc->hash);
+}
+
+json_t *doc_status_json(const struct plan_step *s, const struct task *task,
+                        const struct desired_entry *e, bool serving, const char *since)
+{
+    enum doc_phase phase = doc_phase(s, task, serving);
+    const struct thing *t = s->thing;
+    json_t *o = json_pack("{s:s, s:s, s:I, s:s}", "phase", doc_phase_name(phase), "since", since,
+                          "desired_revision", (json_int_t)e->seen_revision, "state",
+                          thing_state_name(t ? t->state : THING_ABSENT));
+    if (is_applied(s) || phase == PHASE_DELETED)
+        json_object_set_new(o, "applied_revision", json_integer((json_int_t)e->revision));
+    if (is_applied(s))
+        json_object_set_new(o, "hash", json_string(t->mark_hash));
+    if (t && t->reason)
+        json_object_set_new(o, "state_reason", json_string(t->reason));
+    if (s->why)
+        json_object_set_new(o, "reason", json_string(s->why));
+    if (s->op != PLAN_NONE)
+        json_object_set_new(o, "next", json_string(plan_op_name(s->op)));
+    json_object_set_new(o, "conditions", conditions(s, e, phase, since));
+    if (e->refused)
+        json_object_set_new(o, "error", error_json(e->error.code, e->error.text));
+    else if (task->failures)
+        json_object_set_new(o, "error", error_json(task->error.code, task->error.text));
+    if (t && t->details)
+        json_object_set(o, "details", t->details);
+    return o;
+}

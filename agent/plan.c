@@ -1,0 +1,386 @@
+#include "agent/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/depends.h"
+#include "agent/index.h"
+#include "base/alloc.h"
+
+static const char *const op_names[] = {
+#define PLAN_OP_NAME(id, text) text,
+    PLAN_OPS(PLAN_OP_NAME)
+#undef PLAN_OP_NAME
+};
+
+static const char *const verb_names[] = {
+#define PLAN_VERB_NAME(id, text) text,
+    PLAN_VERBS(PLAN_VERB_NAME)
+#undef PLAN_VERB_NAME
+};
+
+const char *plan_op_name(enum plan_op op)
+{
+    return op_names[op];
+}
+
+const char *plan_verb_name(enum plan_verb verb)
+{
+    return verb_names[verb];
+}
+
+/* Everything that the rules look at while one plan is made. */
+struct world {
+    const struct plan_input *input;
+    struct index things; /* kind, name -> struct thing */
+    struct index docs;   /* kind, name -> struct plan_doc, delete markers left out */
+    struct index keys;   /* "", key -> struct plan_doc */
+};
+
+/* -- Words for what is looked at ---------------------------------------------------------------- */
+
+static bool is_primary(const struct plan_doc *doc)
+{
+    return !strcmp(doc->where, DOC_PLACEMENT_PRIMARY);
+}
+
+static bool is_vm(const struct plan_doc *doc)
+{
+    return !strcmp(doc->kind->name, "vm");
+}
+
+/* A disk has no off switch. */
+static bool can_be_stopped(const struct plan_doc *doc)
+{
+    return strcmp(doc->kind->name, "disk") != 0;
+}
+
+/* It shall run here and now (networks and disks: be active and usable). */
+static bool wants_running(const struct world *w, const struct plan_doc *doc)
+{
+    if (is_primary(doc) && !w->input->serving)
+        return false;
+    const char *power = is_vm(doc) ? spec_str(doc->spec, "power") : NULL;
+    return !power || !strcmp(power, "on");
+}
+
+static bool is_stopped(const struct thing *t)
+{
+    return t->state == THING_OFF || t->state == THING_CRASHED || t->state == THING_ABSENT;
+}
+
+static bool is_made_from(const struct thing *t, const struct plan_doc *doc)
+{
+    return t->marked && t->mark_key && !strcmp(t->mark_key, doc->key);
+}
+
+static bool is_of_another_site(const struct world *w, const struct thing *t)
+{
+    return t->marked && t->mark_site && strcmp(t->mark_site, w->input->site) != 0;
+}
+
+/* -- How a rule answers --------------------------------------------------------------------------- */
+
+static void decide(struct plan_step *s, enum plan_op op, enum plan_verb verb, char *why)
+{
+    s->op = op;
+    s->verb = verb;
+    free(s->why);
+    s->why = why;
+}
+
+static void block(struct plan_step *s, char *why)
+{
+    decide(s, PLAN_BLOCKED, VERB_NOTHING, why);
+}
+
+static void wait_for(struct plan_step *s, char *why)
+{
+    decide(s, PLAN_WAIT, VERB_NOTHING, why);
+}
+
+/* -- Dependencies --------------------------------------------------------------------------------- */
+
+struct dependency_check {
+    const struct world *world;
+    bool must_run;    /* to start, a dependency must be up; to be created it must only exist */
+    char *waiting_for; /* the first that is not ready */
+};
+
+static bool dependency_is_ready(void *data, const char *kind, const char *name)
+{
+    struct dependency_check *check = data;
+    const struct plan_doc *doc = index_get(&check->world->docs, kind, name);
+    if (!doc) /* not declared: the backend knows whether it is there */
+        return true;
+    const struct thing *t = index_get(&check->world->things, kind, name);
+    bool ready = t && is_made_from(t, doc) &&
+                 (!check->must_run || t->state == THING_RUNNING ||
+                  !wants_running(check->world, doc));
+    if (!ready)
+        check->waiting_for = hm_printf("waits for %s %s", kind, name);
+    return ready;
+}
+
+/* Returns false, and has said what the step waits for, if a dependency is not ready. */
+static bool dependencies_ready(const struct world *w, struct plan_step *s, bool must_run)
+{
+    struct dependency_check check = {.world = w, .must_run = must_run};
+    if (depends_each(s->doc->kind->name, s->doc->spec, dependency_is_ready, &check))
+        return true;
+    wait_for(s, check.waiting_for);
+    return false;
+}
+
+/* The first thing of ours that was made to use this one, or NULL. */
+static const struct thing *find_user(const struct world *w, const struct plan_doc *doc,
+                                     bool running_only)
+{
+    const struct things *all = w->input->things;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct thing *t = &all->items[i];
+        if (t->marked && (!running_only || !is_stopped(t)) &&
+            depends_on_thing(t->kind, t->spec, doc->kind->name, doc->name))
+            return t;
+    }
+    return NULL;
+}
+
+static bool is_in_use(const struct world *w, struct plan_step *s, bool running_only)
+{
+    if (is_vm(s->doc))
+        return false;
+    const struct thing *user = find_user(w, s->doc, running_only);
+    if (user)
+        wait_for(s, hm_printf("in use by %s %s", user->kind, user->name));
+    return user != NULL;
+}
+
+/* -- Rules, from the one that overrides the most ---------------------------------------------------- */
+
+static void plan_removal(const struct world *w, struct plan_step *s)
+{
+    const struct thing *t = s->thing;
+    if (!t || !is_made_from(t, s->doc) || is_of_another_site(w, t))
+        return; /* nothing of ours is there: deleting what is absent succeeds */
+    if (spec_bool(t->spec, "protect"))
+        block(s, hm_strdup("protect: true; take protect off in a revision of its own, then delete"));
+    else if (is_in_use(w, s, false))
+        return;
+    else if (is_vm(s->doc) && !is_stopped(t))
+        decide(s, PLAN_REMOVE, VERB_STOP, hm_strdup("deleted; it is stopped first"));
+    else
+        decide(s, PLAN_REMOVE, VERB_REMOVE, hm_strdup("deleted"));
+}
+
+static void plan_creation(const struct world *w, struct plan_step *s)
+{
+    if (!dependencies_ready(w, s, false))
+        return;
+    bool stays_off = is_vm(s->doc) && !wants_running(w, s->doc);
+    decide(s, PLAN_CREATE, VERB_CREATE, stays_off ? hm_strdup("defined and stopped") : NULL);
+}
+
+/* A thing of that name is there, but was not made from this document. Returns true if it is settled. */
+static bool plan_foreign(const struct world *w, struct plan_step *s)
+{
+    const struct thing *t = s->thing;
+    const char *kind = s->doc->kind->name;
+    if (is_made_from(t, s->doc) && !is_of_another_site(w, t))
+        return false;
+    if (is_of_another_site(w, t)) {
+        block(s, hm_printf("this %s belongs to site %s", kind, t->mark_site));
+        return true;
+    }
+    const struct plan_doc *maker = t->marked ? index_get(&w->keys, "", t->mark_key) : NULL;
+    if (maker && maker->deleted)
+        wait_for(s, hm_printf("the one made from %s is removed first", maker->key));
+    else if (spec_bool(s->doc->spec, "adopt"))
+        decide(s, PLAN_ADOPT, VERB_UPDATE, hm_strdup("adopt: true; what runs is not stopped"));
+    else if (t->marked)
+        block(s, hm_printf("it was made from the document %s; delete that one, or set adopt: true",
+                           t->mark_key));
+    else
+        block(s, hm_printf("a %s of this name exists that harmony did not make; rename the document, "
+                           "or set adopt: true to take it over",
+                           kind));
+    return true;
+}
+
+/* The most that may happen without asking, as `change` says. */
+static enum field_cost allowed_cost(const struct plan_doc *doc)
+{
+    const char *change = spec_str(doc->spec, "change");
+    if (!change || !strcmp(change, "replace"))
+        return COST_REPLACE;
+    return !strcmp(change, "live") ? COST_LIVE : COST_RESTART; /* restart, never-replace */
+}
+
+static char *first_change_of_cost(const struct spec_diff *diff, enum field_cost cost)
+{
+    for (size_t i = 0; i < diff->count; i++) {
+        const struct spec_change *c = &diff->changes[i];
+        if (c->cost == cost)
+            return hm_printf("%s %s -> %s", c->path, c->before ? c->before : "(none)",
+                             c->after ? c->after : "(none)");
+    }
+    return hm_strdup("");
+}
+
+static void plan_replacement(const struct world *w, struct plan_step *s)
+{
+    HM_AUTOFREE char *cause = first_change_of_cost(&s->diff, COST_REPLACE);
+    if (spec_bool(s->thing->spec, "protect"))
+        block(s, hm_printf("replace needed: %s; protect: true; take protect off in a revision of its "
+                           "own first",
+                           cause));
+    else if (!strcmp(s->doc->kind->name, "disk"))
+        block(s, hm_printf("replace needed: %s; a disk is never replaced by itself, since its data "
+                           "would be lost; delete it and declare it again, or use another name",
+                           cause));
+    else if (allowed_cost(s->doc) < COST_REPLACE)
+        block(s, hm_printf("replace needed: %s; change: %s forbids it", cause,
+                           spec_str(s->doc->spec, "change")));
+    else if (is_in_use(w, s, false))
+        return;
+    else
+        decide(s, PLAN_REPLACE, is_stopped(s->thing) || !is_vm(s->doc) ? VERB_REMOVE : VERB_STOP,
+               hm_printf("%s; removed, then created; disks are kept unless ephemeral", cause));
+}
+
+static void plan_restart(struct plan_step *s)
+{
+    HM_AUTOFREE char *cause = first_change_of_cost(&s->diff, COST_RESTART);
+    if (allowed_cost(s->doc) < COST_RESTART)
+        block(s, hm_printf("restart needed: %s; change: live forbids it", cause));
+    else
+        decide(s, PLAN_RESTART, VERB_STOP, hm_printf("%s needs a restart; disks are kept", cause));
+}
+
+/* The thing differs from its document. Returns true if it is settled. */
+static bool plan_change(const struct world *w, struct plan_step *s)
+{
+    const struct thing *t = s->thing;
+    if (t->mark_hash && !strcmp(t->mark_hash, s->doc->hash)) {
+        if (!t->drift)
+            return false;
+        decide(s, PLAN_UPDATE, VERB_UPDATE, hm_printf("changed behind our back: %s", t->drift));
+        return true;
+    }
+    if (!t->spec) {
+        block(s, hm_strdup("its mark can't be read; set adopt: true to have it written anew"));
+        return true;
+    }
+    spec_diff(s->doc->kind, t->spec, s->doc->spec, &s->diff);
+    if (s->diff.cost == COST_REPLACE)
+        plan_replacement(w, s);
+    else if (s->diff.cost == COST_RESTART && !is_stopped(t))
+        plan_restart(s);
+    else
+        decide(s, PLAN_UPDATE, VERB_UPDATE, NULL);
+    return true;
+}
+
+static void plan_stop(struct plan_step *s)
+{
+    const char *power = is_vm(s->doc) ? spec_str(s->doc->spec, "power") : NULL;
+    if (power && !strcmp(power, "off"))
+        decide(s, PLAN_STOP, VERB_STOP, hm_strdup("power: off"));
+    else
+        decide(s, PLAN_STOP, VERB_KILL, hm_strdup("this site does not lead"));
+}
+
+static void plan_power(const struct world *w, struct plan_step *s)
+{
+    const struct thing *t = s->thing;
+    bool wanted = wants_running(w, s->doc);
+    if (t->state == THING_UNKNOWN)
+        wait_for(s, hm_strdup("its state is unknown; it is left alone"));
+    else if (wanted && is_stopped(t)) {
+        if (dependencies_ready(w, s, true))
+            decide(s, PLAN_START, VERB_START,
+                   t->state == THING_CRASHED ? hm_strdup("it crashed") : NULL);
+    } else if (wanted && t->state == THING_PAUSED)
+        wait_for(s, hm_strdup("paused by someone else; it is left alone"));
+    else if (wanted && t->state == THING_STOPPING)
+        wait_for(s, hm_strdup("it is shutting down"));
+    else if (!wanted && !is_stopped(t) && can_be_stopped(s->doc) && !is_in_use(w, s, true))
+        plan_stop(s);
+}
+
+static void plan_document(const struct world *w, struct plan_step *s)
+{
+    if (w->input->unobserved)
+        wait_for(s, hm_strdup(w->input->unobserved));
+    else if (s->doc->deleted)
+        plan_removal(w, s);
+    else if (s->doc->held)
+        block(s, hm_strdup(s->doc->held));
+    else if (!s->thing || s->thing->state == THING_ABSENT)
+        plan_creation(w, s);
+    else if (!plan_foreign(w, s) && !plan_change(w, s))
+        plan_power(w, s);
+}
+
+/* -- The whole ---------------------------------------------------------------------------------------- */
+
+static void index_world(struct world *w)
+{
+    const struct plan_input *in = w->input;
+    index_init(&w->things, in->things->count);
+    index_init(&w->docs, in->doc_count);
+    index_init(&w->keys, in->doc_count);
+    for (size_t i = 0; i < in->things->count; i++) {
+        struct thing *t = &in->things->items[i];
+        index_put(&w->things, t->kind, t->name, t);
+    }
+    for (size_t i = 0; i < in->doc_count; i++) {
+        const struct plan_doc *d = &in->docs[i];
+        index_put(&w->keys, "", d->key, (void *)d);
+        if (!d->deleted)
+            index_put(&w->docs, d->kind->name, d->name, (void *)d);
+    }
+}
+
+static void find_orphans(const struct world *w, struct plan *plan)
+{
+    const struct things *all = w->input->things;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct thing *t = &all->items[i];
+        if (!t->marked || !t->mark_key || is_of_another_site(w, t) ||
+            index_get(&w->keys, "", t->mark_key))
+            continue;
+        plan->orphans =
+            hm_realloc_array(plan->orphans, plan->orphan_count + 1, sizeof *plan->orphans);
+        plan->orphans[plan->orphan_count++] = t;
+    }
+}
+
+void plan_make(const struct plan_input *input, struct plan *ret)
+{
+    struct world w = {.input = input};
+    index_world(&w);
+    *ret = (struct plan){.steps = hm_alloc(input->doc_count * sizeof *ret->steps),
+                         .count = input->doc_count};
+    for (size_t i = 0; i < input->doc_count; i++) {
+        struct plan_step *s = &ret->steps[i];
+        s->doc = &input->docs[i];
+        s->thing = index_get(&w.things, s->doc->kind->name, s->doc->name);
+        plan_document(&w, s);
+    }
+    find_orphans(&w, ret);
+    index_free(&w.things);
+    index_free(&w.docs);
+    index_free(&w.keys);
+}
+
+void plan_clear(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        free(plan->steps[i].why);
+        spec_diff_clear(&plan->steps[i].diff);
+    }
+    free(plan->steps);
+    free(plan->orphans);
+    *plan = (struct plan){0};
+}

@@ -1,0 +1,106 @@
+/*
+ * The plan: what would be done to make this host match its documents, and why. Pure.
+ *
+ * plan_make() compares documents with what was observed and gives one step per document, in the order
+ * in which they may be carried out (networks and disks before VMs; removals the other way round), plus
+ * the orphans. It looks at nothing else: no clock, no backend, no earlier plan. The agent carries out a
+ * step by its first verb, observes, and plans again, so a crash between any two verbs leaves a state
+ * from which the next plan goes on (docs/architecture.md, "One verb at a time").
+ * The same function answers `harmonyctl plan`. Thread: any.
+ */
+#ifndef HM_AGENT_PLAN_H
+#define HM_AGENT_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "proto/doc.h"
+#include "vmm/driver.h"
+
+/* What a step does to the thing, as people read it. */
+#define PLAN_OPS(X)                                                                                \
+    X(NONE, "none")       /* as it should be */                                                    \
+    X(CREATE, "create")                                                                            \
+    X(ADOPT, "adopt")     /* take over a thing of that name that was not ours */                   \
+    X(UPDATE, "update")   /* redefine; nothing stops */                                            \
+    X(RESTART, "restart") /* stop, redefine, start */                                              \
+    X(REPLACE, "replace") /* remove, then create */                                                \
+    X(START, "start")                                                                              \
+    X(STOP, "stop")                                                                                \
+    X(REMOVE, "remove")                                                                            \
+    X(WAIT, "wait")       /* for something else: a dependency, an observation */                   \
+    X(BLOCKED, "blocked") /* until a person decides */
+
+enum plan_op {
+#define PLAN_OP_ENUM(id, text) PLAN_##id,
+    PLAN_OPS(PLAN_OP_ENUM)
+#undef PLAN_OP_ENUM
+};
+
+/* The driver's verb that is called first to carry out the step. */
+#define PLAN_VERBS(X)                                                                              \
+    X(NOTHING, "nothing")                                                                          \
+    X(CREATE, "create")                                                                            \
+    X(UPDATE, "update")                                                                            \
+    X(START, "start")                                                                              \
+    X(STOP, "stop")                                                                                \
+    X(KILL, "kill") /* a workload of the primary on a site that does not lead: no grace */         \
+    X(REMOVE, "remove")
+
+enum plan_verb {
+#define PLAN_VERB_ENUM(id, text) VERB_##id,
+    PLAN_VERBS(PLAN_VERB_ENUM)
+#undef PLAN_VERB_ENUM
+};
+
+const char *plan_op_name(enum plan_op op);
+const char *plan_verb_name(enum plan_verb verb);
+
+/* A document as the plan sees it; everything is borrowed. */
+struct plan_doc {
+    const char *key, *where, *name;
+    const struct kind *kind;
+    const json_t *spec; /* NULL when it is a delete marker */
+    const char *hash;   /* spec_hash() of the spec */
+    bool deleted;       /* an explicit delete marker */
+    bool missing;       /* no longer in the bucket, without a marker: in force, but an orphan */
+    const char *held;   /* why it must not be acted on ("also declared as primary.vm.db"); NULL: act */
+};
+
+struct plan_input {
+    const char *site;
+    bool serving; /* documents with placement `primary` may run here now */
+    const struct plan_doc *docs; /* by kind order, then name; no two of one key */
+    size_t doc_count;
+    const struct things *things;
+    /* Not NULL: why the backend could not be observed; then nothing is planned but waiting. */
+    const char *unobserved;
+};
+
+struct plan_step {
+    const struct plan_doc *doc;
+    const struct thing *thing; /* NULL: absent */
+    enum plan_op op;
+    enum plan_verb verb;
+    char *why;             /* one sentence or NULL; belongs to the step */
+    struct spec_diff diff; /* what changes; empty when nothing does */
+};
+
+struct plan {
+    struct plan_step *steps; /* one per document */
+    size_t count;
+    const struct thing **orphans; /* marked as ours, and no document or marker speaks of them */
+    size_t orphan_count;
+};
+
+void plan_make(const struct plan_input *input, struct plan *ret);
+void plan_clear(struct plan *plan);
+
+/* The plan for people and programs (docs/reference/harmonyctl.md): a new reference. Steps that do
+ * nothing are only counted. */
+json_t *plan_to_json(const struct plan_input *input, const struct plan *plan);
+
+#endif

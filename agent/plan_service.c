@@ -1,0 +1,123 @@
+#include "agent/plan_service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+struct plan_service {
+    struct bus_service *service;
+    struct reconciler *reconciler;
+};
+
+/* One document of the request, through the same verifier as an entry of the bucket. */
+static int parse_document(const json_t *in, struct doc *ret, struct hm_error *err)
+{
+    const char *where = json_string_value(json_object_get(in, "where"));
+    const char *kind = json_string_value(json_object_get(in, "kind"));
+    const char *name = json_string_value(json_object_get(in, "name"));
+    const json_t *spec = json_object_get(in, "spec");
+    if (!where || !kind || !name || !spec)
+        return hm_fail(err, HM_E_INVALID, "a document of the request needs where, kind, name and spec");
+    HM_AUTOFREE char *key = hm_printf("%s.%s.%s", where, kind, name);
+    HM_AUTOFREE char *value = json_dumps(spec, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!value)
+        return hm_fail(err, HM_E_INVALID, "%s: spec can't be read", key);
+    int r = doc_from_value(key, value, strlen(value), ret, err);
+    return r < 0 ? hm_wrap(err, "%s", key) : r;
+}
+
+static int parse_documents(const json_t *list, struct doc_list *ret, struct hm_error *err)
+{
+    size_t i;
+    json_t *item;
+    ret->items = hm_alloc(json_array_size(list) * sizeof *ret->items);
+    json_array_foreach(list, i, item)
+    {
+        int r = parse_document(item, &ret->items[ret->count], err);
+        if (r < 0)
+            return r;
+        ret->count++;
+    }
+    return 0;
+}
+
+static char **parse_keys(const json_t *list)
+{
+    char **keys = hm_alloc((json_array_size(list) + 1) * sizeof *keys);
+    size_t i, n = 0;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        if (json_is_string(item))
+            keys[n++] = hm_strdup(json_string_value(item));
+    }
+    return keys;
+}
+
+int plan_service_parse(const void *payload, size_t len, struct plan_request *ret,
+                       struct hm_error *err)
+{
+    json_error_t why;
+    json_t *root = len ? json_loadb(payload, len, JSON_REJECT_DUPLICATES, &why) : json_object();
+    if (!root)
+        return hm_fail(err, HM_E_INVALID, "the request is not JSON: %s", why.text);
+    struct plan_request q = {0};
+    int r = parse_documents(json_object_get(root, "documents"), &q.documents, err);
+    if (r < 0) {
+        doc_list_clear(&q.documents);
+    } else {
+        q.deleted_keys = parse_keys(json_object_get(root, "deletes"));
+        *ret = q;
+    }
+    json_decref(root);
+    return r;
+}
+
+static void respond(struct bus_incoming *to, const json_t *value)
+{
+    HM_AUTOFREE char *text = json_dumps(value, JSON_COMPACT);
+    bus_respond(to, text, strlen(text));
+}
+
+static void on_plan(void *data, const json_t *plan)
+{
+    respond(data, plan);
+}
+
+static void serve(void *data, struct bus_incoming *request, const char *subject,
+                  const void *payload, size_t len)
+{
+    struct plan_service *s = data;
+    struct plan_request q = {0};
+    struct hm_error err;
+    (void)subject;
+    if (plan_service_parse(payload, len, &q, &err) < 0) {
+        json_t *reply = json_pack("{s:{s:s, s:s}}", "error", "code", hm_code_name(err.code), "text",
+                                  err.text);
+        respond(request, reply);
+        json_decref(reply);
+        return;
+    }
+    q.done = on_plan;
+    q.data = request;
+    reconciler_plan(s->reconciler, &q);
+}
+
+struct plan_service *plan_service_new(struct bus *bus, const char *site, struct reconciler *r)
+{
+    struct plan_service *s = hm_alloc(sizeof *s);
+    HM_AUTOFREE char *subject = hm_printf("harmony.plan.%s", site);
+    s->reconciler = r;
+    s->service = bus_serve(bus, subject, serve, s);
+    return s;
+}
+
+void plan_service_free(struct plan_service *s)
+{
+    if (!s)
+        return;
+    bus_service_stop(s->service);
+    free(s);
+}

@@ -1,0 +1,403 @@
+#include "agent/reconcile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/doc_status.h"
+#include "agent/reconcile_state.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+    RESYNC_MS = 30000,       /* a pass at least this often */
+    REOPEN_MS = 2000,        /* try a backend again that can't be observed */
+    CALL_TIMEOUT_MS = 120000,
+    STOP_GRACE_DEFAULT_MS = 30000,
+    STOP_MARGIN_MS = 60000,
+};
+
+/* -- Tasks ---------------------------------------------------------------------------------------- */
+
+static struct task *task_for(struct reconciler *r, const struct plan_doc *doc)
+{
+    struct task *t = index_get(&r->tasks, "", doc->key);
+    if (t)
+        return t;
+    t = hm_alloc(sizeof *t);
+    t->owner = r;
+    strncpy(t->key, doc->key, sizeof t->key - 1);
+    t->primary = !strcmp(doc->where, DOC_PLACEMENT_PRIMARY);
+    r->task_list = hm_realloc_array(r->task_list, r->task_count + 1, sizeof(struct task *));
+    r->task_list[r->task_count++] = t;
+    index_put(&r->tasks, "", t->key, t);
+    return t;
+}
+
+bool reconciler_primary_call_in_flight(const struct reconciler *r)
+{
+    for (size_t i = 0; i < r->task_count; i++)
+        if (r->task_list[i]->primary && r->task_list[i]->in_flight)
+            return true;
+    return false;
+}
+
+static uint32_t next_jitter(struct reconciler *r)
+{
+    r->jitter = r->jitter * 1664525u + 1013904223u;
+    return r->jitter >> 16;
+}
+
+/* -- Calls ---------------------------------------------------------------------------------------- */
+
+static void call_done(void *arg, const struct hm_error *err)
+{
+    struct task *t = arg;
+    struct reconciler *r = t->owner;
+    if (err && err->code == HM_E_CANCELLED)
+        return;
+    if (err) {
+        task_failed(t, err, hm_boottime_ns(), next_jitter(r));
+        hm_log(HM_LOG_WARN, "reconcile", "%s: %s: %s; next try in %lld s", t->key,
+               plan_verb_name(t->verb), err->text,
+               (long long)((t->next_try_ns - hm_boottime_ns()) / 1000000000 + 1));
+    } else {
+        task_succeeded(t);
+        hm_log(HM_LOG_INFO, "reconcile", "%s: %s done", t->key, plan_verb_name(t->verb));
+    }
+}
+
+static void call_ended(void *arg)
+{
+    struct task *t = arg;
+    t->in_flight = false;
+    t->ticket = NULL;
+    t->ended_ns = hm_boottime_ns();
+    reconciler_kick(t->owner);
+    if (t->primary)
+        primary_call_ended(t->owner);
+}
+
+static int64_t timeout_for(enum plan_verb verb, int64_t grace_ms)
+{
+    return verb == VERB_STOP ? grace_ms + STOP_MARGIN_MS : CALL_TIMEOUT_MS;
+}
+
+/* A stop or removal goes by what the thing was made from; everything else by the document. */
+static const json_t *spec_for(const struct plan_step *s)
+{
+    bool ends = s->verb == VERB_STOP || s->verb == VERB_KILL || s->verb == VERB_REMOVE;
+    return ends && s->thing && s->thing->spec ? s->thing->spec : s->doc->spec;
+}
+
+static int check_allowed(const struct reconciler *r, const struct plan_step *s,
+                         struct hm_error *err)
+{
+    bool makes = s->verb == VERB_CREATE || s->verb == VERB_UPDATE || s->verb == VERB_START;
+    if (!makes || !r->options.allows)
+        return 0;
+    return r->options.allows(r->options.data, s->doc->kind->name, s->doc->spec, err);
+}
+
+static int submit(struct reconciler *r, struct task *t, const struct plan_step *s,
+                  struct hm_error *err)
+{
+    const json_t *spec = spec_for(s);
+    int64_t grace = spec_int(spec, "stop_grace", STOP_GRACE_DEFAULT_MS);
+    struct backend_call call = {
+        .verb = s->verb,
+        .lane = LANE_ACT,
+        .order = {.kind = s->doc->kind->name,
+                  .name = s->doc->name,
+                  .key = s->doc->key,
+                  .spec = spec,
+                  .grace_ms = s->verb == VERB_STOP ? grace : 0,
+                  .primary = t->primary},
+        .timeout_ms = timeout_for(s->verb, grace),
+        .done = call_done,
+        .ended = call_ended,
+        .arg = t,
+    };
+    return backend_submit(r->backend, &call, &t->ticket, err);
+}
+
+/* What was observed is older than the last call's end: the next pass will know better. */
+static bool is_stale(const struct reconciler *r, const struct task *t)
+{
+    return t->ended_ns >= r->observe_began_ns;
+}
+
+static bool may_act(struct reconciler *r, const struct task *t)
+{
+    if (t->in_flight || hm_boottime_ns() < t->next_try_ns)
+        return false;
+    if (t->primary && primary_is_fencing(r))
+        return false;
+    if (is_stale(r, t)) {
+        r->dirty = true;
+        return false;
+    }
+    return true;
+}
+
+static void carry_out(struct reconciler *r, struct task *t, const struct plan_step *s)
+{
+    struct hm_error err;
+    if (s->verb == VERB_NOTHING || !may_act(r, t))
+        return;
+    t->verb = s->verb;
+    if (check_allowed(r, s, &err) < 0) {
+        call_done(t, &err);
+        return;
+    }
+    int sent = submit(r, t, s, &err);
+    if (sent == -HM_E_BUSY) /* the end of another call brings the next pass */
+        return;
+    t->in_flight = true;
+    hm_log(HM_LOG_INFO, "reconcile", "%s: %s (%s)%s%s", t->key, plan_verb_name(s->verb),
+           plan_op_name(s->op), s->why ? ": " : "", s->why ? s->why : "");
+}
+
+/* -- Status --------------------------------------------------------------------------------------- */
+
+static void say_status(struct reconciler *r, struct task *t, const struct plan_step *s)
+{
+    const struct desired_entry *e = desired_find(r->options.desired, s->doc->key);
+    bool serving = r->primary.serving;
+    uint64_t now = doc_status_fingerprint(s, t, e, serving);
+    if (now == t->said)
+        return;
+    t->said = now;
+    const char *phase = doc_phase_name(doc_phase(s, t, serving));
+    if (strcmp(phase, t->phase) != 0) {
+        strncpy(t->phase, phase, sizeof t->phase - 1);
+        hm_time_text(hm_wall_ns(), t->since);
+    }
+    HM_AUTOFREE char *name = hm_printf("%s.%s", s->doc->kind->name, s->doc->name);
+    status_set(r->options.status, name, doc_status_json(s, t, e, serving, t->since));
+}
+
+/* Documents that never were acceptable have no step; they are said all the same. */
+static void say_refused(void *data, const struct desired_entry *e)
+{
+    struct reconciler *r = data;
+    const char *dot = strchr(e->key, '.');
+    if (!e->refused || e->doc.kind || !dot)
+        return;
+    status_set(r->options.status, dot + 1,
+               json_pack("{s:s, s:I, s:s, s:{s:s, s:s}}", "phase", "Failed", "desired_revision",
+                         (json_int_t)e->seen_revision, "state", "absent", "error", "code",
+                         hm_code_name(e->error.code), "text", e->error.text));
+}
+
+/* -- The pass ------------------------------------------------------------------------------------- */
+
+static struct plan_input make_input(struct reconciler *r)
+{
+    struct plan_input in = {
+        .site = r->options.site,
+        .serving = r->primary.serving,
+        .things = &r->things,
+        .unobserved = r->unobserved.code ? r->unobserved.text : NULL,
+    };
+    in.docs = desired_docs(r->options.desired, &in.doc_count);
+    return in;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    reconciler_kick(timer->data);
+}
+
+/* The next pass that nothing else would cause: a back-off's end, or the resync. */
+static void set_timer(struct reconciler *r)
+{
+    int64_t now = hm_boottime_ns(), wait = RESYNC_MS * HM_MS;
+    if (r->unobserved.code)
+        wait = REOPEN_MS * HM_MS;
+    for (size_t i = 0; i < r->task_count; i++) {
+        const struct task *t = r->task_list[i];
+        if (t->next_try_ns > now && t->next_try_ns - now < wait)
+            wait = t->next_try_ns - now;
+    }
+    uv_timer_start(&r->timer, on_timer, (uint64_t)(wait / HM_MS + 1), 0);
+}
+
+static void run_pass(struct reconciler *r)
+{
+    struct plan_input in = make_input(r);
+    struct plan plan;
+    plan_make(&in, &plan);
+    for (size_t i = 0; i < plan.count; i++) {
+        struct plan_step *s = &plan.steps[i];
+        struct task *t = task_for(r, s->doc);
+        const struct desired_entry *e = desired_find(r->options.desired, s->doc->key);
+        task_revision(t, e->revision);
+        if (s->op == PLAN_NONE && !t->in_flight)
+            task_succeeded(t);
+        carry_out(r, t, s);
+        say_status(r, t, s);
+    }
+    primary_look(r, &plan);
+    plan_clear(&plan);
+    desired_each(r->options.desired, say_refused, r);
+    set_timer(r);
+}
+
+/* -- Plans that were asked for ---------------------------------------------------------------------- */
+
+static void free_request(struct plan_request *q)
+{
+    doc_list_clear(&q->documents);
+    for (char **key = q->deleted_keys; key && *key; key++)
+        free(*key);
+    free(q->deleted_keys);
+}
+
+static void answer_request(struct reconciler *r, struct plan_request *q)
+{
+    size_t deleted = 0;
+    while (q->deleted_keys && q->deleted_keys[deleted])
+        deleted++;
+    struct desired_overlay overlay;
+    desired_overlay_make(r->options.desired, q->documents.items, q->documents.count,
+                         (const char *const *)q->deleted_keys, deleted, &overlay);
+    struct plan_input in = make_input(r);
+    in.docs = overlay.docs;
+    in.doc_count = overlay.count;
+    struct plan plan;
+    plan_make(&in, &plan);
+    json_t *reply = plan_to_json(&in, &plan);
+    q->done(q->data, reply);
+    json_decref(reply);
+    plan_clear(&plan);
+    desired_overlay_clear(&overlay);
+}
+
+static void answer_requests(struct reconciler *r)
+{
+    struct plan_request *requests = r->requests;
+    size_t count = r->request_count;
+    r->requests = NULL;
+    r->request_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        answer_request(r, &requests[i]);
+        free_request(&requests[i]);
+    }
+    free(requests);
+}
+
+void reconciler_plan(struct reconciler *r, struct plan_request *request)
+{
+    r->requests = hm_realloc_array(r->requests, r->request_count + 1, sizeof *r->requests);
+    r->requests[r->request_count++] = *request;
+    reconciler_kick(r);
+}
+
+/* -- Observation ------------------------------------------------------------------------------------ */
+
+static void note_failure(struct reconciler *r, const struct hm_error *err)
+{
+    if (strcmp(r->unobserved.text, err->text) != 0)
+        hm_log(HM_LOG_WARN, "reconcile", "%s; nothing is changed until it answers", err->text);
+    r->unobserved = *err;
+}
+
+static void note_success(struct reconciler *r, struct things *things)
+{
+    if (r->unobserved.code)
+        hm_log(HM_LOG_INFO, "reconcile", "the backend answers again");
+    r->unobserved = (struct hm_error){0};
+    things_clear(&r->things);
+    r->things = *things;
+    *things = (struct things){0};
+}
+
+static void begin_observation(struct reconciler *r);
+
+static void on_observed(void *data, struct things *things, json_t *facts,
+                        const struct hm_error *err)
+{
+    struct reconciler *r = data;
+    if (err)
+        note_failure(r, err);
+    else
+        note_success(r, things);
+    if (r->options.on_backend && (facts || err))
+        r->options.on_backend(r->options.data, facts, err);
+    json_decref(facts);
+    r->attempted = true;
+    run_pass(r);
+    answer_requests(r);
+    if (r->dirty)
+        begin_observation(r);
+}
+
+static void begin_observation(struct reconciler *r)
+{
+    int64_t now = hm_boottime_ns();
+    if (!backend_observe(r->backend, on_observed, r))
+        return; /* its end sees `dirty` */
+    r->dirty = false;
+    r->observe_began_ns = now;
+}
+
+void reconciler_kick(struct reconciler *r)
+{
+    if (r->closing)
+        return;
+    r->dirty = true;
+    begin_observation(r);
+}
+
+static void on_backend_change(void *data)
+{
+    reconciler_kick(data);
+}
+
+/* -- Life ------------------------------------------------------------------------------------------- */
+
+struct reconciler *reconciler_new(const struct reconciler_options *options)
+{
+    struct reconciler *r = hm_alloc(sizeof *r);
+    r->options = *options;
+    r->jitter = (uint32_t)hm_boottime_ns();
+    index_init(&r->tasks, 64);
+    uv_timer_init(options->loop, &r->timer);
+    r->timer.data = r;
+    primary_init(&r->primary, r);
+    struct backend_options backend = {
+        .loop = options->loop,
+        .driver = options->driver,
+        .driver_options = options->driver_options,
+        .on_change = on_backend_change,
+        .data = r,
+    };
+    r->backend = backend_new(&backend);
+    return r;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct reconciler *r = handle->data;
+    things_clear(&r->things);
+    for (size_t i = 0; i < r->task_count; i++)
+        free(r->task_list[i]);
+    free(r->task_list);
+    index_free(&r->tasks);
+    free(r);
+}
+
+void reconciler_free(struct reconciler *r)
+{
+    if (!r)
+        return;
+    r->closing = true;
+    primary_silence(&r->primary);
+    backend_free(r->backend);
+    primary_close(&r->primary);
+    for (size_t i = 0; i < r->request_count; i++)
+        free_request(&r->requests[i]);
+    free(r->requests);
+    uv_close((uv_handle_t *)&r->timer, on_closed);
+}

@@ -1,0 +1,57 @@
+/*
+ * The reconciler: makes this host match its documents, again and again.
+ *
+ * A pass observes the backend, makes the plan, and carries out the first verb of every step that may be
+ * carried out; what ends starts another pass. Level-triggered: whatever was missed in between is found
+ * by the next pass. Passes begin on changes (documents, events of the backend, ends of calls), when a
+ * back-off is over, and every 30 s. It also offers the documents of placement `primary` to the failover
+ * driver as a workload: nothing of them runs outside of start() and stop().
+ * Thread: the loop's.
+ */
+#ifndef HM_AGENT_RECONCILE_H
+#define HM_AGENT_RECONCILE_H
+
+#include <jansson.h>
+#include <uv.h>
+
+#include "agent/backend.h"
+#include "agent/desired.h"
+#include "agent/status.h"
+#include "agent/workload.h"
+
+struct reconciler;
+
+struct reconciler_options {
+    uv_loop_t *loop;
+    const char *site;
+    struct desired *desired; /* borrowed */
+    struct status *status;   /* borrowed */
+    const struct driver *driver;
+    struct driver_options driver_options; /* on_change and data are set by the backend */
+    /* May a document name these host paths? Returns 0, or fails with a sentence. May be NULL. */
+    int (*allows)(void *data, const char *kind, const json_t *spec, struct hm_error *err);
+    /* What the backend is (facts) or why it can't be asked; for the agent's own status. */
+    void (*on_backend)(void *data, const json_t *facts, const struct hm_error *err);
+    void *data;
+};
+
+struct reconciler *reconciler_new(const struct reconciler_options *options);
+/* The loop must run once more. */
+void reconciler_free(struct reconciler *r);
+
+/* Something may have changed: a pass will follow soon. */
+void reconciler_kick(struct reconciler *r);
+
+struct workload_documents reconciler_workload(struct reconciler *r);
+
+/* Plan for the documents in force with others laid over them, by a fresh observation. `done` once;
+ * `plan` is borrowed. The documents are taken over (also on failure). */
+struct plan_request {
+    struct doc_list documents;
+    char **deleted_keys; /* NULL-terminated; may be NULL */
+    void (*done)(void *data, const json_t *plan);
+    void *data;
+};
+void reconciler_plan(struct reconciler *r, struct plan_request *request);
+
+#endif

@@ -1,0 +1,70 @@
+/* What the files of the reconciler share: reconcile.c (the pass), primary.c (the workload). */
+#ifndef HM_AGENT_RECONCILE_STATE_H
+#define HM_AGENT_RECONCILE_STATE_H
+
+#include "agent/index.h"
+#include "agent/reconcile.h"
+#include "agent/task.h"
+
+/* One VM that a fence stops. */
+struct fence_target {
+    struct reconciler *owner;
+    char *kind, *name, *key;
+    json_t *spec;
+};
+
+/* The workload's side: at most one start and one stop at a time. */
+struct primary {
+    bool serving; /* between start() and stop() */
+    uint64_t epoch;
+
+    workload_done start_done; /* NULL: no start under way */
+    void *start_arg;
+    int64_t start_deadline_ns;
+
+    workload_done stop_done; /* NULL: no stop under way */
+    void *stop_arg;
+    int64_t stop_deadline_ns;
+    struct fence_target *targets;
+    size_t target_count;
+    unsigned calls;        /* fence calls of this round that have not ended */
+    bool round_is_final;   /* no other call for a primary document was in flight when it began */
+    struct hm_error error; /* of the last round; code HM_OK: none */
+    uv_timer_t timer;      /* deadlines, and the pause between rounds */
+
+    struct hm_error ill; /* why the documents are not well, by the last pass; HM_OK: well */
+};
+
+struct reconciler {
+    struct reconciler_options options;
+    struct backend *backend;
+    struct index tasks; /* "", key -> struct task */
+    struct task **task_list;
+    size_t task_count;
+    struct things things; /* as last observed */
+    struct hm_error unobserved; /* why the last observation failed; HM_OK: it did not */
+    bool attempted;       /* the first observation has ended, well or not */
+    bool dirty;           /* a pass is wanted */
+    bool closing;
+    int64_t observe_began_ns;
+    uv_timer_t timer; /* the next pass that nothing else causes */
+    struct plan_request *requests; /* waiting for an observation */
+    size_t request_count;
+    struct primary primary;
+    uint32_t jitter;
+};
+
+/* A task of a primary document has a call that has not ended. */
+bool reconciler_primary_call_in_flight(const struct reconciler *r);
+
+void primary_init(struct primary *p, struct reconciler *r);
+void primary_silence(struct primary *p); /* no `done` is called any more */
+void primary_close(struct primary *p);   /* after the backend's calls have ended */
+/* The pass has seen everything: is the workload complete, ill, or still to be fenced? */
+void primary_look(struct reconciler *r, const struct plan *plan);
+/* A call of a primary document has ended. */
+void primary_call_ended(struct reconciler *r);
+/* While a fence is under way, only the fence acts on primary documents. */
+bool primary_is_fencing(const struct reconciler *r);
+
+#endif

@@ -1,0 +1,179 @@
+#include "agent/status.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/index.h"
+#include "base/alloc.h"
+
+enum { MOST_IN_FLIGHT = 32, TIMEOUT_MS = 5000, RETRY_MS = 2000 };
+
+struct entry {
+    struct status *owner;
+    char *key;
+    json_t *said;   /* what shall stand in the bucket */
+    json_t *sent;   /* what is being written, or was acknowledged */
+    bool in_flight, acknowledged, queued;
+    struct entry *next; /* in the queue */
+};
+
+struct status {
+    struct bus *bus;
+    char *site;
+    uv_timer_t retry;
+    struct entry **entries;
+    size_t count;
+    struct index by_key;
+    struct entry *first, *last; /* waiting to be written, oldest first */
+    unsigned in_flight;
+};
+
+static void write_pending(struct status *s);
+
+static bool is_settled(const struct entry *e)
+{
+    return e->acknowledged && (e->said == e->sent || json_equal(e->said, e->sent));
+}
+
+static void enqueue(struct entry *e)
+{
+    struct status *s = e->owner;
+    if (e->queued || e->in_flight)
+        return;
+    e->queued = true;
+    e->next = NULL;
+    if (s->last)
+        s->last->next = e;
+    else
+        s->first = e;
+    s->last = e;
+}
+
+static struct entry *dequeue(struct status *s)
+{
+    struct entry *e = s->first;
+    s->first = e->next;
+    if (!s->first)
+        s->last = NULL;
+    e->queued = false;
+    return e;
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    write_pending(timer->data);
+}
+
+static void on_written(void *data, const struct bus_put_result *result)
+{
+    struct entry *e = data;
+    struct status *s = e->owner;
+    e->in_flight = false;
+    s->in_flight--;
+    e->acknowledged = result->outcome == BUS_PUT_STORED || result->outcome == BUS_PUT_DUPLICATE;
+    if (!e->acknowledged && result->error.code == HM_E_CANCELLED)
+        return; /* the bus is closing */
+    if (!is_settled(e))
+        enqueue(e);
+    if (e->acknowledged)
+        write_pending(s);
+    else
+        uv_timer_start(&s->retry, on_retry, RETRY_MS, 0);
+}
+
+static void write_entry(struct status *s, struct entry *e)
+{
+    json_decref(e->sent);
+    e->sent = json_incref(e->said);
+    e->in_flight = true;
+    e->acknowledged = false;
+    s->in_flight++;
+    char *text = json_dumps(e->said, JSON_COMPACT);
+    struct bus_put put = {
+        .bucket = "harmony_status",
+        .key = e->key,
+        .value = text,
+        .len = strlen(text),
+        .expect_revision = BUS_ANY_REVISION,
+        .timeout_ms = TIMEOUT_MS,
+    };
+    bus_put(s->bus, &put, on_written, e);
+    free(text);
+}
+
+static void write_pending(struct status *s)
+{
+    while (s->first && s->in_flight < MOST_IN_FLIGHT && bus_is_connected(s->bus))
+        write_entry(s, dequeue(s));
+}
+
+struct status *status_new(uv_loop_t *loop, struct bus *bus, const char *site)
+{
+    struct status *s = hm_alloc(sizeof *s);
+    s->bus = bus;
+    s->site = hm_strdup(site);
+    uv_timer_init(loop, &s->retry);
+    s->retry.data = s;
+    index_init(&s->by_key, 64);
+    return s;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct status *s = handle->data;
+    for (size_t i = 0; i < s->count; i++) {
+        json_decref(s->entries[i]->said);
+        json_decref(s->entries[i]->sent);
+        free(s->entries[i]->key);
+        free(s->entries[i]);
+    }
+    free(s->entries);
+    index_free(&s->by_key);
+    free(s->site);
+    free(s);
+}
+
+void status_free(struct status *s)
+{
+    if (s)
+        uv_close((uv_handle_t *)&s->retry, on_closed);
+}
+
+static struct entry *find_or_add(struct status *s, const char *name)
+{
+    HM_AUTOFREE char *key = hm_printf("%s.%s", s->site, name);
+    struct entry *e = index_get(&s->by_key, "", key);
+    if (e)
+        return e;
+    e = hm_alloc(sizeof *e);
+    e->owner = s;
+    e->key = hm_strdup(key);
+    s->entries = hm_realloc_array(s->entries, s->count + 1, sizeof(struct entry *));
+    s->entries[s->count++] = e;
+    index_put(&s->by_key, "", e->key, e);
+    return e;
+}
+
+void status_set(struct status *s, const char *name, json_t *value)
+{
+    struct entry *e = find_or_add(s, name);
+    json_decref(e->said);
+    e->said = value;
+    if (!is_settled(e))
+        enqueue(e);
+    write_pending(s);
+}
+
+void status_connected(struct status *s)
+{
+    write_pending(s);
+}
+
+void status_write_all(struct status *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        s->entries[i]->acknowledged = false;
+        enqueue(s->entries[i]);
+    }
+    write_pending(s);
+}

@@ -1,0 +1,31 @@
+/*
+ * Statuses: what the agent says about each document and about itself, in harmony_status.
+ *
+ * The last word per key is kept and written when it changed, a bounded number at a time; a write that
+ * failed is tried again, and everything is written again after the bucket was made anew. A status that
+ * says the same as the last acknowledged one is not written. Thread: the loop's.
+ */
+#ifndef HM_AGENT_STATUS_H
+#define HM_AGENT_STATUS_H
+
+#include <jansson.h>
+#include <uv.h>
+
+#include "bus/bus.h"
+
+struct status;
+
+struct status *status_new(uv_loop_t *loop, struct bus *bus, const char *site);
+/* The loop must run once more. */
+void status_free(struct status *s);
+
+/* Say `value` (taken over) under `<site>.<name>`; name is "vm.web1" or "agent". */
+void status_set(struct status *s, const char *name, json_t *value);
+
+/* Connected (again): write what is not acknowledged. */
+void status_connected(struct status *s);
+
+/* The bucket may have been made anew: write every last word again. */
+void status_write_all(struct status *s);
+
+#endif

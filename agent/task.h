@@ -1,0 +1,42 @@
+/*
+ * A task: what the agent is doing, and has tried, about one document. Used by the reconciler only.
+ *
+ * One call at a time per document. A failure is tried again after 1 s, doubling to 5 min, with jitter;
+ * a new revision of the document starts afresh. Thread: the loop's.
+ */
+#ifndef HM_AGENT_TASK_H
+#define HM_AGENT_TASK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/backend.h"
+#include "base/error.h"
+#include "proto/doc.h"
+
+struct reconciler;
+
+struct task {
+    struct reconciler *owner;
+    char key[DOC_KEY_MAX + 1];
+    bool primary;
+    bool in_flight;
+    struct backend_ticket *ticket; /* while in flight */
+    enum plan_verb verb;           /* the last or present one */
+    int64_t ended_ns;              /* BOOTTIME when a worker last left a call */
+    uint64_t revision;             /* of the document that the failures below belong to */
+    unsigned failures;
+    int64_t next_try_ns;
+    struct hm_error error; /* of the last failure; code HM_OK: none */
+    uint64_t said;         /* fingerprint of the status that was last said */
+    char phase[16];        /* of that status, and */
+    char since[40];        /* since when */
+};
+
+/* A failed call: remember why, and when to try again. `jitter` is any number. */
+void task_failed(struct task *t, const struct hm_error *err, int64_t now_ns, uint32_t jitter);
+void task_succeeded(struct task *t);
+/* Forget failures if the document has another revision now. */
+void task_revision(struct task *t, uint64_t revision);
+
+#endif
