@@ -34,7 +34,8 @@ struct backend {
     bool observing;
 };
 
-/* -- Connections (worker threads) --------------------------------------------------------------- */
+/* -- Connections (worker threads) ---------------------------------------------------------------
+ */
 
 static bool is_usable(const struct backend *b, const struct connection *c)
 {
@@ -57,7 +58,8 @@ static int reopen(struct backend *b, struct connection *c, struct hm_error *err)
     return r;
 }
 
-/* Hold the connection for a call; opens it first if need be. On success connection_leave() follows. */
+/* Hold the connection for a call; opens it first if need be. On success connection_leave() follows.
+ */
 static int connection_enter(struct backend *b, struct connection *c, struct hm_error *err)
 {
     for (;;) {
@@ -76,7 +78,8 @@ static void connection_leave(struct connection *c)
     pthread_rwlock_unlock(&c->lock);
 }
 
-/* -- Observe ------------------------------------------------------------------------------------ */
+/* -- Observe ------------------------------------------------------------------------------------
+ */
 
 struct observation {
     struct backend *backend;
@@ -108,8 +111,8 @@ static void observe_done(void *data, bool timed_out)
     struct observation *o = data;
     struct hm_error late;
     if (timed_out) {
-        hm_fail(&late, HM_E_TIMEOUT, "%s has not answered for %d s", o->backend->options.driver->name,
-                OBSERVE_TIMEOUT_MS / 1000);
+        hm_fail(&late, HM_E_TIMEOUT, "%s has not answered for %d s",
+                o->backend->options.driver->name, OBSERVE_TIMEOUT_MS / 1000);
         o->done(o->data, NULL, NULL, &late);
         return;
     }
@@ -153,7 +156,8 @@ bool backend_observe(struct backend *b, backend_observed done, void *data)
     return true;
 }
 
-/* -- Calls -------------------------------------------------------------------------------------- */
+/* -- Calls --------------------------------------------------------------------------------------
+ */
 
 struct backend_ticket {
     struct backend *backend;
@@ -191,15 +195,14 @@ static void call_work(void *data)
 {
     struct backend_ticket *c = data;
     const struct driver *d = c->backend->options.driver;
-    struct connection *conn =
-        c->given.lane == LANE_FENCE ? &c->backend->fence : &c->backend->main;
+    struct connection *conn = c->given.lane == LANE_FENCE ? &c->backend->fence : &c->backend->main;
     c->result = connection_enter(c->backend, conn, &c->err);
     if (c->result < 0)
         return;
     if (atomic_load(&c->cancelled)) { /* the last moment before something happens */
         connection_leave(conn);
-        c->result = hm_fail(&c->err, HM_E_CANCELLED, "%s %s: %s was cancelled before it began", c->kind,
-                            c->name, plan_verb_name(c->given.verb));
+        c->result = hm_fail(&c->err, HM_E_CANCELLED, "%s %s: %s was cancelled before it began",
+                            c->kind, c->name, plan_verb_name(c->given.verb));
         return;
     }
     c->result = run_verb(d, conn->self, &c->given, &c->err);
@@ -277,7 +280,8 @@ void backend_cancel(struct backend_ticket *ticket)
     atomic_store(&ticket->cancelled, true);
 }
 
-/* -- Life --------------------------------------------------------------------------------------- */
+/* -- Life ---------------------------------------------------------------------------------------
+ */
 
 static void wake_loop(void *data)
 {

@@ -1,11 +1,11 @@
 /*
  * A backend: one driver, its connections and its worker threads, seen from the loop.
  *
- * It keeps two connections: one to observe and act with, and one of its own for the fence, so that a
- * call that hangs can't keep a fence waiting. Stops have workers of their own: a guest that takes its
- * whole grace holds up no other document. Connections are opened on the workers, when first needed, and
- * anew after they died. Queues are bounded; every call has a deadline.
- * Thread: the loop's; callbacks come from the loop.
+ * It keeps two connections: one to observe and act with, and one of its own for the fence, so that
+ * a call that hangs can't keep a fence waiting. Stops have workers of their own: a guest that takes
+ * its whole grace holds up no other document. Connections are opened on the workers, when first
+ * needed, and anew after they died. Queues are bounded; every call has a deadline. Thread: the
+ * loop's; callbacks come from the loop.
  */
 #ifndef HM_AGENT_BACKEND_H
 #define HM_AGENT_BACKEND_H
@@ -35,8 +35,9 @@ void backend_free(struct backend *b);
 
 const struct driver *backend_driver(const struct backend *b);
 
-/* `things` is the callee's to take (things_clear()); NULL when it could not be observed. `facts` (what
- * the backend is and can do; a new reference) comes with the first success after each connect, else NULL. */
+/* `things` is the callee's to take (things_clear()); NULL when it could not be observed. `facts`
+ * (what the backend is and can do; a new reference) comes with the first success after each
+ * connect, else NULL. */
 typedef void (*backend_observed)(void *data, struct things *things, json_t *facts,
                                  const struct hm_error *err);
 /* One observation at a time: false, and no callback, while one is under way. */
@@ -48,10 +49,10 @@ enum backend_lane {
 };
 
 struct backend_call {
-    enum plan_verb verb;  /* not VERB_NOTHING */
+    enum plan_verb verb; /* not VERB_NOTHING */
     enum backend_lane lane;
-    struct order order;   /* copied, with its texts; the spec by reference */
-    bool verify_stopped;  /* after a stop or kill: succeed only when it was seen stopped */
+    struct order order;  /* copied, with its texts; the spec by reference */
+    bool verify_stopped; /* after a stop or kill: succeed only when it was seen stopped */
     int64_t timeout_ms;
     /* Once: the result, or HM_E_TIMEOUT while the call goes on. */
     void (*done)(void *arg, const struct hm_error *err);
@@ -65,7 +66,8 @@ struct backend_ticket; /* valid until `ended` was called */
 int backend_submit(struct backend *b, const struct backend_call *call,
                    struct backend_ticket **ret_ticket, struct hm_error *err);
 
-/* Should the call not have begun, it never will: it ends with HM_E_CANCELLED. One that has begun goes on. */
+/* Should the call not have begun, it never will: it ends with HM_E_CANCELLED. One that has begun
+ * goes on. */
 void backend_cancel(struct backend_ticket *ticket);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * What a document needs before it can be created or started: the networks and disks that it names, and
- * `depends_on`. Pure. Thread: any.
+ * What a document needs before it can be created or started: the networks and disks that it names,
+ * and `depends_on`. Pure. Thread: any.
  */
 #ifndef HM_AGENT_DEPENDS_H
 #define HM_AGENT_DEPENDS_H
@@ -9,7 +9,8 @@
 
 #include <jansson.h>
 
-/* Called for each dependency until it returns false. `kind` and `name` are valid during the call. */
+/* Called for each dependency until it returns false. `kind` and `name` are valid during the call.
+ */
 typedef bool (*depends_visit)(void *data, const char *kind, const char *name);
 
 /* Returns false if a visit did. `spec` may be NULL (no dependencies). */

@@ -42,7 +42,8 @@ void desired_free(struct desired *d)
     free(d);
 }
 
-/* -- Order ---------------------------------------------------------------------------------------- */
+/* -- Order ----------------------------------------------------------------------------------------
+ */
 
 static int order_docs(const struct plan_doc *a, const struct plan_doc *b)
 {
@@ -59,7 +60,8 @@ static int order_docs_by_pointer(const void *a, const void *b)
     return order_docs(a, b);
 }
 
-/* -- Entries -------------------------------------------------------------------------------------- */
+/* -- Entries --------------------------------------------------------------------------------------
+ */
 
 static struct desired_entry *find(const struct desired *d, const char *key)
 {
@@ -102,8 +104,8 @@ static void refuse(struct desired_entry *e, const struct hm_error *why)
     hm_wrap(&e->error, "%s rev %llu", e->key, (unsigned long long)e->seen_revision);
     if (e->doc.spec) {
         size_t used = strlen(e->error.text);
-        snprintf(e->error.text + used, sizeof e->error.text - used, "; revision %llu stays in force",
-                 (unsigned long long)e->revision);
+        snprintf(e->error.text + used, sizeof e->error.text - used,
+                 "; revision %llu stays in force", (unsigned long long)e->revision);
     }
 }
 
@@ -142,8 +144,9 @@ static void take_marker(struct desired_entry *e, const struct bus_entry *from)
 {
     struct hm_error err;
     if (e->doc.spec && from->stamp_ns < e->stamp_ns) {
-        hm_fail(&err, HM_E_REFUSED, "the delete marker is older than the document that is in force "
-                                    "(was the bucket rolled back?); delete it again to remove it");
+        hm_fail(&err, HM_E_REFUSED,
+                "the delete marker is older than the document that is in force "
+                "(was the bucket rolled back?); delete it again to remove it");
         refuse(e, &err);
     } else if (name_entry(e, &err) < 0) {
         refuse(e, &err);
@@ -190,7 +193,8 @@ bool desired_take(struct desired *d, const struct bus_entry *from)
     return true;
 }
 
-/* -- Listings ------------------------------------------------------------------------------------- */
+/* -- Listings -------------------------------------------------------------------------------------
+ */
 
 void desired_listing_begins(struct desired *d)
 {
@@ -210,7 +214,8 @@ bool desired_listing_complete(struct desired *d)
     return changed;
 }
 
-/* -- What is in force ------------------------------------------------------------------------------- */
+/* -- What is in force
+ * ------------------------------------------------------------------------------- */
 
 /* A marker that the store forgot proves nothing any more: its thing, if any, is an orphan. */
 static bool is_in_force(const struct desired_entry *e)
@@ -268,7 +273,8 @@ const struct plan_doc *desired_docs(struct desired *d, size_t *ret_count)
     return d->docs;
 }
 
-/* -- Overlay ---------------------------------------------------------------------------------------- */
+/* -- Overlay
+ * ---------------------------------------------------------------------------------------- */
 
 static void overlay_put(struct desired_overlay *o, const struct plan_doc *doc)
 {
@@ -339,7 +345,8 @@ void desired_overlay_clear(struct desired_overlay *o)
     *o = (struct desired_overlay){0};
 }
 
-/* -- Cache ------------------------------------------------------------------------------------------- */
+/* -- Cache
+ * ------------------------------------------------------------------------------------------- */
 
 char *desired_to_cache(const struct desired *d)
 {

@@ -1,10 +1,10 @@
 /*
  * The desired state: the documents of harmony_desired that concern this site, verified.
  *
- * Entries come from the watch or from the cache on disk. A revision that can't be accepted leaves the
- * last good one in force and keeps its error. Absence is not deletion: a document that a complete
- * listing no longer has stays in force as `missing`; only a delete marker that is younger than the
- * document removes. Does no I/O. Thread: the loop's.
+ * Entries come from the watch or from the cache on disk. A revision that can't be accepted leaves
+ * the last good one in force and keeps its error. Absence is not deletion: a document that a
+ * complete listing no longer has stays in force as `missing`; only a delete marker that is younger
+ * than the document removes. Does no I/O. Thread: the loop's.
  */
 #ifndef HM_AGENT_DESIRED_H
 #define HM_AGENT_DESIRED_H
@@ -36,8 +36,8 @@ struct desired;
 struct desired *desired_new(const char *site);
 void desired_free(struct desired *d);
 
-/* Take one entry of the bucket. Keys of other sites are ignored. Returns true if what is in force, or
- * what must be reported, has changed. */
+/* Take one entry of the bucket. Keys of other sites are ignored. Returns true if what is in force,
+ * or what must be reported, has changed. */
 bool desired_take(struct desired *d, const struct bus_entry *entry);
 
 /* A new listing of the whole bucket begins (start, remade watch) / has been given whole. The second
@@ -53,13 +53,13 @@ const struct desired_entry *desired_find(const struct desired *d, const char *ke
 void desired_each(const struct desired *d, void (*visit)(void *data, const struct desired_entry *e),
                   void *data);
 
-/* The cache: a JSON text to be written to disk (the caller frees it), and its way back. What the cache
- * holds is verified again; entries that are no longer acceptable are dropped. */
+/* The cache: a JSON text to be written to disk (the caller frees it), and its way back. What the
+ * cache holds is verified again; entries that are no longer acceptable are dropped. */
 char *desired_to_cache(const struct desired *d);
 int desired_from_cache(struct desired *d, const char *text, size_t len, struct hm_error *err);
 
-/* The documents in force with others laid over them, for a plan that was asked for. `docs` are borrowed
- * until desired_overlay_clear(). */
+/* The documents in force with others laid over them, for a plan that was asked for. `docs` are
+ * borrowed until desired_overlay_clear(). */
 struct desired_overlay {
     struct plan_doc *docs;
     size_t count;

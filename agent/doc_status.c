@@ -88,9 +88,10 @@ static json_t *conditions(const struct plan_step *s, const struct desired_entry 
     bool ready = phase == PHASE_RUNNING || phase == PHASE_STOPPED || phase == PHASE_STANDBY;
     add_condition(list, "Ready", ready, since, s->why ? s->why : doc_phase_name(phase));
     if (e->missing)
-        add_condition(list, "Orphaned", true, since,
-                      "its document is gone from the bucket without a delete marker; it is left as it "
-                      "is");
+        add_condition(
+            list, "Orphaned", true, since,
+            "its document is gone from the bucket without a delete marker; it is left as it "
+            "is");
     return list;
 }
 

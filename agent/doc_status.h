@@ -10,13 +10,13 @@
 
 /* Phases, as `harmonyctl get` shows them. */
 #define DOC_PHASES(X)                                                                              \
-    X(RUNNING, "Running")   /* as declared */                                                      \
-    X(STOPPED, "Stopped")   /* as declared: power off */                                           \
-    X(STANDBY, "Standby")   /* placement primary, and another site leads */                        \
-    X(PENDING, "Pending")   /* something is being done */                                          \
-    X(WAITING, "Waiting")   /* for something else */                                               \
-    X(BLOCKED, "Blocked")   /* until a person decides */                                           \
-    X(FAILED, "Failed")     /* tried, will be tried again */                                       \
+    X(RUNNING, "Running") /* as declared */                                                        \
+    X(STOPPED, "Stopped") /* as declared: power off */                                             \
+    X(STANDBY, "Standby") /* placement primary, and another site leads */                          \
+    X(PENDING, "Pending") /* something is being done */                                            \
+    X(WAITING, "Waiting") /* for something else */                                                 \
+    X(BLOCKED, "Blocked") /* until a person decides */                                             \
+    X(FAILED, "Failed")   /* tried, will be tried again */                                         \
     X(DELETED, "Deleted")
 
 enum doc_phase {

@@ -14,7 +14,7 @@
 enum {
     CHECK_MS = 10000,
     REQUEST_TIMEOUT_MS = 3000,
-    CACHE_DELAY_MS = 200,          /* gathers a burst of changes into one write */
+    CACHE_DELAY_MS = 200, /* gathers a burst of changes into one write */
     CACHE_MAX = 256 * 1024 * 1024,
 };
 
@@ -31,7 +31,8 @@ struct feed {
     int open_handles;
 };
 
-/* -- Cache ---------------------------------------------------------------------------------------- */
+/* -- Cache ----------------------------------------------------------------------------------------
+ */
 
 struct write {
     struct feed *feed;
@@ -109,7 +110,8 @@ static void changed(struct feed *f)
     f->options.on_change(f->options.data);
 }
 
-/* -- Watch ---------------------------------------------------------------------------------------- */
+/* -- Watch ----------------------------------------------------------------------------------------
+ */
 
 static void report_refusal(const struct feed *f, const char *key)
 {
@@ -136,8 +138,9 @@ static void on_ready(void *data)
     f->complete = true;
     f->trouble = (struct hm_error){0};
     if (desired_listing_complete(f->options.desired))
-        hm_log(HM_LOG_WARN, "feed", "documents are gone from %s without a delete marker, or came back; "
-                                    "what runs is left as it is (harmonyctl plan shows the orphans)",
+        hm_log(HM_LOG_WARN, "feed",
+               "documents are gone from %s without a delete marker, or came back; "
+               "what runs is left as it is (harmonyctl plan shows the orphans)",
                BUCKET);
     else if (!first)
         return;
@@ -155,7 +158,8 @@ static void on_broken(void *data, const struct hm_error *why)
 {
     struct feed *f = data;
     if (strcmp(f->trouble.text, why->text) != 0)
-        hm_log(HM_LOG_WARN, "feed", "the watch of %s broke: %s; it is made anew", BUCKET, why->text);
+        hm_log(HM_LOG_WARN, "feed", "the watch of %s broke: %s; it is made anew", BUCKET,
+               why->text);
     f->trouble = *why;
     listing_begins(f);
 }
@@ -195,7 +199,8 @@ static void on_check(uv_timer_t *timer)
     bus_bucket_info(f->options.bus, BUCKET, REQUEST_TIMEOUT_MS, on_info, f);
 }
 
-/* -- Life ----------------------------------------------------------------------------------------- */
+/* -- Life -----------------------------------------------------------------------------------------
+ */
 
 struct feed *feed_new(const struct feed_options *options)
 {

@@ -1,10 +1,10 @@
 /*
  * The feed: brings harmony_desired into the desired state, and keeps a copy on disk.
  *
- * The watch is checked end to end: every 10 s the bucket's last sequence is compared with the last one
- * that came through the watch; if it lags twice in a row, or the bucket is another one than before, the
- * watch is made anew, counted and logged. The cache is written off the loop, atomically, after changes.
- * Thread: the loop's.
+ * The watch is checked end to end: every 10 s the bucket's last sequence is compared with the last
+ * one that came through the watch; if it lags twice in a row, or the bucket is another one than
+ * before, the watch is made anew, counted and logged. The cache is written off the loop,
+ * atomically, after changes. Thread: the loop's.
  */
 #ifndef HM_AGENT_FEED_H
 #define HM_AGENT_FEED_H
@@ -21,12 +21,13 @@ struct feed_options {
     uv_loop_t *loop;
     struct bus *bus;
     struct desired *desired;
-    const char *cache_path;         /* borrowed */
-    void (*on_change)(void *data);  /* what is in force, or refused, has changed */
+    const char *cache_path;        /* borrowed */
+    void (*on_change)(void *data); /* what is in force, or refused, has changed */
     void *data;
 };
 
-/* Reads the cache (blocks on the disk), then watches. A damaged cache is a warning, not an error. */
+/* Reads the cache (blocks on the disk), then watches. A damaged cache is a warning, not an error.
+ */
 struct feed *feed_new(const struct feed_options *options);
 /* The loop must run once more. */
 void feed_free(struct feed *f);

@@ -1,6 +1,6 @@
 /*
- * A hash index from a pair of texts (kind, name) to a pointer. The keys are borrowed: they must outlive
- * the index. Built anew for each pass, so there is no removal. Thread: one at a time.
+ * A hash index from a pair of texts (kind, name) to a pointer. The keys are borrowed: they must
+ * outlive the index. Built anew for each pass, so there is no removal. Thread: one at a time.
  */
 #ifndef HM_AGENT_INDEX_H
 #define HM_AGENT_INDEX_H

@@ -37,7 +37,8 @@ struct world {
     struct index keys;   /* "", key -> struct plan_doc */
 };
 
-/* -- Words for what is looked at ---------------------------------------------------------------- */
+/* -- Words for what is looked at ----------------------------------------------------------------
+ */
 
 static bool is_primary(const struct plan_doc *doc)
 {
@@ -79,7 +80,8 @@ static bool is_of_another_site(const struct world *w, const struct thing *t)
     return t->marked && t->mark_site && strcmp(t->mark_site, w->input->site) != 0;
 }
 
-/* -- How a rule answers --------------------------------------------------------------------------- */
+/* -- How a rule answers ---------------------------------------------------------------------------
+ */
 
 static void decide(struct plan_step *s, enum plan_op op, enum plan_verb verb, char *why)
 {
@@ -99,11 +101,12 @@ static void wait_for(struct plan_step *s, char *why)
     decide(s, PLAN_WAIT, VERB_NOTHING, why);
 }
 
-/* -- Dependencies --------------------------------------------------------------------------------- */
+/* -- Dependencies ---------------------------------------------------------------------------------
+ */
 
 struct dependency_check {
     const struct world *world;
-    bool must_run;    /* to start, a dependency must be up; to be created it must only exist */
+    bool must_run;     /* to start, a dependency must be up; to be created it must only exist */
     char *waiting_for; /* the first that is not ready */
 };
 
@@ -114,9 +117,9 @@ static bool dependency_is_ready(void *data, const char *kind, const char *name)
     if (!doc) /* not declared: the backend knows whether it is there */
         return true;
     const struct thing *t = index_get(&check->world->things, kind, name);
-    bool ready = t && is_made_from(t, doc) &&
-                 (!check->must_run || t->state == THING_RUNNING ||
-                  !wants_running(check->world, doc));
+    bool ready =
+        t && is_made_from(t, doc) &&
+        (!check->must_run || t->state == THING_RUNNING || !wants_running(check->world, doc));
     if (!ready)
         check->waiting_for = hm_printf("waits for %s %s", kind, name);
     return ready;
@@ -156,7 +159,8 @@ static bool is_in_use(const struct world *w, struct plan_step *s, bool running_o
     return user != NULL;
 }
 
-/* -- Rules, from the one that overrides the most ---------------------------------------------------- */
+/* -- Rules, from the one that overrides the most
+ * ---------------------------------------------------- */
 
 static void plan_removal(const struct world *w, struct plan_step *s)
 {
@@ -164,7 +168,8 @@ static void plan_removal(const struct world *w, struct plan_step *s)
     if (!t || !is_made_from(t, s->doc) || is_of_another_site(w, t))
         return; /* nothing of ours is there: deleting what is absent succeeds */
     if (spec_bool(t->spec, "protect"))
-        block(s, hm_strdup("protect: true; take protect off in a revision of its own, then delete"));
+        block(s,
+              hm_strdup("protect: true; take protect off in a revision of its own, then delete"));
     else if (is_in_use(w, s, false))
         return;
     else if (is_vm(s->doc) && !is_stopped(t))
@@ -181,7 +186,8 @@ static void plan_creation(const struct world *w, struct plan_step *s)
     decide(s, PLAN_CREATE, VERB_CREATE, stays_off ? hm_strdup("defined and stopped") : NULL);
 }
 
-/* A thing of that name is there, but was not made from this document. Returns true if it is settled. */
+/* A thing of that name is there, but was not made from this document. Returns true if it is
+ * settled. */
 static bool plan_foreign(const struct world *w, struct plan_step *s)
 {
     const struct thing *t = s->thing;
@@ -201,9 +207,10 @@ static bool plan_foreign(const struct world *w, struct plan_step *s)
         block(s, hm_printf("it was made from the document %s; delete that one, or set adopt: true",
                            t->mark_key));
     else
-        block(s, hm_printf("a %s of this name exists that harmony did not make; rename the document, "
-                           "or set adopt: true to take it over",
-                           kind));
+        block(s,
+              hm_printf("a %s of this name exists that harmony did not make; rename the document, "
+                        "or set adopt: true to take it over",
+                        kind));
     return true;
 }
 
@@ -231,9 +238,10 @@ static void plan_replacement(const struct world *w, struct plan_step *s)
 {
     HM_AUTOFREE char *cause = first_change_of_cost(&s->diff, COST_REPLACE);
     if (spec_bool(s->thing->spec, "protect"))
-        block(s, hm_printf("replace needed: %s; protect: true; take protect off in a revision of its "
-                           "own first",
-                           cause));
+        block(s,
+              hm_printf("replace needed: %s; protect: true; take protect off in a revision of its "
+                        "own first",
+                        cause));
     else if (!strcmp(s->doc->kind->name, "disk"))
         block(s, hm_printf("replace needed: %s; a disk is never replaced by itself, since its data "
                            "would be lost; delete it and declare it again, or use another name",
@@ -322,7 +330,8 @@ static void plan_document(const struct world *w, struct plan_step *s)
         plan_power(w, s);
 }
 
-/* -- The whole ---------------------------------------------------------------------------------------- */
+/* -- The whole
+ * ---------------------------------------------------------------------------------------- */
 
 static void index_world(struct world *w)
 {

@@ -1,12 +1,12 @@
 /*
  * The plan: what would be done to make this host match its documents, and why. Pure.
  *
- * plan_make() compares documents with what was observed and gives one step per document, in the order
- * in which they may be carried out (networks and disks before VMs; removals the other way round), plus
- * the orphans. It looks at nothing else: no clock, no backend, no earlier plan. The agent carries out a
- * step by its first verb, observes, and plans again, so a crash between any two verbs leaves a state
- * from which the next plan goes on (docs/architecture.md, "One verb at a time").
- * The same function answers `harmonyctl plan`. Thread: any.
+ * plan_make() compares documents with what was observed and gives one step per document, in the
+ * order in which they may be carried out (networks and disks before VMs; removals the other way
+ * round), plus the orphans. It looks at nothing else: no clock, no backend, no earlier plan. The
+ * agent carries out a step by its first verb, observes, and plans again, so a crash between any two
+ * verbs leaves a state from which the next plan goes on (docs/architecture.md, "One verb at a
+ * time"). The same function answers `harmonyctl plan`. Thread: any.
  */
 #ifndef HM_AGENT_PLAN_H
 #define HM_AGENT_PLAN_H
@@ -22,7 +22,7 @@
 
 /* What a step does to the thing, as people read it. */
 #define PLAN_OPS(X)                                                                                \
-    X(NONE, "none")       /* as it should be */                                                    \
+    X(NONE, "none") /* as it should be */                                                          \
     X(CREATE, "create")                                                                            \
     X(ADOPT, "adopt")     /* take over a thing of that name that was not ours */                   \
     X(UPDATE, "update")   /* redefine; nothing stops */                                            \
@@ -67,12 +67,13 @@ struct plan_doc {
     const char *hash;   /* spec_hash() of the spec */
     bool deleted;       /* an explicit delete marker */
     bool missing;       /* no longer in the bucket, without a marker: in force, but an orphan */
-    const char *held;   /* why it must not be acted on ("also declared as primary.vm.db"); NULL: act */
+    const char
+        *held; /* why it must not be acted on ("also declared as primary.vm.db"); NULL: act */
 };
 
 struct plan_input {
     const char *site;
-    bool serving; /* documents with placement `primary` may run here now */
+    bool serving;                /* documents with placement `primary` may run here now */
     const struct plan_doc *docs; /* by kind order, then name; no two of one key */
     size_t doc_count;
     const struct things *things;

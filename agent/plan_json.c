@@ -13,10 +13,10 @@ static json_t *changes_to_json(const struct spec_diff *diff)
     json_t *list = json_array();
     for (size_t i = 0; i < diff->count; i++) {
         const struct spec_change *c = &diff->changes[i];
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:s}", "path", c->path, "before",
-                                              text_or_null(c->before), "after",
-                                              text_or_null(c->after), "cost",
-                                              field_cost_name(c->cost)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:o, s:o, s:s}", "path", c->path, "before",
+                                        text_or_null(c->before), "after", text_or_null(c->after),
+                                        "cost", field_cost_name(c->cost)));
     }
     return list;
 }

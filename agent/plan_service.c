@@ -19,7 +19,8 @@ static int parse_document(const json_t *in, struct doc *ret, struct hm_error *er
     const char *name = json_string_value(json_object_get(in, "name"));
     const json_t *spec = json_object_get(in, "spec");
     if (!where || !kind || !name || !spec)
-        return hm_fail(err, HM_E_INVALID, "a document of the request needs where, kind, name and spec");
+        return hm_fail(err, HM_E_INVALID,
+                       "a document of the request needs where, kind, name and spec");
     HM_AUTOFREE char *key = hm_printf("%s.%s.%s", where, kind, name);
     HM_AUTOFREE char *value = json_dumps(spec, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!value)
@@ -94,8 +95,8 @@ static void serve(void *data, struct bus_incoming *request, const char *subject,
     struct hm_error err;
     (void)subject;
     if (plan_service_parse(payload, len, &q, &err) < 0) {
-        json_t *reply = json_pack("{s:{s:s, s:s}}", "error", "code", hm_code_name(err.code), "text",
-                                  err.text);
+        json_t *reply =
+            json_pack("{s:{s:s, s:s}}", "error", "code", hm_code_name(err.code), "text", err.text);
         respond(request, reply);
         json_decref(reply);
         return;

@@ -2,8 +2,8 @@
  * Answers `harmonyctl plan`: requests on harmony.plan.<site>.
  *
  * Request: {"documents":[{"where","kind","name","spec"}],"deletes":["<where>.<kind>.<name>"]}, both
- * optional. Reply: the plan (plan_to_json), or {"error":{"code","text"}}. Changes nothing. Requests are
- * hostile until verified, like documents. Thread: the loop's.
+ * optional. Reply: the plan (plan_to_json), or {"error":{"code","text"}}. Changes nothing. Requests
+ * are hostile until verified, like documents. Thread: the loop's.
  */
 #ifndef HM_AGENT_PLAN_SERVICE_H
 #define HM_AGENT_PLAN_SERVICE_H

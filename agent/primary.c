@@ -1,9 +1,10 @@
 /*
  * The documents of placement `primary` as a workload: started and stopped as the lease says.
  *
- * A stop is a fence. It goes by the names of all VMs that were ever made from a primary document or may
- * be in the making, and works in rounds: kill, see stopped. A round counts only if no other call about a
- * primary document was in flight when it began, since such a call could bring a VM up behind it.
+ * A stop is a fence. It goes by the names of all VMs that were ever made from a primary document or
+ * may be in the making, and works in rounds: kill, see stopped. A round counts only if no other
+ * call about a primary document was in flight when it began, since such a call could bring a VM up
+ * behind it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,8 @@ static void set_timer(struct primary *p, int64_t at_ns)
     uv_timer_start(&p->timer, on_timer, left > 0 ? (uint64_t)(left / HM_MS + 1) : 0, 0);
 }
 
-/* -- Start ------------------------------------------------------------------------------------------ */
+/* -- Start
+ * ------------------------------------------------------------------------------------------ */
 
 static void end_start(struct primary *p, const struct hm_error *err)
 {
@@ -81,7 +83,9 @@ static bool find_ill(const struct reconciler *r, const struct plan *plan, struct
         if (!shall_run(s) || (s->thing && s->thing->state == THING_RUNNING))
             continue;
         const struct task *t = index_get(&r->tasks, "", s->doc->key);
-        const char *why = t && t->failures ? t->error.text : s->why ? s->why : "it does not run yet";
+        const char *why = t && t->failures ? t->error.text
+                          : s->why         ? s->why
+                                           : "it does not run yet";
         hm_fail(err, HM_E_REFUSED, "%s: %s", s->doc->key, why);
         *ret_hopeless = s->op == PLAN_BLOCKED;
         return true;
@@ -112,7 +116,8 @@ static int health(void *data, struct hm_error *err)
     return hm_fail(err, r->primary.ill.code, "%s", r->primary.ill.text);
 }
 
-/* -- Stop: the fence --------------------------------------------------------------------------------- */
+/* -- Stop: the fence
+ * --------------------------------------------------------------------------------- */
 
 static void free_targets(struct primary *p)
 {
@@ -249,7 +254,8 @@ static void cancel_primary_calls(struct reconciler *r)
             backend_cancel(r->task_list[i]->ticket);
 }
 
-/* Names are known once the first observation has ended; by documents alone if the backend is away. */
+/* Names are known once the first observation has ended; by documents alone if the backend is away.
+ */
 static void begin_fence(struct reconciler *r)
 {
     collect_targets(r);
@@ -276,7 +282,8 @@ static void stop(void *data, uint64_t epoch, int64_t deadline_ns, workload_done 
         reconciler_kick(r);
 }
 
-/* -- Both ---------------------------------------------------------------------------------------------- */
+/* -- Both
+ * ---------------------------------------------------------------------------------------------- */
 
 static void on_timer(uv_timer_t *timer)
 {

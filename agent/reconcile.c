@@ -10,14 +10,15 @@
 #include "base/log.h"
 
 enum {
-    RESYNC_MS = 30000,       /* a pass at least this often */
-    REOPEN_MS = 2000,        /* try a backend again that can't be observed */
+    RESYNC_MS = 30000, /* a pass at least this often */
+    REOPEN_MS = 2000,  /* try a backend again that can't be observed */
     CALL_TIMEOUT_MS = 120000,
     STOP_GRACE_DEFAULT_MS = 30000,
     STOP_MARGIN_MS = 60000,
 };
 
-/* -- Tasks ---------------------------------------------------------------------------------------- */
+/* -- Tasks ----------------------------------------------------------------------------------------
+ */
 
 static struct task *task_for(struct reconciler *r, const struct plan_doc *doc)
 {
@@ -48,7 +49,8 @@ static uint32_t next_jitter(struct reconciler *r)
     return r->jitter >> 16;
 }
 
-/* -- Calls ---------------------------------------------------------------------------------------- */
+/* -- Calls ----------------------------------------------------------------------------------------
+ */
 
 static void call_done(void *arg, const struct hm_error *err)
 {
@@ -158,7 +160,8 @@ static void carry_out(struct reconciler *r, struct task *t, const struct plan_st
            plan_op_name(s->op), s->why ? ": " : "", s->why ? s->why : "");
 }
 
-/* -- Status --------------------------------------------------------------------------------------- */
+/* -- Status ---------------------------------------------------------------------------------------
+ */
 
 static void say_status(struct reconciler *r, struct task *t, const struct plan_step *s)
 {
@@ -190,7 +193,8 @@ static void say_refused(void *data, const struct desired_entry *e)
                          hm_code_name(e->error.code), "text", e->error.text));
 }
 
-/* -- The pass ------------------------------------------------------------------------------------- */
+/* -- The pass -------------------------------------------------------------------------------------
+ */
 
 static struct plan_input make_input(struct reconciler *r)
 {
@@ -244,7 +248,8 @@ static void run_pass(struct reconciler *r)
     set_timer(r);
 }
 
-/* -- Plans that were asked for ---------------------------------------------------------------------- */
+/* -- Plans that were asked for
+ * ---------------------------------------------------------------------- */
 
 static void free_request(struct plan_request *q)
 {
@@ -294,7 +299,8 @@ void reconciler_plan(struct reconciler *r, struct plan_request *request)
     reconciler_kick(r);
 }
 
-/* -- Observation ------------------------------------------------------------------------------------ */
+/* -- Observation
+ * ------------------------------------------------------------------------------------ */
 
 static void note_failure(struct reconciler *r, const struct hm_error *err)
 {
@@ -355,7 +361,8 @@ static void on_backend_change(void *data)
     reconciler_kick(data);
 }
 
-/* -- Life ------------------------------------------------------------------------------------------- */
+/* -- Life
+ * ------------------------------------------------------------------------------------------- */
 
 struct reconciler *reconciler_new(const struct reconciler_options *options)
 {

@@ -1,12 +1,12 @@
 /*
  * The reconciler: makes this host match its documents, again and again.
  *
- * A pass observes the backend, makes the plan, and carries out the first verb of every step that may be
- * carried out; what ends starts another pass. Level-triggered: whatever was missed in between is found
- * by the next pass. Passes begin on changes (documents, events of the backend, ends of calls), when a
- * back-off is over, and every 30 s. It also offers the documents of placement `primary` to the failover
- * driver as a workload: nothing of them runs outside of start() and stop().
- * Thread: the loop's.
+ * A pass observes the backend, makes the plan, and carries out the first verb of every step that
+ * may be carried out; what ends starts another pass. Level-triggered: whatever was missed in
+ * between is found by the next pass. Passes begin on changes (documents, events of the backend,
+ * ends of calls), when a back-off is over, and every 30 s. It also offers the documents of
+ * placement `primary` to the failover driver as a workload: nothing of them runs outside of start()
+ * and stop(). Thread: the loop's.
  */
 #ifndef HM_AGENT_RECONCILE_H
 #define HM_AGENT_RECONCILE_H

@@ -41,13 +41,13 @@ struct reconciler {
     struct index tasks; /* "", key -> struct task */
     struct task **task_list;
     size_t task_count;
-    struct things things; /* as last observed */
+    struct things things;       /* as last observed */
     struct hm_error unobserved; /* why the last observation failed; HM_OK: it did not */
-    bool attempted;       /* the first observation has ended, well or not */
-    bool dirty;           /* a pass is wanted */
+    bool attempted;             /* the first observation has ended, well or not */
+    bool dirty;                 /* a pass is wanted */
     bool closing;
     int64_t observe_began_ns;
-    uv_timer_t timer; /* the next pass that nothing else causes */
+    uv_timer_t timer;              /* the next pass that nothing else causes */
     struct plan_request *requests; /* waiting for an observation */
     size_t request_count;
     struct primary primary;

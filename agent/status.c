@@ -11,8 +11,8 @@ enum { MOST_IN_FLIGHT = 32, TIMEOUT_MS = 5000, RETRY_MS = 2000 };
 struct entry {
     struct status *owner;
     char *key;
-    json_t *said;   /* what shall stand in the bucket */
-    json_t *sent;   /* what is being written, or was acknowledged */
+    json_t *said; /* what shall stand in the bucket */
+    json_t *sent; /* what is being written, or was acknowledged */
     bool in_flight, acknowledged, queued;
     struct entry *next; /* in the queue */
 };

@@ -1,9 +1,9 @@
 /*
  * Statuses: what the agent says about each document and about itself, in harmony_status.
  *
- * The last word per key is kept and written when it changed, a bounded number at a time; a write that
- * failed is tried again, and everything is written again after the bucket was made anew. A status that
- * says the same as the last acknowledged one is not written. Thread: the loop's.
+ * The last word per key is kept and written when it changed, a bounded number at a time; a write
+ * that failed is tried again, and everything is written again after the bucket was made anew. A
+ * status that says the same as the last acknowledged one is not written. Thread: the loop's.
  */
 #ifndef HM_AGENT_STATUS_H
 #define HM_AGENT_STATUS_H

@@ -1,8 +1,8 @@
 /*
  * A task: what the agent is doing, and has tried, about one document. Used by the reconciler only.
  *
- * One call at a time per document. A failure is tried again after 1 s, doubling to 5 min, with jitter;
- * a new revision of the document starts afresh. Thread: the loop's.
+ * One call at a time per document. A failure is tried again after 1 s, doubling to 5 min, with
+ * jitter; a new revision of the document starts afresh. Thread: the loop's.
  */
 #ifndef HM_AGENT_TASK_H
 #define HM_AGENT_TASK_H

@@ -1,0 +1,86 @@
+/* `harmonyd --check`: is the configuration good, and what can this host do? */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/daemon.h"
+#include "vmm/driver.h"
+
+static void say(const char *mark, const char *what, const char *text)
+{
+    printf("  %-4s %-12s %s\n", mark, what, text);
+}
+
+static void say_facts(const char *driver, const json_t *facts)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)facts, key, value)
+    {
+        char *text =
+            json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        printf("  ok   %-12s %s: %s\n", driver, key, text ? text : json_string_value(value));
+        free(text);
+    }
+}
+
+static int check_driver(const struct agent_config *c, const struct driver *d, struct hm_error *err)
+{
+    struct driver_options options = {
+        .uri = c->libvirt.uri,
+        .image_dir = c->libvirt.image_dir,
+        .accel = c->libvirt.accel,
+        .site = c->site_id,
+        .state_dir = c->state_dir,
+    };
+    void *self;
+    json_t *facts = NULL;
+    int r = d->check_options(&options, err);
+    if (r >= 0)
+        r = d->open(&options, &self, err);
+    if (r < 0)
+        return r;
+    r = d->probe(self, &facts, err);
+    if (r >= 0)
+        say_facts(d->name, facts);
+    json_decref(facts);
+    d->close(self);
+    return r;
+}
+
+static int check_folder(const char *what, const char *path, struct hm_error *err)
+{
+    if (access(path, F_OK) == 0 && access(path, W_OK) < 0)
+        return hm_fail(err, HM_E_IO, "%s: %s can't be written by this user", what, path);
+    say("ok", what, access(path, F_OK) == 0 ? path : "(will be made at start)");
+    return 0;
+}
+
+static void say_libvirt_settings(const struct agent_config *c)
+{
+    printf("  ok   %-12s uri %s (%s)\n", "libvirt", c->libvirt.uri, c->libvirt.uri_from);
+    printf("  ok   %-12s images %s (%s)\n", "libvirt", c->libvirt.image_dir,
+           c->libvirt.image_dir_from);
+}
+
+int daemon_check(const struct agent_config *c, struct hm_error *err)
+{
+    int failed = 0;
+    printf("harmonyd %s: the configuration of site %s is good\n", HM_VERSION, c->site_id);
+    if (check_folder("state_dir", c->state_dir, err) < 0 ||
+        check_folder("runtime_dir", c->runtime_dir, err) < 0)
+        return -(int)err->code;
+    say_libvirt_settings(c);
+    for (const struct driver *const *d = drivers_all(); *d; d++)
+        if (check_driver(c, *d, err) < 0) {
+            say("no", (*d)->name, err->text);
+            failed++;
+        }
+    for (int h = 0; h < HOOK_COUNT; h++)
+        if (c->failover.hooks[h] && access(c->failover.hooks[h][0], X_OK) < 0) {
+            say("no", "hook", c->failover.hooks[h][0]);
+            failed++;
+        }
+    return failed ? hm_fail(err, HM_E_UNSUPPORTED, "%d of the things above do not work", failed)
+                  : 0;
+}

@@ -1,0 +1,323 @@
+#include "agent/daemon.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "agent/allow.h"
+#include "agent/feed.h"
+#include "agent/lead.h"
+#include "agent/plan_service.h"
+#include "agent/reconcile.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+
+enum { STATUS_DELAY_MS = 100 };
+
+struct daemon {
+    const struct agent_config *config;
+    uv_loop_t loop;
+    struct bus *bus;
+    struct desired *desired;
+    struct feed *feed;
+    struct status *status;
+    struct reconciler *reconciler;
+    struct lead *lead;
+    struct plan_service *plans;
+    uv_signal_t term, interrupt;
+    uv_timer_t say; /* gathers changes of the agent's own status */
+    char *cache_path;
+    char *connection_name;
+    json_t *backend_facts;
+    struct hm_error backend_error;
+    char started[HM_TIME_TEXT_MAX];
+    bool stopping;
+};
+
+/* -- The agent's own status -----------------------------------------------------------------------
+ */
+
+static json_t *warnings_of(const struct daemon *d, json_t *failover)
+{
+    json_t *list = json_array();
+    size_t i;
+    json_t *warning;
+    json_array_foreach(json_object_get(failover, "warnings"), i, warning)
+        json_array_append(list, warning);
+    if (*feed_trouble(d->feed))
+        json_array_append_new(list, json_string(feed_trouble(d->feed)));
+    if (d->backend_error.code)
+        json_array_append_new(list, json_string(d->backend_error.text));
+    return list;
+}
+
+static json_t *make_status(const struct daemon *d)
+{
+    size_t documents;
+    desired_docs(d->desired, &documents);
+    json_t *failover = lead_status(d->lead);
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "site", d->config->site_id, "version", HM_VERSION,
+        "since", d->started, "role", lead_role(d->lead), "epoch", (json_int_t)lead_epoch(d->lead),
+        "documents", (json_int_t)documents, "watch_remakes", (json_int_t)feed_remakes(d->feed));
+    json_object_set_new(o, "warnings", warnings_of(d, failover));
+    json_object_set_new(o, "failover", failover);
+    if (d->backend_facts)
+        json_object_set(o, "libvirt", d->backend_facts);
+    return o;
+}
+
+static void on_say(uv_timer_t *timer)
+{
+    struct daemon *d = timer->data;
+    status_set(d->status, "agent", make_status(d));
+}
+
+static void say_soon(void *data)
+{
+    struct daemon *d = data;
+    if (!d->stopping && !uv_is_active((uv_handle_t *)&d->say))
+        uv_timer_start(&d->say, on_say, STATUS_DELAY_MS, 0);
+}
+
+/* -- What the parts tell
+ * --------------------------------------------------------------------------- */
+
+static void on_connected(void *data)
+{
+    struct daemon *d = data;
+    hm_log(HM_LOG_INFO, "bus", "connected");
+    status_connected(d->status);
+    lead_bus_connected(d->lead);
+    say_soon(d);
+}
+
+static void on_disconnected(void *data)
+{
+    struct daemon *d = data;
+    hm_log(HM_LOG_WARN, "bus", "disconnected: %s", bus_last_error(d->bus));
+    lead_bus_disconnected(d->lead);
+}
+
+static void on_documents(void *data)
+{
+    struct daemon *d = data;
+    reconciler_kick(d->reconciler);
+    say_soon(d);
+}
+
+static void on_backend(void *data, const json_t *facts, const struct hm_error *err)
+{
+    struct daemon *d = data;
+    d->backend_error = err ? *err : (struct hm_error){0};
+    if (facts) {
+        json_decref(d->backend_facts);
+        d->backend_facts = json_incref((json_t *)facts);
+    }
+    say_soon(d);
+}
+
+static int allows(void *data, const char *kind, const json_t *spec, struct hm_error *err)
+{
+    const struct daemon *d = data;
+    return allow_paths(d->config, kind_find(kind), spec, err);
+}
+
+static void on_role_change(void *data, const char *role, uint64_t epoch, const char *reason)
+{
+    struct daemon *d = data;
+    hm_log(HM_LOG_INFO, "lead", "%s, epoch %llu: %s", role, (unsigned long long)epoch, reason);
+    sd_notifyf(0, "STATUS=%s, epoch %llu: %s", role, (unsigned long long)epoch, reason);
+    say_soon(d);
+}
+
+/* -- The end
+ * ------------------------------------------------------------------------------------------ */
+
+static void on_lead_stopped(void *data)
+{
+    struct daemon *d = data;
+    uv_stop(&d->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct daemon *d = handle->data;
+    if (d->stopping) {
+        hm_log(HM_LOG_WARN, "agent", "second signal: ending at once");
+        uv_stop(&d->loop);
+        return;
+    }
+    d->stopping = true;
+    hm_log(HM_LOG_INFO, "agent", "signal %d: ending; what is pinned to this site runs on", number);
+    sd_notify(0, "STOPPING=1");
+    lead_stop(d->lead, on_lead_stopped, d);
+}
+
+/* -- Start
+ * ---------------------------------------------------------------------------------------------- */
+
+static int open_bus(struct daemon *d, struct hm_error *err)
+{
+    const struct agent_config *c = d->config;
+    d->connection_name = hm_printf("harmonyd %s", c->site_id);
+    struct bus_options options = {
+        .servers = c->nats.servers,
+        .name = d->connection_name,
+        .credentials = c->nats.credentials,
+        .tls_ca = c->nats.tls_ca,
+        .tls_cert = c->nats.tls_cert,
+        .tls_key = c->nats.tls_key,
+        .on_connected = on_connected,
+        .on_disconnected = on_disconnected,
+        .data = d,
+    };
+    return bus_open(&d->loop, &options, &d->bus, err);
+}
+
+static struct driver_options driver_options(const struct agent_config *c)
+{
+    return (struct driver_options){
+        .uri = c->libvirt.uri,
+        .image_dir = c->libvirt.image_dir,
+        .accel = c->libvirt.accel,
+        .site = c->site_id,
+        .state_dir = c->state_dir,
+    };
+}
+
+static void start_reconciler(struct daemon *d)
+{
+    d->desired = desired_new(d->config->site_id);
+    d->status = status_new(&d->loop, d->bus, d->config->site_id);
+    struct reconciler_options options = {
+        .loop = &d->loop,
+        .site = d->config->site_id,
+        .desired = d->desired,
+        .status = d->status,
+        .driver = driver_find("libvirt"),
+        .driver_options = driver_options(d->config),
+        .allows = allows,
+        .on_backend = on_backend,
+        .data = d,
+    };
+    d->reconciler = reconciler_new(&options);
+}
+
+static void start_feed(struct daemon *d)
+{
+    d->cache_path = hm_printf("%s/desired.json", d->config->state_dir);
+    struct feed_options options = {
+        .loop = &d->loop,
+        .bus = d->bus,
+        .desired = d->desired,
+        .cache_path = d->cache_path,
+        .on_change = on_documents,
+        .data = d,
+    };
+    d->feed = feed_new(&options);
+    d->plans = plan_service_new(d->bus, d->config->site_id, d->reconciler);
+}
+
+static int make_lead(struct daemon *d, struct hm_error *err)
+{
+    struct lead_options options = {
+        .loop = &d->loop,
+        .bus = d->bus,
+        .config = d->config,
+        .documents = reconciler_workload(d->reconciler),
+        .on_role_change = on_role_change,
+        .on_status = say_soon,
+        .data = d,
+    };
+    return lead_new(&options, &d->lead, err);
+}
+
+static int check_driver(const struct agent_config *c, struct hm_error *err)
+{
+    struct driver_options options = driver_options(c);
+    return driver_find("libvirt")->check_options(&options, err);
+}
+
+static int prepare_folders(const struct agent_config *c, struct hm_error *err)
+{
+    int r = hm_mkdirs(c->state_dir, 0700, err);
+    return r < 0 ? r : hm_mkdirs(c->runtime_dir, 0755, err);
+}
+
+static int start(struct daemon *d, struct hm_error *err)
+{
+    int r = prepare_folders(d->config, err);
+    if (r >= 0)
+        r = check_driver(d->config, err);
+    if (r >= 0)
+        r = open_bus(d, err);
+    if (r < 0)
+        return r;
+    start_reconciler(d);
+    r = make_lead(d, err);
+    if (r < 0)
+        return r;
+    start_feed(d);
+    lead_start(d->lead);
+    reconciler_kick(d->reconciler);
+    say_soon(d);
+    return 0;
+}
+
+static void begin(struct daemon *d)
+{
+    hm_time_text(hm_wall_ns(), d->started);
+    uv_loop_init(&d->loop);
+    uv_timer_init(&d->loop, &d->say);
+    uv_signal_init(&d->loop, &d->term);
+    uv_signal_init(&d->loop, &d->interrupt);
+    d->say.data = d->term.data = d->interrupt.data = d;
+    uv_signal_start(&d->term, on_signal, SIGTERM);
+    uv_signal_start(&d->interrupt, on_signal, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void close_if_open(uv_handle_t *handle, void *data)
+{
+    (void)data;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void end(struct daemon *d)
+{
+    plan_service_free(d->plans);
+    feed_free(d->feed);
+    if (d->lead)
+        lead_free(d->lead);
+    reconciler_free(d->reconciler);
+    status_free(d->status);
+    if (d->bus) /* its pending requests end now; those who asked are freed by the loop, below */
+        bus_close(d->bus);
+    uv_run(&d->loop, UV_RUN_NOWAIT);
+    uv_walk(&d->loop, close_if_open, NULL);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&d->loop);
+    desired_free(d->desired);
+    json_decref(d->backend_facts);
+    free(d->cache_path);
+    free(d->connection_name);
+}
+
+int daemon_run(const struct agent_config *config, struct hm_error *err)
+{
+    struct daemon d = {.config = config};
+    begin(&d);
+    int r = start(&d, err);
+    if (r >= 0) {
+        hm_log(HM_LOG_INFO, "agent", "harmonyd %s, site %s", HM_VERSION, config->site_id);
+        sd_notify(0, "READY=1");
+        uv_run(&d.loop, UV_RUN_DEFAULT);
+    }
+    end(&d);
+    return r;
+}

@@ -1,0 +1,18 @@
+/*
+ * The daemon: wires configuration, bus, desired state, reconciler and failover driver to one loop.
+ * Thread: the loop's, which daemon_run() makes and runs.
+ */
+#ifndef HM_AGENT_DAEMON_H
+#define HM_AGENT_DAEMON_H
+
+#include "agent/config.h"
+#include "base/error.h"
+
+/* Runs until SIGTERM or SIGINT, then ends as lead_stop() says: what is pinned to the site runs on,
+ * what is placed on the primary is stopped and released. A second signal ends at once. */
+int daemon_run(const struct agent_config *config, struct hm_error *err);
+
+/* `--check`: print what this host can do, a line each, to stdout. Fails if it can't serve. */
+int daemon_check(const struct agent_config *config, struct hm_error *err);
+
+#endif

@@ -1,0 +1,84 @@
+/* harmonyd: the host agent. */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "agent/daemon.h"
+#include "base/log.h"
+
+enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
+
+static const char usage[] =
+    "usage: harmonyd --config FILE [--check]\n"
+    "\n"
+    "  -c, --config FILE   configuration (YAML); see docs/reference/configuration.md\n"
+    "      --check         verify the file, say what this host can do, and exit\n"
+    "      --version       print the version and exit\n"
+    "  -h, --help          print this and exit\n"
+    "\n"
+    "exit codes: 0 ended as asked, 1 failed, 2 wrong usage, 3 the configuration is refused\n";
+
+struct arguments {
+    const char *config;
+    bool check;
+};
+
+/* Returns -1 to go on, else the exit code. */
+static int parse_arguments(int argc, char **argv, struct arguments *ret)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'C'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int o;
+    while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (o == 'c') {
+            ret->config = optarg;
+        } else if (o == 'C') {
+            ret->check = true;
+        } else if (o == 'V') {
+            puts("harmonyd " HM_VERSION);
+            return 0;
+        } else {
+            fputs(usage, o == 'h' ? stdout : stderr);
+            return o == 'h' ? 0 : EXIT_USAGE;
+        }
+    }
+    if (ret->config && optind == argc)
+        return -1;
+    fputs(usage, stderr);
+    return EXIT_USAGE;
+}
+
+static int run(const struct agent_config *config, bool check)
+{
+    struct hm_error err;
+    hm_log_setup(config->log.level, config->log.format);
+    int r = check ? daemon_check(config, &err) : daemon_run(config, &err);
+    if (r >= 0)
+        return 0;
+    if (check)
+        fprintf(stderr, "harmonyd: %s\n", err.text);
+    else
+        hm_log(HM_LOG_ERROR, "agent", "%s", err.text);
+    return EXIT_RUNTIME;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments args = {0};
+    struct agent_config config = {0};
+    struct hm_error err;
+    int code = parse_arguments(argc, argv, &args);
+    if (code >= 0)
+        return code;
+    if (config_load(args.config, &config, &err) < 0) {
+        fprintf(stderr, "harmonyd: %s\n", err.text);
+        return EXIT_CONFIG;
+    }
+    code = run(&config, args.check);
+    config_clear(&config);
+    return code;
+}
