@@ -1,10 +1,10 @@
 /*
  * Desired-state documents: kinds, keys, verification, difference.
  *
- * A document lives in the bucket harmony_desired under `<where>.<kind>.<name>`; where is a site id or
- * `primary`. Its value is the spec as JSON. In files (YAML or JSON, several documents each) it also
- * carries kind, name and `site: NAME` or `placement: primary`. Everything here is hostile until
- * verified. Pure; no logging; any thread.
+ * A document lives in the bucket harmony_desired under `<where>.<kind>.<name>`; where is a site id
+ * or `primary`. Its value is the spec as JSON. In files (YAML or JSON, several documents each) it
+ * also carries kind, name and `site: NAME` or `placement: primary`. Everything here is hostile
+ * until verified. Pure; no logging; any thread.
  */
 #ifndef HM_PROTO_DOC_H
 #define HM_PROTO_DOC_H
@@ -28,14 +28,20 @@ struct kind {
     const char *help;
     int order; /* created in ascending order (networks before VMs), removed in descending order */
     bool allowed_on_primary; /* may be placed on `primary` */
-    /* What the table can't say (two fields together). NULL: nothing. */
-    int (*check)(const json_t *spec, struct hm_error *err);
+    /* What the table can't say (two fields together); on failure `at` says where. NULL: nothing. */
+    int (*check)(const json_t *spec, struct field_place *at, struct hm_error *err);
 };
 
 const struct kind *kind_find(const char *name); /* NULL: no such kind */
-const struct kind *const *kinds_all(void);      /* NULL-terminated, by order */
+/* The same, failing with a sentence that names the nearest kind and all of them. */
+int doc_find_kind(const char *name, const struct kind **ret, struct hm_error *err);
+const struct kind *const *kinds_all(void); /* NULL-terminated, by order */
 
 bool name_is_valid(const char *name);
+
+/* Table and check of the kind together; *ret_spec is a new reference. `at` may be NULL. */
+int kind_verify(const struct kind *kind, const json_t *in, json_t **ret_spec,
+                struct field_place *at, struct hm_error *err);
 
 struct doc {
     char *where; /* site id or "primary" */
@@ -50,9 +56,12 @@ void doc_clear(struct doc *doc); /* frees what it holds; NULL and zeroed are all
 
 /* Split and check a key. Parts are copied into the caller's buffers of DOC_NAME_MAX + 1. */
 int doc_key_split(const char *key, char *where, char *kind, char *name, struct hm_error *err);
+/* May a document of this kind be placed there (a site id or primary)? */
+int doc_check_where(const char *where, const struct kind *kind, struct hm_error *err);
 void doc_key(const struct doc *doc, char out[DOC_KEY_MAX + 1]);
 
-/* The value of a KV entry -> a verified document. On failure *ret is untouched. */
+/* The value of a KV entry -> a verified document. On failure *ret is untouched, and the sentence
+ * begins with the field's path: the caller puts the key and the revision before it. */
 int doc_from_value(const char *key, const void *value, size_t len, struct doc *ret,
                    struct hm_error *err);
 
@@ -63,9 +72,10 @@ struct doc_list {
 void doc_list_clear(struct doc_list *list);
 
 /*
- * All documents of a file or of a folder (files ending in .yaml, .yml, .json; sorted; not recursive),
- * each one verified, with the same kind and name twice refused. All errors are collected: on failure
- * `report` (may be NULL) has been called once per error with a sentence that begins with "file:line:".
+ * All documents of a file or of a folder (files ending in .yaml, .yml, .json; sorted; not
+ * recursive), each one verified, with the same kind and name twice refused. All errors are
+ * collected: on failure `report` (may be NULL) has been called once per error with a sentence that
+ * begins with "file:line:".
  */
 typedef void (*doc_error_report)(void *data, const struct hm_error *err);
 int docs_load(const char *path, struct doc_list *ret, doc_error_report report, void *data,
@@ -74,9 +84,11 @@ int docs_load(const char *path, struct doc_list *ret, doc_error_report report, v
 /* A short hash (16 hex digits) of a spec in normal form: equal specs, equal text. */
 void spec_hash(const json_t *spec, char out[DOC_HASH_TEXT]);
 
-/* One changed field. Texts are as a person writes them ("128MiB"); secrets are shown as "(secret)". */
+/* One changed field. Texts are as a person writes them ("128MiB"); secrets are shown as "(secret)".
+ */
 struct spec_change {
-    char *path; /* "memory", "disks[root].size" (list elements by their unique field), "labels.tier" */
+    char *path; /* "memory", "disks[root].size" (list elements by their unique field), "labels.tier"
+                 */
     char *before, *after; /* NULL: absent */
     enum field_cost cost;
 };

@@ -75,16 +75,33 @@ enum {
     PROTO_MAX_NODES = 20000,
 };
 
+/* Where in a document an error is: "disks[1].size"; empty: the whole. Cut when very long. */
+enum { FIELD_PATH_MAX = 256 };
+struct field_place {
+    char path[FIELD_PATH_MAX];
+};
+
 /*
  * Verify `in` (an object) against the table and return it in normal form: every field with a
- * default is there, sizes are bytes, durations milliseconds, key order is the table's. Unknown
- * fields, wrong types and values out of range fail with one sentence that begins with the field's
- * path
- * ("disks[1].size: ..."), and for an unknown field names the nearest known one.
- * *ret_spec is a new reference, untouched on failure.
+ * default is there, sizes are bytes, durations milliseconds, key order is the table's. Normal form
+ * verifies to itself. Unknown fields, wrong types and values out of range fail with one sentence
+ * that begins with the field's path ("disks[1].size: ..."), and for an unknown field names the
+ * nearest known one. *ret_spec is a new reference, untouched on failure. `at` (may be NULL) is set
+ * on failure.
  */
 int fields_verify(const struct field *table, const json_t *in, json_t **ret_spec,
                   struct hm_error *err);
+int fields_verify_at(const struct field *table, const json_t *in, json_t **ret_spec,
+                     struct field_place *at, struct hm_error *err);
+
+/* For checks of several fields together: set the place, then fail with "PATH: sentence". */
+void field_place_set(struct field_place *at, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+int field_fail(const struct field_place *at, struct hm_error *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A row of the table by its name, or NULL. */
+const struct field *field_find(const struct field *table, const char *name);
 
 /* Accessors for a spec in normal form. An absent field gives the fallback. */
 int64_t spec_int(const json_t *spec, const char *name, int64_t fallback);

@@ -1,0 +1,27 @@
+/*
+ * IPv4 and MAC addresses as texts, read strictly (no leading zeros, no shortened forms).
+ *
+ * Addresses are numbers in host byte order. No socket header: this is arithmetic. Pure. Thread:
+ * any.
+ */
+#ifndef HM_PROTO_ADDRESS_H
+#define HM_PROTO_ADDRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { IPV4_TEXT_MAX = 15, CIDR_TEXT_MAX = 18, MAC_TEXT_MAX = 17 };
+
+bool ipv4_parse(const char *text, uint32_t *ret);
+void ipv4_text(uint32_t address, char out[IPV4_TEXT_MAX + 1]);
+
+/* "192.168.100.1/24"; the host part is kept. */
+bool cidr_parse(const char *text, uint32_t *ret_address, unsigned *ret_prefix);
+void cidr_text(uint32_t address, unsigned prefix, char out[CIDR_TEXT_MAX + 1]);
+uint32_t cidr_mask(unsigned prefix);
+
+/* Six pairs of hex digits with colons; written back in lower case. */
+bool mac_parse(const char *text, uint8_t ret[6]);
+void mac_text(const uint8_t mac[6], char out[MAC_TEXT_MAX + 1]);
+
+#endif

@@ -1,0 +1,43 @@
+/* Inside proto/kind*.c: the tables of the kinds, and the rows that all of them have. */
+#ifndef HM_PROTO_KIND_H
+#define HM_PROTO_KIND_H
+
+#include "proto/doc.h"
+#include "proto/field.h"
+
+extern const struct kind kind_network, kind_disk, kind_vm;
+
+extern const char *const change_words[], *const disk_formats[];
+
+/* The field `bridge` of `in`, if it is there: a name that the kernel takes. `at` is the place of
+ * `in`. */
+int kind_check_bridge(const json_t *in, struct field_place *at, struct hm_error *err);
+
+/* `change` has a default of its own for each kind. */
+#define FIELDS_COMMON(change_default)                                                              \
+    {.name = "adopt",                                                                              \
+     .type = FIELD_BOOL,                                                                           \
+     .default_value = "false",                                                                     \
+     .help = "Take over a thing of this name that harmony did not make."},                         \
+        {.name = "protect",                                                                        \
+         .type = FIELD_BOOL,                                                                       \
+         .default_value = "false",                                                                 \
+         .help = "Refuse removal and replacement until this is taken off in a revision of its "    \
+                 "own."},                                                                          \
+        {.name = "change",                                                                         \
+         .type = FIELD_ENUM,                                                                       \
+         .words = change_words,                                                                    \
+         .default_value = change_default,                                                          \
+         .help = "The most that a change of this document may cost without asking; "               \
+                 "never-replace allows all but a replacement."},                                   \
+        {.name = "depends_on",                                                                     \
+         .type = FIELD_LIST,                                                                       \
+         .element = FIELD_STRING,                                                                  \
+         .help = "Documents that must be in place first, as KIND/NAME; networks and disks that "   \
+                 "are named anyway need no mention."},                                             \
+    {                                                                                              \
+        .name = "labels", .type = FIELD_MAP,                                                       \
+        .help = "Texts of your own, for finding and grouping."                                     \
+    }
+
+#endif

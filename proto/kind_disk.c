@@ -1,0 +1,36 @@
+#include "proto/kind.h"
+
+const char *const disk_formats[] = {"qcow2", "raw", NULL};
+
+static const struct field disk_fields[] = {
+    {.name = "size",
+     .type = FIELD_SIZE,
+     .cost = COST_NEVER,
+     .required = true,
+     .min = 1LL << 20,
+     .max = 64LL << 40,
+     .help = "How large the guest sees it; space on the host is taken as it is written."},
+    {.name = "pool",
+     .type = FIELD_NAME,
+     .cost = COST_NEVER,
+     .default_value = "\"default\"",
+     .help = "Storage pool that holds it; `default` is the folder image_dir of the agent."},
+    {.name = "format",
+     .type = FIELD_ENUM,
+     .cost = COST_NEVER,
+     .words = disk_formats,
+     .default_value = "\"qcow2\"",
+     .help = "How it is stored on the host."},
+    FIELDS_COMMON("\"never-replace\""),
+    {.name = NULL},
+};
+
+const struct kind kind_disk = {
+    .name = "disk",
+    .fields = disk_fields,
+    .help = "A disk of its own life: it outlives the VMs that use it, and is removed only when its "
+            "own document is deleted. Under `primary` each site has one of its own; their contents "
+            "are not replicated.",
+    .order = 20,
+    .allowed_on_primary = true,
+};
