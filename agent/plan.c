@@ -234,6 +234,15 @@ static char *first_change_of_cost(const struct spec_diff *diff, enum field_cost 
     return hm_strdup("");
 }
 
+static void plan_refusal(struct plan_step *s)
+{
+    HM_AUTOFREE char *cause = first_change_of_cost(&s->diff, COST_NEVER);
+    block(s, hm_printf(
+                 "%s would lose data, so it is never done by itself; use another name, or delete "
+                 "it and declare it again",
+                 cause));
+}
+
 static void plan_replacement(const struct world *w, struct plan_step *s)
 {
     HM_AUTOFREE char *cause = first_change_of_cost(&s->diff, COST_REPLACE);
@@ -242,10 +251,6 @@ static void plan_replacement(const struct world *w, struct plan_step *s)
               hm_printf("replace needed: %s; protect: true; take protect off in a revision of its "
                         "own first",
                         cause));
-    else if (!strcmp(s->doc->kind->name, "disk"))
-        block(s, hm_printf("replace needed: %s; a disk is never replaced by itself, since its data "
-                           "would be lost; delete it and declare it again, or use another name",
-                           cause));
     else if (allowed_cost(s->doc) < COST_REPLACE)
         block(s, hm_printf("replace needed: %s; change: %s forbids it", cause,
                            spec_str(s->doc->spec, "change")));
@@ -280,7 +285,9 @@ static bool plan_change(const struct world *w, struct plan_step *s)
         return true;
     }
     spec_diff(s->doc->kind, t->spec, s->doc->spec, &s->diff);
-    if (s->diff.cost == COST_REPLACE)
+    if (s->diff.cost == COST_NEVER)
+        plan_refusal(s);
+    else if (s->diff.cost == COST_REPLACE)
         plan_replacement(w, s);
     else if (s->diff.cost == COST_RESTART && !is_stopped(t))
         plan_restart(s);
