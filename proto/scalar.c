@@ -13,7 +13,7 @@
 #include "proto/text.h"
 #include "proto/units.h"
 
-enum { TEXT_MAX = 4096, PATH_TEXT_MAX = 1024 };
+enum { TEXT_MAX = 4096 };
 
 int verify_fail(const struct verifier *v, enum hm_code code, const char *fmt, ...)
 {
@@ -134,21 +134,6 @@ static int verify_word(const struct verifier *v, const struct field *f, const ch
         if (!strcmp(f->words[i], text))
             return 0;
     return fail_word(v, f, text);
-}
-
-/* Absolute, no empty, . or .. part: what it names can be compared with an allow-list as text. */
-static bool path_is_plain(const char *path)
-{
-    if (*path != '/' || strlen(path) > PATH_TEXT_MAX || text_has_control(path))
-        return false;
-    for (const char *part = path; *part == '/';) {
-        size_t n = strcspn(++part, "/");
-        bool dots = (n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.');
-        if (n == 0 || dots)
-            return false;
-        part += n;
-    }
-    return true;
 }
 
 /* The text as it is in normal form, in `out`; false: it is not of this type. */

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PATH_TEXT_MAX = 1024 };
+enum { SHOWN_CHAR_MAX = 12 }; /* "\u0000" written by printf's own bound */
+
 /* Length in bytes of the UTF-8 character at `p` (1 to 4), 0 when it is malformed. RFC 3629. */
 static size_t char_length(const unsigned char *p, size_t left)
 {
@@ -52,20 +55,20 @@ bool text_has_control(const char *text)
 }
 
 /* One character of `p` as it is shown, into `out`. Returns how many bytes of `p` it was. */
-static size_t show_char(const unsigned char *p, bool quoted, char out[8])
+static size_t show_char(const unsigned char *p, bool quoted, char out[SHOWN_CHAR_MAX])
 {
     int control = control_at(p);
     size_t n = char_length(p, strnlen((const char *)p, 4));
     if (control == '\n' || control == '\t')
-        snprintf(out, 8, "\\%c", control == '\n' ? 'n' : 't');
+        snprintf(out, SHOWN_CHAR_MAX, "\\%c", control == '\n' ? 'n' : 't');
     else if (control >= 0)
-        snprintf(out, 8, "\\u%04x", (unsigned)control);
+        snprintf(out, SHOWN_CHAR_MAX, "\\u%04x", (unsigned)control);
     else if (n == 0)
-        snprintf(out, 8, "\\x%02x", p[0]);
+        snprintf(out, SHOWN_CHAR_MAX, "\\x%02x", p[0]);
     else if (quoted && (*p == '"' || *p == '\\'))
-        snprintf(out, 8, "\\%c", *p);
+        snprintf(out, SHOWN_CHAR_MAX, "\\%c", *p);
     else
-        snprintf(out, 8, "%.*s", (int)n, (const char *)p);
+        snprintf(out, SHOWN_CHAR_MAX, "%.*s", (int)n, (const char *)p);
     return n ? n : 1;
 }
 
@@ -75,7 +78,7 @@ static void show(const char *text, bool quoted, char *out, size_t size)
     size_t used = 0;
     const size_t room = size - sizeof "...";
     while (*p) {
-        char shown[8];
+        char shown[SHOWN_CHAR_MAX];
         size_t taken = show_char(p, quoted, shown);
         size_t n = strlen(shown);
         if (used + n > room) {
@@ -129,4 +132,18 @@ void value_quote(const json_t *value, char out[TEXT_QUOTE_MAX])
         snprintf(out, TEXT_QUOTE_MAX, "an object");
         break;
     }
+}
+
+bool path_is_plain(const char *path)
+{
+    if (*path != '/' || strlen(path) > PATH_TEXT_MAX || text_has_control(path))
+        return false;
+    for (const char *part = path; *part == '/';) {
+        size_t n = strcspn(++part, "/");
+        bool dots = (n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.');
+        if (n == 0 || dots)
+            return false;
+        part += n;
+    }
+    return true;
 }

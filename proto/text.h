@@ -28,4 +28,8 @@ bool text_is_utf8(const char *text, size_t len, int *ret_line);
 
 bool text_has_control(const char *text); /* C0, DEL or C1, newlines and tabs included */
 
+/* Absolute, without empty, . and .. parts, at most 1024 bytes: it can be compared with an
+ * allow-list as text. */
+bool path_is_plain(const char *path);
+
 #endif

@@ -1,0 +1,423 @@
+#include "agent/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "proto/doc.h"
+#include "proto/text.h"
+#include "proto/tree.h"
+
+/* -- the table -------------------------------------------------------------------------------- */
+
+static const char *const accel_words[] = {"auto", "kvm", "tcg", NULL};
+static const char *const format_words[] = {"text", "json", "journal", NULL};
+static const char *const level_words[] = {
+#define LEVEL_WORD(id, text, syslog) text,
+    HM_LOG_LEVELS(LEVEL_WORD)
+#undef LEVEL_WORD
+        NULL};
+
+static const struct field tls_fields[] = {
+    {.name = "ca",
+     .type = FIELD_PATH,
+     .help = "Certificates that the server's is checked against; absent: the system's."},
+    {.name = "cert",
+     .type = FIELD_PATH,
+     .help = "This agent's own certificate; given together with key."},
+    {.name = "key", .type = FIELD_PATH, .help = "Its private key."},
+    {.name = NULL},
+};
+
+static const struct field nats_fields[] = {
+    {.name = "servers",
+     .type = FIELD_LIST,
+     .element = FIELD_STRING,
+     .secret = true,
+     .min = 1,
+     .max = 32,
+     .default_value = "[\"nats://127.0.0.1:4222\"]",
+     .help = "URLs of the NATS servers (nats:// or tls://); one may be written without the list."},
+    {.name = "credentials",
+     .type = FIELD_PATH,
+     .help = "A .creds file, readable by the agent alone."},
+    {.name = "tls", .type = FIELD_OBJECT, .fields = tls_fields, .help = "Certificates."},
+    {.name = NULL},
+};
+
+static const struct field libvirt_fields[] = {
+    {.name = "uri",
+     .type = FIELD_STRING,
+     .min = 1,
+     .max = 512,
+     .help = "Connection URI. HARMONY_KVM_URI and HARMONY_KVM_CONNECTION in the environment win; "
+             "absent: qemu:///system."},
+    {.name = "image_dir",
+     .type = FIELD_PATH,
+     .help = "Folder of the pool `default`. HARMONY_KVM_IMAGE_DIR in the environment wins; absent: "
+             "$HARMONY_DATA_DIR/kvm/images, else /var/lib/libvirt/images."},
+    {.name = "accel",
+     .type = FIELD_ENUM,
+     .words = accel_words,
+     .default_value = "\"auto\"",
+     .help = "auto: KVM where it really works (tried once per boot), else emulation (tcg)."},
+    {.name = NULL},
+};
+
+static const struct field hook_fields[] = {
+#define HOOK_FIELD(id, hook, when)                                                                 \
+    {.name = hook, .type = FIELD_LIST, .element = FIELD_STRING, .min = 1, .max = 64, .help = when},
+    HOOKS(HOOK_FIELD)
+#undef HOOK_FIELD
+        {.name = NULL},
+};
+
+static const struct field failover_fields[] = {
+    {.name = "group",
+     .type = FIELD_NAME,
+     .default_value = "\"default\"",
+     .help = "The failover group; another name than `default` prefixes the group's keys."},
+    {.name = "hooks",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = hook_fields,
+     .help = "Programs of the operator, each a list: absolute path and arguments. No shell."},
+    {.name = "hook_timeout",
+     .type = FIELD_DURATION,
+     .min = 100,
+     .max = 3600000,
+     .default_value = "\"10s\"",
+     .help = "A hook that takes longer is killed and has failed."},
+    {.name = NULL},
+};
+
+static const struct field log_fields[] = {
+    {.name = "level",
+     .type = FIELD_ENUM,
+     .words = level_words,
+     .default_value = "\"info\"",
+     .help = "The least important messages that are still written."},
+    {.name = "format",
+     .type = FIELD_ENUM,
+     .words = format_words,
+     .default_value = "\"text\"",
+     .help = "text and json go to stderr, one line a message."},
+    {.name = NULL},
+};
+
+const struct field config_fields[] = {
+    {.name = "site_id",
+     .type = FIELD_NAME,
+     .required = true,
+     .help = "The name of this site, different from every other's."},
+    {.name = "state_dir",
+     .type = FIELD_PATH,
+     .default_value = "\"/var/lib/harmony\"",
+     .help = "What must survive a reboot: the last known desired state, failover marks."},
+    {.name = "runtime_dir",
+     .type = FIELD_PATH,
+     .default_value = "\"/run/harmony\"",
+     .help = "What need not: sockets, process ids."},
+    {.name = "nats",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = nats_fields,
+     .help = "The NATS servers with JetStream that hold all documents, statuses and heartbeats."},
+    {.name = "libvirt",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = libvirt_fields,
+     .help = "Where VMs run."},
+    {.name = "failover",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = failover_fields,
+     .help = "This site's part in its failover group."},
+    {.name = "host_paths",
+     .type = FIELD_LIST,
+     .element = FIELD_PATH,
+     .default_value = "[]",
+     .help =
+         "Folders and files that documents may name (kernels, images); image_dir always is one."},
+    {.name = "log",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = log_fields,
+     .help = "What the agent writes about itself."},
+    {.name = NULL},
+};
+
+/* -- what the table can't say ----------------------------------------------------------------- */
+
+static int check_hooks(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    const json_t *hooks = json_object_get(json_object_get(spec, "failover"), "hooks");
+    for (const struct field *f = hook_fields; f->name; f++) {
+        const char *program = json_string_value(json_array_get(json_object_get(hooks, f->name), 0));
+        if (!program || *program == '/')
+            continue;
+        char shown[TEXT_QUOTE_MAX];
+        text_quote(program, shown);
+        field_place_set(at, "failover.hooks.%s[0]", f->name);
+        return field_fail(at, err, "%s is not an absolute path of a program", shown);
+    }
+    return 0;
+}
+
+static int check_config(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    const json_t *tls = json_object_get(json_object_get(spec, "nats"), "tls");
+    field_place_set(at, "site_id");
+    if (!strcmp(spec_str(spec, "site_id"), DOC_PLACEMENT_PRIMARY))
+        return field_fail(at, err, "primary is the word for whichever site leads; take another");
+    field_place_set(at, "nats.tls");
+    if (!spec_str(tls, "cert") != !spec_str(tls, "key"))
+        return field_fail(at, err, "cert and key are given together, or neither");
+    return check_hooks(spec, at, err);
+}
+
+/* -- environment ------------------------------------------------------------------------------ */
+
+typedef const char *(*env_lookup)(const char *variable);
+
+static const char *env_value(env_lookup get_env, const char *variable)
+{
+    const char *value = get_env(variable);
+    return value && *value ? value : NULL;
+}
+
+static const char *process_env(const char *variable)
+{
+    return getenv(variable);
+}
+
+static void choose_uri(struct agent_config *c, const json_t *libvirt, env_lookup get_env)
+{
+    const struct {
+        const char *from, *value;
+    } choices[] = {{"HARMONY_KVM_URI", env_value(get_env, "HARMONY_KVM_URI")},
+                   {"HARMONY_KVM_CONNECTION", env_value(get_env, "HARMONY_KVM_CONNECTION")},
+                   {"libvirt.uri", spec_str(libvirt, "uri")},
+                   {"the default", "qemu:///system"}};
+    size_t i = 0;
+    while (!choices[i].value)
+        i++;
+    c->libvirt.uri = hm_strdup(choices[i].value);
+    c->libvirt.uri_from = hm_strdup(choices[i].from);
+}
+
+static void choose_image_dir(struct agent_config *c, const json_t *libvirt, env_lookup get_env)
+{
+    const char *data = env_value(get_env, "HARMONY_DATA_DIR");
+    HM_AUTOFREE char *in_data = data ? hm_printf("%s/kvm/images", data) : NULL;
+    const struct {
+        const char *from, *value;
+    } choices[] = {{"HARMONY_KVM_IMAGE_DIR", env_value(get_env, "HARMONY_KVM_IMAGE_DIR")},
+                   {"libvirt.image_dir", spec_str(libvirt, "image_dir")},
+                   {"HARMONY_DATA_DIR", in_data},
+                   {"the default", "/var/lib/libvirt/images"}};
+    size_t i = 0;
+    while (!choices[i].value)
+        i++;
+    c->libvirt.image_dir = hm_strdup(choices[i].value);
+    c->libvirt.image_dir_from = hm_strdup(choices[i].from);
+}
+
+/* The file's paths were verified; those of the environment were not. */
+static int check_image_dir(const struct agent_config *c, struct hm_error *err)
+{
+    static const struct field table[] = {{.name = "image_dir", .type = FIELD_PATH}, {.name = NULL}};
+    json_t *in = json_object(), *spec = NULL;
+    json_object_set_new(in, "image_dir", json_string(c->libvirt.image_dir));
+    int rc = fields_verify(table, in, &spec, err);
+    json_decref(in);
+    json_decref(spec);
+    return rc < 0 ? hm_wrap(err, "%s", c->libvirt.image_dir_from) : 0;
+}
+
+/* -- spec -> struct --------------------------------------------------------------------------- */
+
+static char *text_of(const json_t *object, const char *name)
+{
+    const char *text = spec_str(object, name);
+    return text ? hm_strdup(text) : NULL;
+}
+
+static char **texts_of(const json_t *list)
+{
+    size_t n = json_array_size(list);
+    char **texts = hm_alloc((n + 1) * sizeof *texts);
+    for (size_t i = 0; i < n; i++)
+        texts[i] = hm_strdup(json_string_value(json_array_get(list, i)));
+    return texts;
+}
+
+static char *joined(const json_t *list)
+{
+    struct hm_buf b = {0};
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        hm_buf_printf(&b, "%s%s", i ? "," : "", json_string_value(item));
+    }
+    return hm_buf_steal(&b);
+}
+
+static void take_nats(struct agent_config *c, const json_t *nats)
+{
+    const json_t *tls = json_object_get(nats, "tls");
+    c->nats.servers = joined(json_object_get(nats, "servers"));
+    c->nats.credentials = text_of(nats, "credentials");
+    c->nats.tls_ca = text_of(tls, "ca");
+    c->nats.tls_cert = text_of(tls, "cert");
+    c->nats.tls_key = text_of(tls, "key");
+}
+
+static void take_failover(struct agent_config *c, const json_t *failover)
+{
+    const json_t *hooks = json_object_get(failover, "hooks");
+    c->failover.group = text_of(failover, "group");
+    c->failover.hook_timeout_ms = spec_int(failover, "hook_timeout", HOOK_LIMIT_MS);
+    for (int i = 0; i < HOOK_COUNT; i++) {
+        const json_t *argv = json_object_get(hooks, hook_fields[i].name);
+        c->failover.hooks[i] = argv ? texts_of(argv) : NULL;
+    }
+}
+
+static void take_log(struct agent_config *c, const json_t *log)
+{
+    const char *format = spec_str(log, "format");
+    hm_log_level_from_name(spec_str(log, "level"), &c->log.level);
+    c->log.format = !strcmp(format, "json")      ? HM_LOG_JSON
+                    : !strcmp(format, "journal") ? HM_LOG_JOURNAL
+                                                 : HM_LOG_TEXT;
+}
+
+static void take_spec(struct agent_config *c, const json_t *spec, env_lookup get_env)
+{
+    const json_t *libvirt = json_object_get(spec, "libvirt");
+    c->site_id = text_of(spec, "site_id");
+    c->state_dir = text_of(spec, "state_dir");
+    c->runtime_dir = text_of(spec, "runtime_dir");
+    c->libvirt.accel = text_of(libvirt, "accel");
+    c->host_paths = texts_of(json_object_get(spec, "host_paths"));
+    choose_uri(c, libvirt, get_env);
+    choose_image_dir(c, libvirt, get_env);
+    take_nats(c, json_object_get(spec, "nats"));
+    take_failover(c, json_object_get(spec, "failover"));
+    take_log(c, json_object_get(spec, "log"));
+}
+
+/* -- reading ---------------------------------------------------------------------------------- */
+
+/* One server may be written without the list. */
+static void list_servers(json_t *given)
+{
+    json_t *nats = json_object_get(given, "nats"), *servers = json_object_get(nats, "servers");
+    if (json_is_string(servers))
+        json_object_set_new(nats, "servers", json_pack("[O]", servers));
+}
+
+/* Its lines are looked up before list_servers() changes it: only the place of the error is needed.
+ */
+static int verify(const struct tree *tree, const char *name, json_t **ret_spec,
+                  struct hm_error *err)
+{
+    const json_t *root = json_array_get(tree->docs, 0);
+    if (json_array_size(tree->docs) != 1)
+        return hm_fail(err, HM_E_INVALID, "%s:1: %s; expected one, with site_id", name,
+                       root ? "holds several documents" : "is empty");
+    json_t *given = json_deep_copy(root), *spec = NULL;
+    struct field_place at = {""};
+    list_servers(given);
+    int rc = fields_verify_at(config_fields, given, &spec, &at, err);
+    if (rc >= 0)
+        rc = check_config(spec, &at, err);
+    json_decref(given);
+    if (rc < 0) {
+        json_decref(spec);
+        return hm_wrap(err, "%s:%d", name, tree_line(tree, root, at.path));
+    }
+    *ret_spec = spec;
+    return 0;
+}
+
+int config_parse(const char *name, const char *text, size_t len, env_lookup get_env,
+                 struct agent_config *ret, struct hm_error *err)
+{
+    struct tree tree;
+    json_t *spec = NULL;
+    int rc = tree_parse(tree_format_of(name), name, text, len, &tree, err);
+    if (rc < 0)
+        return rc;
+    rc = verify(&tree, name, &spec, err);
+    tree_clear(&tree);
+    if (rc < 0)
+        return rc;
+    struct agent_config config = {0};
+    take_spec(&config, spec, get_env);
+    json_decref(spec);
+    rc = check_image_dir(&config, err);
+    if (rc < 0)
+        config_clear(&config);
+    else
+        *ret = config;
+    return rc;
+}
+
+int config_load(const char *path, struct agent_config *ret, struct hm_error *err)
+{
+    char *text;
+    size_t len;
+    int rc = hm_file_read(path, PROTO_MAX_BYTES, &text, &len, err);
+    if (rc < 0)
+        return rc;
+    rc = config_parse(path, text, len, process_env, ret, err);
+    free(text);
+    return rc;
+}
+
+static void free_texts(char **texts)
+{
+    for (char **t = texts; t && *t; t++)
+        free(*t);
+    free(texts);
+}
+
+void config_clear(struct agent_config *c)
+{
+    char *const owned[] = {c->site_id,          c->state_dir,         c->runtime_dir,
+                           c->nats.servers,     c->nats.credentials,  c->nats.tls_ca,
+                           c->nats.tls_cert,    c->nats.tls_key,      c->libvirt.uri,
+                           c->libvirt.uri_from, c->libvirt.image_dir, c->libvirt.image_dir_from,
+                           c->libvirt.accel,    c->failover.group};
+    for (size_t i = 0; i < HM_COUNT(owned); i++)
+        free(owned[i]);
+    for (int i = 0; i < HOOK_COUNT; i++)
+        free_texts(c->failover.hooks[i]);
+    free_texts(c->host_paths);
+    *c = (struct agent_config){0};
+}
+
+/* -- allow-list ------------------------------------------------------------------------------- */
+
+static bool is_at_or_below(const char *path, const char *root)
+{
+    size_t n = strlen(root);
+    return !strncmp(path, root, n) && (path[n] == '/' || path[n] == '\0');
+}
+
+bool config_allows_path(const struct agent_config *config, const char *path)
+{
+    if (!path_is_plain(path))
+        return false;
+    if (is_at_or_below(path, config->libvirt.image_dir))
+        return true;
+    for (char *const *root = config->host_paths; *root; root++)
+        if (is_at_or_below(path, *root))
+            return true;
+    return false;
+}
