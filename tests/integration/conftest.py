@@ -1,0 +1,85 @@
+"""Fixtures: a temporary folder, a NATS server, sites. What a failed test leaves to read is kept in
+BUILD/failed/<test>/. Prints the line "integration: N passed, N failed[, N skipped]"."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import paths  # noqa: E402
+
+sys.path.insert(0, str(paths.TOOLS / "python"))
+
+from lib.nats_server import NatsServer  # noqa: E402
+from lib.processes import TemporaryFolder  # noqa: E402
+from lib.sites import Site  # noqa: E402
+
+KEPT = ("*.log", "*.yaml", "*.conf", "*.records")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        item.has_failed = True
+
+
+def keep(folder, request):
+    """Copy the logs of a failed test to where they can be read."""
+    kept = paths.BUILD / "failed" / request.node.name
+    shutil.rmtree(kept, ignore_errors=True)
+    for pattern in KEPT:
+        for file in folder.rglob(pattern):
+            target = kept / file.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+    print(f"logs are kept in {kept}")
+
+
+@pytest.fixture
+def folder(request):
+    """A temporary folder with a short path."""
+    with TemporaryFolder() as path:
+        yield path
+        if getattr(request.node, "has_failed", False):
+            keep(path, request)
+
+
+@pytest.fixture
+def nats(folder):
+    """A NATS server that runs."""
+    with NatsServer(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def make_site(folder):
+    """make_site("site-a", ...): a Site, not yet powered on. All are switched off in the end."""
+    sites = []
+
+    def make(name="site-a", **options):
+        sites.append(Site(name, folder, **options))
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.close()
+
+
+@pytest.fixture
+def site(make_site, nats):
+    """site-a with libvirtd, on and without an agent yet."""
+    return make_site(nats_url=nats.url).power_on()
+
+
+def pytest_terminal_summary(terminalreporter):
+    stats = terminalreporter.stats
+    passed, skipped = len(stats.get("passed", [])), len(stats.get("skipped", []))
+    failed = len(stats.get("failed", [])) + len(stats.get("error", []))
+    for report in stats.get("skipped", []):
+        terminalreporter.write_line(f"skipped {report.nodeid}: {report.longrepr[2]}")
+    terminalreporter.write_line(
+        f"integration: {passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))

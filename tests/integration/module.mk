@@ -1,0 +1,12 @@
+# Integration tests on real parts, and everything together.
+SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
+AS_ROOT = $(SUDO) env HARMONY_BUILD=$(BUILD) HARMONY_TOOLS=$(HARMONY_TOOLS)
+
+.PHONY: integration
+#: make integration         tests with real NATS, libvirt and QEMU (as root); T=test_file.py: only these
+integration: all guest witness | $(HARMONY_TOOLS)/python/requirements.txt
+	$(Q)$(AS_ROOT) python3 -m pytest -q -p no:cacheprovider $(if $(T),$(addprefix tests/integration/,$(T)),tests/integration)
+
+#: make test                lint, unit tests, simulator, fuzzing, integration; ends in "N passed, N failed"
+test:
+	$(Q)MAKE="$(MAKE)" tests/run_all "lint" "unit SAN=1" "sim-test" "fuzz FUZZ_SECONDS=20" "integration SAN=1"
