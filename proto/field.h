@@ -14,6 +14,8 @@
 
 #include "base/error.h"
 
+#define FIELD_NAME_PATTERN "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+
 /* How a value is written by people, and what it is after verification (normal form). */
 #define FIELD_TYPES(X)                                                                             \
     X(BOOL, "true or false")                                                                       \
@@ -21,7 +23,7 @@
     X(SIZE, "a size (512MiB, 20GB, 20GiB)")    /* normal form: integer, bytes */                   \
     X(DURATION, "a duration (500ms, 10s, 2m)") /* normal form: integer, milliseconds */            \
     X(STRING, "text")                                                                              \
-    X(NAME, "a name ([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)")                                         \
+    X(NAME, "a name (" FIELD_NAME_PATTERN ")")                                                     \
     X(ENUM, "one of a few words")                                                                  \
     X(PATH, "an absolute path without . or .. parts")                                              \
     X(CIDR, "an address and prefix (192.168.100.1/24)")                                            \

@@ -117,3 +117,20 @@ bool duration_hint(const char *text, char out[UNIT_HINT_MAX])
         }
     return false;
 }
+
+static void pattern(const struct unit *units, char out[UNIT_HINT_MAX])
+{
+    size_t n = (size_t)snprintf(out, UNIT_HINT_MAX, "^[0-9]+(");
+    for (const struct unit *u = units; u->name; u++)
+        n += (size_t)snprintf(out + n, UNIT_HINT_MAX - n, "%s%s", u->name, u[1].name ? "|" : ")$");
+}
+
+void size_pattern(char out[UNIT_HINT_MAX])
+{
+    pattern(sizes, out);
+}
+
+void duration_pattern(char out[UNIT_HINT_MAX])
+{
+    pattern(durations, out);
+}

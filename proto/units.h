@@ -24,4 +24,8 @@ void duration_text(int64_t ms, char out[UNIT_TEXT_MAX]);
 bool size_hint(const char *text, char out[UNIT_HINT_MAX]);
 bool duration_hint(const char *text, char out[UNIT_HINT_MAX]);
 
+/* Regular expressions (ECMA 262) of the texts that parse, for JSON Schema. */
+void size_pattern(char out[UNIT_HINT_MAX]);
+void duration_pattern(char out[UNIT_HINT_MAX]);
+
 #endif

@@ -1,0 +1,132 @@
+/* reference DIR: write the reference pages and JSON Schemas into this folder. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/config.h"
+#include "base/alloc.h"
+#include "base/file.h"
+#include "docs/generate/reference.h"
+
+static const char documents_intro[] =
+    "# Documents\n"
+    "\n"
+    "<!-- Written by `make docs` from the field tables in proto/. Do not edit. -->\n"
+    "\n"
+    "A document says how one thing should be. In the bucket `harmony_desired` its key is\n"
+    "`WHERE.KIND.NAME` and its value is the spec, a JSON object with the fields below:\n"
+    "\n"
+    "    nats kv put harmony_desired site-a.vm.web "
+    "'{\"memory\":\"512MiB\",\"kernel\":\"/boot/vmlinuz\"}'\n"
+    "\n"
+    "In files for `harmonyctl apply -f`, YAML or JSON, each document also has `kind`, `name`, and\n"
+    "one of `site: NAME` and `placement: primary` (it runs on whichever site leads the failover\n"
+    "group). Several YAML documents are separated by `---`. JSON Schemas for editors are in\n"
+    "[schema/](schema/).\n"
+    "\n"
+    "A field that is not known is an error, and so is a value of another type: nothing is "
+    "guessed.\n"
+    "Sizes are whole numbers with a unit (`512MiB`, `20GB`), durations too (`500ms`, `10s`); a\n"
+    "number alone is bytes or milliseconds. A document has at most 512 KiB, 32 levels and 20000\n"
+    "values. In YAML, anchors, aliases and tags are refused, and only `true` and `false` are\n"
+    "booleans.\n"
+    "\n"
+    "The column *a change* says what changing the field costs a thing that exists:\n"
+    "`none` is bookkeeping; `live` happens while it runs; `restart` stops it, changes it and "
+    "starts\n"
+    "it; `replace` removes it and creates it anew; `never` would lose data, so the plan says\n"
+    "blocked, and you make a new one instead.\n";
+
+static const char configuration_intro[] =
+    "# Configuration of the agent\n"
+    "\n"
+    "<!-- Written by `make docs` from the field tables in agent/config.c. Do not edit. -->\n"
+    "\n"
+    "`harmonyd --config FILE` reads one YAML document. `harmonyd --config FILE --check` verifies "
+    "it\n"
+    "and says what this host can do. Paths are absolute, without `.` and `..` parts.\n"
+    "\n";
+
+static const char configuration_environment[] =
+    "\n"
+    "## Environment\n"
+    "\n"
+    "The first that is set and not empty wins.\n"
+    "\n"
+    "| setting | order |\n"
+    "|---|---|\n"
+    "| libvirt URI | `HARMONY_KVM_URI`, `HARMONY_KVM_CONNECTION`, `libvirt.uri`, `qemu:///system` "
+    "|\n"
+    "| folder of images | `HARMONY_KVM_IMAGE_DIR`, `libvirt.image_dir`, "
+    "`$HARMONY_DATA_DIR/kvm/images`, `/var/lib/libvirt/images` |\n";
+
+static void documents_page(struct hm_buf *out)
+{
+    hm_buf_puts(out, documents_intro);
+    hm_buf_printf(out,
+                  "\nA document, or file, has at most %d KiB, %d levels of nesting and %d values.\n"
+                  "How values are written:\n\n",
+                  PROTO_MAX_BYTES / 1024, PROTO_MAX_DEPTH, PROTO_MAX_NODES);
+    markdown_types(out);
+    for (const struct kind *const *k = kinds_all(); *k; k++) {
+        hm_buf_printf(out, "\n## %s\n\n%s%s\n\n", (*k)->name, (*k)->help,
+                      (*k)->allowed_on_primary ? "" : " It can't be placed on `primary`.");
+        markdown_table((*k)->fields, true, out);
+    }
+}
+
+static void configuration_page(struct hm_buf *out)
+{
+    hm_buf_puts(out, configuration_intro);
+    markdown_table(config_fields, false, out);
+    hm_buf_puts(out, configuration_environment);
+}
+
+static int write_page(const char *folder, const char *name, struct hm_buf *page,
+                      struct hm_error *err)
+{
+    HM_AUTOFREE char *path = hm_printf("%s/%s", folder, name);
+    int rc = hm_file_write_atomic(path, page->data, page->len, 0644, err);
+    hm_buf_free(page);
+    return rc;
+}
+
+static int write_schemas(const char *folder, struct hm_error *err)
+{
+    HM_AUTOFREE char *schemas = hm_printf("%s/schema", folder);
+    int rc = hm_mkdirs(schemas, 0755, err);
+    for (const struct kind *const *k = kinds_all(); *k && rc >= 0; k++) {
+        struct hm_buf page = {0};
+        HM_AUTOFREE char *name = hm_printf("%s.json", (*k)->name);
+        schema_of_kind(*k, &page);
+        rc = write_page(schemas, name, &page, err);
+    }
+    return rc;
+}
+
+static int write_all(const char *folder, struct hm_error *err)
+{
+    struct hm_buf page = {0};
+    int rc = write_schemas(folder, err);
+    if (rc < 0)
+        return rc;
+    documents_page(&page);
+    rc = write_page(folder, "documents.md", &page, err);
+    if (rc < 0)
+        return rc;
+    configuration_page(&page);
+    return write_page(folder, "configuration.md", &page, err);
+}
+
+int main(int argc, char **argv)
+{
+    struct hm_error err;
+    if (argc != 2) {
+        fprintf(stderr, "usage: reference FOLDER\n");
+        return 2;
+    }
+    if (write_all(argv[1], &err) < 0) {
+        fprintf(stderr, "reference: %s\n", err.text);
+        return 1;
+    }
+    return 0;
+}

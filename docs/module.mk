@@ -1,0 +1,21 @@
+# The reference pages and JSON Schemas in docs/reference are written from the field tables.
+
+REFERENCE := docs/reference
+REFERENCE_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard docs/generate/*.c)) $(BUILD)/obj/agent/config.o
+
+.PHONY: docs docs-check
+
+$(BUILD)/reference: $(REFERENCE_OBJECTS) $(call archives,proto base)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+
+#: make docs                write docs/reference from the field tables
+docs: $(BUILD)/reference
+	$(Q)$(BUILD)/reference $(REFERENCE)
+
+# Says nothing when all is well (make -s V=1: neither commands nor their short form).
+docs-check:
+	@$(MAKE) -s V=1 $(BUILD)/reference
+	@rm -rf $(BUILD)/reference-check
+	@$(BUILD)/reference $(BUILD)/reference-check
+	@diff -ru $(REFERENCE) $(BUILD)/reference-check || { echo "$(REFERENCE) is stale: run make docs"; exit 1; }
