@@ -1,0 +1,225 @@
+"""make bench: what the agent costs beside the bare thing, both measured in this run.
+
+Each row shows both raw numbers and, where it makes sense, the ratio. Nothing here passes or fails: times
+on a shared machine are for people to read.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import paths  # noqa: E402
+
+sys.path.insert(0, str(paths.TOOLS / "python"))
+import nats  # noqa: E402
+from lib import witness  # noqa: E402
+from lib.nats_server import NatsServer  # noqa: E402
+from lib.paths import built  # noqa: E402
+from lib.processes import Process, TemporaryFolder, environment, run  # noqa: E402
+from lib.sites import Site  # noqa: E402
+from lib.waiting import wait_until  # noqa: E402
+
+TICKS = os.sysconf("SC_CLK_TCK")
+IDLE_SECONDS = int(os.environ.get("BENCH_IDLE_SECONDS", "60"))
+CUTS = int(os.environ.get("BENCH_CUTS", "10"))
+SPEC = {"vcpus": 1, "memory": "16MiB", "kernel": "/boot/vmlinuz"}
+
+
+def row(what, ours, bare="", ratio="", aim=""):
+    print(f"  {what:<44} {ours:>14} {bare:>20} {ratio:>8}  {aim}", flush=True)
+
+
+def percentile(values, p):
+    return sorted(values)[min(len(values) - 1, int(len(values) * p / 100))]
+
+
+def agent_config(folder, url, **more):
+    config = {
+        "site_id": "site-a", "state_dir": str(folder / "state"), "runtime_dir": str(folder / "run"),
+        "nats": {"servers": url}, "host_paths": ["/boot"],
+        "libvirt": {"uri": "test:///default", "image_dir": str(folder), "accel": "tcg"},
+        "log": {"level": "warn", "format": "text"}, **more}
+    path = folder / "harmonyd.yaml"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def init_group(url, interval_ms=1000, timeout_ms=8000, **more):
+    flags = [f"--{k.replace('_', '-')}={v}" for k, v in more.items()]
+    run([built("harmonyctl"), "--server", url, "failover", "init", "--primary", "site-a", "--replica",
+         "site-b", f"--heartbeat-interval={interval_ms}ms", f"--failover-timeout={timeout_ms}ms", *flags])
+
+
+async def put_documents(url, count, first=0, pause=0.0):
+    """Put `count` VM documents; returns when each was sent (BOOTTIME, ns)."""
+    client = await nats.connect(url)
+    bucket = await client.jetstream().key_value("harmony_desired")
+    sent = []
+    for i in range(first, first + count):
+        sent.append(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        await bucket.put(f"site-a.vm.vm{i}", json.dumps(SPEC).encode())
+        if pause:
+            await asyncio.sleep(pause)
+    await client.close()
+    return sent
+
+
+async def count_running(url):
+    client = await nats.connect(url)
+    status = await client.jetstream().key_value("harmony_status")
+    running = 0
+    for key in await status.keys():
+        if ".vm." in key:
+            running += json.loads((await status.get(key)).value)["phase"] == "Running"
+    await client.close()
+    return running
+
+
+def wait_running(url, count):
+    wait_until(lambda: asyncio.run(count_running(url)) >= count, 120, f"{count} running VMs", 0.5)
+
+
+# -- document to libvirt -------------------------------------------------------------------------
+
+def bench_latency(folder):
+    """One document at a time, put by another program, until libvirt is asked to define it."""
+    count, calls = 200, folder / "calls"
+    with NatsServer(folder) as server:
+        init_group(server.url)
+        preload = environment(LD_PRELOAD=str(built("bench/first_call.so")), HARMONY_BENCH_CALLS=str(calls))
+        agent = Process("agent", [built("harmonyd"), "--config", agent_config(folder, server.url)],
+                        folder / "agent.log", env=preload).start()
+        asyncio.run(put_documents(server.url, 1, first=9000))
+        wait_until(lambda: agent.check_running() and calls.exists(), 30, "the first definition")
+        sent = asyncio.run(put_documents(server.url, count, pause=0.02))
+        wait_until(lambda: len(calls.read_text().split()) >= count + 1, 30, "all definitions")
+        seen = [int(t) for t in calls.read_text().split()][1:count + 1]
+        agent.stop()
+    ms = [(b - a) / 1e6 for a, b in zip(sent, seen)]
+    row("document put -> define call, p50", f"{percentile(ms, 50):.2f} ms")
+    row("document put -> define call, p99", f"{percentile(ms, 99):.2f} ms", aim="aim < 10 ms")
+
+
+# -- pass over what needs nothing ------------------------------------------------------------------
+
+def bench_pass(folder):
+    with NatsServer(folder) as server:
+        for count in (1000, 10000):
+            r = json.loads(run([built("bench/bench_pass"), server.url, count, 50], timeout=600).stdout)
+            row(f"no-op pass, {count} documents", f"{r['pass_us'] / 1000:.2f} ms",
+                f"bulk call {r['bulk_us'] / 1000:.2f} ms", f"{r['pass_us'] / r['bulk_us']:.2f}", "aim < 1.5")
+
+
+# -- memory and processor ----------------------------------------------------------------------------
+
+def rss_mb(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("no VmRSS")
+
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def idle_cost(pid):
+    """CPU seconds a minute over IDLE_SECONDS of doing nothing but heartbeats."""
+    before = cpu_seconds(pid)
+    deadline = time.monotonic() + IDLE_SECONDS
+    wait_until(lambda: time.monotonic() >= deadline, IDLE_SECONDS + 5, "the idle minute", 1)
+    return (cpu_seconds(pid) - before) * 60 / IDLE_SECONDS
+
+
+def bare_cost(folder, url, count):
+    bare = Process("bare", [built("bench/bare"), url, count], folder / f"bare{count}.log").start()
+    wait_until(lambda: "ready" in bare.log_end(), 60, "the bare program")
+    cost = rss_mb(bare.pid)
+    bare.stop()
+    return cost
+
+
+def bench_resources(folder):
+    for count, aim in ((0, 8), (1000, 12)):
+        place = folder / str(count)
+        place.mkdir()
+        with NatsServer(place) as server:
+            init_group(server.url)
+            agent = Process("agent", [built("harmonyd"), "--config", agent_config(place, server.url)],
+                            place / "agent.log").start()
+            if count:
+                asyncio.run(put_documents(server.url, count))
+                wait_running(server.url, count)
+            cpu = idle_cost(agent.pid)
+            ours, bare = rss_mb(agent.pid), bare_cost(place, server.url, count)
+            agent.stop()
+        row(f"RSS, {count} documents", f"{ours:.1f} MB", f"bare {bare:.1f} MB", f"+{ours - bare:.1f}",
+            f"aim +{aim} MB")
+        row(f"CPU a minute at T = 1 s, {count} documents", f"{cpu:.3f} s", aim="aim 0.03 s")
+
+
+# -- failover -------------------------------------------------------------------------------------------
+
+def handovers(records):
+    return len(witness.report(*records.values())["handovers"])
+
+
+def serving(place):
+    """The witness wrote its newest record less than 50 ms ago."""
+    newest = max((f.stat().st_mtime_ns for f in place.glob("*.records")), default=0)
+    return time.time_ns() - newest < 50e6
+
+
+def bench_failover(folder):
+    """Power cut of the leader: silence of the witness against the configured bound."""
+    interval, timeout = 100, 1000
+    bound = timeout + interval + 50
+    with NatsServer(folder) as server:
+        init_group(server.url, interval, timeout, failure_threshold=3, fence_timeout="300ms",
+                   yield_after="1s")
+        records = {s: folder / f"records-{s}" for s in ("site-a", "site-b")}
+        sites = {}
+        for name, place in records.items():
+            place.mkdir()
+            sites[name] = Site(name, folder, nats_url=server.url,
+                               failover={"hooks": witness.hooks(place)})
+            sites[name].power_on(libvirtd=False)
+            sites[name].start_agent()
+        outages, overlaps = [], []
+        for _ in range(CUTS):
+            wait_until(lambda: serving(records["site-a"]), 60, "site-a to serve")
+            before = handovers(records)
+            sites["site-a"].power_cut()
+            wait_until(lambda: handovers(records) > before, 30, "the takeover")
+            report = witness.report(*records.values())
+            outages.append(report["handovers"][-1]["outage_ms"])
+            overlaps.append(report["overlap_ms"])
+            sites["site-a"].power_on(libvirtd=False)
+            sites["site-a"].start_agent()
+        for site in sites.values():
+            site.close()
+    row("outage at a power cut, T 100 ms, median", f"{statistics.median(outages):.0f} ms",
+        f"bound {bound} ms", f"{statistics.median(outages) / bound:.2f}")
+    row("  min / max of " + str(CUTS), f"{min(outages):.0f} / {max(outages):.0f} ms")
+    row("  both at once", f"{max(overlaps):.1f} ms")
+
+
+PARTS = {"latency": bench_latency, "pass": bench_pass, "resources": bench_resources,
+         "failover": bench_failover}
+
+
+def main():
+    print(f"  {'':<44} {'harmony':>14} {'beside':>20} {'ratio':>8}")
+    for name in sys.argv[1:] or PARTS:
+        with TemporaryFolder() as folder:
+            PARTS[name](folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+/*
+ * What does a pass over documents that need nothing cost, beside the one bulk call of libvirt?
+ *
+ *     bench_pass NATS_URL COUNT ROUNDS
+ *
+ * Declares COUNT VMs on test:///default (in this process), lets the reconciler make them, then takes
+ * turns: one bulk call (virConnectGetAllDomainStats, STATE, NOWAIT), one whole pass with a plan as
+ * `harmonyctl plan` asks for it. Prints one JSON object with both, in microseconds.
+ */
+#include <libvirt/libvirt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/reconcile.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+
+struct bench {
+    uv_loop_t loop;
+    struct bus *bus;
+    struct desired *desired;
+    struct status *status;
+    struct reconciler *reconciler;
+    size_t count;
+    bool answered;
+    json_int_t unchanged;
+};
+
+static void declare(struct bench *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        HM_AUTOFREE char *key = hm_printf("site-a.vm.vm%zu", i);
+        const char *value = "{\"vcpus\":1,\"memory\":\"16MiB\",\"kernel\":\"/boot/vmlinuz\"}";
+        struct bus_entry entry = {
+            .key = key, .value = value, .len = strlen(value), .revision = i + 1};
+        desired_take(b->desired, &entry);
+    }
+}
+
+static void on_plan(void *data, const json_t *plan)
+{
+    struct bench *b = data;
+    b->answered = true;
+    b->unchanged = json_integer_value(json_object_get(plan, "unchanged"));
+}
+
+static int64_t time_pass(struct bench *b)
+{
+    struct plan_request request = {.done = on_plan, .data = b};
+    int64_t began = hm_boottime_ns();
+    b->answered = false;
+    reconciler_plan(b->reconciler, &request);
+    while (!b->answered)
+        uv_run(&b->loop, UV_RUN_ONCE);
+    return hm_boottime_ns() - began;
+}
+
+static int64_t time_bulk_call(virConnectPtr conn)
+{
+    virDomainStatsRecordPtr *stats = NULL;
+    int64_t began = hm_boottime_ns();
+    int n = virConnectGetAllDomainStats(conn, VIR_DOMAIN_STATS_STATE, &stats,
+                                        VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+    int64_t took = hm_boottime_ns() - began;
+    if (n < 0)
+        abort();
+    virDomainStatsRecordListFree(stats);
+    return took;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static long long median_us(int64_t *times, size_t n)
+{
+    qsort(times, n, sizeof *times, by_value);
+    return times[n / 2] / 1000;
+}
+
+static void settle(struct bench *b)
+{
+    while (b->unchanged < (json_int_t)b->count)
+        time_pass(b);
+    for (int i = 0; i < 5; i++)
+        time_pass(b);
+}
+
+static void set_up(struct bench *b, const char *url)
+{
+    struct bus_options bus = {.servers = url, .name = "bench"};
+    struct hm_error err;
+    uv_loop_init(&b->loop);
+    if (bus_open(&b->loop, &bus, &b->bus, &err) < 0) {
+        fprintf(stderr, "bench_pass: %s\n", err.text);
+        exit(1);
+    }
+    b->desired = desired_new("site-a");
+    b->status = status_new(&b->loop, b->bus, "site-a");
+    struct reconciler_options options = {
+        .loop = &b->loop,
+        .site = "site-a",
+        .desired = b->desired,
+        .status = b->status,
+        .driver = driver_find("libvirt"),
+        .driver_options = {.uri = "test:///default",
+                           .image_dir = "/tmp",
+                           .accel = "tcg",
+                           .site = "site-a",
+                           .state_dir = "/tmp"},
+    };
+    b->reconciler = reconciler_new(&options);
+    declare(b);
+    reconciler_kick(b->reconciler);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 4) {
+        fputs("usage: bench_pass NATS_URL COUNT ROUNDS\n", stderr);
+        return 2;
+    }
+    struct bench b = {.count = (size_t)strtoul(argv[2], NULL, 10)};
+    size_t rounds = (size_t)strtoul(argv[3], NULL, 10);
+    int64_t *passes = hm_alloc(rounds * sizeof *passes), *bulk = hm_alloc(rounds * sizeof *bulk);
+    set_up(&b, argv[1]);
+    settle(&b);
+    virConnectPtr conn = virConnectOpen("test:///default");
+    for (size_t i = 0; i < rounds; i++) {
+        bulk[i] = time_bulk_call(conn);
+        passes[i] = time_pass(&b);
+    }
+    printf("{\"documents\": %zu, \"bulk_us\": %lld, \"pass_us\": %lld}\n", b.count,
+           median_us(bulk, rounds), median_us(passes, rounds));
+    return 0;
+}

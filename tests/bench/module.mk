@@ -1,0 +1,21 @@
+# make bench [PARTS="latency pass resources failover"]: figures, each beside the bare thing.
+
+.PHONY: bench
+BENCH_TOOLS := $(BUILD)/bench/bench_pass $(BUILD)/bench/bare $(BUILD)/bench/first_call.so
+
+#: make bench               figures beside the bare tools (PARTS=..., BENCH_IDLE_SECONDS, BENCH_CUTS)
+bench: all witness $(BENCH_TOOLS) | $(HARMONY_TOOLS)/python/requirements.txt
+	$(Q)HARMONY_BUILD=$(BUILD) python3 tests/bench/bench.py $(PARTS)
+
+$(BUILD)/bench/bench_pass: $(BUILD)/obj/tests/bench/bench_pass.o $(call archives,agent vmm bus failover proto base)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+
+# The yardstick uses nothing of harmony.
+$(BUILD)/bench/bare: tests/bench/bare.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) $(PKG_CFLAGS) -o $@ $< $(shell pkg-config --libs libvirt libnats)
+
+$(BUILD)/bench/first_call.so: tests/bench/first_call.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) $(PKG_CFLAGS) -shared -fPIC -o $@ $< -ldl
