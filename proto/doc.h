@@ -80,6 +80,9 @@ void doc_list_clear(struct doc_list *list);
 typedef void (*doc_error_report)(void *data, const struct hm_error *err);
 int docs_load(const char *path, struct doc_list *ret, doc_error_report report, void *data,
               struct hm_error *err);
+/* The same for one text; `name` is what errors call it (a name in .json is read as JSON). */
+int docs_parse(const char *name, const char *text, size_t len, struct doc_list *ret,
+               doc_error_report report, void *data, struct hm_error *err);
 
 /* A short hash (16 hex digits) of a spec in normal form: equal specs, equal text. */
 void spec_hash(const json_t *spec, char out[DOC_HASH_TEXT]);

@@ -11,6 +11,8 @@
 #include "proto/text.h"
 #include "proto/tree.h"
 
+enum { FIRST_ERROR_MAX = HM_ERROR_TEXT_MAX - 40 };
+
 struct loader {
     struct doc_list docs;
     doc_error_report report;
@@ -200,22 +202,28 @@ static void load_tree(struct loader *l, const char *path, const struct tree *tre
     }
 }
 
+static void load_text(struct loader *l, const char *path, const char *text, size_t len)
+{
+    struct tree tree;
+    struct hm_error err;
+    if (tree_parse(tree_format_of(path), path, text, len, &tree, &err) < 0) {
+        report_error(l, &err);
+        return;
+    }
+    load_tree(l, path, &tree);
+    tree_clear(&tree);
+}
+
 static void load_file(struct loader *l, const char *path)
 {
     char *text;
     size_t len;
-    struct tree tree;
     struct hm_error err;
     if (hm_file_read(path, PROTO_MAX_BYTES, &text, &len, &err) < 0) {
         report_error(l, &err);
         return;
     }
-    if (tree_parse(tree_format_of(path), path, text, len, &tree, &err) < 0) {
-        report_error(l, &err);
-    } else {
-        load_tree(l, path, &tree);
-        tree_clear(&tree);
-    }
+    load_text(l, path, text, len);
     free(text);
 }
 
@@ -309,6 +317,22 @@ static void report_twins(struct loader *l)
     }
 }
 
+/* Hand over what was loaded, or nothing and the errors as one. */
+static int finish(struct loader *l, struct doc_list *ret, struct hm_error *err)
+{
+    report_twins(l);
+    if (l->errors == 0) {
+        *ret = l->docs;
+        return 0;
+    }
+    doc_list_clear(&l->docs);
+    if (l->errors == 1)
+        return hm_fail(err, l->first.code, "%s", l->first.text);
+    char first[FIRST_ERROR_MAX];
+    text_clean(l->first.text, first, sizeof first); /* cut at a whole character */
+    return hm_fail(err, l->first.code, "%s (and %zu more)", first, l->errors - 1);
+}
+
 int docs_load(const char *path, struct doc_list *ret, doc_error_report report, void *data,
               struct hm_error *err)
 {
@@ -318,13 +342,13 @@ int docs_load(const char *path, struct doc_list *ret, doc_error_report report, v
         load_folder(&l, path);
     else
         load_file(&l, path);
-    report_twins(&l);
-    if (l.errors == 0) {
-        *ret = l.docs;
-        return 0;
-    }
-    doc_list_clear(&l.docs);
-    if (l.errors == 1)
-        return hm_fail(err, l.first.code, "%s", l.first.text);
-    return hm_fail(err, l.first.code, "%.600s (and %zu more)", l.first.text, l.errors - 1);
+    return finish(&l, ret, err);
+}
+
+int docs_parse(const char *name, const char *text, size_t len, struct doc_list *ret,
+               doc_error_report report, void *data, struct hm_error *err)
+{
+    struct loader l = {.report = report, .data = data};
+    load_text(&l, name, text, len);
+    return finish(&l, ret, err);
 }

@@ -137,11 +137,11 @@ static int verify_object(struct verifier *v, const struct field *table, const js
 static int verify_map_entry(struct verifier *v, const struct field *f, const char *key,
                             const json_t *value, json_t *map)
 {
-    size_t was = enter_field(v, key);
-    json_t *text;
+    json_t *text = NULL;
     if (!*key || strlen(key) > MAP_KEY_MAX || text_has_control(key))
         return verify_fail(v, HM_E_INVALID, "a key has 1 to %d bytes and no control characters",
                            MAP_KEY_MAX);
+    size_t was = enter_field(v, key);
     int rc = verify_scalar(v, f, FIELD_STRING, value, &text);
     if (rc < 0)
         return rc;

@@ -1,0 +1,30 @@
+# Fuzz targets: tests/fuzz/fuzz_<name>.c with the named seeds in tests/fuzz/corpus/<name>/. clang's
+# libFuzzer, with the address and undefined sanitizers; objects of their own in build/fuzz.
+
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 20
+FUZZ := $(BUILD)/fuzz
+FUZZ_SANITIZE := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' -I. -pthread -MMD -MP \
+               $(FUZZ_SANITIZE) $(WARN) $(PKG_CFLAGS)
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SOURCES := $(foreach l,base proto failover,$(call sources,$(l))) agent/config.c tests/fuzz/check.c
+FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ)/obj/%.o,$(FUZZ_SOURCES))
+
+.PHONY: fuzz
+.SECONDARY: $(FUZZ_OBJECTS) $(patsubst %,$(FUZZ)/obj/tests/fuzz/fuzz_%.o,$(FUZZ_TARGETS))
+
+$(FUZZ)/obj/%.o: %.c Makefile tests/fuzz/module.mk
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  FUZZ CC $<")
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(FUZZ)/fuzz_%: $(FUZZ)/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(ALL_LIBS)
+
+#: make fuzz [FUZZ_SECONDS=20]   each fuzz target for so long; prints executions and coverage
+fuzz: $(patsubst %,$(FUZZ)/fuzz_%,$(FUZZ_TARGETS))
+	$(Q)tests/fuzz/run $(FUZZ) $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+-include $(shell find $(FUZZ)/obj -name '*.d' 2>/dev/null)
