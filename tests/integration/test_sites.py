@@ -19,11 +19,12 @@ GUEST = """<domain type='qemu'><name>web</name><memory unit='MiB'>128</memory>
 <cmdline>console=ttyS0 quiet name=web</cmdline></os><features><acpi/></features><devices>
 <interface type='network'><mac address='52:54:00:00:00:12'/><source network='lan'/>
 <model type='virtio'/></interface>
-<serial type='pty'><log file='/var/log/libvirt/qemu/web-console.log' append='on'/></serial>
+<serial type='pty'><log file='/var/lib/libvirt/images/console/web.log' append='on'/></serial>
 </devices></domain>"""
 
 
 def start_guest(site):
+    (site.images / "console").mkdir(exist_ok=True)
     for kind, xml in (("net", NETWORK), ("vm", GUEST)):
         (site.host / f"{kind}.xml").write_text(xml)
     site.virsh("net-define", site.host / "net.xml")

@@ -30,7 +30,7 @@ from .processes import EnteredProcess, Process, environment, first_child, run
 from .waiting import wait_until
 
 LIB = Path(__file__).parent
-GUEST_STORE = Path("/var/lib/libvirt/images/guest")  # as the site sees it
+IMAGES = "/var/lib/libvirt/images"  # as the site sees it; the test guest is in its folder guest/
 PROBED = TOOLS / "libvirt-cache"  # what libvirt found out about QEMU: 3 s per site without
 
 QEMU_CONF = """\
@@ -57,6 +57,7 @@ class Site:
         self.name = name
         self.directory = (Path(directory) / name).absolute()
         self.host = self.directory / "host"
+        self.images = self.host / IMAGES[1:]
         self.state, self.runtime = self.directory / "state", self.directory / "run"
         self.logs = self.directory / "log"
         for folder in (self.host, self.state, self.runtime, self.logs):
@@ -66,7 +67,7 @@ class Site:
             "state_dir": str(self.state),
             "runtime_dir": str(self.runtime),
             "nats": {"servers": nats_url, **(nats or {})},
-            "libvirt": {"uri": "qemu:///system", "image_dir": "/var/lib/libvirt/images",
+            "libvirt": {"uri": "qemu:///system", "image_dir": IMAGES,
                         "accel": accel},
             "log": {"level": "info", "format": "text"},
             **({"failover": failover} if failover else {}),
@@ -201,7 +202,7 @@ class Site:
 
     def console(self, domain):
         """Everything that a guest wrote on its serial console, over all its boots."""
-        log = self.host / f"var/log/libvirt/qemu/{domain}-console.log"
+        log = self.images / f"console/{domain}.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
     def boots(self, domain):
@@ -231,13 +232,12 @@ class Site:
     def _write_host(self):
         etc = self.host / "etc/libvirt"
         etc.mkdir(parents=True, exist_ok=True)
-        (self.host / "var/log/libvirt/qemu").mkdir(parents=True, exist_ok=True)
         (etc / "qemu.conf").write_text(QEMU_CONF)
         (etc / "libvirtd.conf").write_text(LIBVIRTD_CONF)
         cache = self.host / "var/cache/libvirt/qemu"
         if PROBED.exists() and not cache.exists():
             shutil.copytree(PROBED, cache)
-        store = self.host / GUEST_STORE.relative_to("/")
+        store = self.images / "guest"
         if not store.exists():
             store.mkdir(parents=True)
             for file in guest.files():
