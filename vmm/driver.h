@@ -1,16 +1,16 @@
 /*
  * Drivers: one table of verbs for everything that can hold a VM, a network or a disk.
  *
- * A driver is found by name in one table (vmm/table.c); adding a backend is one file and one row. An
- * instance is one connection to one backend; its verbs block and run on worker threads. `open`, `close`,
- * `probe` and `observe` are called by one thread at a time; the other verbs may run on several threads of
- * the same instance at once (never two for the same thing), also beside `observe`. An instance that was
- * never observed costs no caches and no event registration (the fence has such a one of its own).
- * Verbs are level-triggered: they look at what is there, do what is missing, and may
- * be repeated after any crash: nothing doubles. What is ours carries our mark (site, key, hash of the
- * spec, the spec itself) in the thing itself; a verb that would touch a thing without our mark fails with
- * HM_E_CONFLICT unless the spec says `adopt`.
- * "Unknown" is not "absent": a backend that can't be asked gives an error, never an empty list.
+ * A driver is found by name in one table (vmm/table.c); adding a backend is one file and one row.
+ * An instance is one connection to one backend; its verbs block and run on worker threads. `open`,
+ * `close`, `probe` and `observe` are called by one thread at a time; the other verbs may run on
+ * several threads of the same instance at once (never two for the same thing), also beside
+ * `observe`. An instance that was never observed costs no caches and no event registration (the
+ * fence has such a one of its own). Verbs are level-triggered: they look at what is there, do what
+ * is missing, and may be repeated after any crash: nothing doubles. What is ours carries our mark
+ * (site, key, hash of the spec, the spec itself) in the thing itself; a verb that would touch a
+ * thing without our mark fails with HM_E_CONFLICT unless the spec says `adopt`. "Unknown" is not
+ * "absent": a backend that can't be asked gives an error, never an empty list.
  */
 #ifndef HM_VMM_DRIVER_H
 #define HM_VMM_DRIVER_H
@@ -40,19 +40,23 @@ enum thing_state {
 };
 const char *thing_state_name(enum thing_state state);
 
-/* One thing as observed. Strings and spec belong to it. */
+struct thing_shared;
+
+/* One thing as observed. Strings and spec belong to it, or to the copy that `shared` holds. Read
+ * them, don't change them; thing_clear() knows. */
 struct thing {
     char *kind, *name;
     enum thing_state state;
-    char *reason;       /* the backend's word for why ("crashed", "destroyed"), or NULL */
-    bool marked;        /* carries a harmony mark */
-    char *mark_site;    /* of the mark; NULL without one */
-    char *mark_key;     /* document key that it was made from */
-    char *mark_hash;    /* spec_hash() of `spec` */
-    json_t *spec;       /* the spec that was last applied to it, in normal form; NULL without mark */
-    char *drift;        /* what was changed behind our back, in words; NULL: nothing seen */
+    char *reason;    /* the backend's word for why ("crashed", "destroyed"), or NULL */
+    bool marked;     /* carries a harmony mark */
+    char *mark_site; /* of the mark; NULL without one */
+    char *mark_key;  /* document key that it was made from */
+    char *mark_hash; /* spec_hash() of `spec` */
+    json_t *spec;    /* the spec that was last applied to it, in normal form; NULL without mark */
+    char *drift;     /* what was changed behind our back, in words; NULL: nothing seen */
     bool autostart;
-    json_t *details;    /* for the status: addresses, vcpus, memory, id, ... may be NULL */
+    json_t *details;             /* for the status: addresses, vcpus, memory, id, ... may be NULL */
+    struct thing_shared *shared; /* the driver's own (vmm/thing.h); NULL: nothing is shared */
 };
 struct things {
     struct thing *items;
@@ -66,7 +70,7 @@ struct order {
     const char *kind, *name, *key, *site;
     const json_t *spec; /* in normal form; NULL for stop, kill, remove when no document exists */
     int64_t grace_ms;   /* stop: how long the guest has before it is stopped hard; 0: at once */
-    bool primary;       /* placement: primary: the backend's own autostart and restart must be off */
+    bool primary; /* placement: primary: the backend's own autostart and restart must be off */
 };
 
 struct driver_options {
@@ -75,15 +79,18 @@ struct driver_options {
     const char *accel;     /* auto | kvm | tcg */
     const char *site;
     const char *state_dir; /* for what is remembered across restarts (kvm probe result) */
-    /* Called from any thread when something may have changed (event, connection lost): observe again. */
+    /* Called from any thread when something may have changed (event, connection lost): observe
+     * again. It must not call the driver, and is not called after close() has returned. May be
+     * NULL. */
     void (*on_change)(void *data);
     void *data;
 };
 
 struct driver {
-    const char *name;                /* "libvirt" */
-    const char *const *kinds;        /* document kinds it holds, NULL-terminated */
-    int (*check_options)(const struct driver_options *options, struct hm_error *err); /* form only */
+    const char *name;         /* "libvirt" */
+    const char *const *kinds; /* document kinds it holds, NULL-terminated */
+    int (*check_options)(const struct driver_options *options,
+                         struct hm_error *err); /* form only */
     /* Connect. On failure nothing is kept and it may be called again. Options are copied. */
     int (*open)(const struct driver_options *options, void **ret_self, struct hm_error *err);
     void (*close)(void *self);
@@ -91,19 +98,22 @@ struct driver {
     int (*probe)(void *self, json_t **ret_facts, struct hm_error *err);
     /* Everything there, marked or not. One bulk call in the steady state. */
     int (*observe)(void *self, struct things *ret, struct hm_error *err);
-    int (*create)(void *self, const struct order *o, struct hm_error *err); /* define; not started */
-    int (*update)(void *self, const struct order *o, struct hm_error *err); /* live part and redefine */
+    int (*create)(void *self, const struct order *o,
+                  struct hm_error *err); /* define; not started */
+    int (*update)(void *self, const struct order *o,
+                  struct hm_error *err); /* live part and redefine */
     int (*start)(void *self, const struct order *o, struct hm_error *err);
-    int (*stop)(void *self, const struct order *o, struct hm_error *err);  /* graceful, then hard */
-    int (*kill)(void *self, const struct order *o, struct hm_error *err);  /* at once */
-    int (*verify_stopped)(void *self, const struct order *o, struct hm_error *err); /* 0 only if seen */
+    int (*stop)(void *self, const struct order *o, struct hm_error *err); /* graceful, then hard */
+    int (*kill)(void *self, const struct order *o, struct hm_error *err); /* at once */
+    int (*verify_stopped)(void *self, const struct order *o,
+                          struct hm_error *err);                            /* 0 only if seen */
     int (*remove)(void *self, const struct order *o, struct hm_error *err); /* absent: fine (> 0) */
     bool (*is_alive)(void *self); /* the connection, without a round trip */
 };
 
-const struct driver *driver_find(const char *name);     /* NULL: no such backend */
-const struct driver *const *drivers_all(void);          /* NULL-terminated */
-const struct driver *driver_for_kind(const char *kind, const json_t *spec); /* by spec.backend, or the
-                                                            first that holds the kind */
+const struct driver *driver_find(const char *name); /* NULL: no such backend */
+const struct driver *const *drivers_all(void);      /* NULL-terminated */
+const struct driver *driver_for_kind(const char *kind, const json_t *spec); /* by spec.backend, or
+                                                            the first that holds the kind */
 
 #endif

@@ -23,3 +23,12 @@ $(BUILD)/witness: tests/lib/witness.c
 	@mkdir -p $(@D)
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) $(CFLAGS) -o $@ $<
+
+# One verb of a driver, for tests of real parts.
+.PHONY: drive
+drive: $(BUILD)/drive
+
+$(BUILD)/drive: $(BUILD)/obj/tests/lib/drive.o $(call archives,vmm bus failover proto base)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+

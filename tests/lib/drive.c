@@ -1,0 +1,160 @@
+/*
+ * One verb of a driver, for tests: what the agent would call, without the agent.
+ *
+ *   drive [--uri URI] [--image-dir DIR] [--site SITE] [--accel WORD] [--primary] VERB [KIND NAME [SPEC]]
+ *
+ * VERB: observe, probe, create, update, start, stop, kill, verify_stopped, remove. SPEC: the document
+ * as JSON; it is verified as the agent verifies it, and its key is SITE.KIND.NAME (or primary.KIND.NAME).
+ * Prints the result as one JSON object ({"result": 0} or {"code": ..., "error": ...}); exits with 1 on
+ * an error.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "proto/doc.h"
+#include "vmm/driver.h"
+
+struct call {
+    struct driver_options options;
+    const char *verb, *kind, *name, *text;
+    bool primary;
+};
+
+static json_t *thing_to_json(const struct thing *t)
+{
+    return json_pack("{s:s, s:s, s:s, s:s*, s:b, s:s*, s:s*, s:s*, s:O*, s:s*, s:b, s:O*}", "kind",
+                     t->kind, "name", t->name, "state", thing_state_name(t->state), "reason",
+                     t->reason, "marked", t->marked, "site", t->mark_site, "key", t->mark_key,
+                     "hash", t->mark_hash, "spec", t->spec, "drift", t->drift, "autostart",
+                     t->autostart, "details", t->details);
+}
+
+static int observe(const struct driver *d, void *self, json_t *out, struct hm_error *err)
+{
+    struct things found = {0};
+    int r = d->observe(self, &found, err);
+    json_t *list = json_array();
+    for (size_t i = 0; i < found.count; i++)
+        json_array_append_new(list, thing_to_json(&found.items[i]));
+    json_object_set_new(out, "things", list);
+    things_clear(&found);
+    return r;
+}
+
+static int probe(const struct driver *d, void *self, json_t *out, struct hm_error *err)
+{
+    json_t *facts = NULL;
+    int r = d->probe(self, &facts, err);
+    if (r >= 0)
+        json_object_set_new(out, "facts", facts);
+    return r;
+}
+
+typedef int (*verb_function)(void *self, const struct order *o, struct hm_error *err);
+
+static verb_function find_verb(const struct driver *d, const char *name)
+{
+    const struct {
+        const char *name;
+        verb_function call;
+    } verbs[] = {
+        {"create", d->create}, {"update", d->update}, {"start", d->start},
+        {"stop", d->stop},     {"kill", d->kill},     {"verify_stopped", d->verify_stopped},
+        {"remove", d->remove},
+    };
+    for (size_t i = 0; i < HM_COUNT(verbs); i++)
+        if (!strcmp(verbs[i].name, name))
+            return verbs[i].call;
+    return NULL;
+}
+
+static int order(const struct call *c, const struct driver *d, void *self, struct hm_error *err)
+{
+    verb_function verb = find_verb(d, c->verb);
+    if (!verb || !c->name)
+        return hm_fail(err, HM_E_INVALID, "usage: drive [OPTIONS] VERB [KIND NAME [SPEC]]");
+    HM_AUTOFREE char *key =
+        hm_printf("%s.%s.%s", c->primary ? "primary" : c->options.site, c->kind, c->name);
+    struct doc doc = {0};
+    int r = c->text ? doc_from_value(key, c->text, strlen(c->text), &doc, err) : 0;
+    if (r < 0)
+        return r;
+    struct order o = {.kind = c->kind,
+                      .name = c->name,
+                      .key = key,
+                      .site = c->options.site,
+                      .spec = doc.spec,
+                      .grace_ms = spec_int(doc.spec, "stop_grace", 0),
+                      .primary = c->primary};
+    r = verb(self, &o, err);
+    doc_clear(&doc);
+    return r;
+}
+
+static int run(const struct call *c, json_t *out, struct hm_error *err)
+{
+    const struct driver *d = driver_find("libvirt");
+    void *self = NULL;
+    int r = d->open(&c->options, &self, err);
+    if (r < 0)
+        return r;
+    if (!strcmp(c->verb, "observe"))
+        r = observe(d, self, out, err);
+    else if (!strcmp(c->verb, "probe"))
+        r = probe(d, self, out, err);
+    else
+        r = order(c, d, self, err);
+    d->close(self);
+    return r;
+}
+
+static struct call read_arguments(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"uri", required_argument, NULL, 'u'},  {"image-dir", required_argument, NULL, 'i'},
+        {"site", required_argument, NULL, 's'}, {"accel", required_argument, NULL, 'a'},
+        {"primary", no_argument, NULL, 'p'},    {0}};
+    struct call c = {.options = {.uri = "qemu:///system",
+                                 .image_dir = "/var/lib/libvirt/images",
+                                 .site = "site-a",
+                                 .accel = "auto"},
+                     .verb = ""};
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == 'u')
+            c.options.uri = optarg;
+        else if (option == 'i')
+            c.options.image_dir = optarg;
+        else if (option == 's')
+            c.options.site = optarg;
+        else if (option == 'a')
+            c.options.accel = optarg;
+        else if (option == 'p')
+            c.primary = true;
+        else
+            exit(2);
+    }
+    const char **places[] = {&c.verb, &c.kind, &c.name, &c.text};
+    for (int i = 0; i < 4 && optind + i < argc; i++)
+        *places[i] = argv[optind + i];
+    return c;
+}
+
+int main(int argc, char **argv)
+{
+    struct call c = read_arguments(argc, argv);
+    struct hm_error err = {0};
+    json_t *out = json_object();
+    int r = run(&c, out, &err);
+    json_object_set_new(out, "result", json_integer(r));
+    if (r < 0) {
+        json_object_set_new(out, "code", json_string(hm_code_name(err.code)));
+        json_object_set_new(out, "error", json_string(err.text));
+    }
+    json_dumpf(out, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(out);
+    return r < 0;
+}

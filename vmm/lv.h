@@ -1,0 +1,134 @@
+/*
+ * Inside the libvirt driver: one instance, its connection, and what its files share.
+ *
+ * Verbs use only the connection (libvirt's is thread-safe) and lv_touch(); the caches belong to
+ * lv_observe(). Event callbacks come from the event thread, note what changed under `lock`, and
+ * call on_change. An instance lives until close() and the last callback registration are gone
+ * (refs).
+ */
+#ifndef HM_VMM_LV_H
+#define HM_VMM_LV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <libvirt/libvirt.h>
+
+#include "base/error.h"
+#include "vmm/domain_xml.h"
+#include "vmm/driver.h"
+#include "vmm/network_xml.h"
+
+struct lv_cache;
+
+enum { LV_UUID_MAX = VIR_UUID_STRING_BUFLEN, LV_DIRTY_MAX = 256 };
+
+/* What changed since the last look. Too many domains to remember: all of them. */
+struct lv_dirty {
+    unsigned char domains[LV_DIRTY_MAX][VIR_UUID_BUFLEN];
+    size_t domain_count;
+    bool all_domains, networks, pools;
+};
+
+enum { LV_DOMAIN_EVENTS = 4 };
+
+struct lv {
+    atomic_uint refs;
+    virConnectPtr conn;
+    char *uri, *image_dir, *site;
+    bool is_qemu;  /* real files and processes stand behind it */
+    bool is_local; /* and they are on this host */
+    char *arch;
+    char *domain_type;  /* kvm, qemu, test */
+    char *accel_reason; /* why that one, in words */
+
+    pthread_mutex_t lock;   /* guards what follows */
+    pthread_cond_t changed; /* an event came */
+    struct lv_dirty dirty;
+    bool lost;    /* the connection is gone */
+    bool closing; /* no more on_change */
+    void (*on_change)(void *data);
+    void *data;
+
+    int domain_events[LV_DOMAIN_EVENTS]; /* registrations; -1: none */
+    int network_events, pool_events, pool_refresh_events;
+    bool watching;       /* registrations were made */
+    bool without_events; /* the backend has none: everything is always dirty */
+
+    struct lv_cache *cache; /* of lv_observe(); NULL before the first */
+};
+
+/* Instances (lv_open.c). */
+int lv_open(const struct driver_options *options, struct lv **ret, struct hm_error *err);
+void lv_close(struct lv *lv);
+void lv_ref(struct lv *lv);
+void lv_unref(struct lv *lv);
+
+/* Events (lv_event.c). lv_setup() is called before anything else of libvirt, from any thread. */
+void lv_setup(void);
+void lv_watch(struct lv *lv); /* register for events; a second time does nothing */
+void lv_unwatch(struct lv *lv);
+void lv_touch_domain(struct lv *lv, virDomainPtr dom); /* we changed it: read it again */
+void lv_touch_networks(struct lv *lv);
+void lv_touch_pools(struct lv *lv);
+void lv_take_dirty(struct lv *lv, struct lv_dirty *ret); /* and leave it clean */
+void lv_wait_event(struct lv *lv, int64_t ms);           /* at most so long */
+
+/* Errors (lv_error.c): libvirt's last error of this thread as ours, after "context: ". No call of
+ * libvirt may come between, not even virDomainGetName(): each forgets the error before. */
+int lv_fail(struct lv *lv, struct hm_error *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+bool lv_last_is(int libvirt_code); /* VIR_ERR_... */
+int lv_check_alive(struct lv *lv, struct hm_error *err);
+
+/* Autocleanup for libvirt's objects. */
+void lv_domain_free(virDomainPtr *dom);
+void lv_network_free(virNetworkPtr *net);
+void lv_pool_free(virStoragePoolPtr *pool);
+void lv_volume_free(virStorageVolPtr *vol);
+#define LV_DOMAIN  __attribute__((cleanup(lv_domain_free))) virDomainPtr
+#define LV_NETWORK __attribute__((cleanup(lv_network_free))) virNetworkPtr
+#define LV_POOL    __attribute__((cleanup(lv_pool_free))) virStoragePoolPtr
+#define LV_VOLUME  __attribute__((cleanup(lv_volume_free))) virStorageVolPtr
+
+/* Observation (lv_observe.c, lv_cache.c, lv_observe_storage.c). */
+int lv_observe(struct lv *lv, struct things *ret, struct hm_error *err);
+void lv_cache_free(struct lv_cache *cache);
+
+/* Pools and volumes (lv_pool.c, lv_volume.c). */
+struct lv_place {
+    virStoragePoolPtr pool;
+    char *name, *dir;
+};
+/* The pool, active; `default` is made on image_dir when missing. */
+int lv_pool_open(struct lv *lv, const char *name, struct lv_place *ret, struct hm_error *err);
+void lv_place_clear(struct lv_place *place);
+
+/* Processes (lv_process.c): the QEMU process of a domain, by its UUID, or 0. */
+int lv_process_of(const struct lv *lv, const char *uuid);
+
+/* Verbs by kind (lv_vm.c, lv_network.c, lv_disk.c); see vmm/driver.h. */
+typedef int (*lv_verb)(struct lv *lv, const struct order *o, struct hm_error *err);
+#define LV_VERBS(X) X(create) X(update) X(start) X(stop) X(kill) X(verify_stopped) X(remove)
+struct lv_kind {
+    const char *name;
+#define LV_VERB_MEMBER(verb) lv_verb verb;
+    LV_VERBS(LV_VERB_MEMBER)
+#undef LV_VERB_MEMBER
+};
+extern const struct lv_kind lv_vm_kind, lv_network_kind, lv_disk_kind;
+
+/* Its definition, or what is active now. */
+int lv_read_network(struct lv *lv, virNetworkPtr net, bool definition, struct network_info *ret,
+                    struct hm_error *err);
+
+/* The files behind a VM's disks: volumes made where the VM makes them, found where they are
+ * documents of their own. Fills in path and format of each. */
+int lv_disks_prepare(struct lv *lv, const struct order *o, struct vm_disks *disks,
+                     struct hm_error *err);
+/* Remove the volumes that the VM made and that say `ephemeral`. */
+int lv_disks_remove_ephemeral(struct lv *lv, const struct order *o, const json_t *spec,
+                              struct hm_error *err);
+
+#endif

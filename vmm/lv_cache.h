@@ -1,0 +1,50 @@
+/*
+ * What is remembered between two observations, so that a pass in which nothing changed costs one
+ * call.
+ *
+ * Domains are kept by UUID in an open-addressing table; an entry holds the shared thing that was
+ * read from the domain's XML and whether it was running then. Networks and volumes are few: plain
+ * lists, read anew when an event, a verb of ours or the pool's folder says that they changed.
+ * Thread: one at a time (lv_observe()).
+ */
+#ifndef HM_VMM_LV_CACHE_H
+#define HM_VMM_LV_CACHE_H
+
+#include "vmm/lv.h"
+#include "vmm/thing.h"
+
+struct lv_entry {
+    unsigned char uuid[VIR_UUID_BUFLEN];
+    struct thing_shared *shared; /* NULL: must be read */
+    bool active;                 /* what it was when it was read */
+    bool stale;
+    bool used;     /* the slot holds an entry */
+    unsigned pass; /* of the last observation that listed it */
+};
+
+struct lv_pool_memory {
+    char *name, *dir;
+    int64_t changed_ns; /* the folder's mtime when it was read; 0: read it again */
+};
+
+struct lv_cache {
+    struct lv_entry *slots;
+    size_t size, count; /* size is a power of two */
+    unsigned pass;
+    struct things networks, disks;
+    struct lv_pool_memory *pools;
+    size_t pool_count;
+};
+
+struct lv_cache *lv_cache_new(void);
+/* The entry of a UUID, made if missing. Valid until the next call. */
+struct lv_entry *lv_cache_entry(struct lv_cache *cache, const unsigned char uuid[VIR_UUID_BUFLEN]);
+struct lv_entry *lv_cache_find(struct lv_cache *cache, const unsigned char uuid[VIR_UUID_BUFLEN]);
+void lv_cache_mark_all_stale(struct lv_cache *cache);
+/* Forget the entries that the present pass did not list; `listed` is how many it did. */
+void lv_cache_sweep(struct lv_cache *cache, size_t listed);
+
+/* Volumes (lv_observe_storage.c): the disk things into cache->disks, if anything changed. */
+int lv_observe_storage(struct lv *lv, bool dirty, struct hm_error *err);
+
+#endif

@@ -1,0 +1,301 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libvirt/virterror.h>
+
+#include "base/alloc.h"
+#include "proto/field.h"
+#include "vmm/volume.h"
+
+static const char *const formats[] = {"qcow2", "raw", NULL};
+
+static const char *format_of(const json_t *spec)
+{
+    const char *format = spec_str(spec, "format");
+    return format ? format : formats[0];
+}
+
+static const char *pool_of(const json_t *spec)
+{
+    const char *pool = spec_str(spec, "pool");
+    return pool ? pool : "default";
+}
+
+/* -- Finding the volume of a disk document by its mark --------------------------------------------
+ */
+
+struct found_disk {
+    struct lv_place place;
+    char *volume;
+    const char *format;
+};
+
+static void found_disk_clear(struct found_disk *found)
+{
+    lv_place_clear(&found->place);
+    free(found->volume);
+}
+
+static bool is_disk_key(const char *key, const char *name)
+{
+    const char *dot = strchr(key, '.');
+    return dot && !strncmp(dot, ".disk.", 6) && !strcmp(dot + 6, name);
+}
+
+/* 1: this pool holds it; 0: it does not. */
+static int look_in(struct lv *lv, const char *pool, const char *name, struct found_disk *ret,
+                   struct hm_error *err)
+{
+    struct found_disk found = {0};
+    int r = lv_pool_open(lv, pool, &found.place, err);
+    if (r == -HM_E_UNSUPPORTED) /* not a folder: nothing of ours in it */
+        return 0;
+    for (const char *const *f = formats; r == 0 && *f; f++) {
+        struct volume_mark mark = {0};
+        found.volume = hm_printf("%s.%s", name, *f);
+        found.format = *f;
+        r = volume_mark_read(found.place.dir, found.volume, &mark, err);
+        if (r > 0 && !is_disk_key(mark.mark.key, name))
+            r = 0;
+        mark_clear(&mark.mark);
+        if (r > 0)
+            *ret = found;
+        else
+            free(found.volume);
+    }
+    if (r <= 0)
+        lv_place_clear(&found.place);
+    return r;
+}
+
+static void free_pools(virStoragePoolPtr *pools, int count)
+{
+    for (int i = 0; i < count; i++)
+        virStoragePoolFree(pools[i]);
+    free(pools);
+}
+
+static int find_disk(struct lv *lv, const char *name, struct found_disk *ret, struct hm_error *err)
+{
+    virStoragePoolPtr *pools = NULL;
+    int count =
+        virConnectListAllStoragePools(lv->conn, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
+    if (count < 0)
+        return lv_fail(lv, err, "list storage pools");
+    int r = 0;
+    for (int i = 0; i < count && r == 0; i++)
+        r = look_in(lv, virStoragePoolGetName(pools[i]), name, ret, err);
+    free_pools(pools, count);
+    return r;
+}
+
+/* -- The verbs of a disk document -----------------------------------------------------------------
+ */
+
+static int disk_create(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct lv_place place = {0};
+    int r = lv_pool_open(lv, pool_of(o->spec), &place, err);
+    if (r < 0)
+        return hm_wrap(err, "disk %s", o->name);
+    HM_AUTOFREE char *volume = hm_printf("%s.%s", o->name, format_of(o->spec));
+    HM_AUTOFREE char *path = NULL;
+    struct volume_wish wish = {.place = &place,
+                               .volume = volume,
+                               .format = format_of(o->spec),
+                               .bytes = spec_int(o->spec, "size", 0),
+                               .order = o,
+                               .spec = o->spec};
+    r = volume_ensure(lv, &wish, &path, err);
+    lv_place_clear(&place);
+    return r < 0 ? hm_wrap(err, "disk %s", o->name) : 0;
+}
+
+static int disk_start(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct lv_place place = {0};
+    int r = lv_pool_open(lv, pool_of(o->spec), &place, err);
+    if (r < 0)
+        return hm_wrap(err, "disk %s", o->name);
+    lv_place_clear(&place);
+    return 0;
+}
+
+/* A disk does not run by itself. */
+static int disk_nothing(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    (void)lv, (void)o, (void)err;
+    return 0;
+}
+
+static bool uses_path(virDomainPtr dom, unsigned flags, const char *path)
+{
+    char *xml = virDomainGetXMLDesc(dom, flags);
+    struct domain_info info;
+    bool uses = false;
+    if (xml && domain_read(xml, &info, NULL) >= 0) {
+        const json_t *disks = json_object_get(info.details, "disks");
+        for (size_t i = 0; i < json_array_size(disks); i++)
+            uses |= !strcmp(json_string_value(json_array_get(disks, i)), path);
+        domain_info_clear(&info);
+    }
+    free(xml);
+    return uses;
+}
+
+/* Removing a volume under a VM, ours or not, would destroy what it works on. */
+static int check_unused(struct lv *lv, const struct found_disk *found, const struct order *o,
+                        struct hm_error *err)
+{
+    HM_AUTOFREE char *path = hm_printf("%s/%s", found->place.dir, found->volume);
+    virDomainPtr *domains = NULL;
+    int count = virConnectListAllDomains(lv->conn, &domains, 0);
+    if (count < 0)
+        return lv_fail(lv, err, "disk %s: find out who uses it", o->name);
+    int r = 0;
+    for (int i = 0; i < count; i++) {
+        if (r == 0 && (uses_path(domains[i], VIR_DOMAIN_XML_INACTIVE, path) ||
+                       uses_path(domains[i], 0, path)))
+            r = hm_fail(err, HM_E_REFUSED,
+                        "disk %s is used by the VM %s; remove that VM, or the disk "
+                        "from it, first",
+                        o->name, virDomainGetName(domains[i]));
+        virDomainFree(domains[i]);
+    }
+    free(domains);
+    return r;
+}
+
+static int disk_remove(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct found_disk found = {0};
+    int r = find_disk(lv, o->name, &found, err);
+    if (r < 0)
+        return hm_wrap(err, "disk %s", o->name);
+    if (r == 0)
+        return 1;
+    r = check_unused(lv, &found, o, err);
+    if (r >= 0)
+        r = volume_remove(lv, &found.place, found.volume, o, err);
+    found_disk_clear(&found);
+    return r;
+}
+
+const struct lv_kind lv_disk_kind = {
+    .name = "disk",
+    .create = disk_create,
+    .update = disk_create,
+    .start = disk_start,
+    .stop = disk_nothing,
+    .kill = disk_nothing,
+    .verify_stopped = disk_nothing,
+    .remove = disk_remove,
+};
+
+/* -- The disks of a VM ----------------------------------------------------------------------------
+ */
+
+static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
+                       struct hm_error *err)
+{
+    struct lv_place place = {0};
+    int r = lv_pool_open(lv, pool_of(d->spec), &place, err);
+    if (r < 0)
+        return r;
+    HM_AUTOFREE char *volume = vm_volume_name(vm->name, d->spec);
+    struct order o = *vm;
+    o.kind = "volume";
+    o.name = volume;
+    struct volume_wish wish = {.place = &place,
+                               .volume = volume,
+                               .format = format_of(d->spec),
+                               .bytes = spec_int(d->spec, "size", 0),
+                               .order = &o,
+                               .spec = d->spec};
+    r = volume_ensure(lv, &wish, &d->path, err);
+    d->format = hm_strdup(format_of(d->spec));
+    lv_place_clear(&place);
+    return r;
+}
+
+static int prepare_document(struct lv *lv, const char *name, struct vm_disk *d,
+                            struct hm_error *err)
+{
+    struct found_disk found = {0};
+    int r = find_disk(lv, name, &found, err);
+    if (r < 0)
+        return r;
+    if (r == 0)
+        return hm_fail(err, HM_E_NOT_FOUND,
+                       "disk %s does not exist (yet); declare it as a document "
+                       "of kind disk",
+                       name);
+    d->path = hm_printf("%s/%s", found.place.dir, found.volume);
+    d->format = hm_strdup(found.format);
+    found_disk_clear(&found);
+    return 0;
+}
+
+static int prepare_file(const char *path, const char *format, struct vm_disk *d)
+{
+    d->path = hm_strdup(path);
+    d->format = hm_strdup(format);
+    return 0;
+}
+
+static int prepare(struct lv *lv, const struct order *o, struct vm_disk *d, struct hm_error *err)
+{
+    const char *document = spec_str(d->spec, "disk"), *image = spec_str(d->spec, "image");
+    if (d->cdrom)
+        return prepare_file(spec_str(d->spec, "path"), "raw", d);
+    if (document)
+        return prepare_document(lv, document, d, err);
+    if (image)
+        return prepare_file(image, format_of(d->spec), d);
+    return prepare_own(lv, o, d, err);
+}
+
+int lv_disks_prepare(struct lv *lv, const struct order *o, struct vm_disks *disks,
+                     struct hm_error *err)
+{
+    for (size_t i = 0; i < disks->count; i++) {
+        int r = prepare(lv, o, &disks->items[i], err);
+        if (r < 0)
+            return hm_wrap(err, "disk %s", disks->items[i].target);
+    }
+    return 0;
+}
+
+static int remove_own(struct lv *lv, const struct order *vm, const json_t *disk,
+                      struct hm_error *err)
+{
+    struct lv_place place = {0};
+    int r = lv_pool_open(lv, pool_of(disk), &place, err);
+    if (r == -HM_E_POOL_NOT_FOUND) /* and with it the volume */
+        return 0;
+    if (r < 0)
+        return r;
+    HM_AUTOFREE char *volume = vm_volume_name(vm->name, disk);
+    struct order o = *vm;
+    o.kind = "volume";
+    o.name = volume;
+    r = volume_remove(lv, &place, volume, &o, err);
+    lv_place_clear(&place);
+    return r;
+}
+
+int lv_disks_remove_ephemeral(struct lv *lv, const struct order *o, const json_t *spec,
+                              struct hm_error *err)
+{
+    const json_t *disks = json_object_get(spec, "disks");
+    for (size_t i = 0; i < json_array_size(disks); i++) {
+        const json_t *disk = json_array_get(disks, i);
+        if (!spec_bool(disk, "ephemeral") || !json_object_get(disk, "size"))
+            continue;
+        int r = remove_own(lv, o, disk, err);
+        if (r < 0)
+            return hm_wrap(err, "ephemeral disk of vm %s", o->name);
+    }
+    return 0;
+}

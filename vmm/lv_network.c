@@ -1,0 +1,191 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <libvirt/virterror.h>
+
+#include "base/alloc.h"
+#include "proto/field.h"
+#include "vmm/lv.h"
+#include "vmm/network_xml.h"
+#include "vmm/shape.h"
+
+/* 1: found; 0: absent. */
+static int find_network(struct lv *lv, const char *name, virNetworkPtr *ret, struct hm_error *err)
+{
+    *ret = virNetworkLookupByName(lv->conn, name);
+    if (*ret)
+        return 1;
+    if (lv_last_is(VIR_ERR_NO_NETWORK))
+        return 0;
+    return lv_fail(lv, err, "network %s: look it up", name);
+}
+
+static char *xml_of(virNetworkPtr net, bool definition)
+{
+    char *xml = virNetworkGetXMLDesc(net, definition ? VIR_NETWORK_XML_INACTIVE : 0);
+    if (!xml && lv_last_is(VIR_ERR_INVALID_ARG)) /* a backend that keeps one form only */
+        xml = virNetworkGetXMLDesc(net, 0);
+    return xml;
+}
+
+int lv_read_network(struct lv *lv, virNetworkPtr net, bool definition, struct network_info *ret,
+                    struct hm_error *err)
+{
+    const char *name = virNetworkGetName(net);
+    HM_AUTOFREE char *xml = xml_of(net, definition);
+    if (!xml)
+        return lv_fail(lv, err, "network %s: read its XML", name);
+    return network_read(xml, ret, err) < 0 ? hm_wrap(err, "network %s", name) : 0;
+}
+
+/* 1: there and ours; 0: absent. */
+static int find_ours(struct lv *lv, const struct order *o, virNetworkPtr *ret, struct hm_error *err)
+{
+    int found = find_network(lv, o->name, ret, err);
+    if (found <= 0)
+        return found;
+    struct network_info info = {0};
+    int r = lv_read_network(lv, *ret, true, &info, err);
+    if (r >= 0)
+        r = mark_check_ours(info.marked ? &info.mark : NULL, o, err);
+    network_info_clear(&info);
+    return r < 0 ? r : 1;
+}
+
+/* -- Defining -------------------------------------------------------------------------------------
+ */
+
+static bool is_as_made(const struct network_info *info, const struct mark *wanted)
+{
+    if (!info->marked || !info->mark.hash || strcmp(info->mark.hash, wanted->hash) != 0)
+        return false;
+    HM_AUTOFREE char *difference = shape_difference(wanted->made, info->shape);
+    return !difference;
+}
+
+static int define(struct lv *lv, const struct order *o, const struct network_info *before,
+                  virNetworkPtr *ret, struct hm_error *err)
+{
+    struct mark mark;
+    mark_of_order(o, &mark);
+    HM_AUTOFREE char *xml = network_xml(o->name, before->uuid, o->spec, &mark);
+    bool done = is_as_made(before, &mark);
+    mark_clear(&mark);
+    if (done)
+        return 0;
+    virNetworkPtr net = virNetworkDefineXML(lv->conn, xml);
+    if (!net)
+        return lv_fail(lv, err, "network %s: define it", o->name);
+    lv_network_free(ret);
+    *ret = net;
+    return 0;
+}
+
+static int set_autostart(struct lv *lv, const struct order *o, virNetworkPtr net,
+                         struct hm_error *err)
+{
+    int wanted = !o->primary && spec_bool(o->spec, "autostart"), is = 0;
+    if (virNetworkGetAutostart(net, &is) < 0)
+        return lv_fail(lv, err, "network %s: ask for autostart", o->name);
+    if (is != wanted && virNetworkSetAutostart(net, wanted) < 0)
+        return lv_fail(lv, err, "network %s: set autostart", o->name);
+    return 0;
+}
+
+static int network_create(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct network_info before = {0};
+    LV_NETWORK net = NULL;
+    int r = find_network(lv, o->name, &net, err);
+    if (r > 0)
+        r = lv_read_network(lv, net, true, &before, err);
+    if (r >= 0 && net)
+        r = mark_check(before.marked ? &before.mark : NULL, o, err);
+    if (r >= 0)
+        r = define(lv, o, &before, &net, err);
+    if (r >= 0)
+        r = set_autostart(lv, o, net, err);
+    network_info_clear(&before);
+    lv_touch_networks(lv);
+    return r < 0 ? r : 0;
+}
+
+/* -- Power ----------------------------------------------------------------------------------------
+ */
+
+static int fail_absent(const struct order *o, struct hm_error *err)
+{
+    return hm_fail(err, HM_E_NETWORK_NOT_FOUND, "network %s does not exist", o->name);
+}
+
+static int network_start(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    LV_NETWORK net = NULL;
+    int found = find_ours(lv, o, &net, err);
+    if (found <= 0)
+        return found < 0 ? found : fail_absent(o, err);
+    lv_touch_networks(lv);
+    if (virNetworkIsActive(net) == 1)
+        return 0;
+    if (virNetworkCreate(net) < 0 && virNetworkIsActive(net) != 1)
+        return lv_fail(lv, err, "network %s: start it", o->name);
+    return 0;
+}
+
+static int take_down(struct lv *lv, const struct order *o, virNetworkPtr net, struct hm_error *err)
+{
+    lv_touch_networks(lv);
+    if (virNetworkIsActive(net) != 1)
+        return 0;
+    if (virNetworkDestroy(net) < 0 && virNetworkIsActive(net) != 0)
+        return lv_fail(lv, err, "network %s: stop it", o->name);
+    return 0;
+}
+
+static int network_stop(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    LV_NETWORK net = NULL;
+    int found = find_ours(lv, o, &net, err);
+    if (found <= 0)
+        return found < 0 ? found : 1;
+    return take_down(lv, o, net, err);
+}
+
+static int network_verify_stopped(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    LV_NETWORK net = NULL;
+    int found = find_network(lv, o->name, &net, err);
+    if (found <= 0)
+        return found;
+    int active = virNetworkIsActive(net);
+    if (active < 0)
+        return lv_fail(lv, err, "network %s: ask whether it is active", o->name);
+    if (active)
+        return hm_fail(err, HM_E_REFUSED, "network %s is still active", o->name);
+    return 0;
+}
+
+static int network_remove(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    LV_NETWORK net = NULL;
+    int found = find_ours(lv, o, &net, err);
+    if (found <= 0)
+        return found < 0 ? found : 1;
+    int r = take_down(lv, o, net, err);
+    if (r < 0)
+        return r;
+    if (virNetworkUndefine(net) < 0 && !lv_last_is(VIR_ERR_NO_NETWORK))
+        return lv_fail(lv, err, "network %s: undefine it", o->name);
+    return 0;
+}
+
+const struct lv_kind lv_network_kind = {
+    .name = "network",
+    .create = network_create,
+    .update = network_create,
+    .start = network_start,
+    .stop = network_stop,
+    .kill = network_stop,
+    .verify_stopped = network_verify_stopped,
+    .remove = network_remove,
+};

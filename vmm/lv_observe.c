@@ -1,0 +1,331 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <libvirt/virterror.h>
+
+#include "base/alloc.h"
+#include "vmm/lv_cache.h"
+#include "vmm/lv_vm.h"
+#include "vmm/network_xml.h"
+#include "vmm/shape.h"
+
+/* -- One domain, read anew ------------------------------------------------------------------------
+ */
+
+static void take_mark(struct thing *t, struct mark *m)
+{
+    t->marked = true;
+    t->mark_site = m->site;
+    t->mark_key = m->key;
+    t->mark_hash = m->hash;
+    t->spec = m->spec;
+    json_decref(m->made);
+    memset(m, 0, sizeof *m);
+}
+
+/* The definition against what was written when its mark was. */
+static char *drift_of(const struct mark *m, const json_t *shape)
+{
+    return m->made ? shape_difference(m->made, shape) : NULL;
+}
+
+static bool is_primary_key(const char *key)
+{
+    return key && !strncmp(key, "primary.", 8);
+}
+
+static char *domain_drift(const struct domain_info *defined, const struct domain_info *live,
+                          bool autostart)
+{
+    if (!defined->marked)
+        return live->marked ? hm_strdup("its mark was taken away") : NULL;
+    if (autostart && is_primary_key(defined->mark.key))
+        return hm_strdup("autostart is on");
+    return drift_of(&defined->mark, defined->shape);
+}
+
+static void add_process(const struct lv *lv, struct domain_info *info, virDomainPtr dom)
+{
+    unsigned id = virDomainGetID(dom);
+    if (id == (unsigned)-1)
+        return;
+    json_object_set_new(info->details, "id", json_integer(id));
+    int pid = info->marked ? lv_process_of(lv, info->uuid) : 0;
+    if (pid > 0)
+        json_object_set_new(info->details, "pid", json_integer(pid));
+}
+
+/* While a guest runs its own mark tells what it was started from; the definition's is for the next
+ * start. */
+static struct thing_shared *thing_of(const struct lv *lv, virDomainPtr dom,
+                                     struct domain_info *defined, struct domain_info *live,
+                                     bool autostart)
+{
+    struct thing t = {.kind = hm_strdup("vm"),
+                      .name = hm_strdup(virDomainGetName(dom)),
+                      .autostart = autostart,
+                      .drift = domain_drift(defined, live, autostart)};
+    struct domain_info *effective = live->name ? live : defined;
+    if (live->name)
+        add_process(lv, live, dom);
+    if (effective->marked)
+        take_mark(&t, &effective->mark);
+    t.details = json_incref(effective->details);
+    return thing_shared_new(&t);
+}
+
+/* 1: read; 0: it is gone. */
+static int read_entry(struct lv *lv, virDomainPtr dom, bool active, struct lv_entry *e,
+                      struct hm_error *err)
+{
+    struct domain_info defined = {0}, live = {0};
+    int autostart = 0;
+    int r = lv_read_domain(lv, dom, VIR_DOMAIN_XML_INACTIVE, &defined, err);
+    if (r >= 0 && active)
+        r = lv_read_domain(lv, dom, 0, &live, err);
+    if (r == -HM_E_VM_NOT_FOUND)
+        r = 1;
+    else if (r >= 0) {
+        virDomainGetAutostart(dom, &autostart); /* a transient domain has none */
+        thing_shared_unref(e->shared);
+        e->shared = thing_of(lv, dom, &defined, &live, autostart != 0);
+        e->active = active;
+        e->stale = false;
+    }
+    domain_info_clear(&defined);
+    domain_info_clear(&live);
+    return r < 0 ? r : r == 0;
+}
+
+/* -- All domains, by one bulk call ----------------------------------------------------------------
+ */
+
+struct domain_state {
+    enum thing_state state;
+    const char *reason;
+    bool active;
+};
+
+static const char *off_reason(int reason)
+{
+    switch (reason) {
+    case VIR_DOMAIN_SHUTOFF_SHUTDOWN:
+        return "shut down";
+    case VIR_DOMAIN_SHUTOFF_DESTROYED:
+        return "destroyed";
+    case VIR_DOMAIN_SHUTOFF_CRASHED:
+        return "crashed";
+    case VIR_DOMAIN_SHUTOFF_SAVED:
+        return "saved";
+    case VIR_DOMAIN_SHUTOFF_FAILED:
+        return "failed to start";
+    case VIR_DOMAIN_SHUTOFF_DAEMON:
+        return "lost by the daemon";
+    default:
+        return NULL;
+    }
+}
+
+/* Blocked counts as running, shutdown as off (docs/architecture.md, "States"). */
+static struct domain_state state_from(int state, int reason)
+{
+    switch (state) {
+    case VIR_DOMAIN_RUNNING:
+        return (struct domain_state){THING_RUNNING, NULL, true};
+    case VIR_DOMAIN_BLOCKED:
+        return (struct domain_state){THING_RUNNING, "blocked", true};
+    case VIR_DOMAIN_PAUSED:
+        return (struct domain_state){THING_PAUSED, "paused", true};
+    case VIR_DOMAIN_PMSUSPENDED:
+        return (struct domain_state){THING_PAUSED, "suspended by the guest", true};
+    case VIR_DOMAIN_SHUTDOWN:
+        return (struct domain_state){THING_OFF, "shutting down", true};
+    case VIR_DOMAIN_CRASHED:
+        return (struct domain_state){THING_CRASHED, "crashed", true};
+    case VIR_DOMAIN_SHUTOFF:
+        return (struct domain_state){reason == VIR_DOMAIN_SHUTOFF_CRASHED ? THING_CRASHED
+                                                                          : THING_OFF,
+                                     off_reason(reason), false};
+    default:
+        return (struct domain_state){THING_UNKNOWN, "libvirt does not know", false};
+    }
+}
+
+static struct domain_state state_of_record(const virDomainStatsRecord *record)
+{
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    for (int i = 0; i < record->nparams; i++) {
+        const virTypedParameter *p = &record->params[i];
+        if (p->type != VIR_TYPED_PARAM_INT)
+            continue;
+        if (!strcmp(p->field, "state.state"))
+            state = p->value.i;
+        else if (!strcmp(p->field, "state.reason"))
+            reason = p->value.i;
+    }
+    return state_from(state, reason);
+}
+
+static int add_record(struct lv *lv, const virDomainStatsRecord *record, struct things *ret,
+                      size_t *listed, struct hm_error *err)
+{
+    unsigned char uuid[VIR_UUID_BUFLEN];
+    if (virDomainGetUUID(record->dom, uuid) < 0)
+        return lv_fail(lv, err, "observe domains");
+    struct lv_cache *cache = lv->cache;
+    struct lv_entry *e = lv_cache_entry(cache, uuid);
+    struct domain_state now = state_of_record(record);
+    e->pass = cache->pass;
+    (*listed)++;
+    if (!e->shared || e->stale || e->active != now.active) {
+        int r = read_entry(lv, record->dom, now.active, e, err);
+        if (r <= 0)
+            return r;
+    }
+    ret->items[ret->count++] = thing_view(e->shared, now.state, now.reason);
+    return 0;
+}
+
+static int observe_domains(struct lv *lv, struct things *ret, struct hm_error *err)
+{
+    virDomainStatsRecordPtr *records = NULL;
+    int count = virConnectGetAllDomainStats(lv->conn, VIR_DOMAIN_STATS_STATE, &records,
+                                            VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+    if (count < 0)
+        return lv_fail(lv, err, "observe domains");
+    size_t room = (size_t)count + lv->cache->networks.count + lv->cache->disks.count;
+    ret->items = hm_alloc((room + 1) * sizeof *ret->items);
+    size_t listed = 0;
+    int r = 0;
+    for (int i = 0; i < count && r >= 0; i++)
+        r = add_record(lv, records[i], ret, &listed, err);
+    virDomainStatsRecordListFree(records);
+    if (r >= 0)
+        lv_cache_sweep(lv->cache, listed);
+    return r;
+}
+
+/* -- Networks -------------------------------------------------------------------------------------
+ */
+
+/* A running network whose live form is not what its definition says was made from an earlier spec:
+ * its own mark is the one that counts. */
+static void network_thing(struct network_info *defined, struct network_info *live, bool active,
+                          bool autostart, struct things *list)
+{
+    struct thing t = {.kind = hm_strdup("network"),
+                      .name = hm_strdup(defined->name),
+                      .state = active ? THING_RUNNING : THING_OFF,
+                      .autostart = autostart};
+    bool differs = active && live->marked && !json_equal(live->shape, defined->shape);
+    struct network_info *effective = differs ? live : defined;
+    if (defined->marked)
+        t.drift = drift_of(&defined->mark, defined->shape);
+    if (effective->marked)
+        take_mark(&t, &effective->mark);
+    t.details = json_incref(effective->details);
+    struct thing_shared *shared = thing_shared_new(&t);
+    struct thing view = thing_view(shared, thing_shared_get(shared)->state, NULL);
+    things_add(list, &view);
+    thing_shared_unref(shared);
+}
+
+static int read_network(struct lv *lv, virNetworkPtr net, struct things *list, struct hm_error *err)
+{
+    struct network_info defined = {0}, live = {0};
+    const char *name = virNetworkGetName(net);
+    int autostart = 0, active = virNetworkIsActive(net);
+    int r = active < 0 ? lv_fail(lv, err, "network %s: ask whether it is active", name)
+                       : lv_read_network(lv, net, true, &defined, err);
+    if (r >= 0 && active)
+        r = lv_read_network(lv, net, false, &live, err);
+    if (r >= 0) {
+        virNetworkGetAutostart(net, &autostart); /* a transient network has none */
+        network_thing(&defined, &live, active == 1, autostart != 0, list);
+    }
+    network_info_clear(&defined);
+    network_info_clear(&live);
+    return r == -HM_E_NETWORK_NOT_FOUND ? 0 : r; /* gone since it was listed */
+}
+
+static int observe_networks(struct lv *lv, struct hm_error *err)
+{
+    virNetworkPtr *nets = NULL;
+    struct things found = {0};
+    int count = virConnectListAllNetworks(lv->conn, &nets, 0);
+    if (count < 0)
+        return lv_last_is(VIR_ERR_NO_SUPPORT) ? 0 : lv_fail(lv, err, "list networks");
+    int r = 0;
+    for (int i = 0; i < count; i++) {
+        if (r >= 0)
+            r = read_network(lv, nets[i], &found, err);
+        virNetworkFree(nets[i]);
+    }
+    free(nets);
+    if (r < 0) {
+        things_clear(&found);
+        return r;
+    }
+    things_clear(&lv->cache->networks);
+    lv->cache->networks = found;
+    return 0;
+}
+
+/* -- The whole ------------------------------------------------------------------------------------
+ */
+
+static void add_views(struct things *ret, const struct things *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        ret->items[ret->count++] = thing_view(from->items[i].shared, from->items[i].state, NULL);
+}
+
+static void apply_dirty(struct lv_cache *cache, const struct lv_dirty *dirty)
+{
+    if (dirty->all_domains)
+        lv_cache_mark_all_stale(cache);
+    for (size_t i = 0; i < dirty->domain_count; i++) {
+        struct lv_entry *e = lv_cache_find(cache, dirty->domains[i]);
+        if (e)
+            e->stale = true;
+    }
+}
+
+static int observe_all(struct lv *lv, const struct lv_dirty *dirty, struct things *ret,
+                       struct hm_error *err)
+{
+    int r = dirty->networks ? observe_networks(lv, err) : 0;
+    if (r >= 0)
+        r = lv_observe_storage(lv, dirty->pools, err);
+    if (r >= 0)
+        r = observe_domains(lv, ret, err);
+    if (r < 0)
+        return r;
+    add_views(ret, &lv->cache->networks);
+    add_views(ret, &lv->cache->disks);
+    return 0;
+}
+
+int lv_observe(struct lv *lv, struct things *ret, struct hm_error *err)
+{
+    int r = lv_check_alive(lv, err);
+    if (r < 0)
+        return r;
+    if (!lv->cache)
+        lv->cache = lv_cache_new();
+    lv_watch(lv); /* before the first look, so that nothing falls between */
+    struct lv_dirty dirty;
+    struct things found = {0};
+    lv_take_dirty(lv, &dirty);
+    lv->cache->pass++;
+    apply_dirty(lv->cache, &dirty);
+    r = observe_all(lv, &dirty, &found, err);
+    if (r < 0) { /* what was noted is not read yet: note all of it again */
+        lv_touch_networks(lv);
+        lv_touch_pools(lv);
+        things_clear(&found);
+        return r;
+    }
+    *ret = found;
+    return 0;
+}

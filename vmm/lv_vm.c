@@ -1,0 +1,237 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <libvirt/virterror.h>
+
+#include "base/alloc.h"
+#include "proto/doc.h"
+#include "vmm/lv_vm.h"
+#include "vmm/shape.h"
+#include "vmm/xml.h"
+
+/* -- Finding --------------------------------------------------------------------------------------
+ */
+
+int lv_find_domain(struct lv *lv, const char *name, virDomainPtr *ret, struct hm_error *err)
+{
+    *ret = virDomainLookupByName(lv->conn, name);
+    if (*ret)
+        return 1;
+    if (lv_last_is(VIR_ERR_NO_DOMAIN))
+        return 0;
+    return lv_fail(lv, err, "vm %s: look it up", name);
+}
+
+int lv_read_domain(struct lv *lv, virDomainPtr dom, unsigned flags, struct domain_info *ret,
+                   struct hm_error *err)
+{
+    const char *name = virDomainGetName(dom);
+    HM_AUTOFREE char *xml = virDomainGetXMLDesc(dom, flags);
+    if (!xml)
+        return lv_fail(lv, err, "vm %s: read its XML", name);
+    return domain_read(xml, ret, err) < 0 ? hm_wrap(err, "vm %s", name) : 0;
+}
+
+int lv_find_our_domain(struct lv *lv, const struct order *o, virDomainPtr *ret,
+                       struct domain_info *info, struct hm_error *err)
+{
+    int found = lv_find_domain(lv, o->name, ret, err);
+    if (found <= 0)
+        return found;
+    int r = lv_read_domain(lv, *ret, VIR_DOMAIN_XML_INACTIVE, info, err);
+    if (r >= 0)
+        r = mark_check_ours(info->marked ? &info->mark : NULL, o, err);
+    return r < 0 ? r : 1;
+}
+
+/* -- Defining -------------------------------------------------------------------------------------
+ */
+
+/* Beside QEMU's own log: libvirt has made the folder, and its confinement allows it. */
+static char *console_path(const char *vm)
+{
+    return hm_printf("/var/log/libvirt/qemu/%s-console.log", vm);
+}
+
+static bool is_as_made(const struct domain_info *info, const struct mark *wanted)
+{
+    if (!info->marked || !info->mark.hash || strcmp(info->mark.hash, wanted->hash) != 0)
+        return false;
+    HM_AUTOFREE char *difference = shape_difference(wanted->made, info->shape);
+    return !difference;
+}
+
+static const char *domain_type(const struct lv *lv, const json_t *spec)
+{
+    const char *accel = spec_str(spec, "accel");
+    if (!lv->is_qemu || !accel || !strcmp(accel, "auto"))
+        return lv->domain_type;
+    return !strcmp(accel, "kvm") ? "kvm" : "qemu";
+}
+
+static int define_xml(struct lv *lv, const struct order *o, const char *xml, virDomainPtr *ret,
+                      struct hm_error *err)
+{
+    virDomainPtr dom = virDomainDefineXMLFlags(lv->conn, xml, VIR_DOMAIN_DEFINE_VALIDATE);
+    if (!dom)
+        return lv_fail(lv, err, "vm %s: define it", o->name);
+    lv_domain_free(ret);
+    *ret = dom;
+    return 0;
+}
+
+static int define(struct lv *lv, const struct order *o, const struct domain_info *before,
+                  virDomainPtr *ret, struct hm_error *err)
+{
+    struct vm_disks disks;
+    struct mark mark;
+    vm_disks_of(o->spec, &disks);
+    mark_of_order(o, &mark);
+    HM_AUTOFREE char *console = console_path(o->name);
+    struct vm_build build = {.name = o->name,
+                             .uuid = before->uuid,
+                             .type = domain_type(lv, o->spec),
+                             .arch = lv->arch,
+                             .console = console,
+                             .spec = o->spec,
+                             .disks = &disks};
+    int r = lv_disks_prepare(lv, o, &disks, err);
+    HM_AUTOFREE char *xml = r < 0 ? NULL : domain_xml(&build, &mark);
+    if (r >= 0 && !is_as_made(before, &mark))
+        r = define_xml(lv, o, xml, ret, err);
+    mark_clear(&mark);
+    vm_disks_clear(&disks);
+    return r;
+}
+
+static int forbid_autostart(struct lv *lv, const struct order *o, virDomainPtr dom,
+                            struct hm_error *err)
+{
+    int is = 0;
+    if (!o->primary)
+        return 0;
+    if (virDomainGetAutostart(dom, &is) < 0)
+        return lv_fail(lv, err, "vm %s: ask for autostart", o->name);
+    if (is && virDomainSetAutostart(dom, 0) < 0)
+        return lv_fail(lv, err, "vm %s: take autostart off", o->name);
+    return 0;
+}
+
+static int vm_create(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct domain_info before = {0};
+    LV_DOMAIN dom = NULL;
+    int r = xml_check_text(o->spec, err);
+    if (r < 0)
+        return hm_wrap(err, "vm %s", o->name);
+    r = lv_find_domain(lv, o->name, &dom, err);
+    if (r > 0)
+        r = lv_read_domain(lv, dom, VIR_DOMAIN_XML_INACTIVE, &before, err);
+    if (r >= 0 && dom)
+        r = mark_check(before.marked ? &before.mark : NULL, o, err);
+    if (r >= 0)
+        r = define(lv, o, &before, &dom, err);
+    if (r >= 0)
+        r = forbid_autostart(lv, o, dom, err);
+    domain_info_clear(&before);
+    if (dom)
+        lv_touch_domain(lv, dom);
+    return r < 0 ? r : 0;
+}
+
+/* -- The running guest ----------------------------------------------------------------------------
+ */
+
+/* Nothing of what changed needs a restart (or the guest was not ours until now). */
+static bool running_guest_may_carry(const struct domain_info *live, const struct order *o)
+{
+    struct spec_diff diff;
+    if (!live->marked || !live->mark.spec)
+        return spec_bool(o->spec, "adopt");
+    spec_diff(kind_find("vm"), live->mark.spec, o->spec, &diff);
+    bool may = diff.cost <= COST_LIVE;
+    spec_diff_clear(&diff);
+    return may;
+}
+
+/* The mark of what runs: the one of the definition takes its place only when the guest is
+ * restarted. */
+static int mark_running_guest(struct lv *lv, const struct order *o, virDomainPtr dom,
+                              struct hm_error *err)
+{
+    struct domain_info live = {0};
+    int r = lv_read_domain(lv, dom, 0, &live, err);
+    if (r < 0)
+        return r;
+    struct mark mark;
+    mark_of_order(o, &mark);
+    bool same = live.marked && live.mark.hash && !strcmp(live.mark.hash, mark.hash);
+    HM_AUTOFREE char *element = mark_element(&mark);
+    if (!same && running_guest_may_carry(&live, o) &&
+        virDomainSetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, element, MARK_PREFIX, MARK_NAMESPACE,
+                             VIR_DOMAIN_AFFECT_LIVE) < 0)
+        r = lv_fail(lv, err, "vm %s: mark the running guest", o->name);
+    mark_clear(&mark);
+    domain_info_clear(&live);
+    return r;
+}
+
+static int vm_update(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    int r = vm_create(lv, o, err);
+    LV_DOMAIN dom = NULL;
+    if (r >= 0)
+        r = lv_find_domain(lv, o->name, &dom, err);
+    if (r <= 0)
+        return r;
+    if (virDomainIsActive(dom) == 1)
+        r = mark_running_guest(lv, o, dom, err);
+    lv_touch_domain(lv, dom);
+    return r < 0 ? r : 0;
+}
+
+/* -- Removing -------------------------------------------------------------------------------------
+ */
+
+static int undefine(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+{
+    unsigned flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+                     VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM;
+    int r = virDomainUndefineFlags(dom, flags);
+    if (r < 0 && lv_last_is(VIR_ERR_INVALID_ARG)) /* a backend that has none of these */
+        r = virDomainUndefineFlags(dom, 0);
+    if (r < 0 && !lv_last_is(VIR_ERR_NO_DOMAIN))
+        return lv_fail(lv, err, "vm %s: undefine it", o->name);
+    return 0;
+}
+
+/* Its ephemeral disks go before the definition that names them, so a crash between leaves a VM that
+ * is removed again, not a volume that nobody knows. */
+static int vm_remove(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct domain_info info = {0};
+    LV_DOMAIN dom = NULL;
+    int found = lv_find_our_domain(lv, o, &dom, &info, err);
+    int r = found;
+    if (found > 0)
+        r = lv_vm_destroy(lv, o, dom, err);
+    if (found > 0 && r >= 0)
+        r = lv_disks_remove_ephemeral(lv, o, info.mark.spec, err);
+    if (found > 0 && r >= 0)
+        r = undefine(lv, o, dom, err);
+    if (dom)
+        lv_touch_domain(lv, dom);
+    domain_info_clear(&info);
+    return r < 0 ? r : found == 0;
+}
+
+const struct lv_kind lv_vm_kind = {
+    .name = "vm",
+    .create = vm_create,
+    .update = vm_update,
+    .start = lv_vm_start,
+    .stop = lv_vm_stop,
+    .kill = lv_vm_kill,
+    .verify_stopped = lv_vm_verify_stopped,
+    .remove = vm_remove,
+};

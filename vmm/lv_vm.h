@@ -1,0 +1,23 @@
+/* Inside the libvirt driver: what the files about VMs share. Thread: any. */
+#ifndef HM_VMM_LV_VM_H
+#define HM_VMM_LV_VM_H
+
+#include "vmm/lv.h"
+
+/* 1: found; 0: absent. */
+int lv_find_domain(struct lv *lv, const char *name, virDomainPtr *ret, struct hm_error *err);
+int lv_read_domain(struct lv *lv, virDomainPtr dom, unsigned flags, struct domain_info *ret,
+                   struct hm_error *err);
+/* 1: there and ours (HM_E_CONFLICT if not); 0: absent. *info is to be cleared in every case. */
+int lv_find_our_domain(struct lv *lv, const struct order *o, virDomainPtr *ret,
+                       struct domain_info *info, struct hm_error *err);
+
+/* Stop it hard, and wait until libvirt says that it is off. One that is off is fine. */
+int lv_vm_destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err);
+
+int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err);
+int lv_vm_stop(struct lv *lv, const struct order *o, struct hm_error *err);
+int lv_vm_kill(struct lv *lv, const struct order *o, struct hm_error *err);
+int lv_vm_verify_stopped(struct lv *lv, const struct order *o, struct hm_error *err);
+
+#endif

@@ -1,0 +1,196 @@
+#include <string.h>
+
+#include <libvirt/virterror.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "vmm/lv_vm.h"
+
+enum {
+    POLL_MS = 100,         /* between looks at a guest's state; an event makes it sooner */
+    ASK_AGAIN_MS = 5000,   /* a guest that was still booting did not hear the first button press */
+    DESTROY_WAIT_MS = 5000 /* a destroyed guest is off at once, one in state `shutdown` soon */
+};
+
+/* VIR_DOMAIN_..., or < 0. An absent domain is shut off. */
+static int state_of(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+{
+    int state = VIR_DOMAIN_NOSTATE;
+    if (virDomainGetState(dom, &state, NULL, 0) == 0)
+        return state;
+    if (lv_last_is(VIR_ERR_NO_DOMAIN))
+        return VIR_DOMAIN_SHUTOFF;
+    return lv_fail(lv, err, "vm %s: ask for its state", o->name);
+}
+
+/* 1: it is off; 0: it is not, after that time. */
+static int wait_until_off(struct lv *lv, const struct order *o, virDomainPtr dom, int64_t ms,
+                          struct hm_error *err)
+{
+    int64_t deadline = hm_boottime_ns() + ms * HM_MS;
+    for (;;) {
+        int state = state_of(lv, o, dom, err);
+        if (state < 0)
+            return state;
+        if (state == VIR_DOMAIN_SHUTOFF)
+            return 1;
+        int64_t left = (deadline - hm_boottime_ns()) / HM_MS;
+        if (left <= 0)
+            return 0;
+        lv_wait_event(lv, left < POLL_MS ? left : POLL_MS);
+    }
+}
+
+/* -- Start ----------------------------------------------------------------------------------------
+ */
+
+static int boot(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+{
+    /* A memory image that was saved under an earlier lease must not come back to life. */
+    unsigned flags = o->primary ? VIR_DOMAIN_START_FORCE_BOOT : 0;
+    int r = virDomainCreateWithFlags(dom, flags);
+    if (r < 0 && flags && lv_last_is(VIR_ERR_INVALID_ARG)) /* a backend without saved images */
+        r = virDomainCreateWithFlags(dom, 0);
+    if (r < 0 && virDomainIsActive(dom) != 1)
+        return lv_fail(lv, err, "vm %s: start it", o->name);
+    return 0;
+}
+
+static int resume(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+{
+    if (virDomainResume(dom) < 0)
+        return lv_fail(lv, err, "vm %s: resume it", o->name);
+    return 0;
+}
+
+static int start_from(struct lv *lv, const struct order *o, virDomainPtr dom, int state,
+                      struct hm_error *err)
+{
+    switch (state) {
+    case VIR_DOMAIN_RUNNING:
+    case VIR_DOMAIN_BLOCKED:
+        return 0;
+    case VIR_DOMAIN_PAUSED:
+        return resume(lv, o, dom, err);
+    case VIR_DOMAIN_SHUTDOWN:
+        if (wait_until_off(lv, o, dom, DESTROY_WAIT_MS, err) <= 0)
+            return hm_fail(err, HM_E_BUSY, "vm %s is still shutting down", o->name);
+        return boot(lv, o, dom, err);
+    case VIR_DOMAIN_CRASHED: { /* its process was kept for a look at it */
+        int r = lv_vm_destroy(lv, o, dom, err);
+        return r < 0 ? r : boot(lv, o, dom, err);
+    }
+    default:
+        return boot(lv, o, dom, err);
+    }
+}
+
+int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct domain_info info = {0};
+    LV_DOMAIN dom = NULL;
+    int found = lv_find_our_domain(lv, o, &dom, &info, err);
+    domain_info_clear(&info);
+    if (found < 0)
+        return found;
+    if (found == 0)
+        return hm_fail(err, HM_E_VM_NOT_FOUND, "vm %s does not exist", o->name);
+    int state = state_of(lv, o, dom, err);
+    int r = state < 0 ? state : start_from(lv, o, dom, state, err);
+    lv_touch_domain(lv, dom);
+    return r;
+}
+
+/* -- Stop -----------------------------------------------------------------------------------------
+ */
+
+int lv_vm_destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+{
+    int state = state_of(lv, o, dom, err);
+    if (state < 0 || state == VIR_DOMAIN_SHUTOFF)
+        return state < 0 ? state : 0;
+    if (virDomainDestroyFlags(dom, VIR_DOMAIN_DESTROY_DEFAULT) < 0 && virDomainIsActive(dom) != 0)
+        return lv_fail(lv, err, "vm %s: stop it hard", o->name);
+    int off = wait_until_off(lv, o, dom, DESTROY_WAIT_MS, err);
+    if (off == 0)
+        return hm_fail(err, HM_E_TIMEOUT, "vm %s was stopped hard and is still not off after %d s",
+                       o->name, DESTROY_WAIT_MS / 1000);
+    return off < 0 ? off : 0;
+}
+
+static void press_button(virDomainPtr dom)
+{
+    if (virDomainShutdownFlags(dom, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) < 0 &&
+        lv_last_is(VIR_ERR_INVALID_ARG)) /* a backend with a way of its own */
+        virDomainShutdownFlags(dom, 0);
+}
+
+/* Ask again and again, since early boot and some guests miss it, and look at nothing but whether
+ * it goes off: a press that failed is followed by the next one, or by the hard stop. 1: it is off.
+ */
+static int ask_to_stop(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+{
+    int64_t deadline = hm_boottime_ns() + o->grace_ms * HM_MS;
+    for (;;) {
+        int64_t left = (deadline - hm_boottime_ns()) / HM_MS;
+        if (left <= 0)
+            return 0;
+        press_button(dom);
+        int off = wait_until_off(lv, o, dom, left < ASK_AGAIN_MS ? left : ASK_AGAIN_MS, err);
+        if (off != 0)
+            return off;
+    }
+}
+
+static int stop_domain(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+{
+    int state = state_of(lv, o, dom, err);
+    if (state < 0 || state == VIR_DOMAIN_SHUTOFF)
+        return state < 0 ? state : 0;
+    /* A paused guest can't hear the button. */
+    if (state == VIR_DOMAIN_PAUSED && o->grace_ms > 0 && resume(lv, o, dom, NULL) < 0)
+        return lv_vm_destroy(lv, o, dom, err);
+    int off = state == VIR_DOMAIN_CRASHED ? 0 : ask_to_stop(lv, o, dom, err);
+    return off != 0 ? (off < 0 ? off : 0) : lv_vm_destroy(lv, o, dom, err);
+}
+
+int lv_vm_stop(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct domain_info info = {0};
+    LV_DOMAIN dom = NULL;
+    int found = lv_find_our_domain(lv, o, &dom, &info, err);
+    domain_info_clear(&info);
+    if (found <= 0)
+        return found < 0 ? found : 1;
+    int r = stop_domain(lv, o, dom, err);
+    lv_touch_domain(lv, dom);
+    return r;
+}
+
+int lv_vm_kill(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct order at_once = *o;
+    at_once.grace_ms = 0;
+    return lv_vm_stop(lv, &at_once, err);
+}
+
+int lv_vm_verify_stopped(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    LV_DOMAIN dom = NULL;
+    int found = lv_find_domain(lv, o->name, &dom, err);
+    if (found <= 0)
+        return found;
+    int state = state_of(lv, o, dom, err);
+    if (state < 0)
+        return state;
+    if (state != VIR_DOMAIN_SHUTOFF)
+        return hm_fail(err, HM_E_REFUSED, "vm %s is not off", o->name);
+    char uuid[LV_UUID_MAX];
+    if (virDomainGetUUIDString(dom, uuid) < 0)
+        return lv_fail(lv, err, "vm %s: ask for its UUID", o->name);
+    int pid = lv_process_of(lv, uuid);
+    if (pid > 0)
+        return hm_fail(err, HM_E_REFUSED, "vm %s is off, says libvirt, but its process %d is there",
+                       o->name, pid);
+    return 0;
+}

@@ -1,0 +1,234 @@
+#include "vmm/volume.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libvirt/virterror.h>
+
+#include "base/alloc.h"
+#include "proto/doc.h"
+#include "vmm/volume_xml.h"
+
+/* More than the headers of an empty image, less than any file system in it. */
+enum { PRISTINE_MAX = 2 << 20 };
+
+/* -- Finding --------------------------------------------------------------------------------------
+ */
+
+static int look_up(struct lv *lv, const struct lv_place *place, const char *volume,
+                   virStorageVolPtr *ret, struct hm_error *err)
+{
+    *ret = virStorageVolLookupByName(place->pool, volume);
+    if (*ret)
+        return 1;
+    if (lv_last_is(VIR_ERR_NO_STORAGE_VOL))
+        return 0;
+    return lv_fail(lv, err, "volume %s in pool %s: look it up", volume, place->name);
+}
+
+static bool file_is_there(const struct lv_place *place, const char *volume)
+{
+    HM_AUTOFREE char *path = hm_printf("%s/%s", place->dir, volume);
+    return access(path, F_OK) == 0;
+}
+
+int volume_find(struct lv *lv, const struct lv_place *place, const char *volume,
+                virStorageVolPtr *ret, struct hm_error *err)
+{
+    int found = look_up(lv, place, volume, ret, err);
+    bool stale = lv->is_qemu && lv->is_local && (found > 0) != file_is_there(place, volume);
+    if (found < 0 || !stale)
+        return found;
+    /* libvirt's list of a folder is as old as its last refresh: creating over a file that it does
+     * not know of would overwrite it. */
+    lv_volume_free(ret);
+    *ret = NULL;
+    if (virStoragePoolRefresh(place->pool, 0) < 0)
+        return lv_fail(lv, err, "pool %s: refresh it", place->name);
+    return look_up(lv, place, volume, ret, err);
+}
+
+/* -- Making ---------------------------------------------------------------------------------------
+ */
+
+static void mark_of_wish(const struct volume_wish *w, struct mark *ret)
+{
+    struct order o = *w->order;
+    o.spec = w->spec;
+    mark_of_order(&o, ret);
+}
+
+static int write_mark(const struct volume_wish *w, enum volume_state state, struct hm_error *err)
+{
+    struct mark m;
+    mark_of_wish(w, &m);
+    int r = volume_mark_write(w->place->dir, w->volume, &m, state, err);
+    mark_clear(&m);
+    return r < 0 ? hm_wrap(err, "volume %s: mark it as ours", w->volume) : 0;
+}
+
+/* The marks are files of ours: we and libvirt must mean the same folder. */
+static int check_same_folder(struct lv *lv, const struct volume_wish *w, struct hm_error *err)
+{
+    if (!lv->is_qemu || file_is_there(w->place, w->volume))
+        return 0;
+    return hm_fail(
+        err, HM_E_UNSUPPORTED,
+        "libvirt made %s/%s but it can't be seen from here: the agent must see the pool's "
+        "folder under the same path",
+        w->place->dir, w->volume);
+}
+
+static int create_volume(struct lv *lv, const struct volume_wish *w, struct hm_error *err)
+{
+    int r = write_mark(w, VOLUME_MAKING, err);
+    if (r < 0)
+        return r;
+    HM_AUTOFREE char *xml = volume_xml(w->volume, w->bytes, w->format);
+    LV_VOLUME vol = virStorageVolCreateXML(w->place->pool, xml, 0);
+    if (!vol)
+        return lv_fail(lv, err, "volume %s in pool %s: create it", w->volume, w->place->name);
+    r = check_same_folder(lv, w, err);
+    return r < 0 ? r : write_mark(w, VOLUME_MADE, err);
+}
+
+/* A crash came between creating it and marking it as made: nobody has used it, so make it anew (its
+ * creation may have been cut short, too) — unless there is something in it after all. */
+static int finish_volume(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
+                         struct hm_error *err)
+{
+    virStorageVolInfo info;
+    if (virStorageVolGetInfo(vol, &info) < 0)
+        return lv_fail(lv, err, "volume %s: ask for its size", w->volume);
+    if (info.allocation > PRISTINE_MAX)
+        return hm_fail(
+            err, HM_E_CONFLICT,
+            "volume %s in pool %s is not empty although its creation was never finished; "
+            "look at it, then remove it or its mark",
+            w->volume, w->place->name);
+    if (virStorageVolDelete(vol, 0) < 0 && !lv_last_is(VIR_ERR_NO_STORAGE_VOL))
+        return lv_fail(lv, err, "volume %s: remove its unfinished file", w->volume);
+    return create_volume(lv, w, err);
+}
+
+static int fit_size(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
+                    struct hm_error *err)
+{
+    virStorageVolInfo info;
+    if (virStorageVolGetInfo(vol, &info) < 0)
+        return lv_fail(lv, err, "volume %s: ask for its size", w->volume);
+    if ((int64_t)info.capacity > w->bytes)
+        return hm_fail(
+            err, HM_E_REFUSED,
+            "volume %s has %llu bytes and can't shrink to %lld; ask for at least its size",
+            w->volume, info.capacity, (long long)w->bytes);
+    if ((int64_t)info.capacity == w->bytes)
+        return 0;
+    if (virStorageVolResize(vol, (unsigned long long)w->bytes, 0) < 0)
+        return lv_fail(lv, err, "volume %s: grow it to %lld bytes", w->volume, (long long)w->bytes);
+    return 0;
+}
+
+static bool mark_says(const struct volume_mark *found, const struct volume_wish *w)
+{
+    struct mark wanted;
+    mark_of_wish(w, &wanted);
+    bool same = found->state == VOLUME_MADE && !strcmp(found->mark.hash, wanted.hash) &&
+                !strcmp(found->mark.key, wanted.key) && !strcmp(found->mark.site, wanted.site);
+    mark_clear(&wanted);
+    return same;
+}
+
+static int use_volume(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
+                      const struct volume_mark *found, struct hm_error *err)
+{
+    int r = mark_check(found ? &found->mark : NULL, w->order, err);
+    if (r < 0)
+        return r;
+    if (found && found->state == VOLUME_MAKING)
+        return finish_volume(lv, w, vol, err);
+    r = fit_size(lv, w, vol, err);
+    if (r < 0 || (found && mark_says(found, w)))
+        return r;
+    return write_mark(w, VOLUME_MADE, err);
+}
+
+static char *path_of(const struct lv_place *place, const char *volume)
+{
+    return hm_printf("%s/%s", place->dir, volume);
+}
+
+static int check_local(const struct lv *lv, const char *volume, struct hm_error *err)
+{
+    if (lv->is_local)
+        return 0;
+    return hm_fail(err, HM_E_UNSUPPORTED,
+                   "volume %s: volumes are made only where the agent runs on the host itself, not "
+                   "over %s; use an image that is there",
+                   volume, lv->uri);
+}
+
+static int fail_vanished(const struct volume_wish *w, struct hm_error *err)
+{
+    return hm_fail(err, HM_E_REFUSED,
+                   "volume %s in pool %s was made and has vanished with its data; put it back, or "
+                   "remove %s/%s" VOLUME_MARK_SUFFIX " to have a new, empty one",
+                   w->volume, w->place->name, w->place->dir, w->volume);
+}
+
+int volume_ensure(struct lv *lv, const struct volume_wish *w, char **ret_path, struct hm_error *err)
+{
+    struct volume_mark mark = {0};
+    LV_VOLUME vol = NULL;
+    int r = check_local(lv, w->volume, err);
+    int marked = r < 0 ? r : volume_mark_read(w->place->dir, w->volume, &mark, err);
+    int found = marked < 0 ? marked : volume_find(lv, w->place, w->volume, &vol, err);
+    if (found < 0)
+        r = found;
+    else if (!found && marked && mark.state == VOLUME_MADE)
+        r = fail_vanished(w, err);
+    else if (found)
+        r = use_volume(lv, w, vol, marked ? &mark : NULL, err);
+    else
+        r = create_volume(lv, w, err);
+    mark_clear(&mark.mark);
+    lv_touch_pools(lv);
+    if (r < 0)
+        return r;
+    *ret_path = path_of(w->place, w->volume);
+    return 0;
+}
+
+/* -- Removing -------------------------------------------------------------------------------------
+ */
+
+static int delete_volume(const struct lv_place *place, const char *volume, virStorageVolPtr vol,
+                         const struct mark *mark, struct lv *lv, struct hm_error *err)
+{
+    int r = volume_mark_write(place->dir, volume, mark, VOLUME_REMOVING, err);
+    if (r < 0)
+        return r;
+    if (virStorageVolDelete(vol, 0) < 0 && !lv_last_is(VIR_ERR_NO_STORAGE_VOL))
+        return lv_fail(lv, err, "volume %s in pool %s: remove it", volume, place->name);
+    return 0;
+}
+
+int volume_remove(struct lv *lv, const struct lv_place *place, const char *volume,
+                  const struct order *order, struct hm_error *err)
+{
+    struct volume_mark mark = {0};
+    LV_VOLUME vol = NULL;
+    int marked = volume_mark_read(place->dir, volume, &mark, err);
+    int found = marked < 0 ? marked : volume_find(lv, place, volume, &vol, err);
+    int r = found;
+    if (found > 0)
+        r = mark_check_ours(marked ? &mark.mark : NULL, order, err);
+    if (found > 0 && r >= 0)
+        r = delete_volume(place, volume, vol, &mark.mark, lv, err);
+    if (r >= 0) /* the mark last: a crash before leaves it to find the volume again */
+        r = volume_mark_remove(place->dir, volume, err);
+    mark_clear(&mark.mark);
+    lv_touch_pools(lv);
+    return r < 0 ? r : found == 0;
+}

@@ -1,0 +1,73 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "proto/field.h"
+#include "vmm/volume.h"
+
+static const char *const state_names[] = {
+#define VOLUME_STATE_NAME(id, text) [VOLUME_##id] = text,
+    VOLUME_STATES(VOLUME_STATE_NAME)
+#undef VOLUME_STATE_NAME
+};
+
+/* One that a newer version wrote counts as made: it may hold data. */
+static enum volume_state state_from_name(const char *name)
+{
+    for (size_t i = 0; name && i < HM_COUNT(state_names); i++)
+        if (!strcmp(state_names[i], name))
+            return (enum volume_state)i;
+    return VOLUME_MADE;
+}
+
+static char *mark_path(const char *dir, const char *volume)
+{
+    return hm_printf("%s/%s" VOLUME_MARK_SUFFIX, dir, volume);
+}
+
+int volume_mark_read(const char *dir, const char *volume, struct volume_mark *ret,
+                     struct hm_error *err)
+{
+    HM_AUTOFREE char *path = mark_path(dir, volume);
+    HM_AUTOFREE char *text = NULL;
+    size_t len = 0;
+    int r = hm_file_read(path, 2 * PROTO_MAX_BYTES, &text, &len, err);
+    if (r == -HM_E_NOT_FOUND)
+        return 0;
+    if (r < 0)
+        return r;
+    json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    struct volume_mark found = {0};
+    r = mark_from_json(json, &found.mark, err);
+    found.state = state_from_name(json_string_value(json_object_get(json, "state")));
+    json_decref(json);
+    if (r < 0)
+        return hm_fail(err, HM_E_CONFLICT,
+                       "the mark %s can't be read; repair it, or remove it to give the volume up",
+                       path);
+    *ret = found;
+    return 1;
+}
+
+int volume_mark_write(const char *dir, const char *volume, const struct mark *m,
+                      enum volume_state state, struct hm_error *err)
+{
+    HM_AUTOFREE char *path = mark_path(dir, volume);
+    json_t *json = mark_to_json(m);
+    json_object_set_new(json, "volume", json_string(volume));
+    json_object_set_new(json, "state", json_string(state_names[state]));
+    HM_AUTOFREE char *text = json_dumps(json, JSON_INDENT(1));
+    json_decref(json);
+    return hm_file_write_atomic(path, text, strlen(text), 0600, err);
+}
+
+int volume_mark_remove(const char *dir, const char *volume, struct hm_error *err)
+{
+    HM_AUTOFREE char *path = mark_path(dir, volume);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return hm_fail(err, HM_E_IO, "cannot remove %s: %s", path, strerror(errno));
+    return 0;
+}
