@@ -173,7 +173,7 @@ static void load_doc(struct loader *l, const char *path, const struct tree *tree
     struct hm_error err;
     if (read_doc(l, path, tree, doc, &e, &at, &err) >= 0)
         return;
-    if (e.kind && e.name)
+    if (e.kind && e.name && name_is_valid(e.name))
         hm_wrap(&err, "%s %s", e.kind->name, e.name);
     hm_wrap(&err, "%s:%d", path, tree_line(tree, doc, at.path));
     report_error(l, &err);
