@@ -45,6 +45,7 @@ struct fo_attempt {
     unsigned adopted_at; /* answers to sends up to this one speak of an older expectation */
     int64_t sent_ns[FO_SENDS_PER_ATTEMPT * 4]; /* ring: send k is in [k - 1 modulo its size] */
     int64_t next_send;
+    int64_t begun;         /* s: before the first send */
     int64_t give_up;       /* s + T: not acknowledged by then is a failure */
     int64_t expect;        /* revision, or FO_ANY_REVISION */
     struct fo_terms terms; /* as promised by this message */
@@ -69,8 +70,11 @@ struct fo_lease {
     uint64_t first_counter; /* of this epoch */
     int64_t deadline;       /* fence at this instant, unless paused */
     int64_t fence_limit;    /* smallest of the last acknowledged and any sent since */
-    bool acknowledged;      /* a non-duplicate answer of this epoch has come: may start */
-    bool paused;            /* a heartbeat with paused:true is acknowledged */
+    enum hb_reason reason;  /* why this site took it */
+    bool held;         /* from the first answer that proves it stored to the end of the epoch */
+    bool ended;        /* was held, or a release was sent: never led again in this epoch */
+    bool acknowledged; /* a non-duplicate answer of this epoch has come: may start */
+    bool paused;       /* a heartbeat with paused:true is acknowledged */
 };
 
 struct fo_peer {
@@ -113,6 +117,7 @@ struct fo_state {
     struct cluster_config config;
     bool has_config;
     uint64_t config_revision;
+    unsigned rank; /* of this site in the group; 0: not in it */
     struct fo_terms terms;
 
     enum hb_role role;
@@ -154,7 +159,7 @@ struct fo_state {
         bool pending, wanted;
         uint32_t request; /* last one */
         int64_t sent, due;
-    } read;
+    } read; /* wanted: until one is answered, whatever else */
 
     struct {
         bool exists, pending;

@@ -1,0 +1,154 @@
+/* Who may take the lease, and when. (docs/failover sections 3, 4 and 11) */
+#include "failover/core.h"
+
+static bool may_claim(const struct fo_state *s)
+{
+    if (s->role != HB_ROLE_REPLICA || !s->connected || s->stepping_down || s->rank == 0)
+        return false;
+    if (!s->stopped && fo_rule_on(s, FO_RULE_CLAIM_STOPPED))
+        return false;
+    if (s->config.paused && fo_rule_on(s, FO_RULE_PAUSE_HOLDS))
+        return false;
+    if (s->successes < s->config.success_threshold && fo_rule_on(s, FO_RULE_SUCCESSES_FIRST))
+        return false;
+    return fo_fit_to_lead(s) || !fo_rule_on(s, FO_RULE_FIT_LEADS);
+}
+
+/* "replica_heartbeat.stamp - primary_heartbeat.stamp > failover_timeout", waived where the stamps'
+ * difference is more than T smaller than that of the arrivals: they come from a wall clock. (4) */
+static bool stamps_agree(const struct fo_state *s)
+{
+    if (!fo_rule_on(s, FO_RULE_STAMPS_AGREE))
+        return true;
+    int64_t by_stamps = s->echo.stamp - s->known.stamp;
+    int64_t by_arrivals = s->echo.arrival - s->known.learnt;
+    if (by_stamps > s->terms.failover)
+        return true;
+    return by_stamps < by_arrivals - s->terms.period && fo_rule_on(s, FO_RULE_STAMPS_WAIVED);
+}
+
+/* "Silence counts only while the replica's own heartbeats come back ... with gaps of at most 3T"
+ * (4) */
+static bool echo_is_fresh(const struct fo_state *s, int64_t now)
+{
+    if (!fo_rule_on(s, FO_RULE_SILENCE_BY_ECHO))
+        return true;
+    return s->echo.any && now - s->echo.arrival <= 3 * s->terms.period;
+}
+
+static int64_t silence_ends(const struct fo_state *s, int64_t now)
+{
+    if (!echo_is_fresh(s, now) || !stamps_agree(s))
+        return FO_NEVER;
+    return s->silence_since + fo_silence_needed(s);
+}
+
+static int64_t release_taken_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason)
+{
+    const struct hb_site *next = &s->known.record.next;
+    bool named = hb_site_equal(next, &s->site);
+    *ret_reason = named ? HB_REASON_RELEASED_TO : HB_REASON_RELEASED_OPEN;
+    if (!fo_rule_on(s, FO_RULE_RELEASE_AT_ONCE))
+        return silence_ends(s, now);
+    if (named || !hb_site_is_set(next) || !fo_rule_on(s, FO_RULE_NEXT_FIRST))
+        return 0;
+    /* "If next has not taken it in 3T, any eligible site may, the releaser included." (3) */
+    bool expires = fo_rule_on(s, FO_RULE_NEXT_EXPIRES);
+    return expires ? s->known.learnt + 3 * s->terms.period : FO_NEVER;
+}
+
+static int64_t lease_free_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason)
+{
+    const struct fo_known *known = &s->known;
+    *ret_reason = HB_REASON_STALE;
+    if (!known->has_record)
+        return FO_NEVER; /* only the number of a revision is known: it is being read */
+    if (!known->readable)
+        return fo_rule_on(s, FO_RULE_UNREADABLE_HOLDS) ? silence_ends(s, now) : 0;
+    if (known->record.status == HB_RELEASED)
+        return release_taken_at(s, now, ret_reason);
+    if (hb_site_equal(&known->record.site, &s->site) && fo_rule_on(s, FO_RULE_RETAKE_OWN)) {
+        *ret_reason = HB_REASON_RETAKE;
+        return 0;
+    }
+    /* "Nobody but its own writer ... promotes over a paused record" (11) */
+    if (known->record.paused && fo_rule_on(s, FO_RULE_PAUSED_RECORD))
+        return FO_NEVER;
+    return silence_ends(s, now);
+}
+
+/* When this site would claim the lease if nothing more were heard; FO_NEVER: it would not. */
+int64_t fo_claim_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason)
+{
+    if (!may_claim(s))
+        return FO_NEVER;
+    int64_t at = lease_free_at(s, now, ret_reason);
+    if (at != FO_NEVER && fo_back_off_holds(s, now))
+        at = fo_max(at, s->back_off.until);
+    return at;
+}
+
+/* Silence is long enough, but the stamps must say so too: write an own heartbeat now instead of
+ * waiting for the next one. */
+static void hurry_stamp(struct fo_run *r)
+{
+    struct fo_state *s = r->s;
+    if (s->role != HB_ROLE_REPLICA || !s->known.has_record || stamps_agree(s))
+        return;
+    int64_t enough = s->silence_since + fo_silence_needed(s);
+    if (r->now >= enough && s->replica_try.begun < enough)
+        fo_heartbeat_soon(r);
+}
+
+int64_t fo_hurry_at(const struct fo_state *s, int64_t now)
+{
+    if (s->role != HB_ROLE_REPLICA || !s->known.has_record)
+        return FO_NEVER;
+    int64_t enough = s->silence_since + fo_silence_needed(s);
+    return now < enough ? enough : FO_NEVER;
+}
+
+/* An epoch that was never held and that nobody else was seen to use is tried again: a late stored
+ * claim is then an own earlier record of it. */
+static uint64_t epoch_to_claim(const struct fo_state *s)
+{
+    uint64_t unused = s->lease.epoch;
+    if (s->lease.ended && fo_rule_on(s, FO_RULE_RELEASE_ENDS_EPOCH))
+        unused++;
+    uint64_t above = s->seen_epoch;
+    if (fo_rule_on(s, FO_RULE_EPOCH_ABOVE_SEEN))
+        above++;
+    return unused > above ? unused : above;
+}
+
+static void claim(struct fo_run *r, enum hb_reason reason)
+{
+    struct fo_state *s = r->s;
+    fo_incident_prepare(r, reason);
+    uint64_t epoch = epoch_to_claim(s);
+    bool again = epoch == s->lease.epoch;
+    uint64_t first_counter = again ? s->lease.first_counter : s->counter + 1;
+    s->lease = (struct fo_lease){.epoch = epoch, .first_counter = first_counter, .reason = reason};
+    fo_role_set(r, HB_ROLE_CLAIMING, reason);
+    fo_emit_persist(r, epoch);
+    /* "promotion: expects the revision of the last heartbeat seen" (3) */
+    bool compare = fo_rule_on(s, FO_RULE_CAS_PROMOTION);
+    int64_t expect = compare ? (int64_t)s->known.revision : FO_ANY_REVISION;
+    fo_attempt_begin(r, &s->lease_try, FO_TRY_CLAIM, expect);
+}
+
+void fo_claim_advance(struct fo_run *r)
+{
+    enum hb_reason reason;
+    if (r->now >= fo_claim_at(r->s, r->now, &reason))
+        claim(r, reason);
+    else
+        hurry_stamp(r);
+}
+
+/* Not acknowledged in time, or denied. It may still be stored, much later. */
+void fo_claim_over(struct fo_run *r, enum hb_reason reason)
+{
+    r->s->lease_try.kind = FO_TRY_NONE;
+    fo_role_set(r, HB_ROLE_REPLICA, reason);
+}

@@ -1,0 +1,185 @@
+/* fo_step(): one event in, effects out. (docs/failover section 7) */
+#include "failover/core.h"
+
+void fo_init(struct fo_state *state, const struct fo_setup *setup, int64_t now_ns)
+{
+    memset(state, 0, sizeof(*state));
+    state->site = setup->site;
+    state->nonce = setup->nonce;
+    state->seed = setup->seed;
+    state->rules = setup->rules;
+    state->role_since = now_ns;
+    state->silence_since = now_ns;
+    state->stop_retry = FO_NEVER;
+    state->rtt_us = state->rtt_max_us = -1;
+    state->probe.latency_us = state->probe.lag = -1;
+}
+
+void fo_role_set(struct fo_run *r, enum hb_role role, enum hb_reason reason)
+{
+    enum hb_role from = r->s->role;
+    r->s->role = role;
+    r->s->reason = reason;
+    r->s->role_since = r->now;
+    fo_emit_role(r, from);
+}
+
+static void started(struct fo_run *r, const struct fo_event *event)
+{
+    struct fo_state *s = r->s;
+    if (s->started)
+        return;
+    s->started = true;
+    s->probe.exists = event->start.has_probe;
+    s->probe.due = s->heartbeat_due = r->now;
+    if (event->start.seen_epoch > s->seen_epoch)
+        s->seen_epoch = event->start.seen_epoch;
+    fo_workload_at_start(r, event->start.workload_stopped);
+}
+
+/* "A change of config triggers a heartbeat" (3); the promise of the last one stays honoured. */
+static void configured(struct fo_run *r, const struct fo_event *event)
+{
+    struct fo_state *s = r->s;
+    if (s->has_config && event->config.revision == s->config_revision)
+        return;
+    s->config = *event->config.config;
+    s->config_revision = event->config.revision;
+    s->has_config = true;
+    s->rank = cluster_config_rank(&s->config, &s->site);
+    fo_terms_take(s, &s->config);
+    fo_peers_take_config(s);
+    if (fo_rule_on(s, FO_RULE_CONFIG_HEARTBEAT))
+        fo_heartbeat_soon(r);
+    fo_emit_note(r, FO_NOTE_CONFIG, (int64_t)s->config_revision);
+}
+
+static void lease_event(struct fo_run *r, const struct fo_event *event)
+{
+    struct fo_state *s = r->s;
+    const struct heartbeat *record = event->entry.record;
+    fo_known_learn(r, record, event->entry.revision, event->entry.stamp_ns, true);
+    if (!record || record->nonce != s->nonce)
+        return;
+    fo_echo_seen(r, record->counter, event->entry.stamp_ns);
+    /* "the watch never concludes an attempt" (4): what follows is the mutant. */
+    if (!fo_rule_on(s, FO_RULE_WATCH_NO_PROOF) && s->lease_try.kind == FO_TRY_HEARTBEAT)
+        fo_attempt_stored(r, &s->lease_try, event->entry.revision, true);
+}
+
+static void connected(struct fo_run *r)
+{
+    struct fo_state *s = r->s;
+    s->connected = true;
+    s->read.wanted = true;
+    fo_attempt_resend_now(r, &s->lease_try);
+    fo_attempt_resend_now(r, &s->replica_try);
+}
+
+static void step_down(struct fo_run *r)
+{
+    struct fo_state *s = r->s;
+    s->stepping_down = true;
+    if (s->lease.held)
+        fo_lease_end(r, HB_REASON_STEP_DOWN);
+    else if (s->role == HB_ROLE_CLAIMING)
+        fo_claim_over(r, HB_REASON_STEP_DOWN);
+}
+
+static void dispatch(struct fo_run *r, const struct fo_event *event)
+{
+    switch (event->type) {
+    case FO_EV_TIMER:
+        break;
+    case FO_EV_START:
+        started(r, event);
+        break;
+    case FO_EV_CONFIG:
+        configured(r, event);
+        break;
+    case FO_EV_LEASE:
+        lease_event(r, event);
+        break;
+    case FO_EV_ECHO:
+        if (event->entry.record && event->entry.record->nonce == r->s->nonce)
+            fo_echo_seen(r, event->entry.record->counter, event->entry.stamp_ns);
+        break;
+    case FO_EV_PEER:
+        if (event->entry.record)
+            fo_peer_heard(r, event->entry.record);
+        break;
+    case FO_EV_WRITE:
+        fo_write_answered(r, event);
+        break;
+    case FO_EV_READ:
+        fo_read_answered(r, event);
+        break;
+    case FO_EV_PROBE:
+        fo_probe_answered(r, event);
+        break;
+    case FO_EV_WORKLOAD_STARTED:
+    case FO_EV_WORKLOAD_FAILED:
+    case FO_EV_WORKLOAD_STOPPED:
+    case FO_EV_STOP_FAILED:
+        fo_workload_event(r, event);
+        break;
+    case FO_EV_CONNECTED:
+        connected(r);
+        break;
+    case FO_EV_DISCONNECTED:
+        r->s->connected = false;
+        break;
+    case FO_EV_STEP_DOWN:
+        step_down(r);
+        break;
+    }
+}
+
+/* What time alone brings about, the fence first. */
+static void advance(struct fo_run *r)
+{
+    struct fo_state *s = r->s;
+    fo_lease_watch_deadline(r);
+    fo_workload_advance(r);
+    if (!s->started || !s->has_config)
+        return;
+    fo_attempt_advance(r, &s->lease_try);
+    fo_attempt_advance(r, &s->replica_try);
+    fo_claim_advance(r);
+    fo_heartbeat_advance(r);
+    fo_probe_advance(r);
+    fo_yield_advance(r);
+    fo_read_advance(r);
+    fo_watch_advance(r);
+}
+
+static int64_t next_deadline(const struct fo_state *s, int64_t now)
+{
+    int64_t next = fo_workload_next(s);
+    if (!s->started || !s->has_config)
+        return next;
+    enum hb_reason reason;
+    next = fo_min(next, fo_lease_next(s));
+    next = fo_min(next, fo_attempt_next(&s->lease_try));
+    next = fo_min(next, fo_attempt_next(&s->replica_try));
+    next = fo_min(next, fo_heartbeat_next(s));
+    next = fo_min(next, fo_probe_next(s));
+    next = fo_min(next, fo_read_next(s));
+    next = fo_min(next, fo_watch_next(s));
+    next = fo_min(next, fo_hurry_at(s, now));
+    next = fo_min(next, fo_claim_at(s, now, &reason));
+    return fo_min(next, fo_yield_at(s, now));
+}
+
+void fo_step(struct fo_state *state, const struct fo_event *event, int64_t now_ns,
+             struct fo_effects *effects)
+{
+    struct fo_run r = {.s = state, .now = now_ns, .out = effects};
+    effects->count = 0;
+    /* "If the loop was late, look at the deadline before renewing." (4) */
+    if (fo_rule_on(state, FO_RULE_DEADLINE_FIRST))
+        fo_lease_watch_deadline(&r);
+    dispatch(&r, event);
+    advance(&r);
+    effects->next_ns = next_deadline(state, now_ns);
+}

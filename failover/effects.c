@@ -1,0 +1,83 @@
+#include "failover/core.h"
+
+static struct fo_effect *add(struct fo_run *r, enum fo_effect_type type)
+{
+    static struct fo_effect overflow; /* written to, never read */
+    struct fo_effects *out = r->out;
+    struct fo_effect *effect = out->count < FO_EFFECTS_MAX ? &out->items[out->count++] : &overflow;
+    effect->type = type;
+    return effect;
+}
+
+void fo_emit_send(struct fo_run *r, enum fo_key key, struct fo_attempt *a)
+{
+    struct fo_effect *e = add(r, FO_DO_SEND);
+    e->send.key = key;
+    e->send.record = &a->record;
+    e->send.expect_revision = a->expect;
+    e->send.counter = a->record.counter;
+    e->send.send = a->sends;
+    e->send.timeout_ns = a->terms.period;
+}
+
+void fo_emit_read(struct fo_run *r)
+{
+    struct fo_effect *e = add(r, FO_DO_READ);
+    e->read.request = r->s->read.request;
+    e->read.timeout_ns = r->s->terms.period;
+}
+
+void fo_emit_start(struct fo_run *r)
+{
+    struct fo_effect *e = add(r, FO_DO_START_WORKLOAD);
+    e->workload.epoch = r->s->workload_epoch;
+    e->workload.deadline_ns = r->s->workload_limit;
+    e->workload.reason = r->s->reason;
+}
+
+void fo_emit_stop(struct fo_run *r)
+{
+    struct fo_effect *e = add(r, FO_DO_STOP_WORKLOAD);
+    e->workload.epoch = r->s->workload_epoch;
+    e->workload.deadline_ns = r->s->workload_limit;
+    e->workload.reason = r->s->reason;
+}
+
+void fo_emit_plain(struct fo_run *r, enum fo_effect_type type)
+{
+    add(r, type);
+}
+
+void fo_emit_persist(struct fo_run *r, uint64_t seen_epoch)
+{
+    struct fo_effect *e = add(r, FO_DO_PERSIST);
+    e->persist.seen_epoch = seen_epoch;
+    e->persist.paused = r->s->lease.paused;
+}
+
+void fo_emit_takeover(struct fo_run *r)
+{
+    struct fo_effect *e = add(r, FO_DO_INCIDENT);
+    e->incident.incident = &r->s->incident;
+    e = add(r, FO_DO_AUDIT);
+    e->audit.epoch = r->s->lease.epoch;
+    e->audit.reason = r->s->lease.reason;
+}
+
+void fo_emit_note(struct fo_run *r, enum fo_note note, int64_t value)
+{
+    struct fo_effect *e = add(r, FO_DO_NOTE);
+    e->note.note = note;
+    e->note.from = r->s->role;
+    e->note.role = r->s->role;
+    e->note.reason = r->s->reason;
+    e->note.epoch = fo_epoch(r->s);
+    e->note.value = value;
+}
+
+void fo_emit_role(struct fo_run *r, enum hb_role from)
+{
+    fo_emit_note(r, FO_NOTE_ROLE, 0);
+    if (r->out->count > 0)
+        r->out->items[r->out->count - 1].note.from = from;
+}

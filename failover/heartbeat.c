@@ -1,0 +1,108 @@
+/* What a heartbeat says, when it is due, and the counters of consecutive results. */
+#include "failover/core.h"
+
+static void fill_evidence(const struct fo_state *s, struct heartbeat *hb)
+{
+    hb->site = s->site;
+    hb->status = s->failures > 0 ? HB_DEGRADED : HB_HEALTHY;
+    hb->role = s->role;
+    hb->probe = s->probe.last;
+    hb->nonce = s->nonce;
+    hb->seen_epoch = s->seen_epoch;
+    hb->config_revision = s->config_revision;
+    hb->interval_ms = s->config.heartbeat_interval_ms;
+    hb->rtt_us = s->rtt_us;
+    hb->probe_latency_us = s->probe.latency_us;
+    hb->lag = s->probe.lag;
+    hb->failures = s->failures;
+    hb->successes = s->successes;
+}
+
+static void fill_lease(const struct fo_state *s, struct heartbeat *hb)
+{
+    hb->epoch = s->lease.epoch;
+    hb->reason = s->lease.reason;
+    hb->expires_in_ms = s->terms.promise_ms;
+    hb->paused = s->config.paused;
+}
+
+static void fill_release(const struct fo_state *s, struct heartbeat *hb)
+{
+    memset(&hb->site, 0, sizeof(hb->site));
+    hb->status = HB_RELEASED;
+    hb->epoch = s->lease.epoch;
+    hb->next = s->release_next;
+    hb->reason = s->release_reason;
+    hb->expires_in_ms = 0;
+    hb->paused = false;
+}
+
+static void fill_replica(const struct fo_run *r, struct heartbeat *hb)
+{
+    hb->epoch = r->s->known.has_record && r->s->known.readable ? r->s->known.record.epoch : 0;
+    hb->reason = r->s->reason;
+    hb->fit = fo_fit(r->s, r->now);
+}
+
+void fo_record_fill(struct fo_run *r, struct fo_attempt *a)
+{
+    fill_evidence(r->s, &a->record);
+    if (a->kind == FO_TRY_REPLICA) {
+        fill_replica(r, &a->record);
+    } else if (a->kind == FO_TRY_RELEASE) {
+        fill_release(r->s, &a->record);
+    } else {
+        memset(&a->record.next, 0, sizeof(a->record.next));
+        fill_lease(r->s, &a->record);
+    }
+}
+
+/* One success sets the failures to 0. (1) The next attempt is due T after this one began. */
+void fo_heartbeat_counted(struct fo_run *r, const struct fo_attempt *a)
+{
+    struct fo_state *s = r->s;
+    s->failures = 0;
+    s->successes++;
+    bool changed = a->terms.config_number != s->terms.config_number;
+    s->heartbeat_due = changed ? r->now : a->begun + s->terms.period;
+}
+
+/* One failure sets the successes to 0; the next attempt is due at once, T after this one began. */
+void fo_heartbeat_failed(struct fo_run *r, enum fo_attempt_kind kind)
+{
+    struct fo_state *s = r->s;
+    s->successes = 0;
+    s->failures++;
+    s->heartbeat_due = r->now;
+    if (kind == FO_TRY_HEARTBEAT)
+        fo_lease_failing(r);
+}
+
+void fo_heartbeat_soon(struct fo_run *r)
+{
+    r->s->heartbeat_due = fo_min(r->s->heartbeat_due, r->now);
+}
+
+/* "A fenced or waiting site writes only its replica_heartbeat" (3) */
+void fo_heartbeat_advance(struct fo_run *r)
+{
+    struct fo_state *s = r->s;
+    if (r->now < s->heartbeat_due || s->role == HB_ROLE_STARTING)
+        return;
+    if (!s->lease.held) {
+        if (s->replica_try.kind == FO_TRY_NONE)
+            fo_attempt_begin(r, &s->replica_try, FO_TRY_REPLICA, FO_ANY_REVISION);
+    } else if (s->lease_try.kind == FO_TRY_NONE) {
+        /* "heartbeat: expects the revision of the leader's own last write" (3) */
+        bool compare = fo_rule_on(s, FO_RULE_CAS_HEARTBEAT);
+        int64_t expect = compare ? (int64_t)s->lease.revision : FO_ANY_REVISION;
+        fo_attempt_begin(r, &s->lease_try, FO_TRY_HEARTBEAT, expect);
+    }
+}
+
+int64_t fo_heartbeat_next(const struct fo_state *s)
+{
+    const struct fo_attempt *a = s->lease.held ? &s->lease_try : &s->replica_try;
+    bool idle = a->kind == FO_TRY_NONE && s->role != HB_ROLE_STARTING;
+    return idle ? s->heartbeat_due : FO_NEVER;
+}

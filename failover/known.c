@@ -1,0 +1,121 @@
+/* The lease key as it was last learnt, the silence since then, and reads. (docs/failover section 4)
+ */
+#include "failover/core.h"
+
+void fo_epoch_seen(struct fo_run *r, uint64_t epoch)
+{
+    if (epoch <= r->s->seen_epoch)
+        return;
+    r->s->seen_epoch = epoch;
+    fo_emit_persist(r, epoch);
+}
+
+/* "So does any revision other than the last known one" restart the silence. (4) */
+static void new_revision(struct fo_run *r, uint64_t revision, bool by_watch)
+{
+    struct fo_state *s = r->s;
+    s->known.any = true;
+    s->known.has_record = false;
+    s->known.revision = revision;
+    s->known.learnt = r->now;
+    if (by_watch || fo_rule_on(s, FO_RULE_REVISION_RESTARTS))
+        s->silence_since = r->now;
+}
+
+static void take_record(struct fo_run *r, const struct heartbeat *record, int64_t stamp)
+{
+    struct fo_known *known = &r->s->known;
+    known->has_record = true;
+    known->readable = record != NULL;
+    known->stamp = stamp;
+    if (!record) {
+        fo_emit_note(r, FO_NOTE_ALARM_UNREADABLE, (int64_t)known->revision);
+        return;
+    }
+    if (record->epoch > r->s->seen_epoch)
+        fo_yield_note_leader(r, record);
+    known->record = *record;
+    fo_epoch_seen(r, record->epoch > record->seen_epoch ? record->epoch : record->seen_epoch);
+    fo_seen_push(r, record, known->revision, stamp);
+    fo_lease_seen(r, record);
+}
+
+/* A revision of the lease key, by watch or read. A watch that lags behind a read has nothing to
+ * tell. */
+void fo_known_learn(struct fo_run *r, const struct heartbeat *record, uint64_t revision,
+                    int64_t stamp, bool by_watch)
+{
+    struct fo_known *known = &r->s->known;
+    if (known->any && by_watch && revision < known->revision)
+        return;
+    if (!known->any || revision != known->revision)
+        new_revision(r, revision, by_watch);
+    if (!known->has_record)
+        take_record(r, record, stamp);
+}
+
+/* The number that a rejection named: the record is yet to be read. */
+void fo_known_number(struct fo_run *r, uint64_t revision)
+{
+    if (revision > r->s->known.revision)
+        new_revision(r, revision, false);
+}
+
+void fo_read_now(struct fo_run *r)
+{
+    struct fo_state *s = r->s;
+    s->read.request++;
+    s->read.sent = r->now;
+    s->read.pending = true;
+    s->read.due = r->now + s->terms.period;
+    fo_emit_read(r);
+}
+
+static bool must_read(const struct fo_state *s)
+{
+    return s->lease_try.kind != FO_TRY_NONE && s->lease_try.must_read;
+}
+
+/* "Without a new revision for 2T, and after every gap, a replica reads the key every T" (4) */
+static int64_t read_due(const struct fo_state *s)
+{
+    if (must_read(s))
+        return fo_min(s->read.due, s->read.sent + s->terms.period / FO_SENDS_PER_ATTEMPT);
+    if (s->role != HB_ROLE_REPLICA || !s->connected)
+        return FO_NEVER;
+    if (s->known.any && !s->known.has_record)
+        return s->read.due;
+    if (!fo_rule_on(s, FO_RULE_READ_WHEN_SILENT))
+        return FO_NEVER;
+    if (s->read.wanted)
+        return s->read.due;
+    return fo_max(s->read.due, s->known.learnt + 2 * s->terms.period);
+}
+
+void fo_read_advance(struct fo_run *r)
+{
+    if (r->now >= read_due(r->s))
+        fo_read_now(r);
+}
+
+int64_t fo_read_next(const struct fo_state *s)
+{
+    return read_due(s);
+}
+
+void fo_read_answered(struct fo_run *r, const struct fo_event *event)
+{
+    struct fo_state *s = r->s;
+    if (event->read.request != s->read.request || !s->read.pending)
+        return;
+    s->read.pending = false;
+    if (event->read.outcome != FO_READ_FOUND)
+        return; /* a missing key is an outage of the store, like no answer: read again when due */
+    if (s->read.sent < s->known.learnt && fo_rule_on(s, FO_RULE_STALE_READ_DROPPED)) {
+        s->read.due = r->now;
+        return;
+    }
+    s->read.wanted = false;
+    fo_lease_key_read(r, event->read.record, event->read.revision);
+    fo_known_learn(r, event->read.record, event->read.revision, event->read.stamp_ns, false);
+}

@@ -1,0 +1,106 @@
+/*
+ * The rules that keep the failover safe and live, numbered. One table: the core asks fo_rule_on()
+ * where it applies a rule, the simulator switches one off at a time and must then find a violation,
+ * and docs/failover/safety.md lists the same rows (checked by `make sim-test`).
+ *
+ * Columns: identifier, section of docs/failover, proof, invariant, fault that shows it, the rule.
+ * Proof: MUTANT      switched off, the simulator violates the invariant;
+ *        PAIR(other) covered by `other`; shown with that one off as well;
+ *        REDUNDANT   another rule covers it in every case known (said in safety.md);
+ *        DIAGNOSTIC  warns, records, or saves load.
+ * The daemon runs with FO_RULES_ALL.
+ */
+#ifndef HM_FAILOVER_RULES_H
+#define HM_FAILOVER_RULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "failover/state.h"
+
+/* clang-format off */
+#define FO_RULES(X)                                                                                                                                  \
+    /* -- one key ------------------------------------------------------------------------------------------------------------------------------- */ \
+    X(CAS_HEARTBEAT,      3,  MUTANT,     I3,  "isolated leader",   "a heartbeat expects the revision of the leader's own last write")                  \
+    X(CAS_PROMOTION,      3,  MUTANT,     I3,  "stalled watch",     "a promotion expects the revision of the last heartbeat seen")                      \
+    X(EPOCH_ABOVE_SEEN,   3,  MUTANT,     I2,  "power cut",         "a promotion's epoch exceeds every epoch ever seen")                                \
+    X(RELEASE_VERIFIED,   3,  MUTANT,     I11, "slow stop",         "RELEASED is sent only after the workload was verified stopped")                    \
+    X(RELEASE_ENDS_EPOCH, 3,  MUTANT,     I2,  "lost answer",       "after RELEASED or a fence the sender never leads in that epoch again")              \
+    X(RELEASE_COUNTER,    3,  MUTANT,     I6,  "none",              "RELEASED has a counter of its own, else de-duplication swallows it")               \
+    X(RELEASE_AT_ONCE,    3,  MUTANT,     I6,  "none",              "a release is taken at once, without waiting for staleness")                         \
+    X(NEXT_FIRST,         3,  MUTANT,     I10, "three sites",       "for 3T after a release only the site that it names may take it")                    \
+    X(NEXT_EXPIRES,       3,  MUTANT,     I4,  "power cut of next", "after 3T any eligible site may take a release, the releaser included")              \
+    X(RELEASE_NAMES_READY,3,  DIAGNOSTIC, I4,  "none",              "an involuntary release names a ready site heard within 2T, or nobody")              \
+    X(SUCCESSES_FIRST,    3,  MUTANT,     I13, "flapping latency",  "a site leads only after success_threshold acknowledged heartbeats in a row")        \
+    X(MISSING_IS_OUTAGE,  3,  REDUNDANT,  I3,  "key missing",       "a missing key is an outage of the store, never `no primary'")                       \
+    X(UNREADABLE_HOLDS,   3,  MUTANT,     I1,  "unreadable record", "a record that can't be parsed is an unknown holder with the longest promise")       \
+    X(HONOUR_PROMISE,     3,  MUTANT,     I1,  "live config",       "a replica waits for the larger of failover_timeout and the last record's promise") \
+    X(CONFIG_HEARTBEAT,   3,  DIAGNOSTIC, I1,  "live config",       "a change of configuration triggers a heartbeat")                                    \
+    X(INCIDENT,           3,  DIAGNOSTIC, I10, "power cut",         "a promotion writes incident.<epoch> with what was seen of the old leader")          \
+    /* -- time ---------------------------------------------------------------------------------------------------------------------------------- */ \
+    X(FROM_FIRST_SEND,    4,  MUTANT,     I1,  "slow answers",      "deadlines count from before the first send of an attempt, never from its answer")  \
+    X(FENCE_AT_DEADLINE,  4,  MUTANT,     I1,  "late loop",         "fence at s + F of the last acknowledged heartbeat, whatever the counters say")      \
+    X(FENCE_AT_NTH,       4,  REDUNDANT,  I1,  "outage",            "fence at the n-th failed heartbeat in a row")                                       \
+    X(OWN_ANSWER,         4,  MUTANT,     I1,  "late answers",      "an answer concludes only the attempt that it answers")                             \
+    X(LATE_IS_FAILURE,    4,  REDUNDANT,  I13, "flapping latency",  "an attempt not acknowledged within T has failed; a late answer gives a revision only") \
+    X(PROMISE_FENCE,      4,  MUTANT,     I1,  "slow stop",         "the promise covers fence_timeout")                                                  \
+    X(PROMISE_LATENESS,   4,  MUTANT,     I1,  "late loop",         "the promise covers Lg, the worst lateness of the fence")                            \
+    X(PROMISE_DRIFT,      4,  MUTANT,     I1,  "drift",             "the promise is divided by 1 - rho")                                                 \
+    X(WAIT_DRIFT,         4,  MUTANT,     I1,  "drift",             "the replica's wait is multiplied by 1 + rho")                                       \
+    X(RANK_STAGGER,       4,  REDUNDANT,  I1,  "three sites",       "lower ranks wait 2T longer each, so that candidates do not collide")                \
+    X(SEND_SHORTENS,      4,  MUTANT,     I1,  "live config",       "before each send the deadline becomes the earlier of itself and s + F")            \
+    X(ACK_TERMS,          4,  MUTANT,     I1,  "live config",       "an acknowledgement prolongs by the values which that heartbeat carried")            \
+    X(SMALLEST_FENCE,     4,  MUTANT,     I1,  "live config",       "the smallest fence_timeout of the last acknowledged and any sent since counts")     \
+    X(SILENCE_BY_ECHO,    4,  REDUNDANT,  I1,  "stalled watch",     "silence counts only while own heartbeats come back with gaps of at most 3T")        \
+    X(REVISION_RESTARTS,  4,  MUTANT,     I1,  "stalled watch",     "any other revision, by watch, read or rejection, restarts the silence")             \
+    X(READ_WHEN_SILENT,   4,  DIAGNOSTIC, I4,  "stalled watch",     "without a new revision for 2T, and after a gap, the key is read every T")           \
+    X(STALE_READ_DROPPED, 4,  DIAGNOSTIC, I4,  "slow reads",        "the answer to a read sent before the last revision arrived is dropped")             \
+    X(STAMPS_AGREE,       4,  REDUNDANT,  I1,  "none",              "the stamps must show failover_timeout of silence too")                              \
+    X(STAMPS_WAIVED,      4,  MUTANT,     I4,  "stream leader change", "the stamps do not count where they disagree with the own clock by more than T") \
+    X(DUPLICATE_NO_START, 4,  MUTANT,     I8,  "lost answer",       "nothing is started on a duplicate or read-back answer")                             \
+    X(READ_BACK_IS_STORED,4,  MUTANT,     I5,  "lost answer",       "after 10071, this attempt's own record counts as stored, like a duplicate")         \
+    X(OWN_EARLIER,        4,  MUTANT,     I5,  "late write",        "after 10071, an own earlier record of this epoch gives the revision to expect")     \
+    X(LOST_FENCES,        4,  REDUNDANT,  I1,  "isolated leader",   "another holder, a higher epoch or RELEASED is a lost lease: fence at once")         \
+    X(LOWER_IS_PAST,      4,  REDUNDANT,  I5,  "store rolled back", "anything lower is the past and retried until the deadline")                         \
+    X(REFUSED_IS_UNKNOWN, 4,  MUTANT,     I1,  "no quorum",         "10164, 10158 and silence are unknown outcomes: a failure after T")                  \
+    X(READ_NO_PROOF,      4,  MUTANT,     I1,  "no quorum",         "a read alone never proves the lease")                                               \
+    X(WATCH_NO_PROOF,     4,  MUTANT,     I1,  "slow watch",        "the watch never concludes an attempt")                                              \
+    X(DEADLINE_FIRST,     4,  REDUNDANT,  I1,  "late loop",         "every step looks at the deadline before it does anything else")                     \
+    X(FENCE_AT_START,     4,  MUTANT,     I1,  "agent restart",     "a restarted agent fences before anything else")                                     \
+    /* -- watch --------------------------------------------------------------------------------------------------------------------------------- */ \
+    X(WATCH_END_TO_END,   8,  MUTANT,     I4,  "stalled watch",     "own heartbeats acknowledged but not back within 3T: the watch is made anew")        \
+    X(WATCH_BACK_OFF,     8,  DIAGNOSTIC, I4,  "stalled watch",     "remaking the watch backs off, with jitter")                                         \
+    /* -- probes and promotions ----------------------------------------------------------------------------------------------------------------- */ \
+    X(FIT_LEADS,          1,  MUTANT,     I10, "failing probe",     "only a fit site promotes")                                                          \
+    X(PROBE_FENCES,       6,  MUTANT,     I4,  "failing probe",     "n failed probes: release to a ready replica, else restart here")                    \
+    X(PROMOTE_LIMIT,      6,  MUTANT,     I4,  "hanging promotion", "a promotion that takes longer than promote_timeout is fenced and released")         \
+    X(BACK_OFF,           6,  DIAGNOSTIC, I4,  "failing promotion", "a site whose promotion or probe failed backs off, unless it is the only one")       \
+    X(STOP_RETRIED,       6,  MUTANT,     I4,  "failing stop",      "a stop that could not be verified is asked for again, and never released before")   \
+    /* -- pause and yield ----------------------------------------------------------------------------------------------------------------------- */ \
+    X(PAUSE_ACKNOWLEDGED, 11, MUTANT,     I1,  "pause",             "a leader stops self-fencing only after a paused heartbeat is acknowledged")          \
+    X(PAUSE_REARMS,       11, MUTANT,     I1,  "pause",             "it re-arms before it sends a heartbeat without pause")                               \
+    X(PAUSED_RECORD,      11, MUTANT,     I1,  "pause",             "nobody but its own writer promotes over a paused record")                            \
+    X(PAUSE_HOLDS,        11, MUTANT,     I9,  "pause",             "while cluster_config is paused nothing starts or moves by itself")                   \
+    X(YIELD_AFTER,        11, MUTANT,     I13, "return",            "yield only when the preferred primary has been ready for yield_after")               \
+    X(YIELD_DOUBLES,      11, DIAGNOSTIC, I13, "return",            "yield_after doubles after each return that lasted less than 10 min")                 \
+    X(YIELD_HEARD,        11, MUTANT,     I13, "power cut of next", "RELEASED is sent only if the preferred primary was heard within 2T")                \
+    X(RETAKE_OWN,         11, DIAGNOSTIC, I4,  "lost answer",       "a site may retake its own lease at once, with a higher epoch, once stopped")        \
+    X(CLAIM_STOPPED,      11, REDUNDANT,  I1,  "failing stop",      "a site promotes only when its workload is verified stopped")
+/* clang-format on */
+
+enum fo_rule {
+#define FO_RULE_ENUM(id, section, proof, invariant, fault, text) FO_RULE_##id,
+    FO_RULES(FO_RULE_ENUM)
+#undef FO_RULE_ENUM
+        FO_RULE_COUNT,
+};
+_Static_assert(FO_RULE_COUNT <= 64, "rules are bits of one word");
+
+#define FO_RULES_ALL UINT64_MAX
+
+static inline bool fo_rule_on(const struct fo_state *state, enum fo_rule rule)
+{
+    return (state->rules >> rule) & 1;
+}
+
+#endif

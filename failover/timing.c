@@ -1,0 +1,53 @@
+/* docs/failover section 4, "Time": what a configuration comes to. */
+#include "failover/core.h"
+
+enum { PPM = 1000000 };
+
+/* expires_in = ceil((F + fence_timeout + Lg) / (1 - rho)), rule by rule. */
+static int64_t promise_ms(const struct fo_state *s, const struct cluster_config *config)
+{
+    int64_t sum = cluster_config_fence_start_ms(config);
+    if (fo_rule_on(s, FO_RULE_PROMISE_FENCE))
+        sum += config->fence_timeout_ms;
+    if (fo_rule_on(s, FO_RULE_PROMISE_LATENESS))
+        sum += FO_LATENESS_MS;
+    if (!fo_rule_on(s, FO_RULE_PROMISE_DRIFT))
+        return sum;
+    int64_t rest = PPM - CLUSTER_DRIFT_PPM;
+    return (sum * PPM + rest - 1) / rest;
+}
+
+void fo_terms_take(struct fo_state *s, const struct cluster_config *config)
+{
+    s->terms.period = config->heartbeat_interval_ms * FO_MS;
+    s->terms.fence_start = cluster_config_fence_start_ms(config) * FO_MS;
+    s->terms.fence_limit = config->fence_timeout_ms * FO_MS;
+    s->terms.failover = config->failover_timeout_ms * FO_MS;
+    s->terms.promise_ms = promise_ms(s, config);
+    s->terms.config_number++;
+}
+
+/* Candidates before this site: the silent holder is not waited for. */
+static unsigned sites_before(const struct fo_state *s)
+{
+    unsigned rank = s->rank;
+    if (rank == 0)
+        return 0;
+    unsigned holder =
+        s->known.readable ? cluster_config_rank(&s->config, &s->known.record.site) : 0;
+    return holder != 0 && holder < rank ? rank - 2 : rank - 1;
+}
+
+/* "(1 + rho) x max(failover_timeout, expires_in) + (rank-1) x 2T of silence on its own BOOTTIME" */
+int64_t fo_silence_needed(const struct fo_state *s)
+{
+    int64_t promise = s->known.readable ? s->known.record.expires_in_ms : s->config.max_promise_ms;
+    int64_t wait = s->terms.failover;
+    if (fo_rule_on(s, FO_RULE_HONOUR_PROMISE))
+        wait = fo_max(wait, promise * FO_MS);
+    if (fo_rule_on(s, FO_RULE_WAIT_DRIFT))
+        wait += wait / (PPM / CLUSTER_DRIFT_PPM) + 1;
+    if (fo_rule_on(s, FO_RULE_RANK_STAGGER))
+        wait += sites_before(s) * 2 * s->terms.period;
+    return wait;
+}
