@@ -1,0 +1,175 @@
+/* cluster_config: form, ranges, and the timing check with the sum shown. */
+#include "proto/cluster_config.h"
+
+#include <check.h>
+
+static int parse(const char *text, struct cluster_config *config, struct hm_error *err)
+{
+    return cluster_config_parse(text, strlen(text), config, err);
+}
+
+#define SITES "\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\""
+
+START_TEST(test_the_example_of_the_adr)
+{
+    struct cluster_config c;
+    ck_assert_int_eq(
+        parse("{" SITES ",\"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":1000}", &c, NULL),
+        0);
+    ck_assert_uint_eq(c.site_count, 2);
+    ck_assert_uint_eq(c.failure_threshold, 2);
+    ck_assert_uint_eq(c.success_threshold, 2);
+    ck_assert_int_eq(c.fence_timeout_ms, 1500);
+    ck_assert_int_eq(c.yield_after_ms, 30000);
+    ck_assert_int_eq(c.maximum_lag, -1);
+    ck_assert(c.yield_to_primary && !c.paused);
+    ck_assert_int_eq(cluster_config_fence_start_ms(&c), 3000);
+    ck_assert_int_eq(cluster_config_promise_ms(&c), 4753); /* ceil(4750 / 0.9995) */
+}
+END_TEST
+
+/* "(The ADR's 1000/5000 with n=2 allows fence_timeout up to about 1740 ms.)" */
+START_TEST(test_largest_fence_of_the_adr)
+{
+    struct cluster_config c;
+    const char *head = "{" SITES ",\"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":1000,";
+    char text[300];
+    snprintf(text, sizeof(text), "%s\"fence_timeout_ms\":1737}", head);
+    ck_assert_int_eq(parse(text, &c, NULL), 0);
+    snprintf(text, sizeof(text), "%s\"fence_timeout_ms\":1738}", head);
+    ck_assert_int_lt(parse(text, &c, NULL), 0);
+}
+END_TEST
+
+START_TEST(test_the_sum_is_shown)
+{
+    struct hm_error err = {0};
+    struct cluster_config c = {.site_count = 0};
+    const char *text = "{" SITES ",\"failover_timeout_ms\":3000,\"heartbeat_interval_ms\":750,"
+                       "\"failure_threshold\":2,\"fence_timeout_ms\":1750}";
+    ck_assert_int_eq(parse(text, &c, &err), -HM_E_INVALID);
+    ck_assert_str_eq(err.text, "failover_timeout_ms 3000 is below 4263 = (F 2250 + fence_timeout "
+                               "1750 + guardian 250) / 0.9995 + 10");
+    ck_assert_uint_eq(c.site_count, 0);
+}
+END_TEST
+
+START_TEST(test_longest_promise)
+{
+    struct hm_error err = {0};
+    struct cluster_config c;
+    const char *text = "{" SITES ",\"failover_timeout_ms\":900000,\"heartbeat_interval_ms\":60000,"
+                       "\"failure_threshold\":5}";
+    ck_assert_int_lt(parse(text, &c, &err), 0);
+    ck_assert_ptr_nonnull(strstr(err.text, "max_promise_ms 150000 is below"));
+}
+END_TEST
+
+START_TEST(test_demo_timing_is_legal)
+{
+    struct cluster_config c;
+    const char *text = "{" SITES ",\"failover_timeout_ms\":1000,\"heartbeat_interval_ms\":100,"
+                       "\"failure_threshold\":3,\"fence_timeout_ms\":300,\"yield_after_ms\":5000}";
+    ck_assert_int_eq(parse(text, &c, NULL), 0);
+    ck_assert_int_eq(cluster_config_promise_ms(&c), 951);
+}
+END_TEST
+
+START_TEST(test_ranks)
+{
+    struct cluster_config c;
+    struct hb_site s;
+    const char *text = "{\"primary_site_id\":\"a\",\"replica_site_ids\":[\"b\",\"c\"],"
+                       "\"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":1000}";
+    ck_assert_int_eq(parse(text, &c, NULL), 0);
+    ck_assert(hb_site_from("a", &s));
+    ck_assert_uint_eq(cluster_config_rank(&c, &s), 1);
+    ck_assert(hb_site_from("c", &s));
+    ck_assert_uint_eq(cluster_config_rank(&c, &s), 3);
+    ck_assert(hb_site_from("d", &s));
+    ck_assert_uint_eq(cluster_config_rank(&c, &s), 0);
+}
+END_TEST
+
+#define TIMES "\"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":1000"
+
+static const struct {
+    const char *text, *word;
+} wrong[] = {
+    {"", "empty"},
+    {"{}", "primary_site_id"},
+    {"[1]", ""},
+    {"{" SITES "," TIMES ",\"heartbeat_intervall_ms\":5}", "heartbeat_interval_ms"},
+    {"{" SITES "," TIMES ",\"consistency\":\"AP\"}", "\"AP\" is refused"},
+    {"{" SITES "," TIMES ",\"failure_threshold\":0}", "failure_threshold"},
+    {"{" SITES "," TIMES ",\"failure_threshold\":1001}", "failure_threshold"},
+    {"{" SITES "," TIMES ",\"success_threshold\":\"2\"}", "success_threshold"},
+    {"{" SITES "," TIMES ",\"fence_timeout_ms\":120001}", "fence_timeout_ms"},
+    {"{" SITES ",\"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":49}",
+     "heartbeat_interval_ms"},
+    {"{" SITES ",\"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":60001}",
+     "heartbeat_interval_ms"},
+    {"{" SITES ",\"heartbeat_interval_ms\":1000}", "failover_timeout_ms"},
+    {"{\"primary_site_id\":\"a\",\"replica_site_id\":\"a\"," TIMES "}", "twice"},
+    {"{\"primary_site_id\":\"a\",\"replica_site_ids\":[\"b\",\"b\"]," TIMES "}", "twice"},
+    {"{" SITES ",\"replica_site_ids\":[\"c\",\"site-b\"]," TIMES "}", "replica_site_id"},
+    {"{\"primary_site_id\":\"Site A\"," TIMES "}", "primary_site_id"},
+};
+
+START_TEST(test_wrong_is_refused)
+{
+    struct cluster_config c, before;
+    struct hm_error err = {0};
+    memset(&c, 0x5A, sizeof(c));
+    before = c;
+    ck_assert_int_lt(parse(wrong[_i].text, &c, &err), 0);
+    ck_assert_msg(strstr(err.text, wrong[_i].word) != NULL, "%s", err.text);
+    ck_assert_mem_eq(&c, &before, sizeof(c));
+}
+END_TEST
+
+START_TEST(test_renders_and_reads_back)
+{
+    struct cluster_config c = {0}, back;
+    char text[CLUSTER_CONFIG_TEXT_MAX];
+    const char *given = "{\"primary_site_id\":\"a\",\"replica_site_ids\":[\"b\",\"c\"],"
+                        "\"paused\":true,\"maximum_lag\":0,\"yield_to_primary\":false," TIMES "}";
+    ck_assert_int_eq(parse(given, &c, NULL), 0);
+    size_t len = cluster_config_render(&c, text);
+    ck_assert_int_eq(cluster_config_parse(text, len, &back, NULL), 0);
+    ck_assert_mem_eq(&c, &back, sizeof(c));
+}
+END_TEST
+
+START_TEST(test_warnings)
+{
+    struct cluster_config c;
+    struct hm_error warnings[CLUSTER_WARNINGS_MAX];
+    ck_assert_int_eq(parse("{" SITES "," TIMES ",\"failure_threshold\":1}", &c, NULL), 0);
+    ck_assert_uint_eq(cluster_config_warnings(&c, false, warnings), 1);
+    ck_assert_ptr_nonnull(strstr(warnings[0].text, "failure_threshold 1"));
+    ck_assert_uint_eq(cluster_config_warnings(&c, true, warnings), 2);
+    ck_assert_ptr_nonnull(strstr(warnings[1].text, "F = 2000 ms"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cluster_config");
+    TCase *tc = tcase_create("cluster_config");
+    tcase_add_test(tc, test_the_example_of_the_adr);
+    tcase_add_test(tc, test_largest_fence_of_the_adr);
+    tcase_add_test(tc, test_the_sum_is_shown);
+    tcase_add_test(tc, test_longest_promise);
+    tcase_add_test(tc, test_demo_timing_is_legal);
+    tcase_add_test(tc, test_ranks);
+    tcase_add_loop_test(tc, test_wrong_is_refused, 0, sizeof(wrong) / sizeof(wrong[0]));
+    tcase_add_test(tc, test_renders_and_reads_back);
+    tcase_add_test(tc, test_warnings);
+    suite_add_tcase(suite, tc);
+    SRunner *sr = srunner_create(suite);
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
