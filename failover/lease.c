@@ -158,8 +158,9 @@ static int64_t deadline(const struct fo_state *s)
 
 void fo_lease_watch_deadline(struct fo_run *r)
 {
+    bool failing = r->s->failures > 0;
     if (r->now >= deadline(r->s))
-        fo_lease_end(r, HB_REASON_DEADLINE);
+        fo_lease_end(r, failing ? HB_REASON_HEARTBEATS_FAILED : HB_REASON_DEADLINE);
 }
 
 int64_t fo_lease_next(const struct fo_state *s)
