@@ -123,7 +123,7 @@ class Site:
 
     def enter(self, *argv, net=True):
         """The command line that runs argv in the site (with net=False: in the host's network)."""
-        spaces = ["--mount", "--pid"] + (["--net"] if net else [])
+        spaces = ["--mount", "--pid", "--root"] + (["--net"] if net else [])  # root: in a chroot, too
         return [system("nsenter"), "--target", str(first_child(self._init.pid)), *spaces, "--",
                 *map(str, argv)]
 
