@@ -80,6 +80,8 @@ void lv_wait_event(struct lv *lv, int64_t ms);           /* at most so long */
 int lv_fail(struct lv *lv, struct hm_error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool lv_last_is(int libvirt_code); /* VIR_ERR_... */
+/* A call failed with `why`, which does not matter if what was wanted is so (`settled`). */
+int lv_fail_unless(bool settled, const struct hm_error *why, struct hm_error *err);
 int lv_check_alive(struct lv *lv, struct hm_error *err);
 
 /* Autocleanup for libvirt's objects. */

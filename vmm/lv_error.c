@@ -79,3 +79,8 @@ int lv_check_alive(struct lv *lv, struct hm_error *err)
                        "libvirt connection failed: %s was closed by the server", lv->uri);
     return 0;
 }
+
+int lv_fail_unless(bool settled, const struct hm_error *why, struct hm_error *err)
+{
+    return settled ? 0 : hm_fail(err, why->code, "%s", why->text);
+}

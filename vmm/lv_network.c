@@ -127,9 +127,11 @@ static int network_start(struct lv *lv, const struct order *o, struct hm_error *
     lv_touch_networks(lv);
     if (virNetworkIsActive(net) == 1)
         return 0;
-    if (virNetworkCreate(net) < 0 && virNetworkIsActive(net) != 1)
-        return lv_fail(lv, err, "network %s: start it", o->name);
-    return 0;
+    if (virNetworkCreate(net) == 0)
+        return 0;
+    struct hm_error why;
+    lv_fail(lv, &why, "network %s: start it", o->name);
+    return lv_fail_unless(virNetworkIsActive(net) == 1, &why, err);
 }
 
 static int take_down(struct lv *lv, const struct order *o, virNetworkPtr net, struct hm_error *err)
@@ -137,9 +139,11 @@ static int take_down(struct lv *lv, const struct order *o, virNetworkPtr net, st
     lv_touch_networks(lv);
     if (virNetworkIsActive(net) != 1)
         return 0;
-    if (virNetworkDestroy(net) < 0 && virNetworkIsActive(net) != 0)
-        return lv_fail(lv, err, "network %s: stop it", o->name);
-    return 0;
+    if (virNetworkDestroy(net) == 0)
+        return 0;
+    struct hm_error why;
+    lv_fail(lv, &why, "network %s: stop it", o->name);
+    return lv_fail_unless(virNetworkIsActive(net) == 0, &why, err);
 }
 
 static int network_stop(struct lv *lv, const struct order *o, struct hm_error *err)

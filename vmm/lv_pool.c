@@ -70,6 +70,15 @@ static int make_folder(struct lv *lv, const struct lv_place *place, struct hm_er
     return 0;
 }
 
+static int start_pool(struct lv *lv, const struct lv_place *place, struct hm_error *err)
+{
+    if (virStoragePoolCreate(place->pool, 0) == 0)
+        return 0;
+    struct hm_error why;
+    lv_fail(lv, &why, "pool %s: start it", place->name);
+    return lv_fail_unless(virStoragePoolIsActive(place->pool) == 1, &why, err);
+}
+
 static int activate(struct lv *lv, const struct lv_place *place, struct hm_error *err)
 {
     bool ours = !strcmp(place->name, DEFAULT_POOL);
@@ -78,8 +87,9 @@ static int activate(struct lv *lv, const struct lv_place *place, struct hm_error
     int r = ours ? make_folder(lv, place, err) : 0;
     if (r < 0)
         return r;
-    if (virStoragePoolCreate(place->pool, 0) < 0 && virStoragePoolIsActive(place->pool) != 1)
-        return lv_fail(lv, err, "pool %s: start it", place->name);
+    r = start_pool(lv, place, err);
+    if (r < 0)
+        return r;
     if (ours && virStoragePoolSetAutostart(place->pool, 1) < 0)
         return lv_fail(lv, err, "pool %s: set autostart", place->name);
     lv_touch_pools(lv);

@@ -4,6 +4,7 @@
 #include <libvirt/virterror.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "proto/doc.h"
 #include "vmm/lv_vm.h"
 #include "vmm/shape.h"
@@ -47,10 +48,17 @@ int lv_find_our_domain(struct lv *lv, const struct order *o, virDomainPtr *ret,
 /* -- Defining -------------------------------------------------------------------------------------
  */
 
-/* Beside QEMU's own log: libvirt has made the folder, and its confinement allows it. */
-static char *console_path(const char *vm)
+static char *console_path(const struct lv *lv, const char *vm)
 {
-    return hm_printf("/var/log/libvirt/qemu/%s-console.log", vm);
+    return hm_printf("%s/console/%s.log", lv->image_dir, vm);
+}
+
+static int make_console_folder(const struct lv *lv, struct hm_error *err)
+{
+    if (!lv->is_local)
+        return 0;
+    HM_AUTOFREE char *dir = hm_printf("%s/console", lv->image_dir);
+    return hm_mkdirs(dir, 0755, err);
 }
 
 static bool is_as_made(const struct domain_info *info, const struct mark *wanted)
@@ -87,7 +95,7 @@ static int define(struct lv *lv, const struct order *o, const struct domain_info
     struct mark mark;
     vm_disks_of(o->spec, &disks);
     mark_of_order(o, &mark);
-    HM_AUTOFREE char *console = console_path(o->name);
+    HM_AUTOFREE char *console = console_path(lv, o->name);
     struct vm_build build = {.name = o->name,
                              .uuid = before->uuid,
                              .type = domain_type(lv, o->spec),
@@ -129,6 +137,8 @@ static int vm_create(struct lv *lv, const struct order *o, struct hm_error *err)
         r = lv_read_domain(lv, dom, VIR_DOMAIN_XML_INACTIVE, &before, err);
     if (r >= 0 && dom)
         r = mark_check(before.marked ? &before.mark : NULL, o, err);
+    if (r >= 0)
+        r = make_console_folder(lv, err);
     if (r >= 0)
         r = define(lv, o, &before, &dom, err);
     if (r >= 0)

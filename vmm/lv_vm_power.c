@@ -51,9 +51,11 @@ static int boot(struct lv *lv, const struct order *o, virDomainPtr dom, struct h
     int r = virDomainCreateWithFlags(dom, flags);
     if (r < 0 && flags && lv_last_is(VIR_ERR_INVALID_ARG)) /* a backend without saved images */
         r = virDomainCreateWithFlags(dom, 0);
-    if (r < 0 && virDomainIsActive(dom) != 1)
-        return lv_fail(lv, err, "vm %s: start it", o->name);
-    return 0;
+    if (r == 0)
+        return 0;
+    struct hm_error why;
+    lv_fail(lv, &why, "vm %s: start it", o->name);
+    return lv_fail_unless(virDomainIsActive(dom) == 1, &why, err);
 }
 
 static int resume(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
@@ -104,14 +106,22 @@ int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err)
 /* -- Stop -----------------------------------------------------------------------------------------
  */
 
+static int destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+{
+    if (virDomainDestroyFlags(dom, VIR_DOMAIN_DESTROY_DEFAULT) == 0)
+        return 0;
+    struct hm_error why;
+    lv_fail(lv, &why, "vm %s: stop it hard", o->name);
+    return lv_fail_unless(virDomainIsActive(dom) == 0, &why, err);
+}
+
 int lv_vm_destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
 {
     int state = state_of(lv, o, dom, err);
     if (state < 0 || state == VIR_DOMAIN_SHUTOFF)
         return state < 0 ? state : 0;
-    if (virDomainDestroyFlags(dom, VIR_DOMAIN_DESTROY_DEFAULT) < 0 && virDomainIsActive(dom) != 0)
-        return lv_fail(lv, err, "vm %s: stop it hard", o->name);
-    int off = wait_until_off(lv, o, dom, DESTROY_WAIT_MS, err);
+    int r = destroy(lv, o, dom, err);
+    int off = r < 0 ? r : wait_until_off(lv, o, dom, DESTROY_WAIT_MS, err);
     if (off == 0)
         return hm_fail(err, HM_E_TIMEOUT, "vm %s was stopped hard and is still not off after %d s",
                        o->name, DESTROY_WAIT_MS / 1000);
