@@ -96,8 +96,10 @@ bool size_hint(const char *text, char out[UNIT_HINT_MAX])
     if (!*first || !strpbrk(first, "KkMmGgTt") || strlen(suffix) > 3)
         return false;
     char k = *first >= 'a' ? (char)(*first - 'a' + 'A') : *first;
-    snprintf(out, UNIT_HINT_MAX, "use %" PRId64 "%cB or %" PRId64 "%ciB", n, k, n, k);
-    return true;
+    char binary[UNIT_TEXT_MAX];
+    snprintf(binary, sizeof binary, "%" PRId64 "%ciB", n, k);
+    snprintf(out, UNIT_HINT_MAX, "use %" PRId64 "%cB or %s", n, k, binary);
+    return size_parse(binary, &n); /* not so when it is too large */
 }
 
 bool duration_hint(const char *text, char out[UNIT_HINT_MAX])

@@ -1,0 +1,225 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "proto/doc.h"
+
+/* -- the tables themselves ------------------------------------------------------------------------ */
+
+static void check_default(const char *where, const struct field *f)
+{
+    const struct field one[] = {*f, {.name = NULL}};
+    json_t *spec = NULL, *given = json_object();
+    struct hm_error err = {0};
+    ck_assert_msg(!f->required || !f->default_value, "%s.%s: required and default", where, f->name);
+    if (!f->required)
+        ck_assert_msg(fields_verify(one, given, &spec, &err) >= 0, "%s: %s", where, err.text);
+    ck_assert_msg(f->required || !f->default_value || json_object_get(spec, f->name),
+                  "%s.%s: the default is not JSON", where, f->name);
+    json_decref(given);
+    json_decref(spec);
+}
+
+static void check_row(const char *where, const struct field *table, const struct field *f)
+{
+    bool words = f->type == FIELD_ENUM || (f->type == FIELD_LIST && f->element == FIELD_ENUM);
+    bool nested = f->type == FIELD_OBJECT || (f->type == FIELD_LIST && f->element == FIELD_OBJECT);
+    ck_assert_msg(f->help && *f->help && strchr(".?", f->help[strlen(f->help) - 1]) != NULL,
+                  "%s.%s: help is a sentence", where, f->name);
+    ck_assert_msg(!strchr(f->help, '\n'), "%s.%s: help is one line", where, f->name);
+    ck_assert_msg((f->words != NULL) == words, "%s.%s: words", where, f->name);
+    ck_assert_msg((f->fields != NULL) == nested, "%s.%s: fields", where, f->name);
+    ck_assert_msg(f->max == 0 || f->min <= f->max, "%s.%s: range", where, f->name);
+    ck_assert_msg(!f->unique_by || field_find(f->fields, f->unique_by), "%s.%s: unique_by", where,
+                  f->name);
+    ck_assert_msg(field_find(table, f->name) == f, "%s.%s is there twice", where, f->name);
+    check_default(where, f);
+}
+
+static void check_table(const char *where, const struct field *table)
+{
+    for (const struct field *f = table; f->name; f++) {
+        check_row(where, table, f);
+        if (f->fields) {
+            HM_AUTOFREE char *below = hm_printf("%s.%s", where, f->name);
+            check_table(below, f->fields);
+        }
+    }
+}
+
+START_TEST(the_tables_are_sound)
+{
+    int order = 0;
+    for (const struct kind *const *k = kinds_all(); *k; k++) {
+        check_table((*k)->name, (*k)->fields);
+        ck_assert_ptr_eq(kind_find((*k)->name), *k);
+        ck_assert_int_gt((*k)->order, order);
+        order = (*k)->order;
+    }
+    ck_assert_ptr_null(kind_find("container"));
+}
+END_TEST
+
+START_TEST(common_fields_are_everywhere)
+{
+    static const char *const common[] = {"adopt", "protect", "change", "depends_on", "labels"};
+    for (const struct kind *const *k = kinds_all(); *k; k++)
+        for (size_t i = 0; i < HM_COUNT(common); i++) {
+            const struct field *f = field_find((*k)->fields, common[i]);
+            ck_assert_msg(f && f->cost == COST_NONE, "%s.%s", (*k)->name, common[i]);
+        }
+}
+END_TEST
+
+/* -- what is refused by two fields together ---------------------------------------------------------- */
+
+static const struct {
+    const char *kind, *given, *sentence, *place;
+} refused[] = {
+    {"vm", "{}", "there is nothing to boot from: give disks, cdroms, or kernel", ""},
+    {"vm", "{\"disks\":[{\"device\":\"vda\",\"size\":\"1GiB\"}],\"initramfs\":\"/i\"}",
+     "initramfs: needs kernel: it belongs to the kernel that is booted", "initramfs"},
+    {"vm", "{\"disks\":[{\"device\":\"vda\",\"size\":\"1GiB\"}],\"cmdline\":\"quiet\"}",
+     "cmdline: needs kernel: it belongs to the kernel that is booted", "cmdline"},
+    {"vm", "{\"kernel\":\"/k\",\"cpu\":\"<x/>\"}",
+     "cpu: \"<x/>\" is not the name of a CPU model (letters, digits, _ . -)", "cpu"},
+    {"vm", "{\"disks\":[{\"device\":\"vda\"}]}",
+     "disks[0]: one of size (a new volume), disk (a disk document) and image (a file) must be "
+     "given",
+     "disks[0]"},
+    {"vm", "{\"disks\":[{\"device\":\"vda\",\"size\":\"1GiB\",\"disk\":\"data\"}]}",
+     "disks[0]: only one of size (a new volume), disk (a disk document) and image (a file) must be "
+     "given",
+     "disks[0]"},
+    {"vm", "{\"disks\":[{\"device\":\"vda\",\"disk\":\"data\",\"ephemeral\":true}]}",
+     "disks[0]: ephemeral goes with size: only a volume of the VM's own is removed with it",
+     "disks[0]"},
+    {"vm", "{\"kernel\":\"/k\",\"networks\":[{}]}",
+     "networks[0]: one of network (a network document) and bridge (of the host) must be given",
+     "networks[0]"},
+    {"vm", "{\"kernel\":\"/k\",\"networks\":[{\"network\":\"a\"},{\"bridge\":\"../x\"}]}",
+     "networks[1].bridge: \"../x\" is not a network interface's name (letters, digits, _ . -, at "
+     "most "
+     "15)",
+     "networks[1].bridge"},
+    {"vm",
+     "{\"kernel\":\"/k\",\"networks\":[{\"network\":\"a\",\"mac\":\"52:54:00:00:00:0A\"},"
+     "{\"network\":\"b\",\"mac\":\"52:54:00:00:00:0a\"}]}",
+     "networks[1].mac: \"52:54:00:00:00:0a\" is there twice (also in [0])", "networks[1].mac"},
+    {"vm", "{\"kernel\":\"/k\",\"depends_on\":[\"network/lan\",\"lan\"]}",
+     "depends_on[1]: \"lan\" is not KIND/NAME (such as network/lan)", "depends_on[1]"},
+    {"vm", "{\"kernel\":\"/k\",\"depends_on\":[\"pod/lan\"]}",
+     "depends_on[0]: \"pod/lan\" is not KIND/NAME (such as network/lan)", "depends_on[0]"},
+    {"vm", "{\"kernel\":\"/k\",\"depends_on\":[\"net/lan\"]}",
+     "depends_on[0]: \"net/lan\" is not KIND/NAME (such as network/lan)", "depends_on[0]"},
+    {"network", "{\"bridge\":\"br 0\"}",
+     "bridge: \"br 0\" is not a network interface's name (letters, digits, _ . -, at most 15)",
+     "bridge"},
+    {"network", "{\"subnet\":\"10.0.0.0/24\"}",
+     "subnet: 10.0.0.0/24 is the subnet itself or its broadcast address; give the host's own "
+     "address "
+     "in it (such as .1)",
+     "subnet"},
+    {"network", "{\"subnet\":\"10.0.0.255/24\"}",
+     "subnet: 10.0.0.255/24 is the subnet itself or its broadcast address; give the host's own "
+     "address in it (such as .1)",
+     "subnet"},
+    {"network", "{\"subnet\":\"10.0.0.1/31\"}",
+     "subnet: 10.0.0.1/31: the prefix must be between 8 and 30", "subnet"},
+    {"network", "{\"subnet\":\"0.0.0.0/0\"}",
+     "subnet: 0.0.0.0/0: the prefix must be between 8 and 30", "subnet"},
+    {"network", "{\"dhcp\":{\"start\":\"192.168.100.5\"}}",
+     "dhcp: start and end are given together, or neither", "dhcp"},
+    {"network", "{\"dhcp\":{\"start\":\"192.168.100.9\",\"end\":\"192.168.100.5\"}}",
+     "dhcp.end: 192.168.100.5 is before start, 192.168.100.9", "dhcp.end"},
+    {"network", "{\"dhcp\":{\"start\":\"192.168.101.5\",\"end\":\"192.168.101.9\"}}",
+     "dhcp.start: 192.168.101.5 is outside of the subnet (192.168.100.1 to 192.168.100.254)",
+     "dhcp.start"},
+    {"network", "{\"dhcp\":{\"start\":\"192.168.100.1\",\"end\":\"192.168.100.9\"}}",
+     "dhcp.start: 192.168.100.1 is the host's own address (subnet)", "dhcp.start"},
+    {"network",
+     "{\"subnet\":\"10.0.0.5/24\",\"dhcp\":{\"start\":\"10.0.0.4\",\"end\":\"10.0.0.9\"}}",
+     "dhcp.end: the range 10.0.0.4 to 10.0.0.9 holds the host's own address", "dhcp.end"},
+    {"network", "{\"dhcp\":{\"hosts\":[{\"mac\":\"52:54:00:00:00:01\",\"ip\":\"10.0.0.1\"}]}}",
+     "dhcp.hosts[0].ip: 10.0.0.1 is outside of the subnet (192.168.100.1 to 192.168.100.254)",
+     "dhcp.hosts[0].ip"},
+    {"network",
+     "{\"dhcp\":{\"hosts\":[{\"mac\":\"52:54:00:00:00:01\",\"ip\":\"192.168.100.7\"},"
+     "{\"mac\":\"52:54:00:00:00:02\",\"ip\":\"192.168.100.7\"}]}}",
+     "dhcp.hosts[1].ip: 192.168.100.7 is there twice (also in [0])", "dhcp.hosts[1].ip"},
+    {"disk", "{}",
+     "size: is required: How large the guest sees it; space on the host is taken as it is written.",
+     "size"},
+};
+
+START_TEST(fields_that_do_not_go_together_are_refused)
+{
+    json_t *given = json_loads(refused[_i].given, 0, NULL), *spec = NULL;
+    struct field_place at = {"?"};
+    struct hm_error err = {0};
+    ck_assert_ptr_nonnull(given);
+    ck_assert_int_lt(kind_verify(kind_find(refused[_i].kind), given, &spec, &at, &err), 0);
+    ck_assert_str_eq(err.text, refused[_i].sentence);
+    ck_assert_str_eq(at.path, refused[_i].place);
+    ck_assert_ptr_null(spec);
+    json_decref(given);
+}
+END_TEST
+
+/* -- the documented defaults -------------------------------------------------------------------------- */
+
+static const struct {
+    const char *kind, *given, *field, *normal;
+} defaults[] = {
+    {"vm", "{\"kernel\":\"/k\"}", "vcpus", "2"},
+    {"vm", "{\"kernel\":\"/k\"}", "memory", "4294967296"},
+    {"vm", "{\"kernel\":\"/k\"}", "cpu", "\"host-model\""},
+    {"vm", "{\"kernel\":\"/k\"}", "backend", "\"libvirt\""},
+    {"vm", "{\"kernel\":\"/k\"}", "power", "\"on\""},
+    {"vm", "{\"kernel\":\"/k\"}", "stop_grace", "30000"},
+    {"vm", "{\"kernel\":\"/k\"}", "accel", "\"auto\""},
+    {"vm", "{\"kernel\":\"/k\"}", "change", "\"replace\""},
+    {"vm", "{\"kernel\":\"/k\"}", "protect", "false"},
+    {"vm", "{\"disks\":[{\"device\":\"vda\",\"size\":\"1GiB\"}]}", "disks",
+     "[{\"device\":\"vda\",\"size\":1073741824,\"pool\":\"default\",\"format\":\"qcow2\",\"bus\":"
+     "\"virtio\",\"readonly\":false,\"ephemeral\":false}]"},
+    {"vm", "{\"kernel\":\"/k\",\"networks\":[{\"network\":\"lan\"}]}", "networks",
+     "[{\"network\":\"lan\",\"model\":\"virtio\"}]"},
+    {"network", "{}", "subnet", "\"192.168.100.1/24\""},
+    {"network", "{}", "mode", "\"nat\""},
+    {"network", "{}", "autostart", "true"},
+    {"network", "{}", "dhcp", "{\"enabled\":true}"},
+    {"disk", "{\"size\":\"1GiB\"}", "pool", "\"default\""},
+    {"disk", "{\"size\":\"1GiB\"}", "format", "\"qcow2\""},
+};
+
+START_TEST(defaults_are_as_documented)
+{
+    json_t *given = json_loads(defaults[_i].given, 0, NULL), *spec = NULL;
+    struct hm_error err = {0};
+    int rc = kind_verify(kind_find(defaults[_i].kind), given, &spec, NULL, &err);
+    ck_assert_msg(rc >= 0, "%s", err.text);
+    HM_AUTOFREE char *text =
+        json_dumps(json_object_get(spec, defaults[_i].field), JSON_COMPACT | JSON_ENCODE_ANY);
+    ck_assert_str_eq(text, defaults[_i].normal);
+    json_decref(given);
+    json_decref(spec);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("kinds");
+    TCase *t = tcase_create("all");
+    tcase_add_test(t, the_tables_are_sound);
+    tcase_add_test(t, common_fields_are_everywhere);
+    tcase_add_loop_test(t, fields_that_do_not_go_together_are_refused, 0, HM_COUNT(refused));
+    tcase_add_loop_test(t, defaults_are_as_documented, 0, HM_COUNT(defaults));
+    suite_add_tcase(s, t);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
