@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "docs/generate/reference.h"
+#include "proto/cluster_config.h"
 
 static const char documents_intro[] =
     "# Documents\n"
@@ -56,6 +57,32 @@ static const char configuration_environment[] =
     "| folder of images | `HARMONY_KVM_IMAGE_DIR`, `libvirt.image_dir`, "
     "`$HARMONY_DATA_DIR/kvm/images`, `/var/lib/libvirt/images` |\n";
 
+static const char cluster_intro[] =
+    "# cluster_config: tuning a failover group\n"
+    "\n"
+    "<!-- Written by `make docs` from the field table in proto/cluster_config.c. Do not edit. -->\n"
+    "\n"
+    "The key `cluster_config` of the bucket `harmony_failover` (of another group than `default`:\n"
+    "`GROUP.cluster_config`), a JSON object, changed while everything runs:\n"
+    "\n"
+    "    nats kv put harmony_failover cluster_config "
+    "'{\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\",\n"
+    "      \"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":1000}'\n"
+    "\n"
+    "One that is refused is reported with the reason, and the last good one stays in force.\n"
+    "\n";
+
+static const char index_text[] =
+    "# Reference\n"
+    "\n"
+    "<!-- Written by `make docs`. Do not edit. -->\n"
+    "\n"
+    "- [documents.md](documents.md): networks, disks and VMs, field by field; JSON Schemas of "
+    "them\n"
+    "  in [schema/](schema/)\n"
+    "- [configuration.md](configuration.md): the agent's own file and environment\n"
+    "- [cluster-config.md](cluster-config.md): the timing and the sites of a failover group\n";
+
 static void documents_page(struct hm_buf *out)
 {
     hm_buf_puts(out, documents_intro);
@@ -76,6 +103,17 @@ static void configuration_page(struct hm_buf *out)
     hm_buf_puts(out, configuration_intro);
     markdown_table(config_fields, false, out);
     hm_buf_puts(out, configuration_environment);
+}
+
+static void cluster_page(struct hm_buf *out)
+{
+    hm_buf_puts(out, cluster_intro);
+    markdown_table(cluster_config_fields, false, out);
+}
+
+static void index_page(struct hm_buf *out)
+{
+    hm_buf_puts(out, index_text);
 }
 
 static int write_page(const char *folder, const char *name, struct hm_buf *page,
@@ -102,16 +140,20 @@ static int write_schemas(const char *folder, struct hm_error *err)
 
 static int write_all(const char *folder, struct hm_error *err)
 {
-    struct hm_buf page = {0};
+    static const struct {
+        const char *name;
+        void (*build)(struct hm_buf *out);
+    } pages[] = {{"README.md", index_page},
+                 {"documents.md", documents_page},
+                 {"configuration.md", configuration_page},
+                 {"cluster-config.md", cluster_page}};
     int rc = write_schemas(folder, err);
-    if (rc < 0)
-        return rc;
-    documents_page(&page);
-    rc = write_page(folder, "documents.md", &page, err);
-    if (rc < 0)
-        return rc;
-    configuration_page(&page);
-    return write_page(folder, "configuration.md", &page, err);
+    for (size_t i = 0; i < HM_COUNT(pages) && rc >= 0; i++) {
+        struct hm_buf page = {0};
+        pages[i].build(&page);
+        rc = write_page(folder, pages[i].name, &page, err);
+    }
+    return rc;
 }
 
 int main(int argc, char **argv)

@@ -46,7 +46,7 @@ static void add_range(struct hm_buf *out, const struct field *f)
         return;
     render_number(f->type, f->min, min);
     render_number(f->type, f->max, max);
-    if (f->max == 0)
+    if (f->max == 0 || f->max == INT64_MAX)
         hm_buf_printf(out, ", at least %s%s", min, of);
     else
         hm_buf_printf(out, ", %s to %s%s", min, max, of);
