@@ -4,6 +4,7 @@
 
 #include "agent/daemon.h"
 #include "base/log.h"
+#include "proto/tree.h"
 
 enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
 
@@ -71,6 +72,7 @@ int main(int argc, char **argv)
     struct arguments args = {0};
     struct agent_config config = {0};
     struct hm_error err;
+    tree_setup();
     int code = parse_arguments(argc, argv, &args);
     if (code >= 0)
         return code;

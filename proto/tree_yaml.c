@@ -205,8 +205,26 @@ static int read_events(struct reader *r)
     }
 }
 
+/* libyaml compares each %TAG directive with all before it; tags are refused anyway. */
+static int refuse_tag_directives(const struct tree_build *b)
+{
+    static const char directive[] = "%TAG";
+    const size_t n = sizeof directive - 1;
+    int line = 1;
+    for (size_t i = 0; i + n <= b->len; i++) {
+        bool line_start = i == 0 || b->text[i - 1] == '\n';
+        line += i > 0 && line_start;
+        if (line_start && !memcmp(b->text + i, directive, n))
+            return tree_fail(b, HM_E_INVALID, line, "%%TAG directives are not allowed");
+    }
+    return 0;
+}
+
 int tree_read_yaml(struct tree_build *b)
 {
+    int refused = refuse_tag_directives(b);
+    if (refused < 0)
+        return refused;
     struct reader r = {.b = b, .stack[0].node = b->docs};
     if (!yaml_parser_initialize(&r.parser))
         return tree_fail(b, HM_E_INTERNAL, 1, "out of memory");

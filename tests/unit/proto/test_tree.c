@@ -93,6 +93,7 @@ static const struct refusal refusals[] = {
     {TREE_YAML, "a: *nothing", "line 1: ", "aliases"},
     {TREE_YAML, "a: !!str 1", "line 1: ", "tags"},
     {TREE_YAML, "a: !python/object:os.system x", "line 1: ", "tags"},
+    {TREE_YAML, "%YAML 1.2\n%TAG ! tag:x,2026:\n--- {}", "line 2: ", "%TAG"},
     {TREE_YAML, "? [a, b]\n: 1", "line 1: ", "can't be a key"},
     {TREE_YAML, "a:\n\tb: 1", "line 2: not valid YAML", "indent with spaces"},
     {TREE_YAML, "a: [1, 2", "line 2: not valid YAML", "a flow sequence begun in line 1"},
