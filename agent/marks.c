@@ -26,6 +26,10 @@ static const struct field fields[] = {
      .type = FIELD_STRING,
      .max = MARKS_CONFIG_MAX,
      .help = "that cluster_config, as it was written"},
+    {.name = "led_epoch",
+     .type = FIELD_INT,
+     .required = true,
+     .help = "last epoch that this site served in and has not caught up from; 0: none"},
     {.name = "paused", .type = FIELD_BOOL, .required = true, .help = "a pause was acknowledged"},
     {0},
 };
@@ -38,6 +42,7 @@ static void from_spec(const json_t *spec, struct marks *ret)
         .revision = (uint64_t)spec_int(spec, "revision", 0),
         .bucket_created_ns = spec_int(spec, "bucket_created_ns", 0),
         .config_revision = (uint64_t)spec_int(spec, "config_revision", 0),
+        .led_epoch = (uint64_t)spec_int(spec, "led_epoch", 0),
         .paused = spec_bool(spec, "paused"),
     };
     if (config)
@@ -106,9 +111,10 @@ struct write {
 static char *render(const struct marks *m)
 {
     json_t *root =
-        json_pack("{s:I, s:I, s:I, s:I, s:b}", "epoch", (json_int_t)m->epoch, "revision",
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}", "epoch", (json_int_t)m->epoch, "revision",
                   (json_int_t)m->revision, "bucket_created_ns", (json_int_t)m->bucket_created_ns,
-                  "config_revision", (json_int_t)m->config_revision, "paused", m->paused);
+                  "config_revision", (json_int_t)m->config_revision, "led_epoch",
+                  (json_int_t)m->led_epoch, "paused", m->paused);
     if (*m->config)
         json_object_set_new(root, "config", json_string(m->config));
     char *text = json_dumps(root, JSON_INDENT(2));

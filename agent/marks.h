@@ -25,6 +25,8 @@ struct marks {
     int64_t bucket_created_ns;         /* 0: no bucket seen yet */
     uint64_t config_revision;          /* 0: no configuration was ever accepted */
     char config[MARKS_CONFIG_MAX + 1]; /* JSON text, "" if none */
+    uint64_t led_epoch; /* last epoch in which this site's workload was started, until it has caught
+                         * up with a later leader; 0: none */
     bool paused;
 };
 

@@ -8,12 +8,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-struct waiter {
-    workload_done done;
-    void *arg;
-    struct waiter *next;
-};
-
 struct context_copy {
     struct hook_context context; /* its texts are the copies below */
     char *leader, *reason;
@@ -31,7 +25,8 @@ struct stopping {
     bool active;
     struct context_copy for_hook;
     int64_t deadline_ns;
-    struct waiter *waiters;
+    workload_done done; /* of the newest call: earlier ones are joined by it */
+    void *arg;
     struct hm_error why; /* the first thing that went wrong; OK: nothing did */
 };
 
@@ -47,8 +42,7 @@ struct workload {
     struct starting start;
     struct stopping stop;
     struct probing probe;
-    int document_calls; /* calls whose done is outstanding: they keep this alive */
-    bool closed;
+    bool serving; /* started, and no stop asked for since */
 };
 
 static void context_set(struct context_copy *copy, const struct hook_context *c)
@@ -74,35 +68,13 @@ struct workload *workload_new(struct hooks *hooks, const struct workload_documen
     return w;
 }
 
-static void destroy(struct workload *w)
-{
-    for (struct waiter *i = w->stop.waiters, *next; i; i = next) {
-        next = i->next;
-        free(i);
-    }
-    context_free(&w->start.for_hook);
-    context_free(&w->stop.for_hook);
-    free(w);
-}
-
 void workload_free(struct workload *w)
 {
     if (!w)
         return;
-    w->closed = true;
-    if (w->document_calls == 0)
-        destroy(w);
-}
-
-/* A call into the documents has ended. False: this workload is gone, do nothing more. */
-static bool document_call_ended(struct workload *w)
-{
-    w->document_calls--;
-    if (w->closed && w->document_calls == 0)
-        destroy(w);
-    else if (!w->closed)
-        return true;
-    return false;
+    context_free(&w->start.for_hook);
+    context_free(&w->stop.for_hook);
+    free(w);
 }
 
 static bool has_documents(const struct workload *w)
@@ -116,8 +88,7 @@ static int64_t ms_until(int64_t deadline_ns)
     return left > 0 ? left : 1;
 }
 
-/* -- Start: the documents, then the promote hook ------------------------------------------------
- */
+/* -- Start: the documents, then the promote hook ------------------------------ */
 
 static void start_ended(struct workload *w, const struct hm_error *err)
 {
@@ -127,6 +98,7 @@ static void start_ended(struct workload *w, const struct hm_error *err)
         err = &cancelled;
     }
     w->start.active = false;
+    w->serving = !err;
     w->start.done(w->start.arg, err);
 }
 
@@ -148,8 +120,6 @@ static void documents_started(void *arg, const struct hm_error *err)
 {
     struct workload *w = arg;
     struct hm_error why;
-    if (!document_call_ended(w))
-        return;
     if (err || w->start.superseded) {
         start_ended(w, err);
         return;
@@ -176,15 +146,13 @@ void workload_start(struct workload *w, const struct hook_context *context, int6
     w->start.deadline_ns = deadline_ns;
     w->start.done = done;
     w->start.arg = arg;
-    w->document_calls++;
     if (w->documents.start)
         w->documents.start(w->documents.data, context->epoch, deadline_ns, documents_started, w);
     else
         documents_started(w, NULL);
 }
 
-/* -- Stop: the fence hook, then the documents ---------------------------------------------------
- */
+/* -- Stop: the fence hook, then the documents --------------------------------- */
 
 static void note_failure(struct workload *w, const struct hm_error *err)
 {
@@ -194,22 +162,14 @@ static void note_failure(struct workload *w, const struct hm_error *err)
 
 static void stop_ended(struct workload *w)
 {
-    struct waiter *waiters = w->stop.waiters;
     struct hm_error why = w->stop.why;
-    w->stop.waiters = NULL;
     w->stop.active = false;
-    for (struct waiter *i = waiters, *next; i; i = next) {
-        next = i->next;
-        i->done(i->arg, why.code == HM_OK ? NULL : &why);
-        free(i);
-    }
+    w->stop.done(w->stop.arg, why.code == HM_OK ? NULL : &why);
 }
 
 static void documents_stopped(void *arg, const struct hm_error *err)
 {
     struct workload *w = arg;
-    if (!document_call_ended(w))
-        return;
     if (err)
         note_failure(w, err);
     stop_ended(w);
@@ -217,7 +177,6 @@ static void documents_stopped(void *arg, const struct hm_error *err)
 
 static void stop_documents(struct workload *w)
 {
-    w->document_calls++;
     if (w->documents.stop)
         w->documents.stop(w->documents.data, w->stop.for_hook.context.epoch, w->stop.deadline_ns,
                           documents_stopped, w);
@@ -255,19 +214,14 @@ static void run_fence_hook(struct workload *w)
         stop_documents(w);
 }
 
-static void add_waiter(struct workload *w, workload_done done, void *arg)
-{
-    struct waiter *i = hm_alloc(sizeof *i);
-    *i = (struct waiter){.done = done, .arg = arg, .next = w->stop.waiters};
-    w->stop.waiters = i;
-}
-
 void workload_stop(struct workload *w, const struct hook_context *context, int64_t deadline_ns,
                    workload_done done, void *arg)
 {
-    add_waiter(w, done, arg);
+    w->stop.done = done;
+    w->stop.arg = arg;
     if (w->stop.active)
         return;
+    w->serving = false;
     context_set(&w->stop.for_hook, context);
     w->stop.active = true;
     w->stop.deadline_ns = deadline_ns;
@@ -280,13 +234,13 @@ void workload_stop(struct workload *w, const struct hook_context *context, int64
         run_fence_hook(w);
 }
 
-/* -- Probe --------------------------------------------------------------------------------------
- */
+/* -- Probe -------------------------------------------------------------------- */
 
 static void probe_ended(struct workload *w, struct workload_health *health)
 {
     struct hm_error why;
-    if (health->well && w->documents.health && w->documents.health(w->documents.data, &why) < 0) {
+    if (health->well && w->serving && w->documents.health &&
+        w->documents.health(w->documents.data, &why) < 0) {
         health->well = false;
         health->why = why;
     }

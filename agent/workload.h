@@ -8,8 +8,8 @@
  * failed. A fence supersedes a promotion that is under way: its hook is killed and waited for
  * before the fence hook runs, so that nothing can come up behind the fence.
  *
- * Thread: the loop's. Nothing here blocks. A `done` is called exactly once, and may be called from
- * inside the call that started it.
+ * Thread: the loop's. Nothing here blocks. A `done` is called exactly once (but see
+ * workload_stop()), and may be called from inside the call that started it.
  */
 #ifndef HM_AGENT_WORKLOAD_H
 #define HM_AGENT_WORKLOAD_H
@@ -47,7 +47,8 @@ struct workload;
 
 /* `documents` (copied) may have all members NULL: no documents. `hooks` is borrowed. */
 struct workload *workload_new(struct hooks *hooks, const struct workload_documents *documents);
-/* No `done` is called after it; not from inside a `done`; before the hooks. NULL is allowed. */
+/* No `done` is called after it, and the documents must call none: the reconciler ends in the same
+ * turn of the loop. Not from inside a `done`; before the hooks. NULL is allowed. */
 void workload_free(struct workload *w);
 
 /* `context` is copied. Ends with HM_E_CANCELLED when a fence supersedes it. */
