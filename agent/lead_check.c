@@ -52,7 +52,7 @@ static void check_recorder(const struct bus_bucket *b, json_t *warnings)
                        "behind");
 }
 
-static void check_strength(const struct bus_bucket *b, int64_t fence_start_ns, json_t *warnings)
+static void check_strength(const struct bus_bucket *b, json_t *warnings)
 {
     if (!b->file_storage)
         warn(warnings,
@@ -63,16 +63,9 @@ static void check_strength(const struct bus_bucket *b, int64_t fence_start_ns, j
     if (b->replicas == 1)
         warn(warnings,
              "harmony_failover has 1 replica: an acknowledged write can be lost with its server");
-    if (b->replicas > 1 && fence_start_ns > 0 && fence_start_ns < LEAD_ELECTION_NS)
-        warn(warnings,
-             "a leader fences %.1f s after its last good write, but the servers take up to %lld s "
-             "to "
-             "elect a new leader of the bucket: losing one server can cost a failover; raise "
-             "heartbeat_interval_ms or failure_threshold",
-             (double)fence_start_ns / 1e9, LEAD_ELECTION_NS / (1000 * HM_MS));
 }
 
-void lead_check_bucket(const struct bus_bucket *b, int64_t fence_start_ns, json_t *warnings)
+void lead_check_bucket(const struct bus_bucket *b, json_t *warnings)
 {
     if (!b->exists) {
         warn(warnings,
@@ -80,6 +73,6 @@ void lead_check_bucket(const struct bus_bucket *b, int64_t fence_start_ns, json_
              "nobody leads without it");
         return;
     }
-    check_strength(b, fence_start_ns, warnings);
+    check_strength(b, warnings);
     check_recorder(b, warnings);
 }

@@ -21,9 +21,7 @@ enum { LEAD_SERVER_MAJOR = 2, LEAD_SERVER_MINOR = 10 };
 /* 0 when this server may carry a lease, else HM_E_UNSUPPORTED. */
 int lead_check_server(const int version[3], struct hm_error *err);
 
-/* Adds one string to the array `warnings` for each weakness. `fence_start_ns` is F, the time from
- * the last good write to the fence: replicated streams elect a leader in up to LEAD_ELECTION_NS. */
-#define LEAD_ELECTION_NS (11LL * 1000 * 1000 * 1000)
-void lead_check_bucket(const struct bus_bucket *bucket, int64_t fence_start_ns, json_t *warnings);
+/* Adds one string to the array `warnings` for each weakness. */
+void lead_check_bucket(const struct bus_bucket *bucket, json_t *warnings);
 
 #endif

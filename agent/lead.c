@@ -1,0 +1,245 @@
+#include "agent/lead.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "agent/lead_internal.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "failover/rules.h"
+
+/* lead_stop(): a stop that can't be verified is tried this long before the agent goes anyway. */
+#define STOP_LIMIT_NS (60 * 1000 * HM_MS)
+
+/* -- Effects ------------------------------------------------------------------ */
+
+static enum hm_log_level note_level(enum fo_note note)
+{
+    switch (note) {
+    case FO_NOTE_ALARM_NO_READY:
+    case FO_NOTE_ALARM_FENCE:
+    case FO_NOTE_ALARM_UNREADABLE:
+        return HM_LOG_ERROR;
+    case FO_NOTE_WATCH_DEAD:
+    case FO_NOTE_BACK_OFF:
+        return HM_LOG_WARN;
+    case FO_NOTE_SILENCE_RESTARTED:
+        return HM_LOG_DEBUG;
+    case FO_NOTE_ROLE:
+    case FO_NOTE_CONFIG:
+    case FO_NOTE_PAUSED:
+    case FO_NOTE_RESUMED:
+        break;
+    }
+    return HM_LOG_INFO;
+}
+
+static void role_changed(struct lead *l, const struct fo_effect *e)
+{
+    hm_log(HM_LOG_INFO, LEAD_LOG, "%s: %s -> %s, epoch %" PRIu64 ": %s", l->core.site.text,
+           hb_role_name(e->note.from), hb_role_name(e->note.role), e->note.epoch,
+           hb_reason_text(e->note.reason));
+    if (l->options.on_role_change)
+        l->options.on_role_change(l->options.data, hb_role_name(e->note.role), e->note.epoch,
+                                  hb_reason_text(e->note.reason));
+}
+
+static void take_note(struct lead *l, const struct fo_effect *e)
+{
+    if (e->note.note == FO_NOTE_ROLE)
+        role_changed(l, e);
+    else
+        hm_log(note_level(e->note.note), LEAD_LOG, "%s (%" PRId64 ")", fo_note_text(e->note.note),
+               e->note.value);
+    lead_status_changed(l);
+}
+
+static void (*const carry_out[])(struct lead *l, const struct fo_effect *effect) = {
+    [FO_DO_SEND] = lead_send,
+    [FO_DO_READ] = lead_read,
+    [FO_DO_START_WORKLOAD] = lead_start_workload,
+    [FO_DO_STOP_WORKLOAD] = lead_stop_workload,
+    [FO_DO_PROBE] = lead_probe,
+    [FO_DO_RESTART_WATCH] = lead_restart_watch,
+    [FO_DO_INCIDENT] = lead_write_incident,
+    [FO_DO_AUDIT] = lead_write_audit,
+    [FO_DO_PERSIST] = lead_persist,
+    [FO_DO_NOTE] = take_note,
+};
+
+/* -- Events ------------------------------------------------------------------- */
+
+static void step(struct lead *l, const struct fo_event *event)
+{
+    struct fo_effects effects;
+    fo_step(&l->core, event, hm_boottime_ns(), &effects);
+    l->next_ns = effects.next_ns;
+    for (unsigned i = 0; i < effects.count; i++)
+        carry_out[effects.items[i].type](l, &effects.items[i]);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void set_alarm(struct lead *l)
+{
+    int64_t at = l->next_ns;
+    if (l->work.stopping)
+        at = earlier(at, l->work.stop_due);
+    if (l->stopped)
+        at = earlier(at, l->stop_limit);
+    lead_timer_set(l->timer, at == FO_NEVER ? 0 : at);
+}
+
+static void end_if_stepped_down(struct lead *l)
+{
+    void (*stopped)(void *data) = l->stopped;
+    bool late = stopped && hm_boottime_ns() >= l->stop_limit;
+    if (!stopped || (!late && !fo_has_stepped_down(&l->core)))
+        return;
+    if (late)
+        hm_log(HM_LOG_ERROR, LEAD_LOG,
+               "the agent ends without having seen its workload stopped: stop it by hand, another "
+               "site may take over");
+    l->stopped = NULL;
+    stopped(l->stopped_data);
+}
+
+void lead_event(struct lead *l, const struct fo_event *event)
+{
+    if (l->stepping) {
+        if (l->queued == HM_COUNT(l->queue))
+            abort();
+        l->queue[l->queued++] = *event;
+        return;
+    }
+    l->stepping = true;
+    step(l, event);
+    for (unsigned i = 0; i < l->queued; i++)
+        step(l, &l->queue[i]);
+    l->queued = 0;
+    lead_follow(l);
+    l->stepping = false;
+    set_alarm(l);
+    end_if_stepped_down(l);
+}
+
+static void event_of_type(struct lead *l, enum fo_event_type type)
+{
+    lead_event(l, &(struct fo_event){.type = type});
+}
+
+static void on_alarm(void *data)
+{
+    struct lead *l = data;
+    int64_t late = hm_boottime_ns() - l->next_ns;
+    if (l->core.terms.period > 0 && late > l->core.terms.period)
+        hm_log(HM_LOG_WARN, LEAD_LOG, "the loop was %lld ms late (heartbeat interval %lld ms)",
+               (long long)(late / HM_MS), (long long)(l->core.terms.period / HM_MS));
+    lead_stop_if_overdue(l);
+    event_of_type(l, FO_EV_TIMER);
+}
+
+/* -- Life --------------------------------------------------------------------- */
+
+static uint64_t random_number(void)
+{
+    uint64_t number;
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        abort();
+    return number;
+}
+
+static int init_core(struct lead *l, struct hm_error *err)
+{
+    struct fo_setup setup = {
+        .nonce = random_number(), .seed = random_number(), .rules = FO_RULES_ALL};
+    if (!hb_site_from(l->options.config->site_id, &setup.site))
+        return hm_fail(err, HM_E_INVALID, "site_id: \"%s\" is not a name",
+                       l->options.config->site_id);
+    fo_init(&l->core, &setup, hm_boottime_ns());
+    l->next_ns = FO_NEVER;
+    return 0;
+}
+
+int lead_new(const struct lead_options *options, struct lead **ret, struct hm_error *err)
+{
+    struct lead *l = hm_alloc(sizeof *l);
+    l->options = *options;
+    l->store.warnings = json_array();
+    int r = init_core(l, err);
+    if (r >= 0)
+        r = lead_timer_new(options->loop, on_alarm, l, &l->timer, err);
+    if (r >= 0)
+        r = lead_work_new(l, err);
+    if (r < 0) {
+        lead_free(l);
+        return r;
+    }
+    *ret = l;
+    return 0;
+}
+
+void lead_start(struct lead *l)
+{
+    struct fo_event start = {.type = FO_EV_START};
+    start.start.has_probe = hooks_has(l->work.hooks, HOOK_PROBE) || l->options.documents.health;
+    start.start.seen_epoch = l->memory.marks.epoch;
+    lead_use_cached_config(l);
+    l->started = true;
+    lead_event(l, &start);
+    if (bus_is_connected(l->options.bus))
+        lead_bus_connected(l);
+}
+
+void lead_bus_connected(struct lead *l)
+{
+    if (!l->started)
+        return;
+    lead_store_connect(l);
+}
+
+void lead_bus_disconnected(struct lead *l)
+{
+    if (l->started)
+        lead_store_disconnect(l);
+}
+
+void lead_stop(struct lead *l, void (*done)(void *data), void *data)
+{
+    if (!l->started) {
+        done(data);
+        return;
+    }
+    l->stopped = done;
+    l->stopped_data = data;
+    l->stop_limit = hm_boottime_ns() + STOP_LIMIT_NS;
+    event_of_type(l, FO_EV_STEP_DOWN);
+}
+
+bool lead_call_ended(struct lead *l)
+{
+    l->calls--;
+    if (l->closed && l->calls == 0)
+        free(l);
+    else if (!l->closed)
+        return true;
+    return false;
+}
+
+void lead_free(struct lead *l)
+{
+    if (!l)
+        return;
+    l->closed = true;
+    lead_store_free(l);
+    lead_work_free(l);
+    lead_timer_free(l->timer);
+    if (l->calls == 0)
+        free(l);
+}

@@ -1,0 +1,120 @@
+/*
+ * The failover driver's inside, shared by its parts only: lead.c (life, events in, effects out),
+ * lead_store.c (the bucket), lead_config.c (cluster_config), lead_audit.c (records after the fact),
+ * lead_work.c (workload, marks, hooks), lead_status.c. See lead.h.
+ */
+#ifndef HM_AGENT_LEAD_INTERNAL_H
+#define HM_AGENT_LEAD_INTERNAL_H
+
+#include "agent/config.h"
+#include "agent/lead.h"
+#include "agent/lead_records.h"
+#include "agent/lead_timer.h"
+#include "agent/marks.h"
+#include "failover/failover.h"
+
+#define LEAD_LOG        "lead"
+#define LEAD_KEY_CONFIG "cluster_config"
+
+enum { LEAD_RECORDS_MAX = 4 };
+
+/* A record written after the fact, kept until it is stored. */
+struct lead_record {
+    char key[LEAD_KEY_MAX + 1];
+    char *text; /* NULL: free slot */
+    bool being_sent;
+};
+
+struct lead {
+    struct lead_options options;
+    struct fo_state core;
+    struct lead_timer *timer;
+    int64_t next_ns; /* the core's next deadline */
+    bool started, connected, closed;
+    int calls; /* answers that are outstanding: they keep this alive */
+
+    /* Events that effects gave rise to, while the core's step is carried out. */
+    bool stepping;
+    struct fo_event queue[FO_EFFECTS_MAX];
+    unsigned queued;
+
+    struct {
+        struct hm_workq *disk;
+        struct marks_file *file;
+        struct marks marks;
+        unsigned unsaved; /* saves asked for and not answered */
+    } memory;
+
+    struct {
+        struct hooks *hooks;
+        struct workload *workload;
+        bool serving;     /* between START and STOP */
+        bool start_waits; /* for the marks to be on disk */
+        uint64_t epoch;   /* of the last start */
+        int64_t start_deadline;
+        enum hb_reason reason;
+        bool stopping; /* the core awaits the end of a stop */
+        uint64_t stop_epoch;
+        int64_t stop_due;
+        bool ill;                /* by the last probe */
+        struct hb_site followed; /* whom the follow hook was last told */
+    } work;
+
+    struct {
+        struct bus_watch *watch;
+        struct {
+            uint64_t counter;
+            int64_t timestamp_ms;
+        } sent[2]; /* by key: all sends of one attempt carry the same record */
+        struct lead_record records[LEAD_RECORDS_MAX];
+        bool replicated;
+        json_t *warnings;        /* of the bucket */
+        struct hm_error server;  /* why this server may not carry a lease; code OK: it may */
+        struct hm_error refused; /* cluster_config that was refused last; OK: none since */
+        struct hm_error broken;  /* why the watch doesn't work; OK: it does */
+    } store;
+
+    void (*stopped)(void *data); /* lead_stop() was called, and is not done */
+    void *stopped_data;
+    int64_t stop_limit;
+};
+
+/* Give the core an event and carry out what it says. From inside a step the event is queued; such
+ * events have no pointers. */
+void lead_event(struct lead *l, const struct fo_event *event);
+
+/* An answer that was outstanding has come. False: the lead is gone, touch nothing more. */
+bool lead_call_ended(struct lead *l);
+
+void lead_status_changed(struct lead *l);
+
+/* lead_store.c */
+void lead_store_connect(struct lead *l);
+void lead_store_disconnect(struct lead *l);
+void lead_store_free(struct lead *l);
+void lead_send(struct lead *l, const struct fo_effect *effect);
+void lead_read(struct lead *l, const struct fo_effect *effect);
+void lead_restart_watch(struct lead *l, const struct fo_effect *effect);
+
+/* lead_config.c */
+void lead_config_changed(struct lead *l, const struct bus_entry *entry);
+void lead_use_cached_config(struct lead *l);
+
+/* lead_audit.c */
+void lead_write_incident(struct lead *l, const struct fo_effect *effect);
+void lead_write_audit(struct lead *l, const struct fo_effect *effect);
+void lead_send_records(struct lead *l); /* what has not been stored yet */
+void lead_free_records(struct lead *l);
+
+/* lead_work.c */
+int lead_work_new(struct lead *l, struct hm_error *err);
+void lead_work_free(struct lead *l);
+void lead_save_marks(struct lead *l);
+void lead_start_workload(struct lead *l, const struct fo_effect *effect);
+void lead_stop_workload(struct lead *l, const struct fo_effect *effect);
+void lead_probe(struct lead *l, const struct fo_effect *effect);
+void lead_persist(struct lead *l, const struct fo_effect *effect);
+void lead_stop_if_overdue(struct lead *l);
+void lead_follow(struct lead *l); /* a new leader: tell the hooks */
+
+#endif

@@ -1,0 +1,112 @@
+/* What the driver says about itself. */
+#include "agent/lead_internal.h"
+#include "base/clock.h"
+
+void lead_status_changed(struct lead *l)
+{
+    if (l->options.on_status && !l->closed)
+        l->options.on_status(l->options.data);
+}
+
+bool lead_may_serve(const struct lead *l)
+{
+    return l->work.serving;
+}
+
+uint64_t lead_epoch(const struct lead *l)
+{
+    return fo_epoch(&l->core);
+}
+
+const char *lead_role(const struct lead *l)
+{
+    return hb_role_name(l->core.role);
+}
+
+const char *lead_leader(const struct lead *l)
+{
+    const struct hb_site *leader = fo_leader(&l->core);
+    return leader ? leader->text : "";
+}
+
+static json_t *ms_json(int64_t ns)
+{
+    return ns < 0 ? json_null() : json_integer(ns / HM_MS);
+}
+
+static json_t *us_json(int64_t us)
+{
+    return us < 0 ? json_null() : json_integer(us);
+}
+
+static json_t *config_json(const struct lead *l)
+{
+    const struct cluster_config *c = &l->core.config;
+    if (!l->core.has_config)
+        return json_null();
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "revision", (json_int_t)l->core.config_revision,
+        "heartbeat_interval_ms", (json_int_t)c->heartbeat_interval_ms, "failure_threshold",
+        (json_int_t)c->failure_threshold, "failover_timeout_ms", (json_int_t)c->failover_timeout_ms,
+        "fence_start_ms", (json_int_t)cluster_config_fence_start_ms(c), "fence_timeout_ms",
+        (json_int_t)c->fence_timeout_ms, "promise_ms", (json_int_t)cluster_config_promise_ms(c),
+        "paused", c->paused);
+}
+
+static json_t *peer_json(const struct lead *l, const struct fo_peer *p, int64_t now)
+{
+    return json_pack("{s:s, s:o, s:b, s:b, s:o}", "site", p->site.text, "heard_ms_ago",
+                     ms_json(p->heard ? now - p->heard : -1), "fit", p->fit, "ready",
+                     fo_peer_ready(&l->core, p, now), "lag", us_json(p->lag));
+}
+
+static json_t *peers_json(const struct lead *l, int64_t now)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < l->core.peer_count; i++)
+        json_array_append_new(list, peer_json(l, &l->core.peers[i], now));
+    return list;
+}
+
+static json_t *heartbeat_json(const struct fo_state *s)
+{
+    return json_pack("{s:i, s:i, s:o, s:o, s:s, s:I}", "failures", (int)s->failures, "successes",
+                     (int)s->successes, "rtt_us", us_json(s->rtt_us), "rtt_max_us",
+                     us_json(s->rtt_max_us), "probe", hb_probe_name(s->probe.last),
+                     "watch_restarts", (json_int_t)s->watch.restarts);
+}
+
+static void add_error(json_t *list, const struct hm_error *err)
+{
+    if (err->code)
+        json_array_append_new(list, json_string(err->text));
+}
+
+static json_t *warnings_json(const struct lead *l)
+{
+    struct hm_error config[CLUSTER_WARNINGS_MAX];
+    json_t *list = json_deep_copy(l->store.warnings);
+    unsigned count = l->core.has_config
+                         ? cluster_config_warnings(&l->core.config, l->store.replicated, config)
+                         : 0;
+    for (unsigned i = 0; i < count; i++)
+        add_error(list, &config[i]);
+    add_error(list, &l->store.server);
+    add_error(list, &l->store.refused);
+    add_error(list, &l->store.broken);
+    return list;
+}
+
+json_t *lead_status(const struct lead *l)
+{
+    int64_t now = hm_boottime_ns();
+    int64_t promotes_at = fo_promotes_at(&l->core, now);
+    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "group",
+                     l->options.config->failover.group, "role", lead_role(l), "reason",
+                     hb_reason_text(l->core.reason), "epoch", (json_int_t)lead_epoch(l), "leader",
+                     lead_leader(l), "serving", lead_may_serve(l), "fit", fo_fit(&l->core, now),
+                     "config", config_json(l), "heartbeat", heartbeat_json(&l->core), "peers",
+                     peers_json(l, now), "promotes_in_ms",
+                     ms_json(promotes_at == FO_NEVER ? -1 : promotes_at - now), "warnings",
+                     warnings_json(l));
+}

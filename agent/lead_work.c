@@ -1,0 +1,284 @@
+/* The driver's side towards this host: the workload, what is remembered on disk, the follow hooks.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "agent/lead_internal.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+
+enum { DISK_JOBS_MAX = 4 };
+#define FENCE_UNCONFIGURED_NS (1500 * HM_MS) /* as long as no configuration was ever seen */
+
+static struct hook_context context_for(const struct lead *l, uint64_t epoch, enum hb_reason reason)
+{
+    const char *leader = lead_leader(l);
+    return (struct hook_context){
+        .epoch = epoch, .leader = leader, .reason = hb_reason_text(reason)};
+}
+
+static void workload_event(struct lead *l, enum fo_event_type type, uint64_t epoch)
+{
+    struct fo_event event = {.type = type};
+    event.workload.epoch = epoch;
+    lead_event(l, &event);
+}
+
+/* -- Start -------------------------------------------------------------------- */
+
+static void started(void *arg, const struct hm_error *err)
+{
+    struct lead *l = arg;
+    if (err && err->code == HM_E_CANCELLED) /* a stop has overtaken it, and will be answered */
+        return;
+    if (err)
+        hm_log(HM_LOG_ERROR, LEAD_LOG, "the workload could not be started: %s", err->text);
+    workload_event(l, err ? FO_EV_WORKLOAD_FAILED : FO_EV_WORKLOAD_STARTED, l->work.epoch);
+}
+
+static void start_fails(struct lead *l, const char *why)
+{
+    hm_log(HM_LOG_ERROR, LEAD_LOG, "the workload is not started: %s", why);
+    workload_event(l, FO_EV_WORKLOAD_FAILED, l->work.epoch);
+}
+
+/* Replication from the old leader must not go on beside the promotion. */
+static void begin_start(struct lead *l)
+{
+    struct hook_context context = context_for(l, l->work.epoch, l->work.reason);
+    l->work.start_waits = false;
+    if (hm_boottime_ns() >= l->work.start_deadline) {
+        start_fails(l, "its deadline has passed");
+        return;
+    }
+    context.leader = l->core.site.text;
+    hooks_kill(l->work.hooks, HOOK_FOLLOW);
+    hooks_kill(l->work.hooks, HOOK_RESYNC);
+    l->work.serving = true;
+    workload_start(l->work.workload, &context, l->work.start_deadline, started, l);
+}
+
+/* -- Marks -------------------------------------------------------------------- */
+
+static void marks_saved(void *data, const struct hm_error *err)
+{
+    struct lead *l = data;
+    l->memory.unsaved--;
+    if (err)
+        hm_log(HM_LOG_ERROR, LEAD_LOG, "what failover must remember was not saved: %s", err->text);
+    if (!l->work.start_waits || l->memory.unsaved > 0)
+        return;
+    if (err) {
+        l->work.start_waits = false;
+        start_fails(l, "its epoch could not be saved on disk");
+    } else {
+        begin_start(l);
+    }
+}
+
+void lead_save_marks(struct lead *l)
+{
+    l->memory.unsaved++;
+    marks_save(l->memory.file, &l->memory.marks, marks_saved, l);
+}
+
+void lead_persist(struct lead *l, const struct fo_effect *effect)
+{
+    l->memory.marks.epoch = effect->persist.seen_epoch;
+    l->memory.marks.paused = effect->persist.paused;
+    lead_save_marks(l);
+}
+
+void lead_start_workload(struct lead *l, const struct fo_effect *effect)
+{
+    l->work.epoch = effect->workload.epoch;
+    l->work.start_deadline = effect->workload.deadline_ns;
+    l->work.reason = effect->workload.reason;
+    l->work.start_waits = true;
+    l->memory.marks.led_epoch = effect->workload.epoch;
+    lead_save_marks(l); /* its end begins the start */
+}
+
+/* -- Stop --------------------------------------------------------------------- */
+
+static void stop_answered(struct lead *l, const struct hm_error *err)
+{
+    l->work.stopping = false;
+    if (err)
+        hm_log(HM_LOG_ERROR, LEAD_LOG, "the workload could not be seen stopped: %s", err->text);
+    workload_event(l, err ? FO_EV_STOP_FAILED : FO_EV_WORKLOAD_STOPPED, l->work.stop_epoch);
+}
+
+/* A stop that was reported as overdue goes on; its good end is good news at any time. */
+static void stopped(void *arg, const struct hm_error *err)
+{
+    struct lead *l = arg;
+    if (!err || l->work.stopping)
+        stop_answered(l, err);
+}
+
+/* A stop that is asked for again comes with its old deadline, and gets the same time once more. */
+static int64_t deadline_of_stop(const struct lead *l, const struct fo_effect *effect)
+{
+    int64_t now = hm_boottime_ns(), limit = l->core.terms.fence_limit;
+    if (effect->workload.deadline_ns > now)
+        return effect->workload.deadline_ns;
+    return now + (limit > 0 ? limit : FENCE_UNCONFIGURED_NS);
+}
+
+void lead_stop_workload(struct lead *l, const struct fo_effect *effect)
+{
+    struct hook_context context = context_for(l, effect->workload.epoch, effect->workload.reason);
+    int64_t deadline = deadline_of_stop(l, effect);
+    l->work.serving = false;
+    l->work.start_waits = false;
+    l->work.stop_epoch = effect->workload.epoch;
+    if (!l->work.stopping || deadline < l->work.stop_due)
+        l->work.stop_due = deadline;
+    l->work.stopping = true;
+    workload_stop(l->work.workload, &context, deadline, stopped, l);
+}
+
+void lead_stop_if_overdue(struct lead *l)
+{
+    struct hm_error late;
+    if (!l->work.stopping || hm_boottime_ns() < l->work.stop_due)
+        return;
+    hm_fail(&late, HM_E_TIMEOUT, "it has not ended within its limit; the stop goes on");
+    stop_answered(l, &late);
+}
+
+/* -- Probe -------------------------------------------------------------------- */
+
+static void log_change_of_health(struct lead *l, const struct workload_health *health)
+{
+    if (health->well && l->work.ill)
+        hm_log(HM_LOG_INFO, LEAD_LOG, "probe: well again");
+    else if (!health->well && !l->work.ill)
+        hm_log(HM_LOG_WARN, LEAD_LOG, "probe failed: %s", health->why.text);
+    l->work.ill = !health->well;
+}
+
+static void probed(void *arg, const struct workload_health *health)
+{
+    struct lead *l = arg;
+    struct fo_event event = {.type = FO_EV_PROBE};
+    event.probe.ok = health->well;
+    event.probe.latency_us = health->took_ns / 1000;
+    event.probe.lag = health->lag_known ? health->lag_bytes : -1;
+    log_change_of_health(l, health);
+    lead_event(l, &event);
+}
+
+void lead_probe(struct lead *l, const struct fo_effect *effect)
+{
+    (void)effect;
+    struct hook_context context = context_for(l, lead_epoch(l), l->core.reason);
+    workload_probe(l->work.workload, &context, l->core.terms.period, probed, l);
+}
+
+/* -- Following another leader ------------------------------------------------- */
+
+static void followed(void *data, const struct hm_error *err, const char *out, int64_t took_ns)
+{
+    (void)data;
+    (void)out;
+    if (err)
+        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s", err->text);
+    else
+        hm_log(HM_LOG_INFO, LEAD_LOG, "follow hook ended well after %lld ms",
+               (long long)(took_ns / HM_MS));
+}
+
+static void run_follow_hook(struct lead *l)
+{
+    struct hm_error why;
+    struct hook_context context = context_for(l, lead_epoch(l), l->core.reason);
+    if (hooks_run(l->work.hooks, HOOK_FOLLOW, &context, 0, followed, l, &why) < 0)
+        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s", why.text);
+}
+
+static void caught_up(struct lead *l)
+{
+    l->memory.marks.led_epoch = 0;
+    lead_save_marks(l);
+    run_follow_hook(l);
+}
+
+static void resynced(void *data, const struct hm_error *err, const char *out, int64_t took_ns)
+{
+    struct lead *l = data;
+    (void)out;
+    (void)took_ns;
+    if (err)
+        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s; this site does not follow %s", err->text,
+               l->work.followed.text);
+    else
+        caught_up(l);
+}
+
+static void run_resync_hook(struct lead *l)
+{
+    struct hm_error why;
+    struct hook_context context = context_for(l, lead_epoch(l), l->core.reason);
+    int r = hooks_run(l->work.hooks, HOOK_RESYNC, &context, 0, resynced, l, &why);
+    if (r < 0)
+        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s", why.text);
+    else if (r == 0)
+        caught_up(l);
+}
+
+/* A site that led before may have diverged: it catches up first. */
+void lead_follow(struct lead *l)
+{
+    const struct hb_site *leader = fo_leader(&l->core);
+    if (l->core.role != HB_ROLE_REPLICA || !leader || !hb_site_is_set(leader) ||
+        hb_site_equal(leader, &l->work.followed))
+        return;
+    l->work.followed = *leader;
+    if (hb_site_equal(leader, &l->core.site))
+        return;
+    if (l->memory.marks.led_epoch)
+        run_resync_hook(l);
+    else
+        run_follow_hook(l);
+}
+
+/* -- Life --------------------------------------------------------------------- */
+
+static struct hooks *make_hooks(const struct lead *l)
+{
+    const struct agent_config *c = l->options.config;
+    struct hooks_options options = {
+        .loop = l->options.loop, .site = c->site_id, .group = c->failover.group};
+    for (int i = 0; i < HOOK_COUNT; i++)
+        options.commands[i] = (struct hook_command){.argv = c->failover.hooks[i],
+                                                    .limit_ms = c->failover.hook_timeout_ms};
+    return hooks_new(&options);
+}
+
+int lead_work_new(struct lead *l, struct hm_error *err)
+{
+    const struct agent_config *c = l->options.config;
+    HM_AUTOFREE char *path = hm_printf("%s/failover-%s.json", c->state_dir, c->failover.group);
+    int r = hm_mkdirs(c->state_dir, 0700, err);
+    if (r >= 0)
+        r = marks_load(path, &l->memory.marks, err);
+    if (r < 0)
+        return r;
+    l->memory.disk = hm_workq_new(l->options.loop, "failover-disk", 1, DISK_JOBS_MAX);
+    l->memory.file = marks_file_new(l->memory.disk, path);
+    l->work.hooks = make_hooks(l);
+    l->work.workload = workload_new(l->work.hooks, &l->options.documents);
+    return 0;
+}
+
+void lead_work_free(struct lead *l)
+{
+    marks_file_free(l->memory.file);
+    hm_workq_free(l->memory.disk);
+    workload_free(l->work.workload);
+    hooks_free(l->work.hooks);
+}

@@ -1,0 +1,435 @@
+/* The driver between the real core and a fake bus: who is asked what, and in which order. */
+#include "agent/lead.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "agent/config.h"
+#include "agent/marks.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "fake_bus.h"
+
+static uv_loop_t loop;
+static struct lead *lead;
+static struct agent_config config;
+static char folder[] = "/tmp/test_lead.XXXXXX";
+static struct hm_buf story;
+
+/* Documents that take note; a stop is answered at once, unless `hold_stop`. */
+static struct {
+    bool hold_stop;
+    int stops, starts;
+    uint64_t saved_epoch; /* what was on disk when the start came */
+    workload_done stop_done;
+    void *stop_arg;
+    int ended; /* lead_stop() */
+} fake;
+
+static char *marks_path(void)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/failover-default.json", folder);
+    return path;
+}
+
+static void fake_start(void *data, uint64_t epoch, int64_t deadline_ns, workload_done done,
+                       void *arg)
+{
+    struct marks marks = {0};
+    (void)data;
+    ck_assert_int_gt(deadline_ns, hm_boottime_ns());
+    ck_assert(lead_may_serve(lead));
+    ck_assert_int_eq(marks_load(marks_path(), &marks, NULL), 0);
+    fake.saved_epoch = marks.epoch;
+    fake.starts++;
+    hm_buf_printf(&story, "start(%d) ", (int)epoch);
+    done(arg, NULL);
+}
+
+static void fake_stop(void *data, uint64_t epoch, int64_t deadline_ns, workload_done done,
+                      void *arg)
+{
+    (void)data;
+    (void)epoch;
+    ck_assert_int_gt(deadline_ns, hm_boottime_ns());
+    fake.stops++;
+    hm_buf_printf(&story, "stop ");
+    fake.stop_done = done;
+    fake.stop_arg = arg;
+    if (!fake.hold_stop)
+        done(arg, NULL);
+}
+
+static void note_role(void *data, const char *role, uint64_t epoch, const char *reason)
+{
+    (void)data;
+    (void)reason;
+    hm_buf_printf(&story, "%s(%d) ", role, (int)epoch);
+}
+
+static void make_lead(void)
+{
+    struct lead_options options = {
+        .loop = &loop,
+        .config = &config,
+        .documents = {.start = fake_start, .stop = fake_stop},
+        .on_role_change = note_role,
+    };
+    struct hm_error err;
+    ck_assert_msg(lead_new(&options, &lead, &err) >= 0, "%s", err.text);
+}
+
+static void set_up(void)
+{
+    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    uv_loop_init(&loop);
+    fake_bus_reset();
+    memset(&fake, 0, sizeof fake);
+    hm_log_setup(HM_LOG_ERROR, HM_LOG_TEXT);
+    config = (struct agent_config){.site_id = (char *)"site-a", .state_dir = folder};
+    config.failover.group = (char *)"default";
+    make_lead();
+}
+
+static void end_lead(void)
+{
+    lead_free(lead);
+    lead = NULL;
+    fake_bus_answer();
+    uv_run(&loop, UV_RUN_DEFAULT);
+}
+
+static void tear_down(void)
+{
+    end_lead();
+    ck_assert_int_eq(uv_loop_close(&loop), 0);
+    unlink(marks_path());
+    rmdir(folder);
+    hm_buf_free(&story);
+    fake_bus_reset();
+}
+
+static bool wait_for(bool (*condition)(void))
+{
+    int64_t give_up = hm_boottime_ns() + 10000 * HM_MS;
+    while (!condition() && hm_boottime_ns() < give_up) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        fake_bus_deliver();
+        usleep(1000);
+    }
+    return condition();
+}
+
+static const char good_config[] =
+    "{\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\",\"heartbeat_interval_ms\":50,"
+    "\"failure_threshold\":3,\"fence_timeout_ms\":300,\"failover_timeout_ms\":1000}";
+
+static void init_group(void)
+{
+    fake_bus_put_text("cluster_config", good_config);
+    fake_bus_put_text("primary_heartbeat",
+                      "{\"site_id\":null,\"status\":\"RELEASED\",\"epoch\":0,\"next\":\"site-a\"}");
+}
+
+static bool leads(void)
+{
+    return !strcmp(lead_role(lead), "leader");
+}
+
+static bool has_written(void)
+{
+    return fake_bus_last("replica_heartbeat.site-a") != NULL;
+}
+
+static bool warns_of(const char *part)
+{
+    bool found = false;
+    size_t i;
+    json_t *text, *status = lead_status(lead);
+    json_array_foreach(json_object_get(status, "warnings"), i, text) found =
+        found || strstr(json_string_value(text), part);
+    json_decref(status);
+    return found;
+}
+
+START_TEST(fences_before_it_takes_part)
+{
+    fake.hold_stop = true;
+    init_group();
+    lead_start(lead);
+    for (int i = 0; i < 20; i++) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        fake_bus_deliver();
+    }
+    ck_assert_str_eq(story.data, "stop ");
+    ck_assert_str_eq(lead_role(lead), "starting");
+    fake.hold_stop = false;
+    fake.stop_done(fake.stop_arg, NULL);
+    ck_assert(wait_for(leads));
+}
+END_TEST
+
+START_TEST(starts_only_under_an_epoch_that_is_on_disk)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    ck_assert_int_eq(fake.starts, 1);
+    ck_assert_uint_eq(fake.saved_epoch, 1);
+    ck_assert_uint_eq(lead_epoch(lead), 1);
+    ck_assert_str_eq(lead_leader(lead), "site-a");
+}
+END_TEST
+
+static bool start_failed(void)
+{
+    return story.data && strstr(story.data, "promoting(1)") && strstr(story.data, "fencing");
+}
+
+START_TEST(nothing_starts_when_the_epoch_cannot_be_saved)
+{
+    init_group();
+    ck_assert_int_eq(rmdir(folder), 0);
+    lead_start(lead);
+    ck_assert_msg(wait_for(start_failed), "%s", story.data);
+    ck_assert_int_eq(fake.starts, 0);
+}
+END_TEST
+
+static int64_t patience_end;
+
+static bool patience_is_over(void)
+{
+    return hm_boottime_ns() >= patience_end;
+}
+
+START_TEST(stop_that_does_not_end_is_no_stop)
+{
+    fake.hold_stop = true;
+    init_group();
+    lead_start(lead);
+    patience_end = hm_boottime_ns() + 800 * HM_MS; /* well beyond fence_timeout */
+    ck_assert(wait_for(patience_is_over));
+    ck_assert_str_eq(lead_role(lead), "starting");
+    ck_assert_uint_eq(fake_bus_last("primary_heartbeat")->revision, 2);
+    fake.stop_done(fake.stop_arg, NULL);
+    ck_assert(wait_for(leads));
+}
+END_TEST
+
+static bool asked_again(void)
+{
+    return fake.stops > 2;
+}
+
+START_TEST(failed_stop_is_asked_for_again_with_time_to_act)
+{
+    static const struct hm_error unknown = {HM_E_LIBVIRT, "vm db: unknown"};
+    fake.hold_stop = true;
+    init_group();
+    lead_start(lead);
+    patience_end = hm_boottime_ns() + 400 * HM_MS; /* beyond fence_timeout */
+    ck_assert(wait_for(patience_is_over));
+    while (!asked_again()) {
+        fake.stop_done(fake.stop_arg, &unknown);
+        patience_end = hm_boottime_ns() + 50 * HM_MS;
+        ck_assert(wait_for(patience_is_over));
+    }
+    ck_assert_str_eq(lead_role(lead), "starting");
+    fake.stop_done(fake.stop_arg, NULL);
+    ck_assert(wait_for(leads));
+}
+END_TEST
+
+START_TEST(old_server_gets_no_write)
+{
+    fake_bus.version[1] = 9;
+    fake_bus.version[2] = 10;
+    init_group();
+    lead_start(lead);
+    patience_end = hm_boottime_ns() + 300 * HM_MS;
+    ck_assert(wait_for(patience_is_over));
+    ck_assert(!fake_bus.watching);
+    ck_assert_uint_eq(fake_bus.count, 2);
+    ck_assert(warns_of("nats-server 2.9.10 is too old"));
+}
+END_TEST
+
+static bool refused_ap(void)
+{
+    return warns_of("AP");
+}
+
+START_TEST(refused_configuration_leaves_the_last_good_one)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    fake_bus_put_text("cluster_config",
+                      "{\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\","
+                      "\"heartbeat_interval_ms\":50,\"failover_timeout_ms\":8000,"
+                      "\"consistency\":\"AP\"}");
+    ck_assert(wait_for(refused_ap));
+    ck_assert(warns_of("revision 1 stays"));
+    ck_assert(leads());
+}
+END_TEST
+
+START_TEST(last_good_configuration_is_remembered)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    end_lead();
+    fake_bus_reset();
+    fake_bus.connected = false;
+    make_lead();
+    lead_start(lead);
+    json_t *status = lead_status(lead);
+    json_t *in_force = json_object_get(status, "config");
+    ck_assert_int_eq(json_integer_value(json_object_get(in_force, "failover_timeout_ms")), 1000);
+    ck_assert_int_eq(json_integer_value(json_object_get(in_force, "revision")), 1);
+    json_decref(status);
+}
+END_TEST
+
+static void note_end(void *data)
+{
+    (void)data;
+    fake.ended++;
+}
+
+static bool ended(void)
+{
+    return fake.ended > 0;
+}
+
+START_TEST(planned_end_stops_then_releases)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    lead_stop(lead, note_end, NULL);
+    ck_assert(!lead_may_serve(lead));
+    ck_assert(wait_for(ended));
+    ck_assert_int_eq(fake.ended, 1);
+    ck_assert_ptr_nonnull(
+        strstr(fake_bus_last("primary_heartbeat")->value, "\"status\":\"RELEASED\""));
+    ck_assert_int_eq(fake.stops, 2); /* at start and now */
+}
+END_TEST
+
+START_TEST(planned_end_without_a_store_still_stops)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    fake_bus.refuses_writes = true;
+    lead_stop(lead, note_end, NULL);
+    ck_assert(wait_for(ended));
+    ck_assert_int_eq(fake.stops, 2);
+    ck_assert_ptr_null(
+        strstr(fake_bus_last("primary_heartbeat")->value, "\"status\":\"RELEASED\""));
+}
+END_TEST
+
+static bool stopped_serving(void)
+{
+    return !lead_may_serve(lead);
+}
+
+START_TEST(leader_that_cannot_write_stops)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    fake_bus.refuses_writes = true;
+    int64_t begin = hm_boottime_ns();
+    ck_assert(wait_for(stopped_serving));
+    ck_assert_int_lt(hm_boottime_ns() - begin, (4 * 50 + 100) * HM_MS); /* F */
+    ck_assert_int_eq(fake.stops, 2);
+}
+END_TEST
+
+static bool incident_written(void)
+{
+    return fake_bus_last("incident.1") && fake_bus_last("cluster_state");
+}
+
+START_TEST(leader_leaves_a_record)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(incident_written));
+    ck_assert_ptr_nonnull(
+        strstr(fake_bus_last("cluster_state")->value, "\"current_primary\":\"site-a\""));
+}
+END_TEST
+
+START_TEST(heartbeats_of_strangers_are_not_counted)
+{
+    init_group();
+    fake_bus_put_text("replica_heartbeat.site-b", "{\"site_id\":");
+    fake_bus_put_text("replica_heartbeat.site-c",
+                      "{\"site_id\":\"site-b\",\"status\":\"HEALTHY\",\"epoch\":0,\"counter\":1,"
+                      "\"expires_in_ms\":1000,\"fit\":true}");
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    json_t *status = lead_status(lead);
+    json_t *peer = json_array_get(json_object_get(status, "peers"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(peer, "site")), "site-b");
+    ck_assert(json_is_null(json_object_get(peer, "heard_ms_ago")));
+    json_decref(status);
+}
+END_TEST
+
+START_TEST(other_groups_have_keys_of_their_own)
+{
+    end_lead();
+    config.failover.group = (char *)"db";
+    make_lead();
+    fake_bus_put_text("db.cluster_config", good_config);
+    fake_bus_put_text("db.primary_heartbeat",
+                      "{\"site_id\":null,\"status\":\"RELEASED\",\"epoch\":0,\"next\":\"site-a\"}");
+    lead_start(lead);
+    ck_assert_str_eq(fake_bus.filter, "db.>");
+    patience_end = hm_boottime_ns() + 300 * HM_MS;
+    ck_assert(wait_for(patience_is_over));
+    ck_assert_ptr_nonnull(fake_bus_last("db.replica_heartbeat.site-a"));
+    ck_assert(!has_written());
+    snprintf(marks_path(), 128, "%s/failover-db.json", folder);
+    unlink(marks_path());
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("lead");
+    TCase *t = tcase_create("lead");
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, fences_before_it_takes_part);
+    tcase_add_test(t, starts_only_under_an_epoch_that_is_on_disk);
+    tcase_add_test(t, nothing_starts_when_the_epoch_cannot_be_saved);
+    tcase_add_test(t, stop_that_does_not_end_is_no_stop);
+    tcase_add_test(t, failed_stop_is_asked_for_again_with_time_to_act);
+    tcase_add_test(t, old_server_gets_no_write);
+    tcase_add_test(t, refused_configuration_leaves_the_last_good_one);
+    tcase_add_test(t, last_good_configuration_is_remembered);
+    tcase_add_test(t, planned_end_stops_then_releases);
+    tcase_add_test(t, planned_end_without_a_store_still_stops);
+    tcase_add_test(t, leader_that_cannot_write_stops);
+    tcase_add_test(t, leader_leaves_a_record);
+    tcase_add_test(t, heartbeats_of_strangers_are_not_counted);
+    tcase_add_test(t, other_groups_have_keys_of_their_own);
+    suite_add_tcase(s, t);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
