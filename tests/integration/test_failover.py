@@ -1,0 +1,345 @@
+"""Failover on real parts: a NATS server, two agents, the witness as workload.
+
+What serves, and when, is read from the witness's records alone. One case each; the guardian's cases
+(an agent that hangs or dies for good while its workload runs on) are not among them.
+"""
+
+
+import pytest
+
+from lib.failover import Group, boottime_ns
+from lib.fake_server import FakeOldServer
+from lib.paths import built
+from lib.processes import run
+from lib.waiting import wait_until
+
+DRIFT = 1.001
+SLACK_MS = 400  # of a busy machine, beyond what the configuration bounds
+
+
+@pytest.fixture
+def make_group(folder, nats, make_site):
+    groups = []
+
+    def make(**options):
+        groups.append(Group(folder, nats.url, make_site, **options))
+        return groups[-1]
+
+    yield make
+    for group in groups:
+        group.close()
+
+
+@pytest.fixture
+def group(make_group):
+    """site-a leads in epoch 1, site-b is a replica that is ready."""
+    group = make_group()
+    group.init()
+    group.start()
+    assert group.wait_serving("site-a") == 1
+    group.wait_replica("site-b")
+    return group
+
+
+def takeover_bound_ms(config):
+    return DRIFT * config["failover_timeout_ms"] + config["heartbeat_interval_ms"] + SLACK_MS
+
+
+def fence_bound_ms(config):
+    """From the last good write to the last moment of service: F + fence_timeout."""
+    intervals = config["failure_threshold"] + 1
+    return intervals * config["heartbeat_interval_ms"] + config["fence_timeout_ms"] + SLACK_MS
+
+
+def assert_no_overlap(group):
+    assert group.report()["overlap_ms"] == 0
+
+
+# -- the straight path -----------------------------------------------------------------------------
+
+def test_first_leader_is_elected_once_the_group_is_made(make_group):
+    """Agents that were there first say what is missing, and nobody serves."""
+    group = make_group()
+    group.start()
+    wait_until(lambda: "failover init" in group.a.agent.log_end(100), 10, "the missing bucket to be told")
+    assert group.serving() == {}
+    group.init()
+    assert group.wait_serving("site-a") == 1
+    lease = group.lease()
+    assert (lease["site_id"], lease["status"], lease["epoch"]) == ("site-a", "HEALTHY", 1)
+    state = wait_until(lambda: group.store.get("cluster_state"), 5, "cluster_state")
+    assert (state["current_primary"], state["epoch"]) == ("site-a", 1)
+    assert group.heartbeat("site-b")["site_id"] == "site-b"
+
+
+def test_failover_init_makes_a_group_that_elects_its_leader(make_group, nats):
+    group = make_group()
+    run([built("harmonyctl"), "--server", nats.url, "failover", "init", "--primary", "site-a",
+         "--replica", "site-b", "--heartbeat-interval=100ms", "--failover-timeout=1000ms",
+         "--failure-threshold=3", "--fence-timeout=300ms"])
+    group.start()
+    assert group.wait_serving("site-a") == 1
+
+
+def test_power_cut_of_the_leader_moves_the_role(group):
+    cut = group.a.power_cut()
+    group.wait_serving("site-b", epoch=2)
+    handover = group.report()["handovers"][-1]
+    assert (handover["from"], handover["to"]) == ("site-a", "site-b")
+    assert handover["outage_ms"] <= takeover_bound_ms(group.config)
+    assert (handover["at_ns"] - cut) / 1e6 >= group.config["failover_timeout_ms"] - 200
+    assert_no_overlap(group)
+    incident = wait_until(lambda: group.store.get("incident.2"), 5, "the incident")
+    assert (incident["from"], incident["to"], incident["reason"]) == ("site-a", "site-b", "STALE")
+    assert len(incident["heartbeats"]) > 3
+    assert {h["site_id"] for h in incident["heartbeats"]} == {"site-a"}
+
+
+def test_preferred_primary_gets_the_role_back_by_handshake(group):
+    group.a.power_cut()
+    group.wait_serving("site-b", epoch=2)
+    back = boottime_ns()
+    group.a.power_on(libvirtd=False)
+    group.a.start_agent()
+    group.wait_serving("site-a", epoch=3, timeout=20)
+    handover = group.report()["handovers"][-1]
+    assert (handover["from"], handover["to"]) == ("site-b", "site-a")
+    assert handover["outage_ms"] < group.config["failover_timeout_ms"]
+    assert (handover["at_ns"] - back) / 1e6 >= group.config["yield_after_ms"]
+    assert_no_overlap(group)
+    assert wait_until(lambda: group.store.get("incident.3"), 5, "the incident")["ended"] == "YIELD"
+
+
+def test_graceful_stop_of_the_agent_hands_over_at_once(group):
+    assert group.a.stop_agent() == 0
+    group.wait_serving("site-b", epoch=2)
+    handover = group.report()["handovers"][-1]
+    assert handover["outage_ms"] < group.config["failover_timeout_ms"] / 2
+    assert_no_overlap(group)
+    assert group.store.get("incident.2")["ended"] == "STEP_DOWN"
+
+
+def test_graceful_stop_of_a_replica_changes_nothing(group):
+    assert group.b.stop_agent() == 0
+    counter = group.lease()["counter"]
+    wait_until(lambda: group.lease()["counter"] > counter + 20, 10, "more heartbeats of the leader")
+    assert group.serving() == {"site-a": 1}
+    assert len(group.report()["intervals"]) == 1
+
+
+# -- the primary lives -----------------------------------------------------------------------------
+
+def test_replica_that_was_frozen_does_not_promote_on_waking(group):
+    """Its own silence is not the leader's: it was away for longer than failover_timeout."""
+    group.b.freeze_agent()
+    start = group.lease()["counter"]
+    ticks = 3 * group.config["failover_timeout_ms"] // group.config["heartbeat_interval_ms"]
+    wait_until(lambda: group.lease()["counter"] > start + ticks, 20, "the leader to go on meanwhile")
+    group.b.thaw_agent()
+    group.wait_heartbeats("site-b", ticks)
+    assert group.serving() == {"site-a": 1}
+    assert group.lease()["epoch"] == 1
+    assert len(group.report()["intervals"]) == 1
+
+
+def test_failing_replica_hook_never_leads(make_group):
+    """A site that is not fit waits, however long the silence."""
+    group = make_group(hooks={"probe": ["/bin/sh", "-c", "test $HARMONY_SITE = site-a"]})
+    group.init()
+    group.start()
+    group.wait_serving("site-a", epoch=1)
+    group.wait_heartbeats("site-b", 5)
+    group.a.power_cut()
+    waited = 3 * group.config["failover_timeout_ms"] // group.config["heartbeat_interval_ms"]
+    group.wait_heartbeats("site-b", waited)
+    assert group.heartbeat("site-b")["fit"] is False
+    assert group.serving() == {}
+
+
+# -- the store fails ---------------------------------------------------------------------------------
+
+def test_nats_killed_and_restarted_mid_work(group, nats):
+    killed = boottime_ns()
+    nats.kill()
+    group.wait_nobody_serves()
+    assert (group.last_of_epoch(1) - killed) / 1e6 <= fence_bound_ms(group.config)
+    nats.start()
+    leader = wait_until(lambda: len(group.serving()) == 1 and next(iter(group.serving())), 20,
+                        "one site to lead again")
+    assert group.serving()[leader] > 1
+    assert_no_overlap(group)
+
+
+def test_nats_frozen_longer_than_the_lease(group, nats):
+    frozen = boottime_ns()
+    nats.freeze()
+    group.wait_nobody_serves()
+    assert (group.last_of_epoch(1) - frozen) / 1e6 <= fence_bound_ms(group.config)
+    nats.thaw()
+    wait_until(lambda: len(group.serving()) == 1, 20, "one site to lead again")
+    assert min(group.serving().values()) > 1
+    assert_no_overlap(group)
+
+
+def test_nats_frozen_for_less_than_the_lease_costs_nothing(make_group, nats):
+    group = make_group(heartbeat_interval_ms=500, failover_timeout_ms=3000)
+    group.init()
+    group.start()
+    group.wait_serving("site-a", epoch=1)
+    counter = group.lease()["counter"]
+    nats.freeze()
+    frozen = boottime_ns()
+    wait_until(lambda: boottime_ns() - frozen > 600_000_000, 5, "0.6 s of a frozen server")
+    nats.thaw()
+    wait_until(lambda: group.lease()["counter"] > counter + 6, 10, "heartbeats to go on")
+    assert group.serving() == {"site-a": 1}
+    assert len(group.report()["intervals"]) == 1
+
+
+# -- the agent fails ---------------------------------------------------------------------------------
+
+def test_killed_and_restarted_agent_fences_before_anything_else(make_group):
+    """Its witness ran on meanwhile; nothing serves in a later epoch before that one was stopped."""
+    group = make_group(failover_timeout_ms=5000)
+    group.init()
+    group.start()
+    group.wait_serving("site-a", epoch=1)
+    group.a.kill_agent()
+    assert group.serving() == {"site-a": 1}
+    group.a.start_agent()
+    wait_until(lambda: min(group.serving().values(), default=0) > 1, 20, "a later epoch")
+    assert_no_overlap(group)
+    ended = group.last_of_epoch(1)
+    assert all(v["first_ns"] > ended for v in group.report()["intervals"] if v["epoch"] > 1)
+
+
+def test_failed_promotion_is_undone_and_the_role_given_away(make_group):
+    """The promote hook of site-a fails: site-b serves, site-a backs off."""
+    group = make_group()
+    broken = group.a.config["failover"]["hooks"]
+    broken["promote"] = ["/bin/false"]
+    group.init()
+    group.start()
+    group.wait_serving("site-b", timeout=30)
+    assert "promote hook exited with 1" in group.a.agent.log_end(200)
+    assert_no_overlap(group)
+
+
+def test_failing_probe_of_the_leader_moves_the_role(make_group, folder):
+    group = make_group(hooks={"probe": ["/bin/sh", "-c", f"! test -e {folder}/ill-$HARMONY_SITE"]})
+    group.init()
+    group.start()
+    group.wait_serving("site-a", epoch=1)
+    group.wait_replica("site-b")
+    group.wait_heartbeats("site-b", 5)
+    (folder / "ill-site-a").touch()
+    group.wait_serving("site-b")
+    assert_no_overlap(group)
+    assert group.report()["longest_outage_ms"] < group.config["failover_timeout_ms"]
+
+
+# -- hooks ---------------------------------------------------------------------------------------------
+
+def test_follow_and_resync_hooks_are_told_the_new_leader(make_group, folder):
+    def note(what):
+        return ["/bin/sh", "-c", f"echo {what} $HARMONY_SITE $HARMONY_LEADER $HARMONY_EPOCH >>{folder}/notes"]
+    group = make_group(hooks={"follow": note("follow"), "resync": note("resync")})
+    group.init()
+    group.start()
+    group.wait_serving("site-a", epoch=1)
+    notes = folder / "notes"
+    wait_until(lambda: notes.read_text() == "follow site-b site-a 1\n", 5, "site-b to follow")
+    group.wait_replica("site-b")
+    group.a.power_cut()
+    group.wait_serving("site-b", epoch=2)
+    group.a.power_on(libvirtd=False)
+    group.a.start_agent()
+    wait_until(lambda: notes.read_text().splitlines()[1:] == [
+        "resync site-a site-b 2", "follow site-a site-b 2"], 10, "site-a to catch up, then follow")
+
+
+# -- refusals --------------------------------------------------------------------------------------------
+
+def refused_config(group, part, **changes):
+    """Put a bad cluster_config; returns the sentence, and sees that the last good one stays."""
+    good = dict(group.config)
+    revision = group.store.put("cluster_config", {**good, **changes})
+    sentence = group.wait_warning("site-a", f"cluster_config rev {revision} refused")
+    assert part in sentence
+    assert f"revision {group.status('site-a')['config']['revision']} stays" in sentence
+    counter = group.lease()["counter"]
+    wait_until(lambda: group.lease()["counter"] > counter + 5, 10, "heartbeats to go on")
+    assert group.serving() == {"site-a": 1}
+    assert group.status("site-a")["config"]["failover_timeout_ms"] == good["failover_timeout_ms"]
+    return sentence
+
+
+def test_availability_before_consistency_is_refused_by_name(group):
+    sentence = refused_config(group, "AP", consistency="AP")
+    assert "CP" in sentence
+
+
+def test_a_timeout_that_cannot_be_met_is_refused_with_the_sum(group):
+    sentence = refused_config(group, "failover_timeout_ms 900 is below", failover_timeout_ms=900)
+    assert "400" in sentence and "300" in sentence and "250" in sentence  # F, fence, guardian
+
+
+def test_nonsense_is_refused_and_a_good_one_is_taken_again(group):
+    revision = group.store.put("cluster_config", "{not json")
+    group.wait_warning("site-a", f"cluster_config rev {revision} refused")
+    taken = group.configure(failover_timeout_ms=1500)
+    wait_until(lambda: group.status("site-a")["config"]["revision"] == taken, 10, "the new configuration")
+    assert not any("refused" in w for w in group.status("site-a")["warnings"])
+    assert group.serving() == {"site-a": 1}
+
+
+def test_last_good_configuration_survives_a_restart(group):
+    group.store.put("cluster_config", "{not json")
+    group.wait_warning("site-b", "refused")
+    good = group.status("site-b")["config"]
+    assert group.b.stop_agent() == 0
+    group.b.start_agent()
+    sentence = group.wait_warning("site-b", "refused")
+    assert f"revision {good['revision']} stays" in sentence
+    assert group.status("site-b")["config"] == good
+
+
+def test_malformed_heartbeat_is_an_unknown_holder_with_the_longest_promise(make_group):
+    group = make_group(max_promise_ms=3000)
+    group.init()
+    group.start()
+    group.wait_serving("site-a", epoch=1)
+    group.wait_replica("site-b")
+    put = boottime_ns()
+    group.store.put("primary_heartbeat", "{\"site_id\": 7")
+    group.wait_nobody_serves()
+    leader = wait_until(lambda: len(group.serving()) == 1 and next(iter(group.serving())), 20,
+                        "a site to lead again")
+    first = next(v for v in group.report()["intervals"] if v["epoch"] > 1)
+    assert first["site"] == leader
+    assert (first["first_ns"] - put) / 1e6 >= 3000
+    assert_no_overlap(group)
+
+
+def test_old_server_is_refused(make_group, nats):
+    """A fake: the real server, seen through a proxy that says it is Debian 12's 2.9.10."""
+    with FakeOldServer(nats.port, "2.9.10") as old:
+        group = make_group(agent_url=old.url)
+        group.init()
+        group.start()
+        wait_until(lambda: "nats-server 2.9.10 is too old" in group.a.agent.log_end(100), 10, "the refusal")
+        counter = (group.lease() or {}).get("counter", 0)
+        assert group.lease()["site_id"] is None and counter == 0
+        assert group.serving() == {}
+
+
+# -- the heartbeat's path waits for nothing ---------------------------------------------------------------
+
+def test_hanging_hooks_do_not_stop_the_heartbeat(make_group):
+    """A probe that hangs is a failed probe; the writes go on in time while it does."""
+    group = make_group(hooks={"follow": ["/bin/sleep", "60"]})
+    group.init()
+    group.start()
+    group.wait_serving("site-a", epoch=1)
+    group.wait_heartbeats("site-b", 30)
+    assert group.heartbeat("site-b")["failures"] == 0

@@ -1,0 +1,202 @@
+"""A failover group of two sites with the witness as workload, and the store seen from outside.
+
+    with Group(folder, server.url, make_site) as group:
+        group.init()                  # buckets, cluster_config, first record
+        group.start()                 # power and agents of both sites
+        group.wait_serving("site-a")
+        cut = group.a.power_cut()
+        group.wait_serving("site-b")
+        group.report()                # outage and overlap, from the witness's records alone
+"""
+
+import asyncio
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import nats
+from nats.js.api import StorageType, StreamConfig
+from nats.js.errors import KeyNotFoundError
+
+from . import witness
+from .waiting import wait_until
+
+BUCKET = "harmony_failover"
+FRESH_NS = 50_000_000  # a witness writes every 2 ms: one that was silent for longer does not serve
+RECORD_BYTES = 64
+
+CONFIG = {"primary_site_id": "site-a", "replica_site_id": "site-b", "heartbeat_interval_ms": 100,
+          "failure_threshold": 3, "fence_timeout_ms": 300, "failover_timeout_ms": 1000,
+          "yield_after_ms": 5000}
+
+
+def boottime_ns():
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+class Store:
+    """The bucket as an operator with the nats CLI sees it: plain puts and gets, in a thread."""
+
+    def __init__(self, url, timeout=5):
+        self.timeout = timeout
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        self.client = self.wait_for(nats.connect(
+            url, reconnect_time_wait=0.05, max_reconnect_attempts=-1, ping_interval=1,
+            error_cb=self._ignore))
+        self.js = self.client.jetstream(timeout=timeout)
+
+    @staticmethod
+    async def _ignore(_):
+        pass  # connection errors are what these tests make; calls report their own
+
+    def wait_for(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(self.timeout + 1)
+
+    def make_buckets(self):
+        """What `harmonyctl failover init` makes, by hand."""
+        for bucket in (BUCKET, "harmony_desired", "harmony_status"):
+            recorder = bucket == BUCKET
+            self.wait_for(self.js.add_stream(StreamConfig(
+                name=f"KV_{bucket}", subjects=[f"$KV.{bucket}.>"], storage=StorageType.FILE,
+                max_msgs_per_subject=64 if recorder else 16, deny_delete=True,
+                deny_purge=recorder, allow_rollup_hdrs=not recorder, allow_direct=not recorder)))
+
+    def delete_bucket(self):
+        self.wait_for(self.js.delete_stream(f"KV_{BUCKET}"))
+
+    def put(self, key, value, bucket=BUCKET):
+        """Returns the revision. A text is put as it is."""
+        text = value if isinstance(value, str) else json.dumps(value)
+        return self.wait_for(self.js.publish(f"$KV.{bucket}.{key}", text.encode())).seq
+
+    def get(self, key, bucket=BUCKET):
+        """The value, as JSON if it is; None without one."""
+        try:
+            message = self.wait_for(
+                self.js.get_last_msg(f"KV_{bucket}", f"$KV.{bucket}.{key}", direct=False))
+        except (KeyNotFoundError, nats.js.errors.NotFoundError):
+            return None
+        return json.loads(message.data)
+
+    def close(self):
+        self.wait_for(self.client.close())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+
+class Group:
+    def __init__(self, folder, url, make_site, hooks=None, agent_url=None, **config):
+        """`config` is put over CONFIG; `hooks` (argv lists) over the witness's."""
+        self.config = {**CONFIG, **config}
+        self.store = Store(url)
+        self.records = {}
+        self.sites = {}
+        for name in ("site-a", "site-b"):
+            self.records[name] = Path(folder) / "witness" / name
+            self.records[name].mkdir(parents=True)
+            self.sites[name] = make_site(
+                name, nats_url=agent_url or url,
+                failover={"hooks": {**witness.hooks(self.records[name]), **(hooks or {})}},
+                config={"libvirt": {"uri": "test:///default", "image_dir": str(folder)}})
+        self.a, self.b = self.sites.values()
+
+    def init(self):
+        self.store.make_buckets()
+        self.configure()
+        self.store.put("primary_heartbeat", {"site_id": None, "status": "RELEASED", "epoch": 0,
+                                             "next": "site-a"})
+
+    def configure(self, **changes):
+        self.config.update(changes)
+        return self.store.put("cluster_config", self.config)
+
+    def start(self):
+        for site in self.sites.values():
+            site.power_on(libvirtd=False)
+            site.start_agent()
+
+    def close(self):
+        for site in self.sites.values():
+            site.close()
+        self.store.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # -- who serves, by the evidence ------------------------------------------------------------
+
+    def last_record(self, name):
+        """(BOOTTIME in ns, epoch) of a site's last record, or None."""
+        try:
+            with open(self.records[name] / f"{name}.records", "rb") as file:
+                whole = file.seek(0, os.SEEK_END) // RECORD_BYTES * RECORD_BYTES
+                file.seek(whole - RECORD_BYTES)
+                when, epoch, _ = file.read(RECORD_BYTES).split()
+                return int(when), int(epoch)
+        except (OSError, ValueError):
+            return None
+
+    def serving(self):
+        """Site -> epoch of all that serve right now."""
+        last = {name: self.last_record(name) for name in self.sites}
+        return {name: seen[1] for name, seen in last.items()
+                if seen and boottime_ns() - seen[0] < FRESH_NS}
+
+    def wait_serving(self, name, epoch=None, timeout=15):
+        """Until this site alone serves (in this epoch). Returns the epoch."""
+        def condition():
+            for site in self.sites.values():
+                if site.agent:
+                    site.agent.check_running()
+            now = self.serving()
+            return list(now) == [name] and epoch in (None, now[name]) and now
+        return wait_until(condition, timeout, f"{name} alone to serve", 0.005)[name]
+
+    def wait_nobody_serves(self, timeout=10):
+        wait_until(lambda: not self.serving(), timeout, "nobody to serve", 0.002)
+        return boottime_ns()
+
+    def report(self):
+        return witness.report(*self.records.values())
+
+    def last_of_epoch(self, epoch):
+        """BOOTTIME in ns of the last record of this epoch, from the report."""
+        return max(v["last_ns"] for v in self.report()["intervals"] if v["epoch"] == epoch)
+
+    # -- what the store and the agents say --------------------------------------------------------
+
+    def lease(self):
+        return self.store.get("primary_heartbeat")
+
+    def heartbeat(self, name):
+        """The site's own (replica's) heartbeat."""
+        return self.store.get(f"replica_heartbeat.{name}")
+
+    def wait_heartbeats(self, name, count, timeout=20):
+        """Until the replica `name` has written `count` more heartbeats."""
+        def counter():
+            return (self.heartbeat(name) or {"counter": 0})["counter"]
+        start = counter()
+        wait_until(lambda: counter() >= start + count, timeout,
+                   f"{count} heartbeats of the replica {name}", 0.02)
+
+    def wait_replica(self, name, timeout=15):
+        """Until this site is a replica that could lead."""
+        wait_until(lambda: (self.heartbeat(name) or {}).get("fit")
+                   and self.store.get(f"{name}.agent", "harmony_status")["role"] == "replica",
+                   timeout, f"{name} to be a fit replica", 0.02)
+
+    def status(self, name):
+        """The failover part of the agent's status."""
+        return self.store.get(f"{name}.agent", "harmony_status")["failover"]
+
+    def wait_warning(self, name, part, timeout=10):
+        """Until the agent's status has a warning with `part` in it. Returns the warning."""
+        return wait_until(
+            lambda: next((w for w in self.status(name)["warnings"] if part in w), None), timeout,
+            f"a warning of {name} about {part!r}", 0.02)
