@@ -62,13 +62,26 @@ $(BUILD)/harmonyctl: $(BUILD)/obj/ctl/main.o $(call archives,ctl bus failover pr
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
 # Unit tests: tests/unit/<layer>/test_<source>.c, a program each, linked with its layer and those below.
+# What several of them share (builders, fakes) are the other files there, in an archive: a program gets
+# only what it names.
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 layer_of = $(word 3,$(subst /, ,$(1)))
 from_layer = $(if $(filter $(1),$(firstword $(2))),$(2),$(call from_layer,$(1),$(wordlist 2,99,$(2))))
 
+shared_sources = $(filter-out tests/unit/$(1)/test_%.c,$(wildcard tests/unit/$(1)/*.c))
+shared_archive = $(if $(call shared_sources,$(1)),$(BUILD)/unit/$(1)/libshared.a)
+
+define shared_rule
+$(BUILD)/unit/$(1)/libshared.a: $(patsubst %.c,$(BUILD)/obj/%.o,$(call shared_sources,$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)$$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(if $(call shared_sources,$(l)),$(eval $(call shared_rule,$(l)))))
+
 define unit_rule
-$(BUILD)/unit/$(patsubst tests/unit/%.c,%,$(1)): $(BUILD)/obj/$(1:.c=.o) $(call archives,$(call from_layer,$(call layer_of,$(1)),$(REVERSED)))
+$(BUILD)/unit/$(patsubst tests/unit/%.c,%,$(1)): $(BUILD)/obj/$(1:.c=.o) $(call shared_archive,$(call layer_of,$(1))) $(call archives,$(call from_layer,$(call layer_of,$(1)),$(REVERSED)))
 	@mkdir -p $$(@D)
 	@$$(if $$(Q),echo "  LINK    $$@")
 	$$(Q)$$(CC) $$(ALL_CFLAGS) -o $$@ $$^ $$(shell pkg-config --libs check) $$(ALL_LIBS)

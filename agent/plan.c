@@ -56,13 +56,21 @@ static bool can_be_stopped(const struct plan_doc *doc)
     return strcmp(doc->kind->name, "disk") != 0;
 }
 
-/* It shall run here and now (networks and disks: be active and usable). */
+static bool may_run(const struct world *w, const struct plan_doc *doc)
+{
+    return !is_primary(doc) || w->input->serving;
+}
+
+/* It shall run here and now, by this spec (networks and disks: be active and usable). */
+static bool shall_run_by(const struct world *w, const struct plan_doc *doc, const json_t *spec)
+{
+    const char *power = is_vm(doc) ? spec_str(spec, "power") : NULL;
+    return may_run(w, doc) && (!power || !strcmp(power, "on"));
+}
+
 static bool wants_running(const struct world *w, const struct plan_doc *doc)
 {
-    if (is_primary(doc) && !w->input->serving)
-        return false;
-    const char *power = is_vm(doc) ? spec_str(doc->spec, "power") : NULL;
-    return !power || !strcmp(power, "on");
+    return shall_run_by(w, doc, doc->spec);
 }
 
 static bool is_stopped(const struct thing *t)
@@ -73,6 +81,11 @@ static bool is_stopped(const struct thing *t)
 static bool is_made_from(const struct thing *t, const struct plan_doc *doc)
 {
     return t->marked && t->mark_key && !strcmp(t->mark_key, doc->key);
+}
+
+static bool is_unknown(const struct thing *t)
+{
+    return t->state == THING_UNKNOWN;
 }
 
 static bool is_of_another_site(const struct world *w, const struct thing *t)
@@ -135,15 +148,15 @@ static bool dependencies_ready(const struct world *w, struct plan_step *s, bool 
     return false;
 }
 
-/* The first thing of ours that was made to use this one, or NULL. */
-static const struct thing *find_user(const struct world *w, const struct plan_doc *doc,
+/* The first other thing of ours that was made to use this one, or NULL. */
+static const struct thing *find_user(const struct world *w, const struct plan_step *s,
                                      bool running_only)
 {
     const struct things *all = w->input->things;
     for (size_t i = 0; i < all->count; i++) {
         const struct thing *t = &all->items[i];
-        if (t->marked && (!running_only || !is_stopped(t)) &&
-            depends_on_thing(t->kind, t->spec, doc->kind->name, doc->name))
+        if (t != s->thing && t->marked && (!running_only || !is_stopped(t)) &&
+            depends_on_thing(t->kind, t->spec, s->doc->kind->name, s->doc->name))
             return t;
     }
     return NULL;
@@ -153,7 +166,7 @@ static bool is_in_use(const struct world *w, struct plan_step *s, bool running_o
 {
     if (is_vm(s->doc))
         return false;
-    const struct thing *user = find_user(w, s->doc, running_only);
+    const struct thing *user = find_user(w, s, running_only);
     if (user)
         wait_for(s, hm_printf("in use by %s %s", user->kind, user->name));
     return user != NULL;
@@ -162,12 +175,27 @@ static bool is_in_use(const struct world *w, struct plan_step *s, bool running_o
 /* -- Rules, from the one that overrides the most
  * ---------------------------------------------------- */
 
+static bool is_ours(const struct world *w, const struct plan_step *s)
+{
+    return s->thing && is_made_from(s->thing, s->doc) && !is_of_another_site(w, s->thing);
+}
+
+/* A workload of the primary where it must not run: whatever else is asked about it, it ends first.
+ */
+static bool runs_without_the_lead(const struct world *w, const struct plan_step *s)
+{
+    return is_vm(s->doc) && !may_run(w, s->doc) && is_ours(w, s) && !is_stopped(s->thing);
+}
+
 static void plan_removal(const struct world *w, struct plan_step *s)
 {
     const struct thing *t = s->thing;
-    if (!t || !is_made_from(t, s->doc) || is_of_another_site(w, t))
+    if (!is_ours(w, s))
         return; /* nothing of ours is there: deleting what is absent succeeds */
-    if (spec_bool(t->spec, "protect"))
+    if (!t->spec)
+        block(s, hm_strdup("deleted, but its mark can't be read, so it may be protected; declare "
+                           "it again with adopt: true, then delete it"));
+    else if (spec_bool(t->spec, "protect"))
         block(s,
               hm_strdup("protect: true; take protect off in a revision of its own, then delete"));
     else if (is_in_use(w, s, false))
@@ -186,24 +214,30 @@ static void plan_creation(const struct world *w, struct plan_step *s)
     decide(s, PLAN_CREATE, VERB_CREATE, stays_off ? hm_strdup("defined and stopped") : NULL);
 }
 
+/* The document that it was made from is deleted, so that it goes. A clone, which carries the mark of
+ * its origin under another name, stays. */
+static bool is_being_removed(const struct world *w, const struct thing *t)
+{
+    bool has_maker = t->marked && t->mark_key;
+    const struct plan_doc *maker = has_maker ? index_get(&w->keys, "", t->mark_key) : NULL;
+    return maker && maker->deleted && !strcmp(maker->name, t->name);
+}
+
 /* A thing of that name is there, but was not made from this document. Returns true if it is
  * settled. */
 static bool plan_foreign(const struct world *w, struct plan_step *s)
 {
     const struct thing *t = s->thing;
     const char *kind = s->doc->kind->name;
-    if (is_made_from(t, s->doc) && !is_of_another_site(w, t))
+    if (is_ours(w, s))
         return false;
-    if (is_of_another_site(w, t)) {
+    if (is_of_another_site(w, t))
         block(s, hm_printf("this %s belongs to site %s", kind, t->mark_site));
-        return true;
-    }
-    const struct plan_doc *maker = t->marked ? index_get(&w->keys, "", t->mark_key) : NULL;
-    if (maker && maker->deleted)
-        wait_for(s, hm_printf("the one made from %s is removed first", maker->key));
+    else if (is_being_removed(w, t))
+        wait_for(s, hm_printf("the one made from %s is removed first", t->mark_key));
     else if (spec_bool(s->doc->spec, "adopt"))
         decide(s, PLAN_ADOPT, VERB_UPDATE, hm_strdup("adopt: true; what runs is not stopped"));
-    else if (t->marked)
+    else if (t->marked && t->mark_key)
         block(s, hm_printf("it was made from the document %s; delete that one, or set adopt: true",
                            t->mark_key));
     else
@@ -254,7 +288,7 @@ static void plan_replacement(const struct world *w, struct plan_step *s)
     else if (allowed_cost(s->doc) < COST_REPLACE)
         block(s, hm_printf("replace needed: %s; change: %s forbids it", cause,
                            spec_str(s->doc->spec, "change")));
-    else if (is_in_use(w, s, false))
+    else if (is_in_use(w, s, true))
         return;
     else
         decide(s, PLAN_REPLACE, is_stopped(s->thing) || !is_vm(s->doc) ? VERB_REMOVE : VERB_STOP,
@@ -270,6 +304,26 @@ static void plan_restart(struct plan_step *s)
         decide(s, PLAN_RESTART, VERB_STOP, hm_printf("%s needs a restart; disks are kept", cause));
 }
 
+/* A change that may not be made does not keep down what ran before it: after a crash, or a reboot of
+ * the host, it is started as it was last applied. */
+static void keep_up(const struct world *w, struct plan_step *s)
+{
+    const struct thing *t = s->thing;
+    struct dependency_check check = {.world = w, .must_run = true};
+    if (is_stopped(t) && shall_run_by(w, s->doc, t->spec) &&
+        depends_each(t->kind, t->spec, dependency_is_ready, &check))
+        s->verb = VERB_START;
+    free(check.waiting_for);
+}
+
+static void plan_unreadable(struct plan_step *s)
+{
+    if (spec_bool(s->doc->spec, "adopt"))
+        decide(s, PLAN_ADOPT, VERB_UPDATE, hm_strdup("adopt: true; its mark can't be read"));
+    else
+        block(s, hm_strdup("its mark can't be read; set adopt: true to have it written anew"));
+}
+
 /* The thing differs from its document. Returns true if it is settled. */
 static bool plan_change(const struct world *w, struct plan_step *s)
 {
@@ -281,7 +335,7 @@ static bool plan_change(const struct world *w, struct plan_step *s)
         return true;
     }
     if (!t->spec) {
-        block(s, hm_strdup("its mark can't be read; set adopt: true to have it written anew"));
+        plan_unreadable(s);
         return true;
     }
     spec_diff(s->doc->kind, t->spec, s->doc->spec, &s->diff);
@@ -293,6 +347,8 @@ static bool plan_change(const struct world *w, struct plan_step *s)
         plan_restart(s);
     else
         decide(s, PLAN_UPDATE, VERB_UPDATE, NULL);
+    if (s->op == PLAN_BLOCKED)
+        keep_up(w, s);
     return true;
 }
 
@@ -309,9 +365,7 @@ static void plan_power(const struct world *w, struct plan_step *s)
 {
     const struct thing *t = s->thing;
     bool wanted = wants_running(w, s->doc);
-    if (t->state == THING_UNKNOWN)
-        wait_for(s, hm_strdup("its state is unknown; it is left alone"));
-    else if (wanted && is_stopped(t)) {
+    if (wanted && is_stopped(t)) {
         if (dependencies_ready(w, s, true))
             decide(s, PLAN_START, VERB_START,
                    t->state == THING_CRASHED ? hm_strdup("it crashed") : NULL);
@@ -327,6 +381,10 @@ static void plan_document(const struct world *w, struct plan_step *s)
 {
     if (w->input->unobserved)
         wait_for(s, hm_strdup(w->input->unobserved));
+    else if (s->thing && is_unknown(s->thing))
+        wait_for(s, hm_strdup("its state is unknown; it is left alone"));
+    else if (runs_without_the_lead(w, s))
+        decide(s, PLAN_STOP, VERB_KILL, hm_strdup("this site does not lead"));
     else if (s->doc->deleted)
         plan_removal(w, s);
     else if (s->doc->held)

@@ -85,8 +85,8 @@ struct plan_step {
     const struct plan_doc *doc;
     const struct thing *thing; /* NULL: absent */
     enum plan_op op;
-    enum plan_verb verb;
-    char *why;             /* one sentence or NULL; belongs to the step */
+    enum plan_verb verb; /* with BLOCKED: NOTHING, or START of what the block must not keep down */
+    char *why;           /* one sentence or NULL; belongs to the step */
     struct spec_diff diff; /* what changes; empty when nothing does */
 };
 

@@ -87,7 +87,7 @@ static bool find_ill(const struct reconciler *r, const struct plan *plan, struct
                           : s->why         ? s->why
                                            : "it does not run yet";
         hm_fail(err, HM_E_REFUSED, "%s: %s", s->doc->key, why);
-        *ret_hopeless = s->op == PLAN_BLOCKED;
+        *ret_hopeless = s->op == PLAN_BLOCKED && s->verb == VERB_NOTHING;
         return true;
     }
     return false;

@@ -85,20 +85,24 @@ static int64_t timeout_for(enum plan_verb verb, int64_t grace_ms)
     return verb == VERB_STOP ? grace_ms + STOP_MARGIN_MS : CALL_TIMEOUT_MS;
 }
 
-/* A stop or removal goes by what the thing was made from; everything else by the document. */
+/* A stop or removal goes by what the thing was made from, and so does all that is done while the
+ * document's change is blocked; everything else goes by the document. */
 static const json_t *spec_for(const struct plan_step *s)
 {
     bool ends = s->verb == VERB_STOP || s->verb == VERB_KILL || s->verb == VERB_REMOVE;
-    return ends && s->thing && s->thing->spec ? s->thing->spec : s->doc->spec;
+    bool as_it_was = ends || s->op == PLAN_BLOCKED;
+    return as_it_was && s->thing && s->thing->spec ? s->thing->spec : s->doc->spec;
 }
 
+/* Asked before the first verb of a step: what will not be allowed to come back is not stopped. */
 static int check_allowed(const struct reconciler *r, const struct plan_step *s,
                          struct hm_error *err)
 {
-    bool makes = s->verb == VERB_CREATE || s->verb == VERB_UPDATE || s->verb == VERB_START;
-    if (!makes || !r->options.allows)
+    bool only_ends = s->op == PLAN_STOP || s->op == PLAN_REMOVE;
+    const json_t *spec = s->op == PLAN_BLOCKED ? spec_for(s) : s->doc->spec;
+    if (only_ends || !r->options.allows)
         return 0;
-    return r->options.allows(r->options.data, s->doc->kind->name, s->doc->spec, err);
+    return r->options.allows(r->options.data, s->doc->kind->name, spec, err);
 }
 
 static int submit(struct reconciler *r, struct task *t, const struct plan_step *s,
