@@ -2,7 +2,7 @@
  * The libvirt driver: VMs, networks and volumes over one virConnect.
  *
  * libvirt's default event implementation is registered once per process, before the first open, and
- * runs in a thread of its own (docs/adr/0012-libvirt-events.md). Its callbacks only note what
+ * runs in a thread of its own (docs/adr/0011-libvirt-events.md). Its callbacks only note what
  * changed and call options.on_change. libvirt's own error printing is off: errors come back typed.
  */
 #ifndef HM_VMM_LIBVIRT_H

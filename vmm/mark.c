@@ -35,38 +35,34 @@ void mark_clear(struct mark *m)
 }
 
 /* Plain ASCII: whatever the JSON holds, XML can hold it. */
-static void add_json(xmlNodePtr parent, xmlNsPtr ns, const char *name, const json_t *json)
+static void add_json(xmlNodePtr parent, const char *name, const json_t *json)
 {
     HM_AUTOFREE char *text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
     if (text)
-        xmlSetNs(xml_add_text(parent, name, text), ns);
+        xml_add_text(parent, name, text); /* in the parent's namespace, if it has one */
 }
 
-static xmlNodePtr new_element(xmlDocPtr doc, const struct mark *m)
+static void fill(xmlNodePtr node, const struct mark *m)
 {
-    xmlNodePtr node = xmlNewDocNode(doc, NULL, X("mark"), NULL);
-    if (!node)
-        abort();
-    xmlNsPtr ns = xmlNewNs(node, X(MARK_NAMESPACE), X(MARK_PREFIX));
-    xmlSetNs(node, ns);
     xml_set(node, "site", m->site);
     xml_set(node, "key", m->key);
     xml_set(node, "hash", m->hash);
-    add_json(node, ns, "spec", m->spec);
+    add_json(node, "spec", m->spec);
     if (m->made)
-        add_json(node, ns, "made", m->made);
-    return node;
+        add_json(node, "made", m->made);
 }
 
 void mark_to_xml(const struct mark *m, xmlNodePtr root)
 {
-    xmlAddChild(xml_add(root, "metadata"), new_element(root->doc, m));
+    xmlNodePtr node = xml_add(xml_add(root, "metadata"), "mark");
+    xmlSetNs(node, xmlNewNs(node, X(MARK_NAMESPACE), X(MARK_PREFIX)));
+    fill(node, m);
 }
 
 char *mark_element(const struct mark *m)
 {
-    XML_AUTOFREE xmlDocPtr doc = xmlNewDoc(X("1.0"));
-    xmlDocSetRootElement(doc, new_element(doc, m));
+    XML_AUTOFREE xmlDocPtr doc = xml_new("mark");
+    fill(xml_root(doc), m);
     xmlBufferPtr out = xmlBufferCreate();
     xmlNodeDump(out, doc, xml_root(doc), 0, 0);
     char *text = hm_strdup((const char *)xmlBufferContent(out));

@@ -28,7 +28,8 @@ void mark_clear(struct mark *m); /* frees what it holds; NULL and zeroed are all
 
 /* Put the mark into a <metadata> child of `root`. */
 void mark_to_xml(const struct mark *m, xmlNodePtr root);
-/* The mark element alone, as virDomainSetMetadata wants it; the caller frees it. */
+/* The element alone and without a namespace, as virDomainSetMetadata() wants it (it puts the
+ * namespace in); the caller frees it. */
 char *mark_element(const struct mark *m);
 /* Read it from a domain's or network's root element. 1: found; 0: none; one that can't be
  * understood is found with spec NULL. */

@@ -32,3 +32,14 @@ $(BUILD)/drive: $(BUILD)/obj/tests/lib/drive.o $(call archives,vmm bus failover 
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
+
+# For LD_PRELOAD: kill -9 at the k-th libvirt call that changes something.
+.PHONY: interpose
+interpose: $(BUILD)/interpose_libvirt.so
+
+$(BUILD)/interpose_libvirt.so: tests/lib/interpose_libvirt.c
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) -fPIC -shared $(CFLAGS) -o $@ $< -ldl
+
+integration: drive interpose

@@ -1,0 +1,357 @@
+"""The libvirt driver on a real libvirtd and QEMU: lives, marks, and kill -9 at every libvirt call."""
+
+import json
+import os
+import signal
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from lib.paths import built
+from lib.waiting import wait_until
+
+KERNEL = "/var/lib/libvirt/images/guest/kernel"
+INITRAMFS = "/var/lib/libvirt/images/guest/initramfs"
+MARK = "{urn:harmony:mark:1}mark"
+LAN = {"subnet": "192.168.100.1/24",
+       "dhcp": {"hosts": [{"mac": "52:54:00:00:00:12", "ip": "192.168.100.12"}]}}
+DATA = {"size": "32MiB"}
+
+
+def vm(name="web", words="", **fields):
+    return {"vcpus": 1, "memory": "128MiB", "kernel": KERNEL, "initramfs": INITRAMFS,
+            "cmdline": f"console=ttyS0 quiet name={name}{words}", "stop_grace": "20s",
+            "disks": [{"device": "root", "size": "16MiB"}], **fields}
+
+
+class Host:
+    """A site without an agent, and the driver's verbs on it."""
+
+    def __init__(self, site):
+        self.site = site
+
+    def drive(self, *argv, environ=None):
+        """(exit code, what drive printed as JSON or None)."""
+        env = [f"{name}={value}" for name, value in (environ or {}).items()]
+        done = self.site.run("env", *env, built("drive"), *argv, check=False)
+        return done.returncode, json.loads(done.stdout) if done.stdout.strip() else None
+
+    def do(self, verb, kind, name, spec=None, *options):
+        """The verb, which must succeed; its result."""
+        argv = [*options, verb, kind, name] + ([json.dumps(spec)] if spec is not None else [])
+        code, said = self.drive(*argv)
+        assert code == 0, f"{verb} {kind} {name}: {said['error']}"
+        return said["result"]
+
+    def refuse(self, verb, kind, name, spec=None):
+        """The verb, which must fail; (code, sentence)."""
+        code, said = self.drive(verb, kind, name, *([json.dumps(spec)] if spec is not None else []))
+        assert code == 1, f"{verb} {kind} {name} succeeded"
+        return said["code"], said["error"]
+
+    def things(self):
+        """(kind, name) -> thing, as observed."""
+        code, said = self.drive("observe")
+        assert code == 0, said["error"]
+        return {(t["kind"], t["name"]): t for t in said["things"]}
+
+    def thing(self, kind, name):
+        return self.things().get((kind, name))
+
+    def volumes(self):
+        rows = self.site.virsh("vol-list", "default").splitlines()
+        return sorted(row.split()[0] for row in rows if row.split()[0].endswith((".qcow2", ".raw")))
+
+    def killed(self, at, *argv):
+        """Run drive to its death at step `at` of libvirt's changing calls. False: it ended before."""
+        code, _ = self.drive(*argv, environ={"LD_PRELOAD": built("interpose_libvirt.so"),
+                                             "HARMONY_TEST_KILL_AT": at})
+        assert code in (0, 137, -signal.SIGKILL), code
+        return code != 0
+
+    def steps(self, *argv):
+        """How many steps the same command has, from the interposer's log."""
+        log = self.site.directory / "steps"
+        log.unlink(missing_ok=True)
+        code, said = self.drive(*argv, environ={"LD_PRELOAD": built("interpose_libvirt.so"),
+                                                "HARMONY_TEST_KILL_LOG": log})
+        assert code == 0, said
+        return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+@pytest.fixture
+def host(make_site):
+    return Host(make_site().power_on())
+
+
+def run_guest(host, spec=None, name="web", boot=1):
+    host.do("create", "vm", name, spec or vm(name))
+    host.do("start", "vm", name, spec or vm(name))
+    return host.site.wait_boot(name, boot)
+
+
+# -- lives ---------------------------------------------------------------------------------------
+
+
+def test_a_guest_boots_from_its_document_and_hears_a_graceful_stop(host):
+    host.do("create", "network", "lan", LAN)
+    host.do("start", "network", "lan", LAN)
+    spec = vm(networks=[{"network": "lan", "mac": "52:54:00:00:00:12"}])
+    boot = run_guest(host, spec)
+    assert (boot.cpus, boot.mib, boot.address) == (1, 128, "192.168.100.12")
+    seen = host.thing("vm", "web")
+    assert (seen["state"], seen["key"]) == ("running", "site-a.vm.web")
+    assert seen["details"]["pid"] == host.site.qemu_pid("web")
+    host.do("stop", "vm", "web", spec)
+    assert "harmony-guest: stopping" in host.site.console("web")
+    host.do("verify_stopped", "vm", "web", spec)
+    assert host.thing("vm", "web")["reason"] == "shut down"
+
+
+def test_a_guest_that_does_not_hear_is_stopped_hard_after_its_grace(host):
+    spec = vm(words=" deaf", stop_grace="1s")
+    run_guest(host, spec)
+    host.do("stop", "vm", "web", spec)
+    assert host.thing("vm", "web")["reason"] == "destroyed"
+    assert "harmony-guest: stopping" not in host.site.console("web")
+
+
+def test_kill_is_proved_by_the_process(host):
+    run_guest(host)
+    pid = host.site.qemu_pid("web")
+    assert host.refuse("verify_stopped", "vm", "web", vm())[0] == "refused"
+    host.do("kill", "vm", "web", vm())
+    host.do("verify_stopped", "vm", "web", vm())
+    assert host.site.run("kill", "-0", pid, check=False).returncode != 0
+
+
+def test_a_guest_whose_process_died_has_crashed(host):
+    run_guest(host)
+    host.site.run("kill", "-9", host.site.qemu_pid("web"))
+    wait_until(lambda: host.thing("vm", "web")["state"] == "crashed", 10, "the crash to be seen")
+    host.do("start", "vm", "web", vm())
+    host.site.wait_boot("web", 2)
+
+
+def test_disks_outlive_their_vm_unless_ephemeral(host):
+    host.do("create", "disk", "data", DATA)
+    spec = vm(disks=[{"device": "root", "size": "16MiB"}, {"device": "data", "disk": "data"},
+                     {"device": "scratch", "size": "16MiB", "ephemeral": True}])
+    run_guest(host, spec)
+    assert host.volumes() == ["data.qcow2", "web-root.qcow2", "web-scratch.qcow2"]
+    assert host.refuse("remove", "disk", "data")[0] == "refused"
+    host.do("remove", "vm", "web", spec)
+    assert host.volumes() == ["data.qcow2", "web-root.qcow2"]
+    host.do("remove", "disk", "data")
+    assert host.volumes() == ["web-root.qcow2"]
+    run_guest(host, boot=2)
+    assert "disk vda 16 MiB, boot 2" in host.site.console("web")
+
+
+def test_a_cdrom_and_a_raw_disk_are_seen_by_libvirt(host):
+    iso = "/var/lib/libvirt/images/guest/initramfs"
+    spec = vm(disks=[{"device": "vda", "size": "16MiB", "format": "raw", "label": "root01"}],
+              cdroms=[{"path": iso}])
+    run_guest(host, spec)
+    disks = ElementTree.fromstring(host.site.virsh("dumpxml", "web")).findall("devices/disk")
+    assert [(d.get("device"), d.find("driver").get("type"), d.find("target").get("bus"),
+             d.findtext("serial")) for d in disks] == [
+        ("disk", "raw", "virtio", "root01"), ("cdrom", "raw", "sata", None)]
+
+
+def test_hostile_text_stays_text(host):
+    words = " x=\"'<&>]]>\" ${y} \\n"
+    run_guest(host, vm(words=words))
+    root = ElementTree.fromstring(host.site.virsh("dumpxml", "web"))
+    assert root.findtext("os/cmdline") == vm(words=words)["cmdline"]
+    assert host.thing("vm", "web").get("drift") is None
+
+
+# -- marks ---------------------------------------------------------------------------------------
+
+
+def foreign_domain(host):
+    xml = host.site.directory / "foreign.xml"
+    xml.write_text("<domain type='qemu'><name>web</name><memory unit='MiB'>64</memory>"
+                   "<os><type arch='x86_64'>hvm</type></os></domain>")
+    host.site.virsh("define", xml)
+
+
+def test_a_foreign_domain_is_a_conflict_and_adopted_only_when_asked(host):
+    foreign_domain(host)
+    uuid = host.site.virsh("domuuid", "web")
+    code, sentence = host.refuse("create", "vm", "web", vm())
+    assert code == "conflict" and "adopt: true" in sentence
+    for verb in ("start", "stop", "kill", "remove"):
+        assert host.refuse(verb, "vm", "web", vm())[0] == "conflict"
+    assert host.refuse("remove", "vm", "web", vm(adopt=True))[0] == "conflict"
+    host.do("create", "vm", "web", vm(adopt=True))
+    assert host.site.virsh("domuuid", "web") == uuid
+    assert host.thing("vm", "web")["key"] == "site-a.vm.web"
+
+
+def test_a_foreign_volume_is_never_overwritten(host):
+    store = host.site.host / "var/lib/libvirt/images"
+    precious = store / "web-root.qcow2"
+    host.do("create", "disk", "data", DATA)  # the pool is there, and libvirt's list of it
+    precious.write_bytes(b"precious" * 4096)
+    assert host.refuse("create", "vm", "web", vm())[0] == "conflict"
+    assert precious.read_bytes() == b"precious" * 4096
+    assert "web" not in host.site.domains()
+
+
+def test_a_volume_that_vanished_is_not_replaced_by_an_empty_one(host):
+    host.do("create", "disk", "data", DATA)
+    (host.site.host / "var/lib/libvirt/images/data.qcow2").unlink()
+    assert host.thing("disk", "data") is None
+    code, sentence = host.refuse("create", "disk", "data", DATA)
+    assert code == "refused" and "vanished" in sentence
+
+
+def edit(host, name, old, new):
+    xml = host.site.directory / "edited.xml"
+    text = host.site.virsh("dumpxml", "--inactive", name)
+    assert old in text
+    xml.write_text(text.replace(old, new))
+    host.site.virsh("define", xml)
+
+
+def test_an_edit_behind_our_back_is_drift_and_repaired(host):
+    host.do("create", "vm", "web", vm())
+    edit(host, "web", "<vcpu placement='static'>1</vcpu>", "<vcpu placement='static'>3</vcpu>")
+    assert host.thing("vm", "web")["drift"] == "vcpus is 3, was made as 1"
+    host.do("update", "vm", "web", vm())
+    assert host.thing("vm", "web").get("drift") is None
+
+
+def test_a_change_that_needs_no_restart_reaches_the_running_guest(host):
+    run_guest(host)
+    pid = host.site.qemu_pid("web")
+    host.do("update", "vm", "web", vm(labels={"tier": "front"}))
+    assert host.thing("vm", "web")["spec"]["labels"] == {"tier": "front"}
+    assert host.site.qemu_pid("web") == pid
+
+
+def test_a_change_that_needs_a_restart_shows_when_the_guest_restarts(host):
+    run_guest(host)
+    more = vm(memory="192MiB")
+    host.do("update", "vm", "web", more)
+    assert host.thing("vm", "web")["spec"]["memory"] == 128 << 20
+    host.do("stop", "vm", "web", more)
+    assert host.thing("vm", "web")["spec"]["memory"] == 192 << 20
+    host.do("start", "vm", "web", more)
+    assert host.site.wait_boot("web", 2).mib == 192
+
+
+def test_a_primary_vm_never_starts_by_itself(host):
+    host.do("create", "vm", "db", vm("db"), "--primary")
+    host.site.virsh("autostart", "db")
+    assert host.thing("vm", "db")["drift"] == "autostart is on"
+    host.do("update", "vm", "db", vm("db"), "--primary")
+    assert host.thing("vm", "db")["autostart"] is False
+
+
+# -- libvirtd goes away --------------------------------------------------------------------------
+
+
+def test_without_libvirtd_the_answer_is_an_error_and_never_an_empty_list(host):
+    run_guest(host)
+    pid = host.site.qemu_pid("web")
+    host.site.kill_libvirtd()
+    code, said = host.drive("observe")
+    assert (code, said["code"]) == (1, "connection-failed")
+    assert host.refuse("verify_stopped", "vm", "web")[0] == "connection-failed"
+    host.site.start_libvirtd()
+    wait_until(lambda: host.thing("vm", "web")["state"] == "running", 10, "the guest to be found")
+    assert host.site.qemu_pid("web") == pid
+
+
+# -- kill -9 at every call -----------------------------------------------------------------------
+
+
+def each_step(host, prepare, *argv):
+    """Yields after drive was killed at step 1, 2, ... of `argv`, each on freshly prepared things."""
+    prepare()
+    count = host.steps(*argv)
+    assert count > 0
+    for at in range(1, count + 1):
+        prepare()
+        assert host.killed(at, *argv), f"step {at} of {count} was not reached"
+        yield at
+
+
+def clear(host, *kinds_and_names):
+    for kind, name in kinds_and_names:
+        host.do("remove", kind, name)
+    store = host.site.host / "var/lib/libvirt/images"
+    for file in store.glob("*.qcow2*"):
+        file.unlink()
+    if host.site.virsh("pool-list", "--all", "--name"):
+        host.site.virsh("pool-destroy", "default", check=False)
+        host.site.virsh("pool-undefine", "default")
+
+
+def test_create_of_a_vm_killed_anywhere_converges(host):
+    argv = ("create", "vm", "web", json.dumps(vm()))
+    for _ in each_step(host, lambda: clear(host, ("vm", "web")), *argv):
+        host.do("create", "vm", "web", vm())
+        host.do("start", "vm", "web", vm())
+        assert host.site.domains() == {"web": "running"}
+        assert host.volumes() == ["web-root.qcow2"]
+        assert host.thing("vm", "web").get("drift") is None
+
+
+def test_create_and_start_of_a_network_killed_anywhere_converge(host):
+    for verb in ("create", "start"):
+        def prepare():
+            clear(host, ("network", "lan"))
+            if verb == "start":
+                host.do("create", "network", "lan", LAN)
+        for _ in each_step(host, prepare, verb, "network", "lan", json.dumps(LAN)):
+            host.do("create", "network", "lan", LAN)
+            host.do("start", "network", "lan", LAN)
+            assert host.site.virsh("net-list", "--all", "--name").split() == ["lan"]
+            seen = host.thing("network", "lan")
+            assert (seen["state"], seen["autostart"]) == ("running", True)
+
+
+def test_update_of_a_running_vm_killed_anywhere_converges_and_the_guest_runs_on(host):
+    changed = vm(labels={"tier": "front"})
+    pids = set()
+
+    def prepare():
+        if "web" not in host.site.domains():
+            run_guest(host)
+        host.do("update", "vm", "web", vm())
+        pids.add(host.site.qemu_pid("web"))
+
+    for _ in each_step(host, prepare, "update", "vm", "web", json.dumps(changed)):
+        host.do("update", "vm", "web", changed)
+        assert host.thing("vm", "web")["spec"]["labels"] == {"tier": "front"}
+    assert len(pids) == 1
+
+
+def test_remove_of_a_running_vm_killed_anywhere_converges(host):
+    spec = vm(disks=[{"device": "root", "size": "16MiB"},
+                     {"device": "scratch", "size": "16MiB", "ephemeral": True}])
+
+    def prepare():
+        host.do("create", "vm", "web", spec)
+        host.do("start", "vm", "web", spec)
+
+    for _ in each_step(host, prepare, "remove", "vm", "web", json.dumps(spec)):
+        host.do("remove", "vm", "web")
+        assert host.site.domains() == {}
+        assert host.volumes() == ["web-root.qcow2"]
+
+
+def test_a_disk_killed_anywhere_in_its_life_converges(host):
+    for _ in each_step(host, lambda: clear(host), "create", "disk", "data", json.dumps(DATA)):
+        host.do("create", "disk", "data", DATA)
+        assert host.volumes() == ["data.qcow2"]
+        assert host.thing("disk", "data")["state"] == "running"
+    for _ in each_step(host, lambda: host.do("create", "disk", "data", DATA), "remove", "disk",
+                       "data"):
+        host.do("remove", "disk", "data")
+        assert host.volumes() == []
+        assert not list((host.site.host / "var/lib/libvirt/images").glob("data*"))
