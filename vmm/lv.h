@@ -26,7 +26,7 @@ enum { LV_UUID_MAX = VIR_UUID_STRING_BUFLEN, LV_DIRTY_MAX = 256 };
 
 /* What changed since the last look. Too many domains to remember: all of them. */
 struct lv_dirty {
-    unsigned char domains[LV_DIRTY_MAX][VIR_UUID_BUFLEN];
+    uint64_t domains[LV_DIRTY_MAX]; /* lv_name_hash() */
     size_t domain_count;
     bool all_domains, networks, pools;
 };
@@ -97,6 +97,7 @@ void lv_volume_free(virStorageVolPtr *vol);
 /* Observation (lv_observe.c, lv_cache.c, lv_observe_storage.c). */
 int lv_observe(struct lv *lv, struct things *ret, struct hm_error *err);
 void lv_cache_free(struct lv_cache *cache);
+uint64_t lv_name_hash(const char *name);
 
 /* Pools and volumes (lv_pool.c, lv_volume.c). */
 struct lv_place {

@@ -32,15 +32,34 @@ void lv_cache_free(struct lv_cache *cache)
     free(cache);
 }
 
-/* UUIDs are random: their own bytes are the hash. */
-static size_t slot_of(const struct lv_cache *cache, const unsigned char *uuid)
+/* FNV-1a, 64 bits. */
+uint64_t lv_name_hash(const char *name)
 {
-    size_t at;
-    memcpy(&at, uuid, sizeof at);
-    at &= cache->size - 1;
-    while (cache->slots[at].used && memcmp(cache->slots[at].uuid, uuid, VIR_UUID_BUFLEN) != 0)
+    uint64_t h = 14695981039346656037u;
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 1099511628211u;
+    return h;
+}
+
+static bool is_of(const struct lv_entry *e, uint64_t hash, const char *name)
+{
+    return e->hash == hash && (!e->shared || !strcmp(thing_shared_get(e->shared)->name, name));
+}
+
+static struct lv_entry *slot_of(const struct lv_cache *cache, uint64_t hash, const char *name)
+{
+    size_t at = hash & (cache->size - 1);
+    while (cache->slots[at].used && !is_of(&cache->slots[at], hash, name))
         at = (at + 1) & (cache->size - 1);
-    return at;
+    return &cache->slots[at];
+}
+
+static struct lv_entry *free_slot(const struct lv_cache *cache, uint64_t hash)
+{
+    size_t at = hash & (cache->size - 1);
+    while (cache->slots[at].used)
+        at = (at + 1) & (cache->size - 1);
+    return &cache->slots[at];
 }
 
 /* Move the entries that are kept into a table of `size` slots. */
@@ -58,30 +77,34 @@ static void rebuild(struct lv_cache *cache, size_t size, bool listed_only)
             thing_shared_unref(e->shared);
             continue;
         }
-        cache->slots[slot_of(cache, e->uuid)] = *e;
+        *free_slot(cache, e->hash) = *e;
         cache->count++;
     }
     free(old.slots);
 }
 
-struct lv_entry *lv_cache_find(struct lv_cache *cache, const unsigned char uuid[VIR_UUID_BUFLEN])
+struct lv_entry *lv_cache_entry(struct lv_cache *cache, const char *name)
 {
-    struct lv_entry *e = &cache->slots[slot_of(cache, uuid)];
-    return e->used ? e : NULL;
-}
-
-struct lv_entry *lv_cache_entry(struct lv_cache *cache, const unsigned char uuid[VIR_UUID_BUFLEN])
-{
-    struct lv_entry *e = lv_cache_find(cache, uuid);
-    if (e)
+    uint64_t hash = lv_name_hash(name);
+    struct lv_entry *e = slot_of(cache, hash, name);
+    if (e->used)
         return e;
     if (cache->count * 2 >= cache->size)
         rebuild(cache, cache->size * 2, false);
-    e = &cache->slots[slot_of(cache, uuid)];
-    memcpy(e->uuid, uuid, VIR_UUID_BUFLEN);
+    e = free_slot(cache, hash);
+    e->hash = hash;
     e->used = true;
     cache->count++;
     return e;
+}
+
+/* All of that hash: reading one too many anew does no harm. */
+void lv_cache_mark_stale(struct lv_cache *cache, uint64_t hash)
+{
+    for (size_t at = hash & (cache->size - 1); cache->slots[at].used;
+         at = (at + 1) & (cache->size - 1))
+        if (cache->slots[at].hash == hash)
+            cache->slots[at].stale = true;
 }
 
 void lv_cache_mark_all_stale(struct lv_cache *cache)

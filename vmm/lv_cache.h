@@ -2,8 +2,9 @@
  * What is remembered between two observations, so that a pass in which nothing changed costs one
  * call.
  *
- * Domains are kept by UUID in an open-addressing table; an entry holds the shared thing that was
- * read from the domain's XML and whether it was running then. Networks and volumes are few: plain
+ * Domains are kept by name in an open-addressing table; an entry holds the shared thing that was
+ * read from the domain's XML and whether it was running then. (By name and not by UUID: libvirt formats
+ * the UUID for its debug log at every virDomainGetUUID(), which would cost as much as all the rest.) Networks and volumes are few: plain
  * lists, read anew when an event, a verb of ours or the pool's folder says that they changed.
  * Thread: one at a time (lv_observe()).
  */
@@ -14,7 +15,7 @@
 #include "vmm/thing.h"
 
 struct lv_entry {
-    unsigned char uuid[VIR_UUID_BUFLEN];
+    uint64_t hash;               /* lv_name_hash() */
     struct thing_shared *shared; /* NULL: must be read */
     bool active;                 /* what it was when it was read */
     bool stale;
@@ -37,9 +38,9 @@ struct lv_cache {
 };
 
 struct lv_cache *lv_cache_new(void);
-/* The entry of a UUID, made if missing. Valid until the next call. */
-struct lv_entry *lv_cache_entry(struct lv_cache *cache, const unsigned char uuid[VIR_UUID_BUFLEN]);
-struct lv_entry *lv_cache_find(struct lv_cache *cache, const unsigned char uuid[VIR_UUID_BUFLEN]);
+/* The entry of a name, made if missing. Valid until the next call. */
+struct lv_entry *lv_cache_entry(struct lv_cache *cache, const char *name);
+void lv_cache_mark_stale(struct lv_cache *cache, uint64_t hash);
 void lv_cache_mark_all_stale(struct lv_cache *cache);
 /* Forget the entries that the present pass did not list; `listed` is how many it did. */
 void lv_cache_sweep(struct lv_cache *cache, size_t listed);

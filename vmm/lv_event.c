@@ -68,24 +68,24 @@ void lv_setup(void)
 /* -- What changed ---------------------------------------------------------------------------------
  */
 
-static void dirty_domain(struct lv_dirty *dirty, const unsigned char uuid[VIR_UUID_BUFLEN])
+static void dirty_domain(struct lv_dirty *dirty, uint64_t hash)
 {
     for (size_t i = 0; i < dirty->domain_count; i++)
-        if (!memcmp(dirty->domains[i], uuid, VIR_UUID_BUFLEN))
+        if (dirty->domains[i] == hash)
             return;
     if (dirty->domain_count == LV_DIRTY_MAX)
         dirty->all_domains = true;
     else
-        memcpy(dirty->domains[dirty->domain_count++], uuid, VIR_UUID_BUFLEN);
+        dirty->domains[dirty->domain_count++] = hash;
 }
 
 void lv_touch_domain(struct lv *lv, virDomainPtr dom)
 {
-    unsigned char uuid[VIR_UUID_BUFLEN];
-    if (virDomainGetUUID(dom, uuid) < 0)
+    const char *name = virDomainGetName(dom);
+    if (!name)
         return;
     pthread_mutex_lock(&lv->lock);
-    dirty_domain(&lv->dirty, uuid);
+    dirty_domain(&lv->dirty, lv_name_hash(name));
     pthread_mutex_unlock(&lv->lock);
 }
 

@@ -169,11 +169,11 @@ static struct domain_state state_of_record(const virDomainStatsRecord *record)
 static int add_record(struct lv *lv, const virDomainStatsRecord *record, struct things *ret,
                       size_t *listed, struct hm_error *err)
 {
-    unsigned char uuid[VIR_UUID_BUFLEN];
-    if (virDomainGetUUID(record->dom, uuid) < 0)
+    const char *name = virDomainGetName(record->dom);
+    if (!name)
         return lv_fail(lv, err, "observe domains");
     struct lv_cache *cache = lv->cache;
-    struct lv_entry *e = lv_cache_entry(cache, uuid);
+    struct lv_entry *e = lv_cache_entry(cache, name);
     struct domain_state now = state_of_record(record);
     e->pass = cache->pass;
     (*listed)++;
@@ -284,11 +284,8 @@ static void apply_dirty(struct lv_cache *cache, const struct lv_dirty *dirty)
 {
     if (dirty->all_domains)
         lv_cache_mark_all_stale(cache);
-    for (size_t i = 0; i < dirty->domain_count; i++) {
-        struct lv_entry *e = lv_cache_find(cache, dirty->domains[i]);
-        if (e)
-            e->stale = true;
-    }
+    for (size_t i = 0; i < dirty->domain_count; i++)
+        lv_cache_mark_stale(cache, dirty->domains[i]);
 }
 
 static int observe_all(struct lv *lv, const struct lv_dirty *dirty, struct things *ret,

@@ -18,6 +18,13 @@ LAN = {"subnet": "192.168.100.1/24",
 DATA = {"size": "32MiB"}
 
 
+def interposed(**environ):
+    """Environment of a drive that the interposer watches. The address sanitizer wants to be loaded
+    first; behind the interposer it works as well."""
+    return {"LD_PRELOAD": built("interpose_libvirt.so"),
+            "ASAN_OPTIONS": "verify_asan_link_order=0", **environ}
+
+
 def vm(name="web", words="", **fields):
     return {"vcpus": 1, "memory": "128MiB", "kernel": KERNEL, "initramfs": INITRAMFS,
             "cmdline": f"console=ttyS0 quiet name={name}{words}", "stop_grace": "20s",
@@ -64,8 +71,7 @@ class Host:
 
     def killed(self, at, *argv):
         """Run drive to its death at step `at` of libvirt's changing calls. False: it ended before."""
-        code, _ = self.drive(*argv, environ={"LD_PRELOAD": built("interpose_libvirt.so"),
-                                             "HARMONY_TEST_KILL_AT": at})
+        code, _ = self.drive(*argv, environ=interposed(HARMONY_TEST_KILL_AT=at))
         assert code in (0, 137, -signal.SIGKILL), code
         return code != 0
 
@@ -73,8 +79,7 @@ class Host:
         """How many steps the same command has, from the interposer's log."""
         log = self.site.directory / "steps"
         log.unlink(missing_ok=True)
-        code, said = self.drive(*argv, environ={"LD_PRELOAD": built("interpose_libvirt.so"),
-                                                "HARMONY_TEST_KILL_LOG": log})
+        code, said = self.drive(*argv, environ=interposed(HARMONY_TEST_KILL_LOG=log))
         assert code == 0, said
         return len(log.read_text().splitlines()) if log.exists() else 0
 
