@@ -2,13 +2,13 @@
  * The bus: NATS with JetStream, seen from the loop, nothing of which ever blocks it.
  *
  * Everything is a message: JetStream is used by its request subjects ($JS.API.>, $KV.>) over one
- * connection, each request with a reply subject and a deadline of its own, so an answer is always tied
- * to the one send that it answers (docs/adr: raw JetStream requests). nats.c's callbacks only queue the
- * message and wake the loop. Nothing is published while disconnected: requests fail at once with
- * HM_E_CONNECTION, so nothing is sent late.
+ * connection, each request with a reply subject and a deadline of its own, so an answer is always
+ * tied to the one send that it answers (docs/adr: raw JetStream requests). nats.c's callbacks only
+ * queue the message and wake the loop. Nothing is published while disconnected: requests fail at
+ * once with HM_E_CONNECTION, so nothing is sent late.
  *
- * Thread: the loop's, except where said. Callbacks run on the loop thread, never from inside the call
- * that started them. Pointers in results are valid during the callback only.
+ * Thread: the loop's, except where said. Callbacks run on the loop thread, never from inside the
+ * call that started them. Pointers in results are valid during the callback only.
  */
 #ifndef HM_BUS_BUS_H
 #define HM_BUS_BUS_H
@@ -26,15 +26,15 @@ struct bus_options {
     const char *servers;     /* comma-separated URLs */
     const char *name;        /* connection name shown by the server ("harmonyd site-a") */
     const char *credentials; /* .creds file or NULL */
-    const char *user, *password, *token; /* or NULL (harmonyctl contexts) */
+    const char *user, *password, *token;     /* or NULL (harmonyctl contexts) */
     const char *tls_ca, *tls_cert, *tls_key; /* paths or NULL */
-    void (*on_connected)(void *data);    /* first connection and every reconnection */
+    void (*on_connected)(void *data);        /* first connection and every reconnection */
     void (*on_disconnected)(void *data);
     void *data;
 };
 
-/* Begins to connect and goes on for ever, with back-off and jitter. Options are copied. Fails only for
- * options that can never work (unreadable credentials, malformed URL). */
+/* Begins to connect and goes on for ever, with back-off and jitter. Options are copied. Fails only
+ * for options that can never work (unreadable credentials, malformed URL). */
 int bus_open(uv_loop_t *loop, const struct bus_options *options, struct bus **ret,
              struct hm_error *err);
 /* Pending requests end with HM_E_CANCELLED before this returns; the loop must run once more. */
@@ -58,7 +58,7 @@ enum bus_put_outcome {
 struct bus_put_result {
     enum bus_put_outcome outcome;
     uint64_t revision;
-    int err_code; /* JetStream's err_code, 0 if none */
+    int err_code;          /* JetStream's err_code, 0 if none */
     struct hm_error error; /* for every outcome but STORED and DUPLICATE */
 };
 typedef void (*bus_put_done)(void *data, const struct bus_put_result *result);
@@ -70,7 +70,7 @@ struct bus_put {
     int64_t expect_revision; /* or BUS_ANY_REVISION */
     const char *msg_id;      /* Nats-Msg-Id, or NULL */
     int64_t timeout_ms;
-    bool is_delete;          /* a delete marker (KV-Operation: DEL); value is ignored */
+    bool is_delete; /* a delete marker (KV-Operation: DEL); value is ignored */
 };
 /* `done` is called exactly once, also when it can't be sent. */
 void bus_put(struct bus *bus, const struct bus_put *put, bus_put_done done, void *data);
@@ -80,28 +80,31 @@ struct bus_entry {
     const void *value; /* not NUL-terminated */
     size_t len;
     uint64_t revision;
-    int64_t stamp_ns;  /* JetStream's stamp: the stream leader's wall clock */
-    bool deleted;      /* delete or purge marker */
+    int64_t stamp_ns; /* JetStream's stamp: the stream leader's wall clock */
+    bool deleted;     /* delete or purge marker */
 };
-/* `entry` is NULL on failure: HM_E_NOT_FOUND (no such key: the bucket answered), or another code. */
+/* `entry` is NULL on failure: HM_E_NOT_FOUND (no such key: the bucket answered), or another code.
+ */
 typedef void (*bus_get_done)(void *data, const struct bus_entry *entry, const struct hm_error *err);
 void bus_get(struct bus *bus, const char *bucket, const char *key, int64_t timeout_ms,
              bus_get_done done, void *data);
 
 /*
- * Watch: the last entry of every key that matches, then every change, in order, without gaps: consumer
- * sequence and idle heartbeats are checked, and a break (gap, silence, reconnect, consumer gone) makes a
- * new consumer, which gives every last entry again. `filter` is a key with wildcards (">").
+ * Watch: the last entry of every key that matches, then every change, in order, without gaps:
+ * consumer sequence and idle heartbeats are checked, and a break (gap, silence, reconnect, consumer
+ * gone) makes a new consumer, which gives every last entry again. `filter` is a key with wildcards
+ * (">").
  */
 struct bus_watch;
 struct bus_watch_options {
     const char *bucket, *filter;
-    bool history;             /* all stored entries, not only the last of each key */
+    bool history;              /* all stored entries, not only the last of each key */
     int64_t idle_heartbeat_ms; /* 0: 5000. Silence for twice as long remakes the watch */
     void (*on_entry)(void *data, const struct bus_entry *entry);
-    void (*on_ready)(void *data);  /* everything that was stored has been given (after each remake) */
-    void (*on_broken)(void *data, const struct hm_error *why); /* is being remade, with back-off; e.g.
-                                       HM_E_NOT_FOUND: there is no such bucket */
+    void (*on_ready)(
+        void *data); /* everything that was stored has been given (after each remake) */
+    void (*on_broken)(void *data, const struct hm_error *why); /* is being remade, with back-off;
+                                       e.g. HM_E_NOT_FOUND: there is no such bucket */
     void *data;
 };
 struct bus_watch *bus_watch_start(struct bus *bus, const struct bus_watch_options *options);
@@ -121,7 +124,8 @@ struct bus_bucket {
     int64_t created_ns; /* identity: a bucket made anew has another */
     char leader[64];    /* node that leads the stream, or "" */
 };
-typedef void (*bus_bucket_done)(void *data, const struct bus_bucket *info, const struct hm_error *err);
+typedef void (*bus_bucket_done)(void *data, const struct bus_bucket *info,
+                                const struct hm_error *err);
 void bus_bucket_info(struct bus *bus, const char *bucket, int64_t timeout_ms, bus_bucket_done done,
                      void *data);
 
@@ -129,8 +133,8 @@ struct bus_bucket_config {
     const char *bucket;
     int history;
     int replicas;
-    bool recorder;       /* purge denied, no rollup, no direct get (harmony_failover) */
-    int64_t max_value;   /* -1: no limit */
+    bool recorder;     /* purge denied, no rollup, no direct get (harmony_failover) */
+    int64_t max_value; /* -1: no limit */
 };
 /* An existing bucket is left as it is (result: HM_E_CONFLICT if its configuration differs). */
 typedef void (*bus_done)(void *data, const struct hm_error *err); /* err NULL: fine */
