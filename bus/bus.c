@@ -121,15 +121,13 @@ static const char *inbox_token(const struct bus *bus, const char *subject)
 static bool take_message(struct bus *bus, struct wire_event *event)
 {
     if (event->subscription) {
+        if (watch_take(bus, event))
+            return true;
         service_deliver(bus, event);
         return false;
     }
     const char *token = inbox_token(bus, natsMsg_GetSubject(event->message));
-    if (!token)
-        return watch_take_delivery(bus, event);
-    if (token[0] == 'w')
-        return watch_take_status(bus, token + 1, event);
-    if (token[0] == 'r')
+    if (token && token[0] == 'r')
         call_deliver(bus, token + 1, event->message, event->arrived_ns);
     return false;
 }

@@ -119,8 +119,8 @@ void call_table_free(struct call_table *table);
 /* -- Watches, services --------------------------------------------------------------------------
  */
 
-bool watch_take_delivery(struct bus *bus, struct wire_event *event); /* true: took it over */
-bool watch_take_status(struct bus *bus, const char *token, struct wire_event *event);
+/* What came over a watch's own subscription. True: took it over. */
+bool watch_take(struct bus *bus, struct wire_event *event);
 /* Hand out what arrived, for a bounded time; true when something is left. */
 bool watch_hand_out(struct bus *bus);
 void watch_connected(struct bus *bus);

@@ -1,6 +1,7 @@
 #include "bus/names.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,7 +120,7 @@ bool bus_parse_delivery(const char *reply, struct bus_delivery *ret)
         !parse_number(consumer[3], &ret->consumer_seq) || !parse_number(consumer[4], &stamp) ||
         !parse_number(consumer[5], &ret->pending) || stamp > INT64_MAX)
         return false;
-    strcpy(ret->consumer, consumer[0]);
+    snprintf(ret->consumer, sizeof ret->consumer, "%s", consumer[0]);
     ret->stamp_ns = (int64_t)stamp;
     return true;
 }

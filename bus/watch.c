@@ -94,6 +94,8 @@ static void delete_consumer(struct bus_watch *watch)
 static void give_up_consumer(struct bus_watch *watch)
 {
     delete_consumer(watch);
+    if (watch->consumer[0])
+        wire_unsubscribe(watch->bus->wire, watch->id);
     watch_drop_backlog(watch);
     deadline_clear(&watch->bus->deadlines, &watch->deadline);
     if (watch->creating)
@@ -199,7 +201,10 @@ static void request_consumer(struct bus_watch *watch)
     const struct bus_watch_options *o = &watch->options;
     struct hm_error err;
     bool refused = bus_check_bucket(o->bucket, &err) < 0 || bus_check_filter(o->filter, &err) < 0;
-    HM_AUTOFREE char *deliver_to = hm_printf("%s.w%" PRIx64, watch->bus->inbox, watch->id);
+    /* A consumer delivers only to a subject that somebody subscribed to literally (seen with 2.15.1:
+     * a wildcard gets nothing); two tokens, so that the inbox's wildcard does not match as well. */
+    HM_AUTOFREE char *deliver_to = hm_printf("%s.w.%" PRIx64, watch->bus->inbox, watch->id);
+    wire_subscribe(watch->bus->wire, watch->id, deliver_to);
     HM_AUTOFREE char *subject = hm_printf("$JS.API.CONSUMER.CREATE.KV_%s.%s.$KV.%s.%s", o->bucket,
                                           watch->consumer, o->bucket, o->filter);
     HM_AUTOFREE char *body = refused ? hm_strdup("")

@@ -26,29 +26,14 @@ static void append(struct bus_watch *watch, struct wire_event *event)
     watch->backlog_end = &event->next;
 }
 
-bool watch_take_delivery(struct bus *bus, struct wire_event *event)
+bool watch_take(struct bus *bus, struct wire_event *event)
 {
-    struct bus_delivery delivery;
-    if (!bus_parse_delivery(natsMsg_GetReply(event->message), &delivery))
-        return false;
     struct bus_watch *watch = bus->watches;
-    while (watch && strcmp(watch->consumer, delivery.consumer) != 0)
+    while (watch && (watch->id != event->subscription || !watch->consumer[0]))
         watch = watch->next;
     if (watch)
         append(watch, event);
     return watch != NULL;
-}
-
-bool watch_take_status(struct bus *bus, const char *token, struct wire_event *event)
-{
-    char *end;
-    uint64_t id = strtoull(token, &end, 16);
-    struct bus_watch *watch = bus->watches;
-    while (watch && (watch->id != id || !watch->consumer[0]))
-        watch = watch->next;
-    if (watch && !*end)
-        append(watch, event);
-    return watch && !*end;
 }
 
 /* -- Handing out
