@@ -129,7 +129,6 @@ static int allows(void *data, const char *kind, const json_t *spec, struct hm_er
 static void on_role_change(void *data, const char *role, uint64_t epoch, const char *reason)
 {
     struct daemon *d = data;
-    hm_log(HM_LOG_INFO, "lead", "%s, epoch %llu: %s", role, (unsigned long long)epoch, reason);
     sd_notifyf(0, "STATUS=%s, epoch %llu: %s", role, (unsigned long long)epoch, reason);
     say_soon(d);
 }
