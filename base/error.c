@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 const char *hm_code_name(enum hm_code code)
 {
     switch (code) {
@@ -16,10 +18,16 @@ const char *hm_code_name(enum hm_code code)
     return "unknown";
 }
 
-static void mark_cut(char *text, size_t size, int wanted)
+/* A sentence that was cut says so. All of it is UTF-8 after this: it ends up in JSON, and parts of
+ * it come from hooks and file names. */
+static void finish(char *text, size_t size, int wanted)
 {
-    if (wanted >= 0 && (size_t)wanted >= size)
-        memcpy(text + size - 4, "...", 4);
+    if (wanted >= 0 && (size_t)wanted >= size) {
+        text[size - 4] = '\0';
+        hm_utf8_trim(text);
+        memcpy(text + strlen(text), "...", 4);
+    }
+    hm_utf8_mend(text);
 }
 
 int hm_fail(struct hm_error *err, enum hm_code code, const char *fmt, ...)
@@ -29,7 +37,7 @@ int hm_fail(struct hm_error *err, enum hm_code code, const char *fmt, ...)
         va_start(args, fmt);
         int wanted = vsnprintf(err->text, sizeof err->text, fmt, args);
         va_end(args);
-        mark_cut(err->text, sizeof err->text, wanted);
+        finish(err->text, sizeof err->text, wanted);
         err->code = code;
     }
     return -(int)code;
@@ -44,9 +52,9 @@ int hm_wrap(struct hm_error *err, const char *fmt, ...)
     va_start(args, fmt);
     int wanted = vsnprintf(context, sizeof context, fmt, args);
     va_end(args);
-    mark_cut(context, sizeof context, wanted);
+    finish(context, sizeof context, wanted);
     wanted = snprintf(joined, sizeof joined, "%s: %s", context, err->text);
-    mark_cut(joined, sizeof joined, wanted);
+    finish(joined, sizeof joined, wanted);
     memcpy(err->text, joined, sizeof joined);
     return -(int)err->code;
 }

@@ -14,16 +14,16 @@
 
 #define HM_ERROR_CODES(X)                                                                          \
     X(OK, "ok")                                                                                    \
-    X(E_INVALID, "invalid")                     /* the input is wrong; retrying won't help */      \
-    X(E_TOO_LARGE, "too-large")                 /* a limit of size, depth or count */              \
-    X(E_IO, "io-error")                         /* file or socket */                               \
-    X(E_TIMEOUT, "timeout")                     /* no answer within the deadline: outcome unknown */ \
+    X(E_INVALID, "invalid")     /* the input is wrong; retrying won't help */                      \
+    X(E_TOO_LARGE, "too-large") /* a limit of size, depth or count */                              \
+    X(E_IO, "io-error")         /* file or socket */                                               \
+    X(E_TIMEOUT, "timeout")     /* no answer within the deadline: outcome unknown */               \
     X(E_CANCELLED, "cancelled")                                                                    \
-    X(E_BUSY, "busy")                           /* a bounded queue is full; try again */           \
+    X(E_BUSY, "busy") /* a bounded queue is full; try again */                                     \
     X(E_NOT_FOUND, "not-found")                                                                    \
-    X(E_CONFLICT, "conflict")                   /* compare-and-swap lost, or not ours */           \
-    X(E_REFUSED, "refused")                     /* allowed in principle, not safe now */           \
-    X(E_UNSUPPORTED, "unsupported")             /* this host or server can't */                    \
+    X(E_CONFLICT, "conflict")       /* compare-and-swap lost, or not ours */                       \
+    X(E_REFUSED, "refused")         /* allowed in principle, not safe now */                       \
+    X(E_UNSUPPORTED, "unsupported") /* this host or server can't */                                \
     X(E_CONNECTION, "connection-failed")                                                           \
     X(E_INVALID_URI, "invalid-uri")                                                                \
     X(E_VM_EXISTS, "vm-exists")                                                                    \
@@ -33,9 +33,9 @@
     X(E_POOL_NOT_FOUND, "pool-not-found")                                                          \
     X(E_DISK_EXISTS, "disk-exists")                                                                \
     X(E_LIBVIRT, "libvirt-error")                                                                  \
-    X(E_PROCESS, "process-failed")              /* a child exited non-zero or died */              \
+    X(E_PROCESS, "process-failed") /* a child exited non-zero or died */                           \
     X(E_NATS, "nats-error")                                                                        \
-    X(E_INTERNAL, "internal-error")             /* a bug: please report */
+    X(E_INTERNAL, "internal-error") /* a bug: please report */
 
 enum hm_code {
 #define HM_CODE_ENUM(id, text) HM_##id,
@@ -53,7 +53,8 @@ struct hm_error {
 /* The code's name as it appears in statuses and JSON ("not-found"). Never NULL. */
 const char *hm_code_name(enum hm_code code);
 
-/* Fill in `err` (if not NULL) and return -code. Too long a sentence is cut, ending in "...". */
+/* Fill in `err` (if not NULL) and return -code. Too long a sentence is cut, ending in "..."; bytes
+ * that are not UTF-8 become '?'. */
 int hm_fail(struct hm_error *err, enum hm_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -111,16 +111,30 @@ int hm_file_write_atomic(const char *path, const void *data, size_t len, mode_t 
     return sync_folder_of(path, err);
 }
 
+static int make_folder(const char *path, mode_t mode, struct hm_error *err)
+{
+    struct stat st;
+    if (mkdir(path, mode) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return fail_errno(err, "make the folder", path);
+    if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+        return hm_fail(err, HM_E_IO, "%s is in the way: it is not a folder", path);
+    return 0;
+}
+
 int hm_mkdirs(const char *path, mode_t mode, struct hm_error *err)
 {
     HM_AUTOFREE char *work = hm_strdup(path);
+    size_t len = strlen(work);
+    while (len > 1 && work[len - 1] == '/') /* the last part is the one that gets `mode` */
+        work[--len] = '\0';
     for (char *slash = work + 1; *slash && (slash = strchr(slash, '/')); slash++) {
         *slash = '\0';
-        if (mkdir(work, 0755) < 0 && errno != EEXIST)
-            return fail_errno(err, "make the folder", work);
+        int r = make_folder(work, 0755, err);
+        if (r < 0)
+            return r;
         *slash = '/';
     }
-    if (mkdir(work, mode) < 0 && errno != EEXIST)
-        return fail_errno(err, "make the folder", work);
-    return 0;
+    return make_folder(work, mode, err);
 }

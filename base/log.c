@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 static enum hm_log_level threshold = HM_LOG_INFO;
 static enum hm_log_format chosen_format = HM_LOG_TEXT;
@@ -43,9 +44,12 @@ bool hm_log_enabled(enum hm_log_level level)
     return level <= threshold;
 }
 
-/* Text from outside may end up in a log line: control characters must not forge lines or colours. */
+/* Text from outside may end up in a log line: control characters must not forge lines or colours,
+ * and JSON takes nothing but UTF-8. */
 static void defuse(char *text)
 {
+    hm_utf8_trim(text);
+    hm_utf8_mend(text);
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';

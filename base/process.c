@@ -1,8 +1,10 @@
 #include "base/process.h"
 
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -193,6 +195,13 @@ static struct hm_process *new_process(uv_loop_t *loop, const struct hm_process_o
     return p;
 }
 
+/* Libraries open sockets without O_CLOEXEC. A hook's child that lives on must not hold them open.
+ * close_range(2), Linux 5.11. */
+static void keep_descriptors_from_children(void)
+{
+    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+}
+
 int hm_process_start(uv_loop_t *loop, const struct hm_process_options *o, struct hm_process **ret,
                      struct hm_error *err)
 {
@@ -212,6 +221,7 @@ int hm_process_start(uv_loop_t *loop, const struct hm_process_options *o, struct
         .stdio_count = 3,
         .stdio = stdio,
     };
+    keep_descriptors_from_children();
     int r = uv_spawn(loop, &p->child, &options);
     if (r < 0) {
         release(p);
@@ -219,7 +229,8 @@ int hm_process_start(uv_loop_t *loop, const struct hm_process_options *o, struct
     }
     uv_read_start((uv_stream_t *)&p->out.pipe, give_chunk, output_read);
     uv_read_start((uv_stream_t *)&p->err.pipe, give_chunk, output_read);
-    uv_timer_start(&p->timer, deadline_passed, (uint64_t)(o->timeout_ms > 0 ? o->timeout_ms : 0), 0);
+    uv_timer_start(&p->timer, deadline_passed, (uint64_t)(o->timeout_ms > 0 ? o->timeout_ms : 0),
+                   0);
     if (ret)
         *ret = p;
     return 0;

@@ -5,29 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 enum { PATH_TEXT_MAX = 1024 };
 enum { SHOWN_CHAR_MAX = 12 }; /* "\u0000" written by printf's own bound */
-
-/* Length in bytes of the UTF-8 character at `p` (1 to 4), 0 when it is malformed. RFC 3629. */
-static size_t char_length(const unsigned char *p, size_t left)
-{
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (n == 0 || n > left || p[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
-    bool surrogate = p[0] == 0xed && p[1] > 0x9f;
-    bool beyond = p[0] == 0xf4 && p[1] > 0x8f;
-    return overlong || surrogate || beyond ? 0 : n;
-}
 
 bool text_is_utf8(const char *text, size_t len, int *ret_line)
 {
     int line = 1;
     for (size_t i = 0; i < len;) {
-        size_t n = char_length((const unsigned char *)text + i, len - i);
+        size_t n = hm_utf8_char_length(text + i, len - i);
         if (n == 0 || text[i] == '\0') {
             *ret_line = line;
             return false;
@@ -58,7 +45,7 @@ bool text_has_control(const char *text)
 static size_t show_char(const unsigned char *p, bool quoted, char out[SHOWN_CHAR_MAX])
 {
     int control = control_at(p);
-    size_t n = char_length(p, strnlen((const char *)p, 4));
+    size_t n = hm_utf8_char_length((const char *)p, strnlen((const char *)p, 4));
     if (control == '\n' || control == '\t')
         snprintf(out, SHOWN_CHAR_MAX, "\\%c", control == '\n' ? 'n' : 't');
     else if (control >= 0)
