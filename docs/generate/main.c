@@ -81,7 +81,8 @@ static const char index_text[] =
     "them\n"
     "  in [schema/](schema/)\n"
     "- [configuration.md](configuration.md): the agent's own file and environment\n"
-    "- [cluster-config.md](cluster-config.md): the timing and the sites of a failover group\n";
+    "- [cluster-config.md](cluster-config.md): the timing and the sites of a failover group\n"
+    "- [harmonyctl.md](harmonyctl.md): commands, flags, exit codes\n";
 
 static void documents_page(struct hm_buf *out)
 {

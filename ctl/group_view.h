@@ -1,0 +1,59 @@
+/*
+ * A failover group now: the last records of harmony_failover -> who leads, who would follow.
+ *
+ * Two steps, both pure: group_look() makes the facts, the renderers say them. Any thread.
+ */
+#ifndef HM_CTL_GROUP_VIEW_H
+#define HM_CTL_GROUP_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "ctl/entry.h"
+#include "proto/cluster_config.h"
+#include "proto/heartbeat.h"
+
+enum { GROUP_SITES_MAX = 16, GROUP_WARNINGS_MAX = CLUSTER_WARNINGS_MAX + 4 };
+
+struct site_now {
+    struct hb_site site;
+    unsigned rank; /* 1: the preferred primary; 0: not in cluster_config */
+    bool is_leader;
+    bool has_heartbeat; /* of its own key, or of the lease when it leads */
+    bool is_silent;     /* not heard for three intervals, or never */
+    int64_t heard_ms;   /* since its last heartbeat */
+    struct heartbeat hb;
+    int64_t silence_needed_ms; /* a replica leads after so much silence of the leader */
+};
+
+struct group_now {
+    char *group;
+    bool has_config, has_lease;
+    uint64_t config_revision;
+    struct cluster_config config;
+    struct heartbeat lease;
+    int64_t leader_since_ms; /* -1: not known */
+    struct site_now sites[GROUP_SITES_MAX];
+    size_t site_count;
+    struct hm_error warnings[GROUP_WARNINGS_MAX];
+    size_t warning_count;
+};
+
+/*
+ * `last`: the last entry of every key. `now_ns`: the server's wall clock, as well as it is known.
+ * `replicas`: copies of the bucket. The caller clears *ret.
+ */
+void group_look(const struct entries *last, const char *group, int64_t now_ns, int replicas,
+                struct group_now *ret);
+void group_clear(struct group_now *g);
+
+void group_render(const struct group_now *g, bool colour, struct hm_buf *out);
+json_t *group_json(const struct group_now *g);
+
+/* Who would lead if the leader died now; NULL: nobody. */
+const struct site_now *group_successor(const struct group_now *g);
+
+#endif

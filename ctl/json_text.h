@@ -1,0 +1,23 @@
+/*
+ * Reading JSON that others wrote, for views: what is missing or of another type gives a harmless
+ * value. Pure; any thread.
+ */
+#ifndef HM_CTL_JSON_TEXT_H
+#define HM_CTL_JSON_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/buf.h"
+
+/* Borrowed; "" when it is not there or not a text. */
+const char *text_of(const json_t *object, const char *name);
+int64_t number_of(const json_t *object, const char *name, int64_t fallback);
+
+/* Append a value as JSON (indented, ASCII only, one newline at the end) or YAML. */
+void json_render(const json_t *value, struct hm_buf *out);
+void yaml_render(const json_t *value, struct hm_buf *out);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * What the commands do: one function for each row of the table in commands.c.
+ *
+ * Each prints its result to in->out, errors to in->err, and returns the exit code. They block until
+ * done; one at a time (the program's only thread).
+ */
+#ifndef HM_CTL_RUN_H
+#define HM_CTL_RUN_H
+
+#include "ctl/command.h"
+
+enum ctl_exit run_apply(struct invocation *in);
+enum ctl_exit run_validate(struct invocation *in);
+enum ctl_exit run_plan(struct invocation *in);
+enum ctl_exit run_get(struct invocation *in);
+enum ctl_exit run_delete(struct invocation *in);
+enum ctl_exit run_failover_init(struct invocation *in);
+enum ctl_exit run_failover_status(struct invocation *in);
+enum ctl_exit run_failover_history(struct invocation *in);
+enum ctl_exit run_version(struct invocation *in);
+enum ctl_exit run_help(struct invocation *in);
+
+#endif

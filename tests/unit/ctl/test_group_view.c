@@ -1,0 +1,157 @@
+#include "ctl/group_view.h"
+
+#include "suite.h"
+
+#define NOW_NS (1795356192LL * 1000000000LL)
+#define MS     1000000LL
+
+#define CONFIG                                                                                     \
+    "{'primary_site_id':'site-a','replica_site_ids':['site-b','site-c'],'failover_timeout_ms':"    \
+    "8000,"                                                                                        \
+    "'heartbeat_interval_ms':1000,'failure_threshold':3,'fence_timeout_ms':2000}"
+
+static void fill(struct entries *last)
+{
+    put_entry(last, "cluster_config", CONFIG, 9, NOW_NS - 3600000 * MS);
+    put_entry(
+        last, "primary_heartbeat",
+        "{'site_id':'site-a','status':'HEALTHY','role':'leader','epoch':7,'counter':41022,"
+        "'expires_in_ms':6254,'interval_ms':1000,'rtt_us':31000,'successes':41022,'probe':'ok',"
+        "'probe_latency_us':4000,'reason':'OPERATOR','timestamp':1}",
+        50000, NOW_NS - 400 * MS);
+    put_entry(last, "cluster_state", "{'current_primary':'site-a','epoch':7}", 40,
+              NOW_NS - (3 * 24 + 4) * 3600000LL * MS);
+    put_entry(
+        last, "replica_heartbeat.site-b",
+        "{'site_id':'site-b','status':'HEALTHY','role':'replica','epoch':7,'counter':1207,"
+        "'interval_ms':1000,'rtt_us':88000,'successes':1207,'lag':0,'fit':true,'timestamp':1}",
+        49999, NOW_NS - 200 * MS);
+    put_entry(last, "replica_heartbeat.site-c",
+              "{'site_id':'site-c','status':'HEALTHY','role':'replica','epoch':7,'counter':12,"
+              "'interval_ms':1000,'rtt_us':1000,'fit':true,'timestamp':1}",
+              3000, NOW_NS - 47000 * MS);
+}
+
+static char *shown(const struct entries *last, int replicas)
+{
+    struct group_now g;
+    struct hm_buf out = {0};
+    group_look(last, "default", NOW_NS, replicas, &g);
+    group_render(&g, false, &out);
+    group_clear(&g);
+    return hm_buf_steal(&out);
+}
+
+START_TEST(shows_who_leads_and_who_would_follow)
+{
+    struct entries last = {0};
+    fill(&last);
+    char *text = shown(&last, 3);
+    ck_assert_ptr_nonnull(
+        strstr(text, "group default    leader site-a since 3 d 4 h (epoch 7, operator)\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "config           T 1.00 s, 3 failures, failover_timeout 8.00 s "));
+    ck_assert_ptr_nonnull(strstr(text, "\nsite-a  leader   0.4 s  31 ms  0/41022  ok 4.0 ms  -    "
+                                       "yes  healthy, promises 6.2 s\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\nsite-b  replica  0.2 s  88 ms  0/1207   -          0 B  "
+                                       "yes  would lead after 10 s of silence\n"));
+    ck_assert_ptr_nonnull(strstr(
+        text,
+        "\nsite-c  replica  47 s   -      -        -          -    no   silent: not counted\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "\nif site-a died now: site-b would lead in about 10 s and lose nothing\n"));
+    free(text);
+    entries_clear(&last);
+}
+END_TEST
+
+START_TEST(names_what_is_missing)
+{
+    struct entries last = {0};
+    char *text = shown(&last, 1);
+    ck_assert_ptr_nonnull(strstr(text, "leader not known"));
+    ck_assert_ptr_nonnull(strstr(text, "there is no cluster_config"));
+    ck_assert_ptr_nonnull(strstr(text, "there is no primary_heartbeat"));
+    free(text);
+}
+END_TEST
+
+START_TEST(warns_of_a_single_copy)
+{
+    struct entries last = {0};
+    fill(&last);
+    char *one = shown(&last, 1), *three = shown(&last, 3);
+    ck_assert_ptr_nonnull(strstr(one, "warnings         the bucket has 1 replica"));
+    ck_assert_ptr_null(strstr(three, "the bucket has 1 replica"));
+    free(one);
+    free(three);
+    entries_clear(&last);
+}
+END_TEST
+
+START_TEST(says_when_nobody_could_take_over)
+{
+    struct entries last = {0};
+    fill(&last);
+    entry_clear(&last.items[3]);
+    last.items[3] = last.items[--last.count];
+    char *text = shown(&last, 3);
+    ck_assert_ptr_nonnull(strstr(text, "site-b  -        -"));
+    ck_assert_ptr_nonnull(strstr(text, "never heard"));
+    ck_assert_ptr_nonnull(strstr(text, "if site-a died now: nobody could take over\n"));
+    free(text);
+    entries_clear(&last);
+}
+END_TEST
+
+START_TEST(a_released_lease_has_no_leader)
+{
+    struct entries last = {0};
+    struct group_now g;
+    put_entry(&last, "cluster_config", CONFIG, 1, NOW_NS);
+    put_entry(&last, "primary_heartbeat",
+              "{'site_id':null,'status':'RELEASED','epoch':0,'next':'site-a'}", 2, NOW_NS);
+    group_look(&last, "default", NOW_NS, 3, &g);
+    ck_assert(!hb_site_is_set(&g.lease.site));
+    ck_assert_ptr_null(group_successor(&g));
+    json_t *json = group_json(&g);
+    json_t *said = json_object_get(json, "lease");
+    ck_assert(json_is_null(json_object_get(said, "leader")));
+    ck_assert_str_eq(json_string_value(json_object_get(said, "next")), "site-a");
+    ck_assert_uint_eq(json_array_size(json_object_get(json, "sites")), 3);
+    json_decref(json);
+    group_clear(&g);
+    entries_clear(&last);
+}
+END_TEST
+
+START_TEST(the_second_replica_waits_longer)
+{
+    struct entries last = {0};
+    struct group_now g;
+    fill(&last);
+    group_look(&last, "default", NOW_NS, 3, &g);
+    ck_assert_int_eq(g.sites[1].silence_needed_ms, 8000 + 4 + 1 + 2000);
+    ck_assert_int_eq(g.sites[2].silence_needed_ms, 8000 + 4 + 1 + 4000);
+    group_clear(&g);
+    entries_clear(&last);
+}
+END_TEST
+
+START_TEST(refuses_a_configuration_with_the_sum_shown)
+{
+    struct entries last = {0};
+    put_entry(&last, "cluster_config",
+              "{'primary_site_id':'site-a','replica_site_id':'site-b','failover_timeout_ms':3000,"
+              "'heartbeat_interval_ms':1000}",
+              9, NOW_NS);
+    char *text = shown(&last, 3);
+    ck_assert_ptr_nonnull(strstr(text, "cluster_config rev 9 refused: failover_timeout_ms 3000"));
+    free(text);
+    entries_clear(&last);
+}
+END_TEST
+
+RUN_SUITE("group_view", shows_who_leads_and_who_would_follow, names_what_is_missing,
+          warns_of_a_single_copy, says_when_nobody_could_take_over, a_released_lease_has_no_leader,
+          the_second_replica_waits_longer, refuses_a_configuration_with_the_sum_shown)
