@@ -6,7 +6,7 @@
 #include "vmm/shape.h"
 #include "vmm/xml.h"
 
-/* -- Shape ------------------------------------------------------------------------------------ */
+/* -- Shape ------------------------------------------------------------------------------------- */
 
 static void shape_text_at(json_t *shape, xmlNodePtr root, const char *path, const char *key)
 {
@@ -117,7 +117,7 @@ json_t *domain_shape(xmlNodePtr root)
     return shape;
 }
 
-/* -- Details ---------------------------------------------------------------------------------- */
+/* -- Details ----------------------------------------------------------------------------------- */
 
 static json_t *nic_details(xmlNodePtr nic)
 {

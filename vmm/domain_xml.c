@@ -14,7 +14,7 @@ static const char *or_default(const char *text, const char *fallback)
     return text ? text : fallback;
 }
 
-/* -- Disks ------------------------------------------------------------------------------------ */
+/* -- Disks ------------------------------------------------------------------------------------- */
 
 static const char *target_prefix(const char *bus)
 {
@@ -109,7 +109,7 @@ static void add_disk_device(xmlNodePtr devices, const struct vm_disk *d)
         xml_add_text(disk, "serial", label);
 }
 
-/* -- Networks --------------------------------------------------------------------------------- */
+/* -- Networks ---------------------------------------------------------------------------------- */
 
 /* FNV-1a: stable across sites and versions, spread well enough for 24 bits. */
 static uint32_t hash_of(const char *text, size_t index)
@@ -146,7 +146,7 @@ static void add_nic(xmlNodePtr devices, const json_t *nic, const char *key, size
     xml_add_set(node, "model", "type", or_default(spec_str(nic, "model"), "virtio"), NULL);
 }
 
-/* -- The domain ------------------------------------------------------------------------------- */
+/* -- The domain -------------------------------------------------------------------------------- */
 
 static const char *boot_device(const char *word)
 {

@@ -22,8 +22,7 @@ static const char *pool_of(const json_t *spec)
     return pool ? pool : "default";
 }
 
-/* -- Finding the volume of a disk document by its mark --------------------------------------------
- */
+/* -- Finding the volume of a disk document by its mark ----------------------------------------- */
 
 struct found_disk {
     struct lv_place place;
@@ -90,8 +89,7 @@ static int find_disk(struct lv *lv, const char *name, struct found_disk *ret, st
     return r;
 }
 
-/* -- The verbs of a disk document -----------------------------------------------------------------
- */
+/* -- The verbs of a disk document -------------------------------------------------------------- */
 
 static int disk_create(struct lv *lv, const struct order *o, struct hm_error *err)
 {
@@ -193,8 +191,7 @@ const struct lv_kind lv_disk_kind = {
     .remove = disk_remove,
 };
 
-/* -- The disks of a VM ----------------------------------------------------------------------------
- */
+/* -- The disks of a VM ------------------------------------------------------------------------- */
 
 static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
                        struct hm_error *err)

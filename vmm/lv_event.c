@@ -18,8 +18,7 @@
  */
 enum { SECOND_LOOK_MS = 1500 };
 
-/* -- The event thread, one per process ------------------------------------------------------------
- */
+/* -- The event thread, one per process --------------------------------------------------------- */
 
 static void *run_events(void *unused)
 {
@@ -65,8 +64,7 @@ void lv_setup(void)
     pthread_once(&once, setup);
 }
 
-/* -- What changed ---------------------------------------------------------------------------------
- */
+/* -- What changed ------------------------------------------------------------------------------ */
 
 static void dirty_domain(struct lv_dirty *dirty, uint64_t hash)
 {
@@ -124,8 +122,7 @@ void lv_wait_event(struct lv *lv, int64_t ms)
     pthread_mutex_unlock(&lv->lock);
 }
 
-/* -- Callbacks: event thread ----------------------------------------------------------------------
- */
+/* -- Callbacks: event thread ------------------------------------------------------------------- */
 
 /* Called with the lock held, so that none comes after close() has set `closing`. */
 static void tell(struct lv *lv)
@@ -220,8 +217,7 @@ static void drop_ref(void *data)
     lv_unref(data);
 }
 
-/* -- Registration ---------------------------------------------------------------------------------
- */
+/* -- Registration ------------------------------------------------------------------------------ */
 
 static int watch_domains(struct lv *lv, int event, virConnectDomainEventGenericCallback callback)
 {

@@ -52,8 +52,7 @@ static int find_ours(struct lv *lv, const struct order *o, virNetworkPtr *ret, s
     return r < 0 ? r : 1;
 }
 
-/* -- Defining -------------------------------------------------------------------------------------
- */
+/* -- Defining ---------------------------------------------------------------------------------- */
 
 static bool is_as_made(const struct network_info *info, const struct mark *wanted)
 {
@@ -110,8 +109,7 @@ static int network_create(struct lv *lv, const struct order *o, struct hm_error 
     return r < 0 ? r : 0;
 }
 
-/* -- Power ----------------------------------------------------------------------------------------
- */
+/* -- Power ------------------------------------------------------------------------------------- */
 
 static int fail_absent(const struct order *o, struct hm_error *err)
 {

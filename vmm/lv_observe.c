@@ -9,8 +9,7 @@
 #include "vmm/network_xml.h"
 #include "vmm/shape.h"
 
-/* -- One domain, read anew ------------------------------------------------------------------------
- */
+/* -- One domain, read anew --------------------------------------------------------------------- */
 
 static void take_mark(struct thing *t, struct mark *m)
 {
@@ -97,8 +96,7 @@ static int read_entry(struct lv *lv, virDomainPtr dom, bool active, struct lv_en
     return r < 0 ? r : r == 0;
 }
 
-/* -- All domains, by one bulk call ----------------------------------------------------------------
- */
+/* -- All domains, by one bulk call ------------------------------------------------------------- */
 
 struct domain_state {
     enum thing_state state;
@@ -205,8 +203,7 @@ static int observe_domains(struct lv *lv, struct things *ret, struct hm_error *e
     return r;
 }
 
-/* -- Networks -------------------------------------------------------------------------------------
- */
+/* -- Networks ---------------------------------------------------------------------------------- */
 
 /* A running network whose live form is not what its definition says was made from an earlier spec:
  * its own mark is the one that counts. */
@@ -271,8 +268,7 @@ static int observe_networks(struct lv *lv, struct hm_error *err)
     return 0;
 }
 
-/* -- The whole ------------------------------------------------------------------------------------
- */
+/* -- The whole --------------------------------------------------------------------------------- */
 
 static void add_views(struct things *ret, const struct things *from)
 {

@@ -10,8 +10,7 @@
 #include "vmm/volume.h"
 #include "vmm/volume_xml.h"
 
-/* -- One volume -----------------------------------------------------------------------------------
- */
+/* -- One volume -------------------------------------------------------------------------------- */
 
 /* "site-a.disk.data" -> "data"; NULL: it is not of a disk document (a VM's own disk). */
 static const char *disk_name_in(const char *key)
@@ -68,8 +67,7 @@ static int read_marked(struct lv *lv, const struct lv_place *place, const char *
     return r < 0 ? r : 0;
 }
 
-/* -- One pool -------------------------------------------------------------------------------------
- */
+/* -- One pool ---------------------------------------------------------------------------------- */
 
 /* The volume's name if this is the name of a mark, or NULL; the caller frees it. */
 static char *volume_of_mark(const char *file)
@@ -154,8 +152,7 @@ static bool folders_changed(const struct lv_cache *cache)
     return false;
 }
 
-/* -- All pools ------------------------------------------------------------------------------------
- */
+/* -- All pools --------------------------------------------------------------------------------- */
 
 static int read_pools(struct lv *lv, virStoragePoolPtr *pools, int count, struct things *list,
                       struct hm_error *err)

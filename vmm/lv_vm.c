@@ -10,8 +10,7 @@
 #include "vmm/shape.h"
 #include "vmm/xml.h"
 
-/* -- Finding --------------------------------------------------------------------------------------
- */
+/* -- Finding ----------------------------------------------------------------------------------- */
 
 int lv_find_domain(struct lv *lv, const char *name, virDomainPtr *ret, struct hm_error *err)
 {
@@ -45,8 +44,7 @@ int lv_find_our_domain(struct lv *lv, const struct order *o, virDomainPtr *ret,
     return r < 0 ? r : 1;
 }
 
-/* -- Defining -------------------------------------------------------------------------------------
- */
+/* -- Defining ---------------------------------------------------------------------------------- */
 
 static char *console_path(const struct lv *lv, const char *vm)
 {
@@ -149,8 +147,7 @@ static int vm_create(struct lv *lv, const struct order *o, struct hm_error *err)
     return r < 0 ? r : 0;
 }
 
-/* -- The running guest ----------------------------------------------------------------------------
- */
+/* -- The running guest ------------------------------------------------------------------------- */
 
 /* Nothing of what changed needs a restart (or the guest was not ours until now). */
 static bool running_guest_may_carry(const struct domain_info *live, const struct order *o)
@@ -200,8 +197,7 @@ static int vm_update(struct lv *lv, const struct order *o, struct hm_error *err)
     return r < 0 ? r : 0;
 }
 
-/* -- Removing -------------------------------------------------------------------------------------
- */
+/* -- Removing ---------------------------------------------------------------------------------- */
 
 static int undefine(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
 {

@@ -41,8 +41,7 @@ static int wait_until_off(struct lv *lv, const struct order *o, virDomainPtr dom
     }
 }
 
-/* -- Start ----------------------------------------------------------------------------------------
- */
+/* -- Start ------------------------------------------------------------------------------------- */
 
 static int boot(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
 {
@@ -103,8 +102,7 @@ int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err)
     return r;
 }
 
-/* -- Stop -----------------------------------------------------------------------------------------
- */
+/* -- Stop -------------------------------------------------------------------------------------- */
 
 static int destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
 {

@@ -11,7 +11,7 @@
 
 static json_t *shape_of(xmlNodePtr root);
 
-/* -- Building --------------------------------------------------------------------------------- */
+/* -- Building ---------------------------------------------------------------------------------- */
 
 static const char *mode_of(const json_t *spec)
 {
@@ -72,7 +72,7 @@ char *network_xml(const char *name, const char *uuid, const json_t *spec, struct
     return xml_print(doc);
 }
 
-/* -- Reading ---------------------------------------------------------------------------------- */
+/* -- Reading ----------------------------------------------------------------------------------- */
 
 static void shape_attribute(json_t *shape, xmlNodePtr node, const char *attribute, const char *key)
 {

@@ -13,8 +13,7 @@
 /* More than the headers of an empty image, less than any file system in it. */
 enum { PRISTINE_MAX = 2 << 20 };
 
-/* -- Finding --------------------------------------------------------------------------------------
- */
+/* -- Finding ----------------------------------------------------------------------------------- */
 
 static int look_up(struct lv *lv, const struct lv_place *place, const char *volume,
                    virStorageVolPtr *ret, struct hm_error *err)
@@ -49,8 +48,7 @@ int volume_find(struct lv *lv, const struct lv_place *place, const char *volume,
     return look_up(lv, place, volume, ret, err);
 }
 
-/* -- Making ---------------------------------------------------------------------------------------
- */
+/* -- Making ------------------------------------------------------------------------------------ */
 
 static void mark_of_wish(const struct volume_wish *w, struct mark *ret)
 {
@@ -200,8 +198,7 @@ int volume_ensure(struct lv *lv, const struct volume_wish *w, char **ret_path, s
     return 0;
 }
 
-/* -- Removing -------------------------------------------------------------------------------------
- */
+/* -- Removing ---------------------------------------------------------------------------------- */
 
 static int delete_volume(const struct lv_place *place, const char *volume, virStorageVolPtr vol,
                          const struct mark *mark, struct lv *lv, struct hm_error *err)
