@@ -35,7 +35,9 @@ static void ask_device(const char *dev, struct accel *ret)
     }
     bool usable = ioctl(fd, KVM_GET_API_VERSION, 0) == KVM_STABLE_API;
     close(fd);
-    answer(ret, usable, usable ? "/dev/kvm answers" : "/dev/kvm does not answer as KVM does");
+    char why[128];
+    snprintf(why, sizeof why, "%.64s %s", dev, usable ? "answers" : "does not answer as KVM does");
+    answer(ret, usable, why);
 }
 
 void accel_choose(const char *wish, const char *dev, const char *modules, struct accel *ret)

@@ -108,6 +108,263 @@ START_TEST(what_is_not_ours_is_left_alone)
 }
 END_TEST
 
+START_TEST(adoption_takes_over_when_it_is_asked_for)
+{
+    const char *adopting = "{\"memory\":\"128MiB\",\"adopt\":true,\"kernel\":\"/k\"}";
+    ck_call(update, "vm", "test", adopting);
+    struct things all = observe();
+    const struct thing *t = find(&all, "vm", "test");
+    ck_assert_str_eq(t->mark_key, "site-a.vm.test");
+    ck_assert_int_eq(t->state, THING_RUNNING); /* what runs is not stopped */
+    things_clear(&all);
+}
+END_TEST
+
+START_TEST(a_volume_of_another_document_is_a_conflict)
+{
+    ck_call(create, "disk", "web-root", "{\"size\":\"64MiB\"}");
+    ck_call_fails(create, "vm", "web", WEB, HM_E_CONFLICT);
+    ck_assert_int_eq(state_of("vm", "web"), THING_ABSENT);
+    ck_call(remove, "disk", "web-root", NULL);
+}
+END_TEST
+
+START_TEST(a_disk_in_use_is_not_removed)
+{
+    const char *user = "{\"disks\":[{\"device\":\"root\",\"disk\":\"data\"}]}";
+    ck_call_fails(create, "vm", "web", user, HM_E_NOT_FOUND);
+    ck_call(create, "disk", "data", "{\"size\":\"64MiB\"}");
+    ck_call(create, "vm", "web", user);
+    ck_call_fails(remove, "disk", "data", NULL, HM_E_REFUSED);
+    ck_call(remove, "vm", "web", NULL);
+    ck_call(remove, "disk", "data", NULL);
+}
+END_TEST
+
+START_TEST(a_disk_does_not_shrink)
+{
+    ck_call(create, "disk", "data", "{\"size\":\"64MiB\"}");
+    ck_call_fails(update, "disk", "data", "{\"size\":\"32MiB\"}", HM_E_REFUSED);
+    ck_call(remove, "disk", "data", NULL);
+}
+END_TEST
+
+START_TEST(only_ephemeral_disks_go_with_their_vm)
+{
+    const char *spec = "{\"disks\":[{\"device\":\"root\",\"size\":\"64MiB\"},{\"device\":\"tmp\","
+                       "\"size\":\"64MiB\",\"ephemeral\":true}]}";
+    ck_call(create, "vm", "web", spec);
+    ck_call(remove, "vm", "web", spec);
+    char *root = hm_printf("%s/web-root.qcow2.harmony.json", fx.image_dir);
+    char *tmp = hm_printf("%s/web-tmp.qcow2.harmony.json", fx.image_dir);
+    ck_assert_int_eq(access(root, F_OK), 0);
+    ck_assert_int_ne(access(tmp, F_OK), 0);
+    free(root);
+    free(tmp);
+}
+END_TEST
+
+START_TEST(a_pool_that_does_not_exist_is_named)
+{
+    struct hm_error err = {0};
+    ck_assert_int_eq(
+        call(fx.driver->create, "disk", "data", "{\"size\":\"64MiB\",\"pool\":\"fast\"}", &err),
+        -HM_E_POOL_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(err.text, "pool fast does not exist"));
+}
+END_TEST
+
+START_TEST(labels_reach_a_running_guest_and_memory_waits)
+{
+    ck_call(create, "vm", "web", "{\"kernel\":\"/k\",\"memory\":\"128MiB\"}");
+    ck_call(start, "vm", "web", NULL);
+    ck_call(update, "vm", "web",
+            "{\"kernel\":\"/k\",\"memory\":\"128MiB\",\"labels\":{\"a\":\"b\"}}");
+    struct things all = observe();
+    ck_assert_ptr_nonnull(json_object_get(find(&all, "vm", "web")->spec, "labels"));
+    things_clear(&all);
+    ck_call(update, "vm", "web", "{\"kernel\":\"/k\",\"memory\":\"256MiB\"}");
+    all = observe();
+    ck_assert_int_eq(json_integer_value(json_object_get(find(&all, "vm", "web")->spec, "memory")),
+                     128 << 20);
+    things_clear(&all);
+    ck_call(stop, "vm", "web", NULL);
+    all = observe();
+    ck_assert_int_eq(json_integer_value(json_object_get(find(&all, "vm", "web")->spec, "memory")),
+                     256 << 20);
+    things_clear(&all);
+    ck_call(remove, "vm", "web", NULL);
+}
+END_TEST
+
+START_TEST(a_primary_thing_never_starts_by_itself)
+{
+    struct given *g = given_at("primary", "network", "lan", "{}");
+    ck_assert_int_eq(fx.driver->create(fx.self, &g->order, NULL), 0);
+    struct things all = observe();
+    ck_assert(!find(&all, "network", "lan")->autostart);
+    ck_assert_str_eq(find(&all, "network", "lan")->mark_key, "primary.network.lan");
+    things_clear(&all);
+    ck_assert_int_eq(fx.driver->remove(fx.self, &g->order, NULL), 0);
+    forget(g);
+}
+END_TEST
+
+/* -- Events and the second connection ---------------------------------------------------------- */
+
+/* Somebody else's connection to the same libvirt. */
+static virDomainPtr foreign_domain(virConnectPtr *conn, const char *name)
+{
+    *conn = virConnectOpen("test:///default");
+    return virDomainLookupByName(*conn, name);
+}
+
+static void wait_for_changes(int more_than)
+{
+    for (int i = 0; i < 500 && atomic_load(&fx.changes) <= more_than; i++)
+        usleep(10000);
+    ck_assert_int_gt(atomic_load(&fx.changes), more_than);
+}
+
+START_TEST(an_edit_by_another_hand_is_an_event_and_drift)
+{
+    ck_call(create, "vm", "web", WEB);
+    struct things all = observe();
+    ck_assert_ptr_null(find(&all, "vm", "web")->drift);
+    things_clear(&all);
+    virConnectPtr conn;
+    virDomainPtr dom = foreign_domain(&conn, "web");
+    int before = atomic_load(&fx.changes);
+    ck_assert_int_eq(virDomainSetVcpusFlags(dom, 1, VIR_DOMAIN_AFFECT_CONFIG), 0);
+    char *xml = virDomainGetXMLDesc(dom, 0), *vcpu = strstr(xml, ">1</vcpu>");
+    vcpu[1] = '4';
+    virDomainFree(virDomainDefineXML(conn, xml));
+    wait_for_changes(before);
+    all = observe();
+    ck_assert_str_eq(find(&all, "vm", "web")->drift, "vcpus is 4, was made as 1");
+    things_clear(&all);
+    ck_call(update, "vm", "web", WEB);
+    all = observe();
+    ck_assert_ptr_null(find(&all, "vm", "web")->drift);
+    things_clear(&all);
+    free(xml);
+    virDomainFree(dom);
+    virConnectClose(conn);
+    ck_call(remove, "vm", "web", NULL);
+}
+END_TEST
+
+START_TEST(power_by_another_hand_is_an_event)
+{
+    ck_call(create, "vm", "web", WEB);
+    ck_assert_int_eq(state_of("vm", "web"), THING_OFF);
+    virConnectPtr conn;
+    virDomainPtr dom = foreign_domain(&conn, "web");
+    int before = atomic_load(&fx.changes);
+    ck_assert_int_eq(virDomainCreate(dom), 0);
+    wait_for_changes(before);
+    ck_assert_int_eq(state_of("vm", "web"), THING_RUNNING);
+    ck_assert_int_eq(virDomainSuspend(dom), 0);
+    ck_assert_int_eq(state_of("vm", "web"), THING_PAUSED);
+    ck_call(start, "vm", "web", WEB);
+    ck_assert_int_eq(state_of("vm", "web"), THING_RUNNING);
+    virDomainFree(dom);
+    virConnectClose(conn);
+    ck_call(kill, "vm", "web", NULL);
+    ck_call(remove, "vm", "web", NULL);
+}
+END_TEST
+
+START_TEST(a_domain_that_is_gone_is_forgotten_and_its_name_free)
+{
+    for (int round = 0; round < 3; round++) {
+        ck_call(create, "vm", "web", WEB);
+        ck_assert_int_eq(state_of("vm", "web"), THING_OFF);
+        ck_call(remove, "vm", "web", NULL);
+        ck_assert_int_eq(state_of("vm", "web"), THING_ABSENT);
+    }
+}
+END_TEST
+
+START_TEST(a_second_connection_kills_and_the_first_sees_it)
+{
+    ck_call(create, "vm", "web", WEB);
+    ck_call(start, "vm", "web", WEB);
+    ck_assert_int_eq(state_of("vm", "web"), THING_RUNNING);
+    void *fence = open_instance();
+    struct given *g = given("vm", "web", NULL);
+    ck_assert_int_eq(fx.driver->kill(fence, &g->order, NULL), 0);
+    ck_assert_int_eq(fx.driver->verify_stopped(fence, &g->order, NULL), 0);
+    fx.driver->close(fence);
+    forget(g);
+    ck_assert_int_eq(state_of("vm", "web"), THING_OFF);
+    ck_call(remove, "vm", "web", NULL);
+}
+END_TEST
+
+START_TEST(many_domains_are_each_seen_once)
+{
+    enum { COUNT = 300 };
+    char name[16];
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "vm-%d", i);
+        ck_call(create, "vm", name, "{\"kernel\":\"/k\"}");
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        struct things all = observe();
+        ck_assert_uint_eq(all.count, COUNT + 2); /* and libvirt's own vm test and network default */
+        for (int i = 0; i < COUNT; i++) {
+            snprintf(name, sizeof name, "vm-%d", i);
+            ck_assert_ptr_nonnull(find(&all, "vm", name));
+        }
+        things_clear(&all);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "vm-%d", i);
+        ck_call(remove, "vm", name, NULL);
+    }
+    ck_assert_int_eq(state_of("vm", "vm-7"), THING_ABSENT);
+}
+END_TEST
+
+START_TEST(a_wrong_uri_and_a_dead_server_have_their_own_codes)
+{
+    struct driver_options options = {.uri = "qemu//system", .site = "site-a"};
+    struct hm_error err = {0};
+    void *self = NULL;
+    ck_assert_int_eq(fx.driver->check_options(&options, &err), -HM_E_INVALID_URI);
+    ck_assert_int_eq(fx.driver->open(&options, &self, &err), -HM_E_INVALID_URI);
+    options.uri = "qemu:///system?socket=/nonexistent/libvirt-sock";
+    ck_assert_int_eq(fx.driver->check_options(&options, &err), 0);
+    ck_assert_int_eq(fx.driver->open(&options, &self, &err), -HM_E_CONNECTION);
+    ck_assert_msg(strstr(err.text, "libvirt connection failed: qemu:///system?socket="), "%s",
+                  err.text);
+    ck_assert_ptr_null(self);
+}
+END_TEST
+
+START_TEST(the_backend_tells_what_it_is)
+{
+    json_t *facts = NULL;
+    ck_assert_int_eq(fx.driver->probe(fx.self, &facts, NULL), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(facts, "backend")), "libvirt");
+    ck_assert_str_eq(json_string_value(json_object_get(facts, "accel")), "none");
+    json_decref(facts);
+    ck_assert(fx.driver->is_alive(fx.self));
+    ck_assert_ptr_eq(driver_for_kind("vm", NULL), fx.driver);
+    ck_assert_ptr_null(driver_for_kind("container", NULL));
+    ck_assert_ptr_null(driver_find("xen"));
+}
+END_TEST
+
+START_TEST(a_kind_that_it_does_not_hold_is_refused)
+{
+    struct order o = {
+        .kind = "container", .name = "x", .key = "site-a.container.x", .site = "site-a"};
+    ck_assert_int_eq(fx.driver->start(fx.self, &o, NULL), -HM_E_UNSUPPORTED);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("libvirt");
@@ -120,7 +377,27 @@ static Suite *suite(void)
     tcase_add_test(c, what_is_absent_is_stopped_and_removed_with_a_warning);
     tcase_add_test(c, a_mark_tells_site_key_hash_and_spec);
     tcase_add_test(c, what_is_not_ours_is_left_alone);
+    tcase_add_test(c, adoption_takes_over_when_it_is_asked_for);
+    tcase_add_test(c, a_volume_of_another_document_is_a_conflict);
+    tcase_add_test(c, a_disk_in_use_is_not_removed);
+    tcase_add_test(c, a_disk_does_not_shrink);
+    tcase_add_test(c, only_ephemeral_disks_go_with_their_vm);
+    tcase_add_test(c, a_pool_that_does_not_exist_is_named);
+    tcase_add_test(c, labels_reach_a_running_guest_and_memory_waits);
+    tcase_add_test(c, a_primary_thing_never_starts_by_itself);
     suite_add_tcase(s, c);
+    TCase *e = tcase_create("events");
+    tcase_add_checked_fixture(e, setup, teardown);
+    tcase_set_timeout(e, 60);
+    tcase_add_test(e, an_edit_by_another_hand_is_an_event_and_drift);
+    tcase_add_test(e, power_by_another_hand_is_an_event);
+    tcase_add_test(e, a_domain_that_is_gone_is_forgotten_and_its_name_free);
+    tcase_add_test(e, a_second_connection_kills_and_the_first_sees_it);
+    tcase_add_test(e, many_domains_are_each_seen_once);
+    tcase_add_test(e, a_wrong_uri_and_a_dead_server_have_their_own_codes);
+    tcase_add_test(e, the_backend_tells_what_it_is);
+    tcase_add_test(e, a_kind_that_it_does_not_hold_is_refused);
+    suite_add_tcase(s, e);
     return s;
 }
 
