@@ -28,7 +28,7 @@ struct hm_workq {
     unsigned running; /* threads inside a job */
     unsigned depth;
     bool closing;
-    int open_handles;
+    unsigned users; /* threads that have not ended, and open handles: the last one frees */
     char name[16];
 };
 
@@ -40,27 +40,48 @@ static struct item *next_waiting(struct hm_workq *q)
     return NULL;
 }
 
+static void leave(struct hm_workq *q)
+{
+    pthread_mutex_lock(&q->lock);
+    bool last = --q->users == 0;
+    pthread_mutex_unlock(&q->lock);
+    if (!last)
+        return;
+    pthread_cond_destroy(&q->available);
+    pthread_mutex_destroy(&q->lock);
+    free(q->threads);
+    free(q);
+}
+
+/* With the lock, which is free while the work is done. */
+static void run_item(struct hm_workq *q, struct item *i)
+{
+    i->state = RUNNING;
+    q->running++;
+    pthread_mutex_unlock(&q->lock);
+    i->job.work(i->job.data);
+    pthread_mutex_lock(&q->lock);
+    q->running--;
+    i->state = FINISHED;
+    if (!q->closing)
+        uv_async_send(&q->wake);
+    else
+        free(i); /* left behind by hm_workq_free() */
+}
+
 static void *worker(void *arg)
 {
     struct hm_workq *q = arg;
     pthread_mutex_lock(&q->lock);
     while (!q->closing) {
         struct item *i = next_waiting(q);
-        if (!i) {
+        if (i)
+            run_item(q, i);
+        else
             pthread_cond_wait(&q->available, &q->lock);
-            continue;
-        }
-        i->state = RUNNING;
-        q->running++;
-        pthread_mutex_unlock(&q->lock);
-        i->job.work(i->job.data);
-        pthread_mutex_lock(&q->lock);
-        q->running--;
-        i->state = FINISHED;
-        if (!q->closing)
-            uv_async_send(&q->wake);
     }
     pthread_mutex_unlock(&q->lock);
+    leave(q);
     return NULL;
 }
 
@@ -165,7 +186,7 @@ struct hm_workq *hm_workq_new(uv_loop_t *loop, const char *name, unsigned thread
     uv_async_init(loop, &q->wake, on_wake);
     uv_timer_init(loop, &q->timer);
     q->wake.data = q->timer.data = q;
-    q->open_handles = 2;
+    q->users = threads + 2;
     for (; q->thread_count < threads; q->thread_count++) {
         if (pthread_create(&q->threads[q->thread_count], NULL, worker, q) != 0)
             abort();
@@ -213,36 +234,42 @@ unsigned hm_workq_busy(const struct hm_workq *q)
 
 static void handle_closed(uv_handle_t *handle)
 {
-    struct hm_workq *q = handle->data;
-    if (--q->open_handles > 0)
-        return;
+    leave(handle->data);
+}
+
+/* The jobs that no worker is inside of, taken out of the queue; the others belong to their workers
+ * now. Returns whether there are such. */
+static bool begin_closing(struct hm_workq *q, struct item **ret_unlinked)
+{
     pthread_mutex_lock(&q->lock);
+    q->closing = true;
     bool hanging = q->running > 0;
+    for (struct item **p = &q->items; *p;)
+        if ((*p)->state == RUNNING)
+            *p = (*p)->next;
+        else
+            p = &(*p)->next;
+    *ret_unlinked = q->items;
+    q->items = NULL;
+    pthread_cond_broadcast(&q->available);
     pthread_mutex_unlock(&q->lock);
-    if (hanging) /* a thread still uses the queue: leave it behind, the process is ending */
-        return;
-    free(q->threads);
-    free(q);
+    return hanging;
 }
 
 void hm_workq_free(struct hm_workq *q)
 {
     if (!q)
         return;
-    pthread_mutex_lock(&q->lock);
-    q->closing = true;
-    bool hanging = q->running > 0;
-    pthread_cond_broadcast(&q->available);
-    pthread_mutex_unlock(&q->lock);
+    struct item *unlinked;
+    bool hanging = begin_closing(q, &unlinked);
     for (unsigned t = 0; t < q->thread_count; t++)
         if (hanging)
             pthread_detach(q->threads[t]);
         else
             pthread_join(q->threads[t], NULL);
-    for (struct item *i = q->items, *next; i; i = next) {
+    for (struct item *i = unlinked, *next; i; i = next) {
         next = i->next;
-        if (i->state != RUNNING)
-            release_item(i);
+        release_item(i);
     }
     uv_close((uv_handle_t *)&q->wake, handle_closed);
     uv_close((uv_handle_t *)&q->timer, handle_closed);

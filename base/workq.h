@@ -34,8 +34,9 @@ int hm_workq_submit(struct hm_workq *q, const struct hm_job *job, struct hm_erro
 
 unsigned hm_workq_busy(const struct hm_workq *q); /* jobs accepted and not finished by a worker */
 
-/* No `done` is called after this. Jobs not begun are released; threads that hang in a job are left
- * behind (the process is ending), others are joined. The loop must run once more. NULL is allowed. */
+/* No `done` is called after this. Jobs that no worker is inside of are released; a worker inside of
+ * one is left behind and its job never released (the process is ending). The loop must run once
+ * more. NULL is allowed; so is a call from inside a `done`. */
 void hm_workq_free(struct hm_workq *q);
 
 #endif

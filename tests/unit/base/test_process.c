@@ -51,8 +51,8 @@ static void on_done(void *data, const struct hm_process_result *result)
     ck_assert_ptr_eq(data, &outcome);
     outcome.calls++;
     outcome.result = *result;
-    outcome.out = hm_strdup(result->out);
-    outcome.err = hm_strdup(result->err);
+    outcome.result.out = outcome.out = hm_strdup(result->out);
+    outcome.result.err = outcome.err = hm_strdup(result->err);
 }
 
 static struct hm_process_options options_for(char *const *argv)
