@@ -109,5 +109,5 @@ clean:
 	rm -rf build
 
 # Parts of the build that belong to one area stand beside it.
--include $(wildcard tests/*/module.mk docs/module.mk)
+-include $(wildcard tests/*/module.mk docs/module.mk demo/module.mk)
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -41,7 +41,8 @@ class Process:
         with open(self.log, "ab") as log:
             self.popen = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *self.argv], env=self.env, cwd=self.cwd,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True)  # Ctrl-C is for us: we end them in order
         return self
 
     @property

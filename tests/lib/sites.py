@@ -175,6 +175,11 @@ class Site:
             env=environment(**self.agent_environment, **(environ or {}))).start()
         return self._agent
 
+    def check_agent(self):
+        """What `harmonyd --check` says about this site's configuration and host."""
+        self.write_config()
+        return self.run(built("harmonyd"), "--check", "--config", self.config_file, net=False).stdout
+
     @property
     def agent(self):
         """The agent's process: signal(), is_running(), inner_pid(), log_end()."""
