@@ -1,6 +1,7 @@
 """What the operator does in the demo: harmonyctl, with its JSON read."""
 
 import json
+from datetime import datetime
 
 from lib.paths import built
 from lib.processes import environment, run
@@ -29,3 +30,9 @@ class Control:
         """The steps that the agents would take, each with its site."""
         return [{"site": plan["site"], **step} for plan in self.json("plan", "-f", file)
                 for step in plan["steps"]]
+
+    def promoted_at(self, epoch):
+        """When the promotion to `epoch` was stored: the server's stamp, in seconds of its clock."""
+        items = self.json("failover", "history")["items"]
+        stamp = next(i["from"] for i in items if i["type"] == "promotion" and i["epoch"] == epoch)
+        return datetime.fromisoformat(stamp).timestamp()

@@ -127,13 +127,11 @@ class Demo:
         a.power_cut()
         self.tell.step("power cut", f"site-a: agent and guests killed at {clock(at)}")
         took_over = self.handover("site-b", epoch)
-        self.tell.ok(f"site-b leads, epoch {epoch}    witness silent for "
-                     f"{seconds(took_over['outage_ms'] / 1000)} (bound {self.bound()}), "
-                     f"both at once: {seconds(took_over['overlap_ms'] / 1000)}")
+        self.tell.ok(f"site-b leads, epoch {epoch}    {told(took_over, 'witness silent for')}")
+        self.tell.more(f"the role moved after {seconds(self.control.promoted_at(epoch) - at)} "
+                       f"(bound {seconds((FAILOVER_MS + T_MS) / 1000)}), then db was started, "
+                       "then the witness")
         self.tell_boot(b, "db", 1, since)
-
-    def bound(self):
-        return seconds((FAILOVER_MS + T_MS) / 1000)
 
     def give_back(self):
         a = self.sites["site-a"]
@@ -147,9 +145,7 @@ class Demo:
         ready = time.monotonic() - since
         back = self.handover("site-a", epoch)
         self.tell.ok(f"site-a waited as replica, ready after {seconds(ready)}, leads again "
-                     f"(epoch {epoch})    pause {seconds(back['outage_ms'] / 1000)}, "
-                     f"both at once: {seconds(back['overlap_ms'] / 1000)}",
-                     seconds(time.monotonic() - since))
+                     f"(epoch {epoch})    {told(back, 'pause')}")
         self.tell_boot(a, "web", 3, since)
         self.tell_boot(a, "db", 2, since)
 
@@ -172,11 +168,14 @@ class Demo:
 
 
 def facts(site):
-    """ "libvirt 9.0.0 (private), tcg because ..." as the agent itself finds it on that host."""
-    said = site.check_agent()
-    known = dict(re.findall(r"^ +ok +libvirt +(\w+): (.*)$", said, re.M))
-    reason = f" because {known['accel_reason']}" if known.get("accel_reason") else ""
-    return f"libvirt {known.get('libvirt', '?')} (private), {known.get('accel', '?')}{reason}"
+    """What the agent itself finds on that host: "libvirt 9.0.0 (private), tcg because ..."."""
+    known = dict(re.findall(r"^ +ok +libvirt +(\w+): (.*)$", site.check_agent(), re.M))
+    return f"libvirt {known['version']} (private), {known['accel_reason']}"
+
+
+def told(handover, how):
+    return (f"{how} {seconds(handover['outage_ms'] / 1000)}, "
+            f"both at once: {seconds(handover['overlap_ms'] / 1000)}")
 
 
 def changes(step):
