@@ -64,7 +64,7 @@ class Demo:
         """The witness's handover to site `to` in `epoch`, once it is in the records."""
         return wait_until(lambda: next((h for h in self.report()["handovers"]
                                         if (h["to"], h["to_epoch"]) == (to, epoch)), None),
-                          15, f"the witness to serve on {to} in epoch {epoch}", 0.05)
+                          30, f"the witness to serve on {to} in epoch {epoch}", 0.05)
 
     def leads(self, name):
         """The lease once `name` holds it and its workload is healthy."""
