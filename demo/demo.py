@@ -3,7 +3,7 @@
 
 Real parts: a JetStream server, two private libvirtds, guests that boot, two agents. Everything that is
 told has been seen from outside: on the guests' consoles and in the witness's records. It all lives in
-build/demo and ends with this process, however that ends. KEEP=1: it ends on Ctrl-C.
+build/demo (BUILD/demo) and ends with this process, however that ends. KEEP=1: it ends on Ctrl-C.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 from control import Control  # noqa: E402
 from lib import witness  # noqa: E402
 from lib.nats_server import NatsServer, server_program  # noqa: E402
-from lib.paths import Missing, built  # noqa: E402
+from lib.paths import BUILD, Missing, built  # noqa: E402
 from lib.sites import Site  # noqa: E402
 from lib.waiting import wait_until  # noqa: E402
 from telling import Teller, seconds  # noqa: E402
 
-HOME = ROOT / "build/demo"
+HOME = BUILD / "demo"
 EXAMPLE = ROOT / "examples/demo.yaml"
 T_MS, FAILURE_THRESHOLD, FENCE_MS, FAILOVER_MS, YIELD_MS = 100, 3, 300, 1000, 5000
 BUCKETS = "harmony_failover, harmony_desired, harmony_status"
@@ -212,7 +212,7 @@ def give_to_caller():
     """Under sudo: what was written belongs to who called it, so that `make clean` works."""
     if "SUDO_UID" in os.environ:
         uid, gid = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
-        for folder, _, files in os.walk(HOME.parent / "demo"):
+        for folder, _, files in os.walk(HOME):
             for path in [folder, *(os.path.join(folder, f) for f in files)]:
                 os.chown(path, uid, gid, follow_symlinks=False)
 
