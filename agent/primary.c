@@ -58,10 +58,12 @@ static void start(void *data, uint64_t epoch, int64_t deadline_ns, workload_done
     p->start_done = done;
     p->start_arg = arg;
     p->start_deadline_ns = deadline_ns;
-    p->ill = (struct hm_error){0};
+    p->ill = p->down = (struct hm_error){0};
     for (size_t i = 0; i < r->task_count; i++)
-        if (r->task_list[i]->primary)
+        if (r->task_list[i]->primary) {
             task_succeeded(r->task_list[i]); /* a new epoch waits for no old back-off */
+            r->task_list[i]->has_run = false;
+        }
     set_timer(p, deadline_ns);
     reconciler_kick(r);
 }
@@ -74,38 +76,66 @@ static bool shall_run(const struct plan_step *s)
     return !power || !strcmp(power, "on");
 }
 
-/* The first primary document that does not run; its words go into `err`. */
-static bool find_ill(const struct reconciler *r, const struct plan *plan, struct hm_error *err,
-                     bool *ret_hopeless)
+static bool runs(const struct plan_step *s)
 {
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct plan_step *s = &plan->steps[i];
-        if (!shall_run(s) || (s->thing && s->thing->state == THING_RUNNING))
-            continue;
-        const struct task *t = index_get(&r->tasks, "", s->doc->key);
-        const char *why = t && t->failures ? t->error.text
-                          : s->why         ? s->why
-                                           : "it does not run yet";
-        hm_fail(err, HM_E_REFUSED, "%s: %s", s->doc->key, why);
-        *ret_hopeless = s->op == PLAN_BLOCKED && s->verb == VERB_NOTHING;
-        return true;
+    return s->thing && s->thing->state == THING_RUNNING;
+}
+
+static void note_run(const struct plan_step *s, struct task *t)
+{
+    if (t && runs(s))
+        t->has_run = s->op != PLAN_RESTART && s->op != PLAN_REPLACE;
+}
+
+/* New on this leader, or down because we change it: that is no illness, unless it fails. */
+static bool is_in_the_making(const struct plan_step *s, const struct task *t)
+{
+    return s->op != PLAN_BLOCKED && (!t || (!t->has_run && !t->failures));
+}
+
+/* The primary documents as a whole; the sentences are about the first one each. */
+struct look {
+    struct hm_error down; /* HM_OK: all run */
+    struct hm_error ill;  /* HM_OK: all that have to be well are */
+    bool hopeless;        /* the one that is down stays so without a person */
+};
+
+static void say_down(const struct plan_step *s, const struct task *t, struct hm_error *err)
+{
+    const char *why = t && t->failures ? t->error.text : s->why ? s->why : "it does not run yet";
+    hm_fail(err, HM_E_REFUSED, "%s: %s", s->doc->key, why);
+}
+
+static void look_at(const struct plan_step *s, struct task *t, struct look *look)
+{
+    note_run(s, t);
+    if (runs(s))
+        return;
+    if (!look->down.code) {
+        say_down(s, t, &look->down);
+        look->hopeless = s->op == PLAN_BLOCKED && s->verb == VERB_NOTHING;
     }
-    return false;
+    if (!look->ill.code && !is_in_the_making(s, t))
+        say_down(s, t, &look->ill);
 }
 
 static void look_for_health(struct reconciler *r, const struct plan *plan)
 {
     struct primary *p = &r->primary;
-    struct hm_error ill = {0};
-    bool hopeless = false;
-    bool is_ill = find_ill(r, plan, &ill, &hopeless);
-    p->ill = is_ill ? ill : (struct hm_error){0};
+    struct look look = {0};
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_step *s = &plan->steps[i];
+        if (shall_run(s))
+            look_at(s, index_get(&r->tasks, "", s->doc->key), &look);
+    }
+    p->ill = look.ill;
+    p->down = look.down;
     if (!p->start_done)
         return;
-    if (!is_ill)
+    if (!look.down.code)
         end_start(p, NULL);
-    else if (hopeless)
-        end_start(p, &ill);
+    else if (look.hopeless)
+        end_start(p, &look.down);
 }
 
 static int health(void *data, struct hm_error *err)
@@ -294,7 +324,7 @@ static void on_timer(uv_timer_t *timer)
     else if (p->start_done) {
         struct hm_error late;
         hm_fail(&late, HM_E_TIMEOUT, "not everything came up in time; %s",
-                p->ill.code ? p->ill.text : "nothing was observed");
+                p->down.code ? p->down.text : "nothing was observed");
         end_start(p, &late);
     }
 }

@@ -32,7 +32,8 @@ struct primary {
     struct hm_error error; /* of the last round; code HM_OK: none */
     uv_timer_t timer;      /* deadlines, and the pause between rounds */
 
-    struct hm_error ill; /* why the documents are not well, by the last pass; HM_OK: well */
+    struct hm_error down; /* the first document that does not run, by the last pass; HM_OK: none */
+    struct hm_error ill;  /* why the documents are not well, by the last pass; HM_OK: well */
 };
 
 struct reconciler {

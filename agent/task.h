@@ -28,6 +28,7 @@ struct task {
     unsigned failures;
     int64_t next_try_ns;
     struct hm_error error; /* of the last failure; code HM_OK: none */
+    bool has_run;          /* primary: seen running in this epoch, and no change of ours stops it */
     uint64_t said;         /* fingerprint of the status that was last said */
     char phase[16];        /* of that status, and */
     char since[40];        /* since when */
