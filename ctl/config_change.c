@@ -31,7 +31,7 @@ static void add_change(const char *name, const json_t *before, const json_t *aft
     if (after)
         add_value(after, out);
     else
-        hm_buf_puts(out, "(unset)");
+        hm_buf_puts(out, "(none)");
 }
 
 char *config_change_text(const json_t *before, const json_t *after)

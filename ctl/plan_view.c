@@ -7,7 +7,7 @@
 #include "ctl/json_text.h"
 #include "ctl/show.h"
 
-enum { OP_WIDTH = 11, REMARK_COLUMN = 62 };
+enum { OP_WIDTH = 11, REMARK_COLUMN = 62, REASON_WIDTH = 72 };
 
 /* How the operations of a plan look. */
 struct operation {
@@ -60,22 +60,39 @@ static void append_to_line(char **line, const char *more)
     *line = joined;
 }
 
-/* The agent's reasons: each line of them is one of ours. */
+/* How much of a reason fits on one line: up to a "; ", where the rest would make it too long. */
+static size_t first_part(const char *why, size_t len)
+{
+    size_t fits = len <= REASON_WIDTH ? len : 0;
+    for (size_t i = 0; !fits && i + 1 < len; i++)
+        if (why[i] == ';' && why[i + 1] == ' ') {
+            const char *next = memmem(why + i + 2, len - i - 2, "; ", 2);
+            size_t longer = next ? (size_t)(next - why) : len;
+            fits = longer > REASON_WIDTH ? i : 0;
+        }
+    return fits ? fits : len;
+}
+
+/* The agent's reasons: each line of them is one of ours, a long one several. */
 static void add_reasons(struct lines *lines, const char *why)
 {
     while (*why) {
         struct hm_buf line = {0};
-        size_t len = strcspn(why, "\n");
+        size_t end = strcspn(why, "\n"), len = first_part(why, end);
         show_clean(&line, why, len);
         add_line(lines, hm_buf_steal(&line));
-        why += len + (why[len] == '\n');
+        why += len;
+        if (len < end)
+            why += 2;
+        else
+            why += *why == '\n';
     }
 }
 
 static const char *shown_value(const json_t *change, const char *name)
 {
     const json_t *value = json_object_get(change, name);
-    return json_is_string(value) ? json_string_value(value) : "(unset)";
+    return json_is_string(value) ? json_string_value(value) : "(none)";
 }
 
 /* "memory 128MiB -> 512MiB" */
@@ -93,13 +110,21 @@ static bool decides(const struct operation *o, const json_t *change)
            strcmp(o->cost, text_of(change, "cost")) == 0;
 }
 
+/* Whether the agent's reason has told this change already. */
+static bool is_told(const json_t *change, const char *why)
+{
+    HM_AUTOFREE char *line = change_line(change);
+    return strstr(why, line) != NULL;
+}
+
 /* First the changes that make the step what it is, then those that would have cost less alone. */
 static void add_changes(struct lines *lines, const struct operation *o, const json_t *step)
 {
     const json_t *changes = json_object_get(step, "changes");
+    const char *why = text_of(step, "why");
     size_t i;
     json_t *change;
-    json_array_foreach(changes, i, change) if (decides(o, change))
+    json_array_foreach(changes, i, change) if (decides(o, change) && !is_told(change, why))
         add_line(lines, change_line(change));
     json_array_foreach(changes, i, change)
     {
@@ -122,7 +147,20 @@ static void add_estimate(struct lines *lines, const json_t *step)
     append_to_line(&lines->items[0], note);
 }
 
-/* A short reason stands in brackets behind the first change, a long one on lines of its own. */
+/* A reason that tells changes itself, or why nothing is done, comes first. */
+static bool reason_leads(const json_t *step)
+{
+    size_t i;
+    json_t *change;
+    json_array_foreach(json_object_get(step, "changes"), i, change)
+    {
+        if (is_told(change, text_of(step, "why")))
+            return true;
+    }
+    return is_op(step, "blocked");
+}
+
+/* Otherwise a short one stands in brackets behind the first change, a long one on lines of its own. */
 static void add_why(struct lines *lines, const char *why)
 {
     if (!*why)
@@ -139,10 +177,11 @@ static void add_why(struct lines *lines, const char *why)
 static struct lines lines_of(const struct operation *o, const json_t *step)
 {
     struct lines lines = {0};
-    if (is_op(step, "blocked"))
+    bool leads = reason_leads(step);
+    if (leads)
         add_reasons(&lines, text_of(step, "why"));
     add_changes(&lines, o, step);
-    if (!is_op(step, "blocked"))
+    if (!leads)
         add_why(&lines, text_of(step, "why"));
     add_estimate(&lines, step);
     return lines;

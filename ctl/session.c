@@ -120,10 +120,13 @@ static int wait_connected(struct session *s, struct hm_error *err)
     }
     if (bus_is_connected(s->bus))
         return 0;
-    const char *why = bus_last_error(s->bus);
+    const char *why = bus_last_error(s->bus); /* a sentence that names the server */
+    if (*why)
+        return hm_fail(err, HM_E_CONNECTION, "%s; --server, --context or NATS_URL name another one",
+                       why);
     return hm_fail(err, HM_E_CONNECTION,
-                   "no connection to NATS at %s: %s; give --server, --context or NATS_URL",
-                   s->servers, *why ? why : "no answer");
+                   "no answer from NATS at %s; --server, --context or NATS_URL name another one",
+                   s->servers);
 }
 
 int session_open(const struct connection *c, int64_t timeout_ms, struct session **ret,

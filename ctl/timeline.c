@@ -71,11 +71,13 @@ static bool in_step(const struct making *m, const struct writer *w, const struct
     return e->stamp_ns - w->last_ns <= 2 * interval_ns(m, &w->last);
 }
 
-/* What a run has in common; a change of it begins another. */
-static bool is_alike(const struct heartbeat *a, const struct heartbeat *b)
+/* What a run has in common; a change of it begins another. The epoch of a replica's record is the
+ * leader's. */
+static bool is_alike(enum tl_type type, const struct heartbeat *a, const struct heartbeat *b)
 {
-    return a->epoch == b->epoch && a->role == b->role && a->paused == b->paused &&
-           (a->failures > 0) == (b->failures > 0) && hb_site_equal(&a->site, &b->site);
+    return (a->epoch == b->epoch || type == TL_STANDING_BY) && a->role == b->role &&
+           a->paused == b->paused && (a->failures > 0) == (b->failures > 0) &&
+           hb_site_equal(&a->site, &b->site);
 }
 
 static void lengthen_run(struct tl_item *run, const struct entry *e, const struct heartbeat *hb)
@@ -120,7 +122,7 @@ static void add_beat(struct making *m, struct writer *w, enum tl_type type, cons
         add_gap(m, w, e, hb->epoch);
         w->run = NO_ITEM;
     }
-    if (w->run == NO_ITEM || !is_alike(&w->last, hb))
+    if (w->run == NO_ITEM || !is_alike(type, &w->last, hb))
         w->run = begin_run(m, type, e, hb);
     lengthen_run(&m->t->items[w->run], e, hb);
     w->site = hb->site;
@@ -239,8 +241,13 @@ static void add_config(struct making *m, const struct entry *e)
 static void add_incident(struct making *m, const struct entry *e, const char *key)
 {
     json_t *incident = entry_object(e);
-    const char *reason = text_of(incident, "reason");
-    HM_AUTOFREE char *text = hm_printf("evidence in %s%s%s", key, *reason ? ": " : "", reason);
+    int64_t silence_ms = number_of(incident, "silence_ms", -1);
+    char silence[SHOW_TIME_MAX];
+    show_duration(silence_ms, silence);
+    HM_AUTOFREE char *text = silence_ms < 0
+                                 ? hm_printf("evidence in %s: %s", key, text_of(incident, "text"))
+                                 : hm_printf("evidence in %s: %s, %s of silence", key,
+                                             text_of(incident, "text"), silence);
     add_words(m, incident ? TL_INCIDENT : TL_UNREADABLE, e, text);
     json_decref(incident);
 }

@@ -16,7 +16,7 @@ START_TEST(says_what_changed)
 {
     assert_change("{'a':1,'b':'x','c':[1]}", "{'a':2,'b':'x','c':[1,2],'d':true}",
                   "a 1 -> 2, c [1] -> [1,2], d true");
-    assert_change("{'a':1}", "{}", "a 1 -> (unset)");
+    assert_change("{'a':1}", "{}", "a 1 -> (none)");
     assert_change(NULL, "{'a':'x'}", "a x");
     assert_change("{'a':1}", "{'a':1}", "written again, unchanged");
 }

@@ -38,6 +38,35 @@ START_TEST(renders_a_plan_as_people_read_it)
 }
 END_TEST
 
+START_TEST(tells_no_change_twice)
+{
+    assert_rendered(
+        "[{'site':'a','steps':[{'op':'restart','kind':'vm','name':'web',"
+        "'why':'memory 128MiB -> 192MiB needs a restart; disks are kept','changes':["
+        "{'path':'memory','before':'128MiB','after':'192MiB','cost':'restart'},"
+        "{'path':'vcpus','before':'1','after':'2','cost':'live'}]}]}]",
+        "a  1 change                                                   "
+        "nothing is changed by this command\n"
+        "  ~ vm web  restart    memory 128MiB -> 192MiB needs a restart; disks are kept\n"
+        "                       vcpus 1 -> 2 comes with it (alone: live)\n");
+}
+END_TEST
+
+START_TEST(breaks_long_reasons)
+{
+    assert_rendered(
+        "[{'site':'a','steps':[{'op':'blocked','kind':'vm','name':'db','changes':["
+        "{'path':'firmware','before':'bios','after':'uefi','cost':'replace'}],'why':"
+        "'replace needed: firmware bios -> uefi; protect: true; take protect off in a "
+        "revision of its own, or set change: replace'}]}]",
+        "a  1 blocked                                                  "
+        "nothing is changed by this command\n"
+        "  ! vm db  blocked    replace needed: firmware bios -> uefi; protect: true\n"
+        "                      take protect off in a revision of its own, or set change: "
+        "replace\n");
+}
+END_TEST
+
 START_TEST(says_how_long_it_takes)
 {
     assert_rendered("[{'site':'a','steps':[{'op':'restart','kind':'vm','name':'web',"
@@ -56,8 +85,8 @@ START_TEST(shows_absent_values)
                     "{'path':'labels.team','before':'red','after':null,'cost':'none'}]}]}]",
                     "a  1 change                                                   "
                     "nothing is changed by this command\n"
-                    "  ~ vm web  update     labels.tier (unset) -> gold\n"
-                    "                       labels.team red -> (unset)\n");
+                    "  ~ vm web  update     labels.tier (none) -> gold\n"
+                    "                       labels.team red -> (none)\n");
 }
 END_TEST
 
@@ -110,6 +139,6 @@ START_TEST(knows_whether_there_are_changes)
 }
 END_TEST
 
-RUN_SUITE("plan_view", renders_a_plan_as_people_read_it, says_how_long_it_takes,
-          shows_absent_values, tells_sites_that_gave_no_plan, survives_hostile_plans,
-          knows_whether_there_are_changes)
+RUN_SUITE("plan_view", tells_no_change_twice, breaks_long_reasons, renders_a_plan_as_people_read_it,
+          says_how_long_it_takes, shows_absent_values, tells_sites_that_gave_no_plan,
+          survives_hostile_plans, knows_whether_there_are_changes)
