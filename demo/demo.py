@@ -40,6 +40,7 @@ class Demo:
         self.control = Control(self.nats.url)
         self.sites = {name: self.make_site(name) for name in ("site-a", "site-b")}
         self.evidence = [self.records_of(name) for name in self.sites]
+        self.timeline = HOME / "history.txt"
 
     def records_of(self, name):
         return HOME / name / "witness"
@@ -131,7 +132,13 @@ class Demo:
         self.tell.more(f"the role moved after {seconds(self.control.promoted_at(epoch) - at)} "
                        f"(bound {seconds((FAILOVER_MS + T_MS) / 1000)}), then db was started, "
                        "then the witness")
+        self.keep_history("power cut of site-a")
         self.tell_boot(b, "db", 1, since)
+
+    def keep_history(self, title):
+        """The bucket holds the last 64 heartbeats, 6 s of them: too few for the whole demo."""
+        with open(self.timeline, "a") as file:
+            file.write(f"== {title}\n{self.control('failover', 'history')}\n")
 
     def give_back(self):
         a = self.sites["site-a"]
@@ -146,17 +153,16 @@ class Demo:
         back = self.handover("site-a", epoch)
         self.tell.ok(f"site-a waited as replica, ready after {seconds(ready)}, leads again "
                      f"(epoch {epoch})    {told(back, 'pause')}")
+        self.keep_history("return of site-a")
         self.tell_boot(a, "web", 3, since)
         self.tell_boot(a, "db", 2, since)
 
     def sum_up(self):
-        timeline = HOME / "history.txt"
-        timeline.write_text(self.control("failover", "history"))
         report = self.report()
-        assert report["overlap_ms"] == 0, f"two sites served at once: see {timeline}"
+        assert report["overlap_ms"] == 0, f"two sites served at once: see {self.timeline}"
         self.tell.line(f"Summary  outage {seconds(report['longest_outage_ms'] / 1000)}, overlap "
                        f"{seconds(report['overlap_ms'] / 1000)}.  "
-                       f"Timeline: {timeline.relative_to(ROOT)}")
+                       f"Timeline: {self.timeline.relative_to(ROOT)}")
 
     def run(self):
         self.set_up()
