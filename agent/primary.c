@@ -87,10 +87,11 @@ static void note_run(const struct plan_step *s, struct task *t)
         t->has_run = s->op != PLAN_RESTART && s->op != PLAN_REPLACE;
 }
 
-/* New on this leader, or down because we change it: that is no illness, unless it fails. */
-static bool is_in_the_making(const struct plan_step *s, const struct task *t)
+/* It ran in this epoch and does not any more. What is new on this leader, or changed by us, is no
+ * illness even if it fails: its status says so, and no other site could do better. */
+static bool is_ill(const struct plan_step *s, const struct task *t)
 {
-    return s->op != PLAN_BLOCKED && (!t || (!t->has_run && !t->failures));
+    return t && t->has_run && !runs(s);
 }
 
 /* The primary documents as a whole; the sentences are about the first one each. */
@@ -115,7 +116,7 @@ static void look_at(const struct plan_step *s, struct task *t, struct look *look
         say_down(s, t, &look->down);
         look->hopeless = s->op == PLAN_BLOCKED && s->verb == VERB_NOTHING;
     }
-    if (!look->ill.code && !is_in_the_making(s, t))
+    if (!look->ill.code && is_ill(s, t))
         say_down(s, t, &look->ill);
 }
 

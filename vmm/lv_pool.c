@@ -22,9 +22,12 @@ static int define_default(struct lv *lv, virStoragePoolPtr *ret, struct hm_error
 {
     HM_AUTOFREE char *xml = pool_xml(DEFAULT_POOL, lv->image_dir);
     *ret = virStoragePoolDefineXML(lv->conn, xml, 0);
-    if (!*ret)
-        return lv_fail(lv, err, "pool %s: define it on %s", DEFAULT_POOL, lv->image_dir);
-    return 0;
+    if (*ret)
+        return 0;
+    struct hm_error why;
+    lv_fail(lv, &why, "pool %s: define it on %s", DEFAULT_POOL, lv->image_dir);
+    *ret = virStoragePoolLookupByName(lv->conn, DEFAULT_POOL); /* another worker was faster */
+    return lv_fail_unless(*ret, &why, err);
 }
 
 static int find_pool(struct lv *lv, const char *name, virStoragePoolPtr *ret, struct hm_error *err)
@@ -65,9 +68,11 @@ static int make_folder(struct lv *lv, const struct lv_place *place, struct hm_er
 {
     if (lv->is_local && hm_mkdirs(place->dir, 0711, err) < 0)
         return hm_wrap(err, "pool %s", place->name);
-    if (virStoragePoolBuild(place->pool, VIR_STORAGE_POOL_BUILD_NEW) < 0)
-        return lv_fail(lv, err, "pool %s: make the folder %s", place->name, place->dir);
-    return 0;
+    if (virStoragePoolBuild(place->pool, VIR_STORAGE_POOL_BUILD_NEW) == 0)
+        return 0;
+    struct hm_error why;
+    lv_fail(lv, &why, "pool %s: make the folder %s", place->name, place->dir);
+    return lv_fail_unless(virStoragePoolIsActive(place->pool) == 1, &why, err);
 }
 
 static int start_pool(struct lv *lv, const struct lv_place *place, struct hm_error *err)
