@@ -96,11 +96,12 @@ static void set_alarm(struct lead *l)
     lead_timer_set(l->timer, at == FO_NEVER ? 0 : at);
 }
 
-static void end_if_stepped_down(struct lead *l)
+void lead_end_if_stepped_down(struct lead *l)
 {
     void (*stopped)(void *data) = l->stopped;
     bool late = stopped && hm_boottime_ns() >= l->stop_limit;
-    if (!stopped || (!late && !fo_has_stepped_down(&l->core)))
+    bool over = fo_has_stepped_down(&l->core) && l->memory.unsaved == 0;
+    if (!stopped || (!late && !over))
         return;
     if (late)
         hm_log(HM_LOG_ERROR, LEAD_LOG,
@@ -126,7 +127,7 @@ void lead_event(struct lead *l, const struct fo_event *event)
     lead_follow(l);
     l->stepping = false;
     set_alarm(l);
-    end_if_stepped_down(l);
+    lead_end_if_stepped_down(l);
 }
 
 static void event_of_type(struct lead *l, enum fo_event_type type)

@@ -88,6 +88,9 @@ bool lead_call_ended(struct lead *l);
 
 void lead_status_changed(struct lead *l);
 
+/* Is lead_stop() done: nothing runs, nothing is owed to the store or to the disk? */
+void lead_end_if_stepped_down(struct lead *l);
+
 /* lead_store.c */
 void lead_store_connect(struct lead *l);
 void lead_store_disconnect(struct lead *l);

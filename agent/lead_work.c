@@ -68,6 +68,7 @@ static void marks_saved(void *data, const struct hm_error *err)
     l->memory.unsaved--;
     if (err)
         hm_log(HM_LOG_ERROR, LEAD_LOG, "what failover must remember was not saved: %s", err->text);
+    lead_end_if_stepped_down(l);
     if (!l->work.start_waits || l->memory.unsaved > 0)
         return;
     if (err) {
