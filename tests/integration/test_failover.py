@@ -4,7 +4,6 @@ What serves, and when, is read from the witness's records alone. One case each; 
 (an agent that hangs or dies for good while its workload runs on) are not among them.
 """
 
-
 import pytest
 
 from lib.failover import Group, boottime_ns
@@ -38,6 +37,7 @@ def group(make_group):
     group.start()
     assert group.wait_serving("site-a") == 1
     group.wait_replica("site-b")
+    wait_until(lambda: group.lease()["counter"] > 5, 10, "a few heartbeats of the leader")
     return group
 
 
