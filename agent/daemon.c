@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-enum { STATUS_DELAY_MS = 100 };
+enum { STATUS_DELAY_MS = 100, END_LIMIT_MS = 3000 };
 
 struct daemon {
     const struct agent_config *config;
@@ -280,11 +280,23 @@ static void begin(struct daemon *d)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void close_if_open(uv_handle_t *handle, void *data)
+static void on_end_limit(uv_timer_t *timer)
 {
-    (void)data;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
+    uv_stop(timer->loop);
+}
+
+/* Everybody closes what is theirs: the bus's thread still posts to the loop until it has ended. What
+ * can't end (a hook that can't be killed) is left behind after a while. */
+static void run_to_the_end(struct daemon *d)
+{
+    uv_close((uv_handle_t *)&d->term, NULL);
+    uv_close((uv_handle_t *)&d->interrupt, NULL);
+    uv_timer_start(&d->say, on_end_limit, END_LIMIT_MS, 0);
+    uv_unref((uv_handle_t *)&d->say);
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&d->say, NULL);
+    uv_run(&d->loop, UV_RUN_NOWAIT);
+    uv_loop_close(&d->loop);
 }
 
 static void end(struct daemon *d)
@@ -297,10 +309,7 @@ static void end(struct daemon *d)
     status_free(d->status);
     if (d->bus) /* its pending requests end now; those who asked are freed by the loop, below */
         bus_close(d->bus);
-    uv_run(&d->loop, UV_RUN_NOWAIT);
-    uv_walk(&d->loop, close_if_open, NULL);
-    uv_run(&d->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&d->loop);
+    run_to_the_end(d);
     desired_free(d->desired);
     json_decref(d->backend_facts);
     free(d->cache_path);
