@@ -37,7 +37,7 @@ def group(make_group):
     group.start()
     assert group.wait_serving("site-a") == 1
     group.wait_replica("site-b")
-    wait_until(lambda: group.lease()["counter"] > 5, 10, "a few heartbeats of the leader")
+    wait_until(lambda: group.lease()["counter"] > 9, 10, "a few heartbeats of the leader")
     return group
 
 
@@ -84,15 +84,13 @@ def test_failover_init_makes_a_group_that_elects_its_leader(make_group, nats):
 def test_power_cut_of_the_leader_moves_the_role(group):
     cut = group.a.power_cut()
     group.wait_serving("site-b", epoch=2)
-    handover = group.report()["handovers"][-1]
-    assert (handover["from"], handover["to"]) == ("site-a", "site-b")
+    handover = group.handover("site-a", "site-b")
     assert handover["outage_ms"] <= takeover_bound_ms(group.config)
     assert (handover["at_ns"] - cut) / 1e6 >= group.config["failover_timeout_ms"] - 200
     assert_no_overlap(group)
     incident = wait_until(lambda: group.store.get("incident.2"), 5, "the incident")
     assert (incident["from"], incident["to"], incident["reason"]) == ("site-a", "site-b", "STALE")
-    assert len(incident["heartbeats"]) > 3
-    assert {h["site_id"] for h in incident["heartbeats"]} == {"site-a"}
+    assert {h["site_id"] for h in incident["heartbeats"][-3:]} == {"site-a"}
 
 
 def test_preferred_primary_gets_the_role_back_by_handshake(group):
@@ -102,8 +100,7 @@ def test_preferred_primary_gets_the_role_back_by_handshake(group):
     group.a.power_on(libvirtd=False)
     group.a.start_agent()
     group.wait_serving("site-a", epoch=3, timeout=20)
-    handover = group.report()["handovers"][-1]
-    assert (handover["from"], handover["to"]) == ("site-b", "site-a")
+    handover = group.handover("site-b", "site-a")
     assert handover["outage_ms"] < group.config["failover_timeout_ms"]
     assert (handover["at_ns"] - back) / 1e6 >= group.config["yield_after_ms"]
     assert_no_overlap(group)
@@ -113,7 +110,7 @@ def test_preferred_primary_gets_the_role_back_by_handshake(group):
 def test_graceful_stop_of_the_agent_hands_over_at_once(group):
     assert group.a.stop_agent() == 0
     group.wait_serving("site-b", epoch=2)
-    handover = group.report()["handovers"][-1]
+    handover = group.handover("site-a", "site-b")
     assert handover["outage_ms"] < group.config["failover_timeout_ms"] / 2
     assert_no_overlap(group)
     assert group.store.get("incident.2")["ended"] == "STEP_DOWN"
@@ -124,7 +121,7 @@ def test_graceful_stop_of_a_replica_changes_nothing(group):
     counter = group.lease()["counter"]
     wait_until(lambda: group.lease()["counter"] > counter + 20, 10, "more heartbeats of the leader")
     assert group.serving() == {"site-a": 1}
-    assert len(group.report()["intervals"]) == 1
+    assert group.terms() == [("site-a", 1)]
 
 
 # -- the primary lives -----------------------------------------------------------------------------
@@ -139,7 +136,7 @@ def test_replica_that_was_frozen_does_not_promote_on_waking(group):
     group.wait_heartbeats("site-b", ticks)
     assert group.serving() == {"site-a": 1}
     assert group.lease()["epoch"] == 1
-    assert len(group.report()["intervals"]) == 1
+    assert group.terms() == [("site-a", 1)]
 
 
 def test_failing_replica_hook_never_leads(make_group):
@@ -193,7 +190,7 @@ def test_nats_frozen_for_less_than_the_lease_costs_nothing(make_group, nats):
     nats.thaw()
     wait_until(lambda: group.lease()["counter"] > counter + 6, 10, "heartbeats to go on")
     assert group.serving() == {"site-a": 1}
-    assert len(group.report()["intervals"]) == 1
+    assert group.terms() == [("site-a", 1)]
 
 
 # -- the agent fails ---------------------------------------------------------------------------------

@@ -150,9 +150,8 @@ class Group:
     def wait_serving(self, name, epoch=None, timeout=15):
         """Until this site alone serves (in this epoch). Returns the epoch."""
         def condition():
-            for site in self.sites.values():
-                if site.agent:
-                    site.agent.check_running()
+            if self.sites[name].agent:
+                self.sites[name].agent.check_running()
             now = self.serving()
             return list(now) == [name] and epoch in (None, now[name]) and now
         return wait_until(condition, timeout, f"{name} alone to serve", 0.005)[name]
@@ -163,6 +162,17 @@ class Group:
 
     def report(self):
         return witness.report(*self.records.values())
+
+    def terms(self):
+        """(site, epoch) of all that ever served, in order. A busy machine may interrupt one."""
+        seen = [(v["site"], v["epoch"]) for v in self.report()["intervals"]]
+        return list(dict.fromkeys(seen))
+
+    def handover(self, source, target):
+        """The last handover in the report, which must be this one."""
+        moves = [h for h in self.report()["handovers"] if h["from"] != h["to"]]
+        assert (moves[-1]["from"], moves[-1]["to"]) == (source, target)
+        return moves[-1]
 
     def last_of_epoch(self, epoch):
         """BOOTTIME in ns of the last record of this epoch, from the report."""
