@@ -172,12 +172,18 @@ static void take_document(struct desired_entry *e, const struct bus_entry *from)
     put_in_force(e, from);
 }
 
+/* In a bucket that was made anew revisions begin anew, but not the time. */
+static bool is_last_seen(const struct desired_entry *e, const struct bus_entry *from)
+{
+    return e->seen_revision == from->revision && e->seen_stamp_ns == from->stamp_ns;
+}
+
 bool desired_take(struct desired *d, const struct bus_entry *from)
 {
     if (strlen(from->key) > DOC_KEY_MAX || !concerns_us(d, from->key))
         return false;
     struct desired_entry *e = find(d, from->key);
-    bool known = e && !e->missing && e->seen_revision == from->revision;
+    bool known = e && !e->missing && is_last_seen(e, from);
     if (!e)
         e = add(d, from->key);
     e->listing = d->listing;
@@ -185,6 +191,7 @@ bool desired_take(struct desired *d, const struct bus_entry *from)
     if (known) /* given again by a new listing */
         return false;
     e->seen_revision = from->revision;
+    e->seen_stamp_ns = from->stamp_ns;
     if (from->deleted)
         take_marker(e, from);
     else
@@ -371,6 +378,9 @@ char *desired_to_cache(const struct desired *d)
 static void take_cached(struct desired *d, const char *key, const json_t *o)
 {
     const json_t *spec = json_object_get(o, "spec");
+    bool deleted = json_is_true(json_object_get(o, "deleted"));
+    if (!spec && !deleted)
+        return; /* damaged: only a marker deletes */
     char *value = spec ? json_dumps(spec, JSON_COMPACT) : NULL;
     struct bus_entry entry = {
         .key = key,
@@ -378,7 +388,7 @@ static void take_cached(struct desired *d, const char *key, const json_t *o)
         .len = value ? strlen(value) : 0,
         .revision = (uint64_t)json_integer_value(json_object_get(o, "revision")),
         .stamp_ns = json_integer_value(json_object_get(o, "stamp")),
-        .deleted = !spec,
+        .deleted = deleted,
     };
     desired_take(d, &entry);
     free(value);

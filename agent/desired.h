@@ -22,7 +22,8 @@ struct desired_entry {
     struct doc doc; /* in force; doc.spec is NULL when there is none or it was deleted */
     char hash[DOC_HASH_TEXT];
     uint64_t revision;      /* of what is in force */
-    uint64_t seen_revision; /* the last one seen */
+    uint64_t seen_revision; /* the last one seen, and */
+    int64_t seen_stamp_ns;  /* its stamp */
     int64_t stamp_ns;       /* the store's stamp of what is in force */
     bool deleted;
     bool missing;
@@ -54,7 +55,8 @@ void desired_each(const struct desired *d, void (*visit)(void *data, const struc
                   void *data);
 
 /* The cache: a JSON text to be written to disk (the caller frees it), and its way back. What the
- * cache holds is verified again; entries that are no longer acceptable are dropped. */
+ * cache holds is verified again; entries that are no longer acceptable are refused, as from the
+ * bucket. */
 char *desired_to_cache(const struct desired *d);
 int desired_from_cache(struct desired *d, const char *text, size_t len, struct hm_error *err);
 

@@ -61,7 +61,7 @@ static void start(void *data, uint64_t epoch, int64_t deadline_ns, workload_done
     p->ill = p->down = (struct hm_error){0};
     for (size_t i = 0; i < r->task_count; i++)
         if (r->task_list[i]->primary) {
-            task_succeeded(r->task_list[i]); /* a new epoch waits for no old back-off */
+            task_afresh(r->task_list[i]); /* a new epoch waits for no old back-off */
             r->task_list[i]->has_run = false;
         }
     set_timer(p, deadline_ns);

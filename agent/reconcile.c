@@ -52,6 +52,13 @@ static uint32_t next_jitter(struct reconciler *r)
 /* -- Calls ----------------------------------------------------------------------------------------
  */
 
+static void log_failure(const struct task *t)
+{
+    int64_t seconds = (t->next_try_ns - hm_boottime_ns()) / 1000000000 + 1;
+    hm_log(HM_LOG_WARN, "reconcile", "%s: %s: %s; next try in %lld s", t->key,
+           plan_verb_name(t->verb), t->error.text, (long long)seconds);
+}
+
 static void call_done(void *arg, const struct hm_error *err)
 {
     struct task *t = arg;
@@ -60,11 +67,9 @@ static void call_done(void *arg, const struct hm_error *err)
         return;
     if (err) {
         task_failed(t, err, hm_boottime_ns(), next_jitter(r));
-        hm_log(HM_LOG_WARN, "reconcile", "%s: %s: %s; next try in %lld s", t->key,
-               plan_verb_name(t->verb), err->text,
-               (long long)((t->next_try_ns - hm_boottime_ns()) / 1000000000 + 1));
+        log_failure(t);
     } else {
-        task_succeeded(t);
+        task_done(t, hm_boottime_ns());
         hm_log(HM_LOG_INFO, "reconcile", "%s: %s done", t->key, plan_verb_name(t->verb));
     }
 }
@@ -156,6 +161,10 @@ static void carry_out(struct reconciler *r, struct task *t, const struct plan_st
         call_done(t, &err);
         return;
     }
+    if (task_relapsed(t, s->verb, hm_boottime_ns(), next_jitter(r))) {
+        log_failure(t);
+        return;
+    }
     int sent = submit(r, t, s, &err);
     if (sent == -HM_E_BUSY) /* the end of another call brings the next pass */
         return;
@@ -242,7 +251,7 @@ static void run_pass(struct reconciler *r)
         const struct desired_entry *e = desired_find(r->options.desired, s->doc->key);
         task_revision(t, e->revision);
         if (s->op == PLAN_NONE && !t->in_flight)
-            task_succeeded(t);
+            task_settled(t);
         carry_out(r, t, s);
         say_status(r, t, s);
     }

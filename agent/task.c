@@ -2,7 +2,12 @@
 
 #include "base/clock.h"
 
-enum { FIRST_RETRY_MS = 1000, LONGEST_RETRY_MS = 300000 };
+enum {
+    FIRST_RETRY_MS = 1000,
+    LONGEST_RETRY_MS = 300000,
+    LASTING_MS = 10000,   /* what is needed again sooner did not last */
+    FORGOTTEN_MS = 60000, /* what lasted longer than this speaks for itself */
+};
 
 /* 1 s, 2 s, 4 s, ... 5 min, each plus up to a quarter, so that many do not come back at once. */
 static int64_t back_off_ms(unsigned failures, uint32_t jitter)
@@ -21,11 +26,53 @@ void task_failed(struct task *t, const struct hm_error *err, int64_t now_ns, uin
     t->next_try_ns = now_ns + back_off_ms(t->failures, jitter) * HM_MS;
 }
 
-void task_succeeded(struct task *t)
+static void forget_failures(struct task *t)
 {
     t->failures = 0;
     t->next_try_ns = 0;
     t->error = (struct hm_error){0};
+}
+
+void task_done(struct task *t, int64_t now_ns)
+{
+    forget_failures(t);
+    t->done_verb = t->verb;
+    t->done_ns = now_ns;
+}
+
+void task_settled(struct task *t)
+{
+    forget_failures(t);
+}
+
+/* Stopping is no attempt at anything: it may be needed as often as something runs. */
+static bool brings_something_about(enum plan_verb verb)
+{
+    return verb == VERB_CREATE || verb == VERB_UPDATE || verb == VERB_START;
+}
+
+bool task_relapsed(struct task *t, enum plan_verb verb, int64_t now_ns, uint32_t jitter)
+{
+    int64_t lasted_ms = (now_ns - t->done_ns) / HM_MS;
+    if (verb != t->done_verb || t->failures > 0 || !brings_something_about(verb))
+        return false;
+    if (lasted_ms >= FORGOTTEN_MS)
+        t->relapses = 0;
+    if (lasted_ms >= LASTING_MS)
+        return false;
+    struct hm_error err;
+    hm_fail(&err, HM_E_REFUSED, "%s was done, and after %lld ms it is needed again",
+            plan_verb_name(verb), (long long)lasted_ms);
+    t->failures = t->relapses++;
+    task_failed(t, &err, now_ns, jitter);
+    return true;
+}
+
+void task_afresh(struct task *t)
+{
+    forget_failures(t);
+    t->done_verb = VERB_NOTHING;
+    t->relapses = 0;
 }
 
 void task_revision(struct task *t, uint64_t revision)
@@ -33,5 +80,5 @@ void task_revision(struct task *t, uint64_t revision)
     if (t->revision == revision)
         return;
     t->revision = revision;
-    task_succeeded(t);
+    task_afresh(t);
 }

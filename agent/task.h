@@ -2,7 +2,9 @@
  * A task: what the agent is doing, and has tried, about one document. Used by the reconciler only.
  *
  * One call at a time per document. A failure is tried again after 1 s, doubling to 5 min, with
- * jitter; a new revision of the document starts afresh. Thread: the loop's.
+ * jitter. So is what was done well but did not last 10 s (a guest that crashes as soon as it runs);
+ * what lasted a minute is forgotten. A new revision of the document starts afresh. Thread: the
+ * loop's.
  */
 #ifndef HM_AGENT_TASK_H
 #define HM_AGENT_TASK_H
@@ -24,7 +26,10 @@ struct task {
     struct backend_ticket *ticket; /* while in flight */
     enum plan_verb verb;           /* the last or present one */
     int64_t ended_ns;              /* BOOTTIME when a worker last left a call */
-    uint64_t revision;             /* of the document that the failures below belong to */
+    uint64_t revision;             /* of the document that all below belongs to */
+    enum plan_verb done_verb;      /* the last one that was done well */
+    int64_t done_ns;               /* when; BOOTTIME */
+    unsigned relapses;             /* how often in a row that did not last */
     unsigned failures;
     int64_t next_try_ns;
     struct hm_error error; /* of the last failure; code HM_OK: none */
@@ -36,8 +41,15 @@ struct task {
 
 /* A failed call: remember why, and when to try again. `jitter` is any number. */
 void task_failed(struct task *t, const struct hm_error *err, int64_t now_ns, uint32_t jitter);
-void task_succeeded(struct task *t);
-/* Forget failures if the document has another revision now. */
+/* A call was done well: its failures are over. */
+void task_done(struct task *t, int64_t now_ns);
+/* The plan wants `verb`: had it just been done? Then that counts as a failure, and it must wait. */
+bool task_relapsed(struct task *t, enum plan_verb verb, int64_t now_ns, uint32_t jitter);
+/* Nothing is left to do. */
+void task_settled(struct task *t);
+/* Forget everything that was tried. */
+void task_afresh(struct task *t);
+/* The same, if the document has another revision now. */
 void task_revision(struct task *t, uint64_t revision);
 
 #endif
