@@ -110,7 +110,7 @@ static void note_complaint(struct bus *bus, const char *text)
     bus->complaint_ns = hm_boottime_ns();
 }
 
-/* "_INBOX.x.r1f" -> "r1f", or NULL when it is not addressed to the inbox. */
+/* "_INBOX.x.1f" -> "1f", or NULL when it is not addressed to the inbox. */
 static const char *inbox_token(const struct bus *bus, const char *subject)
 {
     size_t len = strlen(bus->inbox);
@@ -127,8 +127,8 @@ static bool take_message(struct bus *bus, struct wire_event *event)
         return false;
     }
     const char *token = inbox_token(bus, natsMsg_GetSubject(event->message));
-    if (token && token[0] == 'r')
-        call_deliver(bus, token + 1, event->message, event->arrived_ns);
+    if (token)
+        call_deliver(bus, token, event->message, event->arrived_ns);
     return false;
 }
 

@@ -98,7 +98,7 @@ void call_start(struct bus *bus, struct bus_call *call, char *what,
         return;
     }
     char reply[WIRE_INBOX_MAX + 32];
-    snprintf(reply, sizeof reply, "%s.r%" PRIx64, bus->inbox, call->id);
+    snprintf(reply, sizeof reply, "%s.%" PRIx64, bus->inbox, call->id);
     struct bus_message with_reply = *message;
     with_reply.reply = reply;
     struct hm_error unsent;

@@ -119,8 +119,7 @@ void call_table_free(struct call_table *table);
 /* -- Watches, services --------------------------------------------------------------------------
  */
 
-/* What came over a watch's own subscription. True: took it over. */
-bool watch_take(struct bus *bus, struct wire_event *event);
+bool watch_take(struct bus *bus, struct wire_event *event); /* true: it was a watch's, taken over */
 /* Hand out what arrived, for a bounded time; true when something is left. */
 bool watch_hand_out(struct bus *bus);
 void watch_connected(struct bus *bus);

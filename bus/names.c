@@ -1,7 +1,6 @@
 #include "bus/names.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,12 +114,11 @@ bool bus_parse_delivery(const char *reply, struct bus_delivery *ret)
     char *tokens[ACK_TOKENS_MAX];
     char **consumer = find_consumer(tokens, split(copy, tokens));
     uint64_t deliveries, stamp;
-    if (!consumer || strlen(consumer[0]) >= sizeof ret->consumer ||
-        !parse_number(consumer[1], &deliveries) || !parse_number(consumer[2], &ret->stream_seq) ||
+    if (!consumer || !parse_number(consumer[1], &deliveries) ||
+        !parse_number(consumer[2], &ret->stream_seq) ||
         !parse_number(consumer[3], &ret->consumer_seq) || !parse_number(consumer[4], &stamp) ||
         !parse_number(consumer[5], &ret->pending) || stamp > INT64_MAX)
         return false;
-    snprintf(ret->consumer, sizeof ret->consumer, "%s", consumer[0]);
     ret->stamp_ns = (int64_t)stamp;
     return true;
 }

@@ -24,7 +24,6 @@ bool bus_is_header_value(const char *value); /* printable ASCII, not too long */
 
 /* What $JS.ACK.<...> says (the reply subject of a delivered message). */
 struct bus_delivery {
-    char consumer[128];
     uint64_t stream_seq, consumer_seq, pending;
     int64_t stamp_ns;
 };

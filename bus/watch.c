@@ -84,7 +84,7 @@ static int64_t rest_ns(unsigned failures)
  * an earlier connection has nobody who listens, and ends by itself. */
 static void delete_consumer(struct bus_watch *watch)
 {
-    if (!watch->id || watch->session != watch->bus->session || !watch->bus->connected)
+    if (!watch->consumer[0] || watch->session != watch->bus->session || !watch->bus->connected)
         return;
     HM_AUTOFREE char *subject =
         hm_printf("$JS.API.CONSUMER.DELETE.KV_%s.%s", watch->options.bucket, watch->consumer);
@@ -93,9 +93,9 @@ static void delete_consumer(struct bus_watch *watch)
 
 static void give_up_consumer(struct bus_watch *watch)
 {
-    delete_consumer(watch);
     if (watch->consumer[0])
         wire_unsubscribe(watch->bus->wire, watch->id);
+    delete_consumer(watch);
     watch_drop_backlog(watch);
     deadline_clear(&watch->bus->deadlines, &watch->deadline);
     if (watch->creating)
@@ -201,10 +201,7 @@ static void request_consumer(struct bus_watch *watch)
     const struct bus_watch_options *o = &watch->options;
     struct hm_error err;
     bool refused = bus_check_bucket(o->bucket, &err) < 0 || bus_check_filter(o->filter, &err) < 0;
-    /* A consumer delivers only to a subject that somebody subscribed to literally (seen with 2.15.1:
-     * a wildcard gets nothing); two tokens, so that the inbox's wildcard does not match as well. */
     HM_AUTOFREE char *deliver_to = hm_printf("%s.w.%" PRIx64, watch->bus->inbox, watch->id);
-    wire_subscribe(watch->bus->wire, watch->id, deliver_to);
     HM_AUTOFREE char *subject = hm_printf("$JS.API.CONSUMER.CREATE.KV_%s.%s.$KV.%s.%s", o->bucket,
                                           watch->consumer, o->bucket, o->filter);
     HM_AUTOFREE char *body = refused ? hm_strdup("")
@@ -215,6 +212,7 @@ static void request_consumer(struct bus_watch *watch)
                                            .deliver_to = deliver_to,
                                            .history = o->history,
                                            .idle_heartbeat_ms = o->idle_heartbeat_ms});
+    wire_subscribe(watch->bus->wire, watch->id, deliver_to);
     struct watch_call *mine = hm_alloc(sizeof *mine);
     mine->call.answered = consumer_answered;
     mine->watch = watch;

@@ -19,21 +19,17 @@ enum { TURN_MS = 4, SLICE = 32 };
 /* -- Taking
  * -------------------------------------------------------------------------------------------- */
 
-static void append(struct bus_watch *watch, struct wire_event *event)
-{
-    watch->heard_ns = event->arrived_ns;
-    *watch->backlog_end = event;
-    watch->backlog_end = &event->next;
-}
-
 bool watch_take(struct bus *bus, struct wire_event *event)
 {
     struct bus_watch *watch = bus->watches;
     while (watch && (watch->id != event->subscription || !watch->consumer[0]))
         watch = watch->next;
-    if (watch)
-        append(watch, event);
-    return watch != NULL;
+    if (!watch)
+        return false;
+    watch->heard_ns = event->arrived_ns;
+    *watch->backlog_end = event;
+    watch->backlog_end = &event->next;
+    return true;
 }
 
 /* -- Handing out

@@ -156,6 +156,8 @@ static int set_behaviour(natsOptions *nats, const char *name, struct hm_error *e
         s = natsOptions_SetMaxPingsOut(nats, PINGS_OUT);
     if (s == NATS_OK)
         s = natsOptions_SetSendAsap(nats, true);
+    if (s == NATS_OK) /* one thread for all subscriptions, in place of one for each */
+        s = natsOptions_UseGlobalMessageDelivery(nats, true);
     if (s == NATS_OK && name)
         s = natsOptions_SetName(nats, name);
     return from_nats(s, "nats", err);
