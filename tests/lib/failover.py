@@ -58,11 +58,14 @@ class Store:
     def make_buckets(self):
         """What `harmonyctl failover init` makes, by hand."""
         for bucket in (BUCKET, "harmony_desired", "harmony_status"):
-            recorder = bucket == BUCKET
-            self.wait_for(self.js.add_stream(StreamConfig(
-                name=f"KV_{bucket}", subjects=[f"$KV.{bucket}.>"], storage=StorageType.FILE,
-                max_msgs_per_subject=64 if recorder else 16, deny_delete=True,
-                deny_purge=recorder, allow_rollup_hdrs=not recorder, allow_direct=not recorder)))
+            self.make_bucket(bucket)
+
+    def make_bucket(self, bucket):
+        recorder = bucket == BUCKET
+        self.wait_for(self.js.add_stream(StreamConfig(
+            name=f"KV_{bucket}", subjects=[f"$KV.{bucket}.>"], storage=StorageType.FILE,
+            max_msgs_per_subject=64 if recorder else 16, deny_delete=True,
+            deny_purge=recorder, allow_rollup_hdrs=not recorder, allow_direct=not recorder)))
 
     def delete_bucket(self):
         self.wait_for(self.js.delete_stream(f"KV_{BUCKET}"))
