@@ -124,7 +124,7 @@ def test_bad_documents_leave_what_runs_untouched(site, docs):
         status = wait_until(lambda: (s := docs.status("vm", "web"))["desired_revision"] == revision
                             and s.get("error") and s, 20, f"an error for {what}")
         assert "\n" not in status["error"]["text"] and len(status["error"]["text"]) > 20
-    docs.put("vm", "WEB..x", vm("web"))
+    docs.put("vm", "WEB_x", vm("web"))
     docs.put("unknown-kind", "x", {})
     good = docs.put("vm", "web", vm("web", labels={"still": "here"}))
     docs.wait_applied("vm", "web", good)
@@ -148,7 +148,7 @@ def test_nats_killed_and_restarted_mid_work(nats, site, docs):
 
 def test_rebooted_host_starts_from_its_cache_without_nats(nats, site, docs):
     docs.put("vm", "web", vm("web"))
-    docs.wait("vm", "web", "Running")
+    site.wait_boot("web")
     wait_until(lambda: (site.state / "desired.json").exists(), 10, "the cache")
     nats.kill()
     site.power_cut()

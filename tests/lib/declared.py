@@ -4,7 +4,7 @@ import json
 
 from . import guest
 from .failover import Store
-from .sites import GUEST_STORE
+from .sites import IMAGES
 from .waiting import wait_until
 
 DESIRED, STATUS = "harmony_desired", "harmony_status"
@@ -12,8 +12,8 @@ DESIRED, STATUS = "harmony_desired", "harmony_status"
 
 def vm(name, memory="96MiB", network=None, mac=None, **fields):
     """A VM document that boots the test guest."""
-    spec = {"vcpus": 1, "memory": memory, "kernel": str(GUEST_STORE / "kernel"),
-            "initramfs": str(GUEST_STORE / "initramfs"), "cmdline": guest.CMDLINE.format(name=name),
+    spec = {"vcpus": 1, "memory": memory, "kernel": f"{IMAGES}/guest/kernel",
+            "initramfs": f"{IMAGES}/guest/initramfs", "cmdline": guest.CMDLINE.format(name=name),
             "stop_grace": "20s", **fields}
     if network:
         spec["networks"] = [{"network": network, **({"mac": mac} if mac else {})}]
