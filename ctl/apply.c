@@ -9,32 +9,41 @@
 #include "ctl/wait.h"
 
 /* The same kind and name on `primary` and on a site at once: which of them would be meant? */
-static bool contradicts(const char *a_where, const char *b_where)
+static const struct entry *find_on_primary(const struct doc *doc, const struct entries *stored)
 {
-    bool a = strcmp(a_where, DOC_PLACEMENT_PRIMARY) == 0;
-    bool b = strcmp(b_where, DOC_PLACEMENT_PRIMARY) == 0;
-    return a != b;
+    HM_AUTOFREE char *key = hm_printf(DOC_PLACEMENT_PRIMARY ".%s.%s", doc->kind->name, doc->name);
+    const struct entry *e = entries_find(stored, key);
+    return e && !e->deleted ? e : NULL;
+}
+
+static const struct entry *find_on_site(const struct doc *doc, const struct entries *stored)
+{
+    HM_AUTOFREE char *thing = hm_printf(".%s.%s", doc->kind->name, doc->name);
+    for (size_t i = 0; i < stored->count; i++) {
+        const struct entry *e = &stored->items[i];
+        const char *after_site = strchr(e->key, '.');
+        if (!e->deleted && after_site && strcmp(after_site, thing) == 0 &&
+            strncmp(e->key, DOC_PLACEMENT_PRIMARY ".", strlen(DOC_PLACEMENT_PRIMARY ".")) != 0)
+            return e;
+    }
+    return NULL;
 }
 
 static int check_placement(const struct doc *doc, const struct entries *stored,
                            struct hm_error *err)
 {
-    for (size_t i = 0; i < stored->count; i++) {
-        const struct entry *e = &stored->items[i];
-        char where[DOC_NAME_MAX + 1], kind[DOC_NAME_MAX + 1], name[DOC_NAME_MAX + 1];
-        if (e->deleted || doc_key_split(e->key, where, kind, name, NULL) < 0)
-            continue;
-        if (strcmp(kind, doc->kind->name) != 0 || strcmp(name, doc->name) != 0 ||
-            !contradicts(where, doc->where))
-            continue;
-        return hm_fail(
-            err, HM_E_CONFLICT,
-            "%s: %s %s is declared for %s already (revision %llu), and can't be for %s as "
-            "well: harmonyctl delete %s %s --site %s comes first",
-            doc->source, kind, name, where, (unsigned long long)e->revision, doc->where, kind, name,
-            where);
-    }
-    return 0;
+    bool on_primary = strcmp(doc->where, DOC_PLACEMENT_PRIMARY) == 0;
+    const struct entry *other =
+        on_primary ? find_on_site(doc, stored) : find_on_primary(doc, stored);
+    if (!other)
+        return 0;
+    int len = (int)strcspn(other->key, ".");
+    return hm_fail(err, HM_E_CONFLICT,
+                   "%s: %s %s is declared for %.*s already (revision %llu), and can't be for %s as "
+                   "well: harmonyctl delete %s %s --site %.*s comes first",
+                   doc->source, doc->kind->name, doc->name, len, other->key,
+                   (unsigned long long)other->revision, doc->where, doc->kind->name, doc->name, len,
+                   other->key);
 }
 
 static bool is_stored(const struct doc *doc, const struct entry *stored)

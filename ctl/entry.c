@@ -19,18 +19,6 @@ void entries_add(struct entries *list, const struct entry *entry)
     list->items[list->count++] = copy_of(entry);
 }
 
-void entries_set(struct entries *list, const struct entry *entry)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->items[i].key, entry->key) != 0)
-            continue;
-        entry_clear(&list->items[i]);
-        list->items[i] = copy_of(entry);
-        return;
-    }
-    entries_add(list, entry);
-}
-
 static int by_key_and_revision(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
@@ -56,12 +44,16 @@ void entries_keep_last(struct entries *list)
     list->count = kept;
 }
 
+static int compare_key(const void *key, const void *entry)
+{
+    return strcmp(key, ((const struct entry *)entry)->key);
+}
+
 const struct entry *entries_find(const struct entries *list, const char *key)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i].key, key) == 0)
-            return &list->items[i];
-    return NULL;
+    if (list->count == 0)
+        return NULL;
+    return bsearch(key, list->items, list->count, sizeof *list->items, compare_key);
 }
 
 void entry_clear(struct entry *entry)

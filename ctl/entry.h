@@ -27,11 +27,9 @@ struct entries {
 
 /* Append a copy. */
 void entries_add(struct entries *list, const struct entry *entry);
-/* Replace the entry of this key, or append it. */
-void entries_set(struct entries *list, const struct entry *entry);
 /* Sort by key, and keep only the highest revision of each. */
 void entries_keep_last(struct entries *list);
-/* The entry of this key, deleted or not; NULL: none. Borrowed. */
+/* The entry of this key, deleted or not; NULL: none. Borrowed. Only after entries_keep_last(). */
 const struct entry *entries_find(const struct entries *list, const char *key);
 void entry_clear(struct entry *entry);
 void entries_clear(struct entries *list);

@@ -23,7 +23,7 @@ struct listening {
 static bool on_entry(void *data, const struct entry *entry)
 {
     struct listening *l = data;
-    entries_set(&l->last, entry);
+    entries_add(&l->last, entry);
     if (!l->all_stored_seen)
         return false;
     l->behind_ns = entry->stamp_ns - hm_wall_ns();
@@ -64,6 +64,7 @@ static enum ctl_exit look_and_print(struct invocation *in, struct session *s, st
         return report_error(in, &err);
     if (session_bucket(s, BUCKET_FAILOVER, &bucket, &err) < 0)
         return report_error(in, &err);
+    entries_keep_last(&l->last);
     group_look(&l->last, group_name(in), hm_wall_ns() + l->behind_ns, bucket.replicas, &now);
     print_group(in, &now);
     group_clear(&now);

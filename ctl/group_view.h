@@ -43,7 +43,7 @@ struct group_now {
 };
 
 /*
- * `last`: the last entry of every key. `now_ns`: the server's wall clock, as well as it is known.
+ * `last`: the last entry of every key (entries_keep_last()). `now_ns`: the server's wall clock, as well as it is known.
  * `replicas`: copies of the bucket. The caller clears *ret.
  */
 void group_look(const struct entries *last, const char *group, int64_t now_ns, int replicas,

@@ -15,40 +15,49 @@ static void collect_error(void *data, const struct hm_error *err)
                           json_pack("{s:s, s:s}", "code", hm_code_name(err->code), "text", text));
 }
 
-/* Each path has been checked for itself; across paths the same key may not be given twice. */
-static int check_twice(struct loaded *l, const struct doc *doc)
+static void take_documents(struct loaded *l, struct doc_list *more)
 {
-    char key[DOC_KEY_MAX + 1], other[DOC_KEY_MAX + 1];
-    struct hm_error err;
-    doc_key(doc, key);
-    for (size_t i = 0; i < l->docs.count; i++) {
-        doc_key(&l->docs.items[i], other);
-        if (strcmp(key, other) != 0)
-            continue;
-        int result = hm_fail(&err, HM_E_INVALID, "%s: %s %s is declared here and at %s",
-                             doc->source, doc->kind->name, doc->name, l->docs.items[i].source);
-        collect_error(l, &err);
-        return result;
-    }
-    return 0;
+    l->docs.items =
+        hm_realloc_array(l->docs.items, l->docs.count + more->count, sizeof *l->docs.items);
+    if (more->count > 0)
+        memcpy(l->docs.items + l->docs.count, more->items, more->count * sizeof *more->items);
+    l->docs.count += more->count;
+    free(more->items);
+    *more = (struct doc_list){0};
 }
 
-/* Moves the documents of `more` over; what is given twice is left behind. */
-static int take_documents(struct loaded *l, struct doc_list *more)
+static int by_identity(const void *a, const void *b)
+{
+    const struct doc *x = *(const struct doc *const *)a, *y = *(const struct doc *const *)b;
+    int order = strcmp(x->where, y->where);
+    order = order ? order : strcmp(x->kind->name, y->kind->name);
+    order = order ? order : strcmp(x->name, y->name);
+    return order ? order : (x > y) - (x < y);
+}
+
+static int fail_twice(struct loaded *l, const struct doc *first, const struct doc *second)
+{
+    struct hm_error err;
+    int result = hm_fail(&err, HM_E_INVALID, "%s: %s %s is declared here and at %s", second->source,
+                         second->kind->name, second->name, first->source);
+    collect_error(l, &err);
+    return result;
+}
+
+/* Each path has been checked for itself; across paths the same key may not be given twice either. */
+static int check_twice(struct loaded *l)
 {
     int result = 0;
-    size_t old = l->docs.count;
-    l->docs.items = hm_realloc_array(l->docs.items, old + more->count, sizeof *l->docs.items);
-    for (size_t i = 0; i < more->count; i++) {
-        int twice = check_twice(l, &more->items[i]);
-        if (twice < 0) {
-            result = twice;
-            continue;
-        }
-        l->docs.items[l->docs.count++] = more->items[i];
-        more->items[i] = (struct doc){0};
+    const struct doc **sorted = hm_alloc(l->docs.count * sizeof *sorted);
+    for (size_t i = 0; i < l->docs.count; i++)
+        sorted[i] = &l->docs.items[i];
+    qsort(sorted, l->docs.count, sizeof *sorted, by_identity);
+    for (size_t i = 1; i < l->docs.count; i++) {
+        const struct doc *a = sorted[i - 1], *b = sorted[i];
+        if (!strcmp(a->where, b->where) && a->kind == b->kind && !strcmp(a->name, b->name))
+            result = fail_twice(l, a, b);
     }
-    doc_list_clear(more);
+    free(sorted);
     return result;
 }
 
@@ -58,8 +67,10 @@ static int load_path(struct loaded *l, const char *path)
     struct hm_error err = {0};
     size_t before = json_array_size(l->errors);
     int result = docs_load(path, &docs, collect_error, l, &err);
-    if (result >= 0)
-        return take_documents(l, &docs);
+    if (result >= 0) {
+        take_documents(l, &docs);
+        return 0;
+    }
     if (json_array_size(l->errors) == before)
         collect_error(l, &err);
     return result;
@@ -74,7 +85,7 @@ int load_documents(const struct invocation *in, struct loaded *ret)
         int one = load_path(ret, path);
         result = result < 0 ? result : one;
     }
-    return result < 0 ? result : 0;
+    return result < 0 ? result : check_twice(ret);
 }
 
 void loaded_clear(struct loaded *l)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 import time
 
@@ -117,6 +118,36 @@ class FakeAgent:
     def __exit__(self, *_):
         self.over.set()
         self.thread.join(10)
+
+
+class HoldingProxy:
+    """Passes one connection on to the server; calls `before` once ahead of the bytes that hold `needle`."""
+
+    def __init__(self, server_port, needle, before):
+        self.server_port, self.needle, self.before = server_port, needle, before
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"nats://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.server_port))
+                threading.Thread(target=self.pump, args=(server, client), daemon=True).start()
+                threading.Thread(target=self.pump, args=(client, server), daemon=True).start()
+
+    def pump(self, source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if self.before and self.needle in data:
+                    before, self.before = self.before, None
+                    before()
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.listener.close()
 
 
 @pytest.fixture
@@ -284,6 +315,18 @@ def test_a_document_that_moves_to_primary_is_refused(ctl, desired):
     said = ctl("apply", "-f", "web.yaml", code=5).stderr
     assert "declared for site-a already" in said and "harmonyctl delete vm web --site site-a" in said
     assert desired.info().state.messages == 1, "nothing of it was written"
+
+
+def test_a_change_by_someone_else_is_not_overwritten(ctl, nats, desired, folder):
+    ctl.file("web.yaml", LAN + "---\n" + WEB)
+    theirs = {"subnet": "192.168.7.1/24"}
+    proxy = HoldingProxy(nats.port, b"PUB $KV.harmony_desired.site-a.network.lan",
+                         lambda: desired.put("site-a.network.lan", theirs))
+    said = Ctl(proxy.url, folder)("apply", "-f", "web.yaml", code=5)
+    proxy.close()
+    assert "site-a.network.lan: someone else changed it meanwhile" in said.stderr
+    assert json.loads(desired.get("site-a.network.lan").value) == theirs
+    assert said.stdout == "vm/web created (rev 2), site-a\n", "one that fails holds up no other"
 
 
 def test_without_buckets_it_says_what_to_do(ctl):

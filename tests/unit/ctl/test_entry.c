@@ -20,17 +20,19 @@ START_TEST(keeps_the_last_of_each_key)
 }
 END_TEST
 
-START_TEST(replaces_by_key)
+START_TEST(finds_by_key)
 {
-    struct entries list = {0}, other = {0};
-    put_entry(&other, "a", "{'n':2}", 2, 0);
-    put_entry(&list, "a", "{'n':1}", 1, 0);
-    entries_set(&list, &other.items[0]);
-    ck_assert_uint_eq(list.count, 1);
+    struct entries list = {0};
+    ck_assert_ptr_null(entries_find(&list, "a"));
+    put_entry(&list, "c", "{}", 1, 0);
+    put_entry(&list, "a", "{}", 2, 0);
+    put_entry(&list, "b", NULL, 3, 0);
+    entries_keep_last(&list);
     ck_assert_uint_eq(entries_find(&list, "a")->revision, 2);
-    ck_assert_ptr_null(entries_find(&list, "b"));
+    ck_assert_uint_eq(entries_find(&list, "b")->revision, 3);
+    ck_assert_uint_eq(entries_find(&list, "c")->revision, 1);
+    ck_assert_ptr_null(entries_find(&list, "bb"));
     entries_clear(&list);
-    entries_clear(&other);
 }
 END_TEST
 
@@ -51,4 +53,4 @@ START_TEST(gives_objects_only)
 }
 END_TEST
 
-RUN_SUITE("entry", keeps_the_last_of_each_key, replaces_by_key, gives_objects_only)
+RUN_SUITE("entry", keeps_the_last_of_each_key, finds_by_key, gives_objects_only)
