@@ -52,7 +52,7 @@ int lv_process_of(const struct lv *lv, const char *uuid)
     int found = 0;
     for (struct dirent *e; buffer && !found && (e = readdir(proc));)
         if (isdigit((unsigned char)e->d_name[0]) && process_runs_guest(e->d_name, uuid, buffer))
-            found = atoi(e->d_name);
+            found = (int)strtol(e->d_name, NULL, 10);
     free(buffer);
     closedir(proc);
     return found;

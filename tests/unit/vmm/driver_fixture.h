@@ -3,7 +3,7 @@
 #define HM_TESTS_UNIT_VMM_DRIVER_FIXTURE_H
 
 #include <check.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +16,36 @@ struct fixture {
     const struct driver *driver;
     void *self;
     char image_dir[64];
-    atomic_int changes; /* calls of on_change */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int changes; /* calls of on_change, under the lock */
 };
 static struct fixture fx;
 
 static void on_change(void *data)
 {
     struct fixture *f = data;
-    atomic_fetch_add(&f->changes, 1);
+    pthread_mutex_lock(&f->lock);
+    f->changes++;
+    pthread_cond_signal(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static inline int changes_so_far(void)
+{
+    pthread_mutex_lock(&fx.lock);
+    int changes = fx.changes;
+    pthread_mutex_unlock(&fx.lock);
+    return changes;
+}
+
+/* Until on_change was called again; check's own timeout ends a wait for ever. */
+static inline void wait_for_change(int since)
+{
+    pthread_mutex_lock(&fx.lock);
+    while (fx.changes <= since)
+        pthread_cond_wait(&fx.changed, &fx.lock);
+    pthread_mutex_unlock(&fx.lock);
 }
 
 static void *open_instance(void)
@@ -42,7 +64,9 @@ static void *open_instance(void)
 
 static void setup(void)
 {
-    fx = (struct fixture){.driver = driver_find("libvirt")};
+    fx = (struct fixture){.driver = driver_find("libvirt"),
+                          .lock = PTHREAD_MUTEX_INITIALIZER,
+                          .changed = PTHREAD_COND_INITIALIZER};
     strcpy(fx.image_dir, "/tmp/harmony-images.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(fx.image_dir));
     fx.self = open_instance();

@@ -219,13 +219,6 @@ static virDomainPtr foreign_domain(virConnectPtr *conn, const char *name)
     return virDomainLookupByName(*conn, name);
 }
 
-static void wait_for_changes(int more_than)
-{
-    for (int i = 0; i < 500 && atomic_load(&fx.changes) <= more_than; i++)
-        usleep(10000);
-    ck_assert_int_gt(atomic_load(&fx.changes), more_than);
-}
-
 START_TEST(an_edit_by_another_hand_is_an_event_and_drift)
 {
     ck_call(create, "vm", "web", WEB);
@@ -234,12 +227,12 @@ START_TEST(an_edit_by_another_hand_is_an_event_and_drift)
     things_clear(&all);
     virConnectPtr conn;
     virDomainPtr dom = foreign_domain(&conn, "web");
-    int before = atomic_load(&fx.changes);
+    int before = changes_so_far();
     ck_assert_int_eq(virDomainSetVcpusFlags(dom, 1, VIR_DOMAIN_AFFECT_CONFIG), 0);
     char *xml = virDomainGetXMLDesc(dom, 0), *vcpu = strstr(xml, ">1</vcpu>");
     vcpu[1] = '4';
     virDomainFree(virDomainDefineXML(conn, xml));
-    wait_for_changes(before);
+    wait_for_change(before);
     all = observe();
     ck_assert_str_eq(find(&all, "vm", "web")->drift, "vcpus is 4, was made as 1");
     things_clear(&all);
@@ -260,9 +253,9 @@ START_TEST(power_by_another_hand_is_an_event)
     ck_assert_int_eq(state_of("vm", "web"), THING_OFF);
     virConnectPtr conn;
     virDomainPtr dom = foreign_domain(&conn, "web");
-    int before = atomic_load(&fx.changes);
+    int before = changes_so_far();
     ck_assert_int_eq(virDomainCreate(dom), 0);
-    wait_for_changes(before);
+    wait_for_change(before);
     ck_assert_int_eq(state_of("vm", "web"), THING_RUNNING);
     ck_assert_int_eq(virDomainSuspend(dom), 0);
     ck_assert_int_eq(state_of("vm", "web"), THING_PAUSED);
