@@ -29,6 +29,7 @@ struct lv_dirty {
     uint64_t domains[LV_DIRTY_MAX]; /* lv_name_hash() */
     size_t domain_count;
     bool all_domains, networks, pools;
+    bool addresses; /* time to look for those that were missing */
 };
 
 enum { LV_DOMAIN_EVENTS = 4 };
@@ -46,6 +47,7 @@ struct lv {
     pthread_mutex_t lock;   /* guards what follows */
     pthread_cond_t changed; /* an event came */
     struct lv_dirty dirty;
+    bool looking; /* a timer for missing addresses runs */
     bool lost;    /* the connection is gone */
     bool closing; /* no more on_change */
     void (*on_change)(void *data);
@@ -72,6 +74,8 @@ void lv_unwatch(struct lv *lv);
 void lv_touch_domain(struct lv *lv, virDomainPtr dom); /* we changed it: read it again */
 void lv_touch_networks(struct lv *lv);
 void lv_touch_pools(struct lv *lv);
+/* Once, after that time: look for missing addresses, and on_change. A second call before it is void. */
+void lv_look_later(struct lv *lv, int ms);
 void lv_take_dirty(struct lv *lv, struct lv_dirty *ret); /* and leave it clean */
 void lv_wait_event(struct lv *lv, int64_t ms);           /* at most so long */
 

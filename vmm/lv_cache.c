@@ -113,6 +113,12 @@ void lv_cache_mark_all_stale(struct lv_cache *cache)
         cache->slots[i].stale = true;
 }
 
+void lv_cache_mark_waiting_stale(struct lv_cache *cache)
+{
+    for (size_t i = 0; i < cache->size; i++)
+        cache->slots[i].stale |= cache->slots[i].waits;
+}
+
 void lv_cache_sweep(struct lv_cache *cache, size_t listed)
 {
     if (listed != cache->count)

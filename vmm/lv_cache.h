@@ -19,8 +19,10 @@ struct lv_entry {
     struct thing_shared *shared; /* NULL: must be read */
     bool active;                 /* what it was when it was read */
     bool stale;
-    bool used;     /* the slot holds an entry */
-    unsigned pass; /* of the last observation that listed it */
+    bool used;           /* the slot holds an entry */
+    bool waits;          /* for an address that DHCP has not given yet */
+    unsigned char looks; /* how often it was looked for since the guest started */
+    unsigned pass;       /* of the last observation that listed it */
 };
 
 struct lv_pool_memory {
@@ -44,6 +46,15 @@ void lv_cache_mark_stale(struct lv_cache *cache, uint64_t hash);
 void lv_cache_mark_all_stale(struct lv_cache *cache);
 /* Forget the entries that the present pass did not list; `listed` is how many it did. */
 void lv_cache_sweep(struct lv_cache *cache, size_t listed);
+
+/* Entries that wait for an address are stale (lv_address.c says when). */
+void lv_cache_mark_waiting_stale(struct lv_cache *cache);
+
+/* The addresses that DHCP gave to a running guest, into its details' networks (lv_address.c). Returns
+ * whether one of its cards on a network has none yet. */
+bool lv_add_addresses(virDomainPtr dom, json_t *details);
+/* That was so: be asked to look again, later with every look, and not for ever. */
+void lv_look_for_address_later(struct lv *lv, struct lv_entry *e);
 
 /* Volumes (lv_observe_storage.c): the disk things into cache->disks, if anything changed. */
 int lv_observe_storage(struct lv *lv, bool dirty, struct hm_error *err);

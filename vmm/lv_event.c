@@ -107,6 +107,7 @@ void lv_take_dirty(struct lv *lv, struct lv_dirty *ret)
     *ret = lv->dirty;
     lv->dirty.domain_count = 0;
     lv->dirty.all_domains = lv->dirty.networks = lv->dirty.pools = lv->without_events;
+    lv->dirty.addresses = false;
     pthread_mutex_unlock(&lv->lock);
 }
 
@@ -212,6 +213,17 @@ static void on_second_look(int timer, void *data)
     pthread_mutex_unlock(&lv->lock);
 }
 
+static void on_address_timer(int timer, void *data)
+{
+    struct lv *lv = data;
+    virEventRemoveTimeout(timer);
+    pthread_mutex_lock(&lv->lock);
+    lv->looking = false;
+    lv->dirty.addresses = true;
+    tell(lv);
+    pthread_mutex_unlock(&lv->lock);
+}
+
 static void drop_ref(void *data)
 {
     lv_unref(data);
@@ -259,6 +271,19 @@ static void ask_for_second_look(struct lv *lv)
 {
     lv_ref(lv);
     if (virEventAddTimeout(SECOND_LOOK_MS, on_second_look, lv, drop_ref) < 0)
+        lv_unref(lv);
+}
+
+void lv_look_later(struct lv *lv, int ms)
+{
+    pthread_mutex_lock(&lv->lock);
+    bool is_set = lv->looking;
+    lv->looking = true;
+    pthread_mutex_unlock(&lv->lock);
+    if (is_set)
+        return;
+    lv_ref(lv);
+    if (virEventAddTimeout(ms, on_address_timer, lv, drop_ref) < 0)
         lv_unref(lv);
 }
 

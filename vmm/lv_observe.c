@@ -86,6 +86,11 @@ static int read_entry(struct lv *lv, virDomainPtr dom, bool active, struct lv_en
         r = 1;
     else if (r >= 0) {
         virDomainGetAutostart(dom, &autostart); /* a transient domain has none */
+        if (!active || !e->active)
+            e->looks = 0;
+        e->waits = active && live.marked && lv_add_addresses(dom, live.details);
+        if (e->waits)
+            lv_look_for_address_later(lv, e);
         thing_shared_unref(e->shared);
         e->shared = thing_of(lv, dom, &defined, &live, autostart != 0);
         e->active = active;
@@ -280,6 +285,8 @@ static void apply_dirty(struct lv_cache *cache, const struct lv_dirty *dirty)
 {
     if (dirty->all_domains)
         lv_cache_mark_all_stale(cache);
+    if (dirty->addresses)
+        lv_cache_mark_waiting_stale(cache);
     for (size_t i = 0; i < dirty->domain_count; i++)
         lv_cache_mark_stale(cache, dirty->domains[i]);
 }

@@ -32,6 +32,18 @@ int lv_read_domain(struct lv *lv, virDomainPtr dom, unsigned flags, struct domai
     return domain_read(xml, ret, err) < 0 ? hm_wrap(err, "vm %s", name) : 0;
 }
 
+/* A guest may run on after somebody took the mark from its definition: then its own counts. */
+static int check_running_mark(struct lv *lv, const struct order *o, virDomainPtr dom,
+                              struct hm_error *err)
+{
+    struct domain_info live = {0};
+    int r = lv_read_domain(lv, dom, 0, &live, err);
+    if (r >= 0)
+        r = mark_check_ours(live.marked ? &live.mark : NULL, o, err);
+    domain_info_clear(&live);
+    return r;
+}
+
 int lv_find_our_domain(struct lv *lv, const struct order *o, virDomainPtr *ret,
                        struct domain_info *info, struct hm_error *err)
 {
@@ -39,7 +51,9 @@ int lv_find_our_domain(struct lv *lv, const struct order *o, virDomainPtr *ret,
     if (found <= 0)
         return found;
     int r = lv_read_domain(lv, *ret, VIR_DOMAIN_XML_INACTIVE, info, err);
-    if (r >= 0)
+    if (r >= 0 && !info->marked && virDomainIsActive(*ret) == 1)
+        r = check_running_mark(lv, o, *ret, err);
+    else if (r >= 0)
         r = mark_check_ours(info->marked ? &info->mark : NULL, o, err);
     return r < 0 ? r : 1;
 }

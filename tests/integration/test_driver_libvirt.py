@@ -1,8 +1,9 @@
 """The libvirt driver on a real libvirtd and QEMU: lives, marks, and kill -9 at every libvirt call."""
 
 import json
-import os
+import select
 import signal
+import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -62,6 +63,9 @@ class Host:
         assert code == 0, said["error"]
         return {(t["kind"], t["name"]): t for t in said["things"]}
 
+    def session(self):
+        return Session(self.site.enter(built("drive"), "session"))
+
     def thing(self, kind, name):
         return self.things().get((kind, name))
 
@@ -82,6 +86,41 @@ class Host:
         code, said = self.drive(*argv, environ=interposed(HARMONY_TEST_KILL_LOG=log))
         assert code == 0, said
         return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+class Session:
+    """A drive that stays connected and hears events."""
+
+    def __init__(self, argv):
+        self.process = subprocess.Popen(list(map(str, argv)), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        assert self.process.wait(10) == 0
+
+    def ask(self, *words):
+        self.process.stdin.write(json.dumps(words) + "\n")
+        self.process.stdin.flush()
+        ready, _, _ = select.select([self.process.stdout], [], [], 30)
+        assert ready, f"no answer to {words} in 30 s"
+        return json.loads(self.process.stdout.readline())
+
+    def thing(self, kind, name):
+        things = self.ask("observe")["things"]
+        return next((t for t in things if (t["kind"], t["name"]) == (kind, name)), None)
+
+    def wait_until(self, kind, name, condition):
+        """Observe whenever the driver tells of a change, until the thing is as wanted."""
+        for _ in range(100):
+            seen = self.thing(kind, name)
+            if condition(seen):
+                return seen
+            assert self.ask("wait")["result"] == 0
+        raise AssertionError(f"{kind} {name} is {seen}")
 
 
 @pytest.fixture
@@ -254,6 +293,45 @@ def test_a_primary_vm_never_starts_by_itself(host):
     assert host.thing("vm", "db")["drift"] == "autostart is on"
     host.do("update", "vm", "db", vm("db"), "--primary")
     assert host.thing("vm", "db")["autostart"] is False
+
+
+# -- events --------------------------------------------------------------------------------------
+
+
+def test_whatever_another_hand_does_is_told_without_asking(host):
+    host.do("create", "network", "lan", LAN)
+    host.do("start", "network", "lan", LAN)
+    host.do("create", "vm", "web", vm(networks=[{"network": "lan"}]))
+    with host.session() as session:
+        assert session.thing("vm", "web")["state"] == "off"
+        host.site.virsh("start", "web")
+        session.wait_until("vm", "web", lambda t: t["state"] == "running")
+        host.site.wait_boot("web")
+        seen = session.wait_until("vm", "web", lambda t: "address" in t["details"]["networks"][0])
+        assert seen["details"]["networks"][0]["address"] == host.site.boots("web")[0].address
+        edit(host, "web", "<vcpu placement='static'>1</vcpu>", "<vcpu placement='static'>3</vcpu>")
+        session.wait_until("vm", "web", lambda t: t.get("drift"))
+        host.site.run("kill", "-9", host.site.qemu_pid("web"))
+        session.wait_until("vm", "web", lambda t: t["state"] == "crashed")
+        host.site.virsh("undefine", "web")
+        session.wait_until("vm", "web", lambda t: t is None)
+        host.site.virsh("net-destroy", "lan")
+        session.wait_until("network", "lan", lambda t: t["state"] == "off")
+
+
+def test_after_libvirtd_is_back_everything_is_read_anew(host):
+    run_guest(host)
+    pid = host.site.qemu_pid("web")
+    with host.session() as session:
+        assert session.thing("vm", "web")["state"] == "running"
+        host.site.kill_libvirtd()
+        assert session.ask("wait")["result"] == 0
+        assert session.ask("observe")["code"] == "connection-failed"
+        assert session.ask("kill", "vm", "web")["code"] == "connection-failed"
+        host.site.run("kill", "-9", pid)
+        host.site.start_libvirtd()
+        assert session.ask("reopen")["result"] == 0
+        session.wait_until("vm", "web", lambda t: t["state"] in ("crashed", "off"))
 
 
 # -- libvirtd goes away --------------------------------------------------------------------------

@@ -1,14 +1,19 @@
 /*
- * One verb of a driver, for tests: what the agent would call, without the agent.
+ * A driver's verbs, for tests: what the agent would call, without the agent.
  *
  *   drive [--uri URI] [--image-dir DIR] [--site SITE] [--accel WORD] [--primary] VERB [KIND NAME [SPEC]]
  *
  * VERB: observe, probe, create, update, start, stop, kill, verify_stopped, remove. SPEC: the document
  * as JSON; it is verified as the agent verifies it, and its key is SITE.KIND.NAME (or primary.KIND.NAME).
- * Prints the result as one JSON object ({"result": 0} or {"code": ..., "error": ...}); exits with 1 on
- * an error.
+ * Prints the result as one JSON object on one line ({"result": 0} or {"code": ..., "error": ...}); exits
+ * with 1 on an error.
+ *
+ * With VERB `session` it stays connected, reads [VERB, KIND, NAME, SPEC] as a JSON list from each line of
+ * its input, and answers each. Two verbs more: `wait`, until the driver has told of a change since the
+ * last observe, and `reopen`.
  */
 #include <getopt.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +21,35 @@
 #include "base/alloc.h"
 #include "proto/doc.h"
 #include "vmm/driver.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int changes; /* since the last observe, under the lock */
+
+static void on_change(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&lock);
+    changes++;
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static int wait_for_change(void)
+{
+    pthread_mutex_lock(&lock);
+    while (changes == 0)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+static void forget_changes(void)
+{
+    pthread_mutex_lock(&lock);
+    changes = 0;
+    pthread_mutex_unlock(&lock);
+}
 
 struct call {
     struct driver_options options;
@@ -35,6 +69,7 @@ static json_t *thing_to_json(const struct thing *t)
 static int observe(const struct driver *d, void *self, json_t *out, struct hm_error *err)
 {
     struct things found = {0};
+    forget_changes();
     int r = d->observe(self, &found, err);
     json_t *list = json_array();
     for (size_t i = 0; i < found.count; i++)
@@ -94,21 +129,63 @@ static int order(const struct call *c, const struct driver *d, void *self, struc
     return r;
 }
 
-static int run(const struct call *c, json_t *out, struct hm_error *err)
+static int reopen(const struct call *c, const struct driver *d, void **self, struct hm_error *err)
 {
-    const struct driver *d = driver_find("libvirt");
-    void *self = NULL;
-    int r = d->open(&c->options, &self, err);
-    if (r < 0)
-        return r;
+    d->close(*self);
+    *self = NULL;
+    return d->open(&c->options, self, err);
+}
+
+static int run(const struct call *c, const struct driver *d, void **self, json_t *out,
+               struct hm_error *err)
+{
+    if (!strcmp(c->verb, "reopen") || !*self)
+        return reopen(c, d, self, err);
+    if (!strcmp(c->verb, "wait"))
+        return wait_for_change();
     if (!strcmp(c->verb, "observe"))
-        r = observe(d, self, out, err);
-    else if (!strcmp(c->verb, "probe"))
-        r = probe(d, self, out, err);
-    else
-        r = order(c, d, self, err);
-    d->close(self);
+        return observe(d, *self, out, err);
+    if (!strcmp(c->verb, "probe"))
+        return probe(d, *self, out, err);
+    return order(c, d, *self, err);
+}
+
+static int print(json_t *out, int r, const struct hm_error *err)
+{
+    json_object_set_new(out, "result", json_integer(r));
+    if (r < 0) {
+        json_object_set_new(out, "code", json_string(hm_code_name(err->code)));
+        json_object_set_new(out, "error", json_string(err->text));
+    }
+    json_dumpf(out, stdout, JSON_COMPACT);
+    putchar('\n');
+    fflush(stdout);
+    json_decref(out);
     return r;
+}
+
+static int answer(const struct call *c, const struct driver *d, void **self)
+{
+    struct hm_error err = {0};
+    json_t *out = json_object();
+    int r = run(c, d, self, out, &err);
+    return print(out, r, &err);
+}
+
+static void serve(const struct call *given, const struct driver *d, void **self)
+{
+    char *line = NULL;
+    size_t room = 0;
+    while (getline(&line, &room, stdin) > 0) {
+        json_t *words = json_loads(line, 0, NULL);
+        struct call c = *given;
+        const char **places[] = {&c.verb, &c.kind, &c.name, &c.text};
+        for (size_t i = 0; i < HM_COUNT(places); i++)
+            *places[i] = json_string_value(json_array_get(words, i));
+        answer(&c, d, self);
+        json_decref(words);
+    }
+    free(line);
 }
 
 static struct call read_arguments(int argc, char **argv)
@@ -120,7 +197,8 @@ static struct call read_arguments(int argc, char **argv)
     struct call c = {.options = {.uri = "qemu:///system",
                                  .image_dir = "/var/lib/libvirt/images",
                                  .site = "site-a",
-                                 .accel = "auto"},
+                                 .accel = "auto",
+                                 .on_change = on_change},
                      .verb = ""};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'u')
@@ -145,16 +223,16 @@ static struct call read_arguments(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct call c = read_arguments(argc, argv);
+    const struct driver *d = driver_find("libvirt");
     struct hm_error err = {0};
-    json_t *out = json_object();
-    int r = run(&c, out, &err);
-    json_object_set_new(out, "result", json_integer(r));
-    if (r < 0) {
-        json_object_set_new(out, "code", json_string(hm_code_name(err.code)));
-        json_object_set_new(out, "error", json_string(err.text));
-    }
-    json_dumpf(out, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(out);
+    void *self = NULL;
+    int r = d->open(&c.options, &self, &err);
+    if (r < 0)
+        print(json_object(), r, &err);
+    else if (!strcmp(c.verb, "session"))
+        serve(&c, d, &self);
+    else
+        r = answer(&c, d, &self);
+    d->close(self);
     return r < 0;
 }
