@@ -249,9 +249,6 @@ static int check_line(struct invocation *in, struct cluster_config *ret_config,
         result = flag_number(in, "bucket-replicas", 1, ret_replicas, err);
     if (result >= 0 && (*ret_replicas < 1 || *ret_replicas > REPLICAS_MAX))
         result = hm_fail(err, HM_E_INVALID, "--bucket-replicas: 1 to %d", REPLICAS_MAX);
-    if (result >= 0 && !name_is_valid(group_name(in)))
-        result = hm_fail(err, HM_E_INVALID,
-                         "--group: is not a name ([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)");
     return result;
 }
 

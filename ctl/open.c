@@ -1,16 +1,26 @@
 #include "ctl/open.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+#include "proto/doc.h"
 
 enum { ANSWER_MS = 5000 };
+
+static int check_group(const char *name, struct hm_error *err)
+{
+    if (name_is_valid(name))
+        return 0;
+    return hm_fail(err, HM_E_INVALID,
+                   "group \"%.63s\": is not a name ([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)", name);
+}
 
 enum ctl_exit open_or_report(struct invocation *in, struct session **ret)
 {
     struct connection connection;
     struct hm_error err;
     int64_t timeout_ms;
-    if (flag_duration(in, "timeout", ANSWER_MS, &timeout_ms, &err) < 0) {
+    if (flag_duration(in, "timeout", ANSWER_MS, &timeout_ms, &err) < 0 ||
+        check_group(group_name(in), &err) < 0) {
         report_error(in, &err);
         return CTL_USAGE;
     }

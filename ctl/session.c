@@ -20,6 +20,9 @@ struct session {
 /* How long to look for another server once connecting has failed, before giving up. */
 enum { GRACE_AFTER_FAILURE_MS = 300, LOOK_AGAIN_MS = 50 };
 
+/* Idle heartbeats of our watches: a watch that gets no answer says why within twice this. */
+enum { IDLE_HEARTBEAT_MS = 1000 };
+
 /* -- Running the loop ----------------------------------------------------------------------------
  */
 
@@ -178,6 +181,7 @@ struct watching {
     session_all_given all_given;
     void (*start_again)(void *data); /* may be NULL */
     void *data;
+    struct hm_error broken; /* why it had to be made anew, the last time */
 };
 
 static void watch_entry(void *data, const struct bus_entry *given)
@@ -211,6 +215,7 @@ static void watch_broken(void *data, const struct hm_error *why)
         return;
     if (w->start_again)
         w->start_again(w->data);
+    w->broken = *why;
     if (why->code != HM_E_NOT_FOUND)
         return;
     finish(w->session,
@@ -225,6 +230,7 @@ static int run_watch(struct watching *w, const char *filter, bool history, int64
         .bucket = w->bucket,
         .filter = filter,
         .history = history,
+        .idle_heartbeat_ms = IDLE_HEARTBEAT_MS,
         .on_entry = watch_entry,
         .on_ready = watch_ready,
         .on_broken = watch_broken,
@@ -236,15 +242,15 @@ static int run_watch(struct watching *w, const char *filter, bool history, int64
     bus_watch_stop(watch);
     if (done)
         return w->session->result;
-    return hm_fail(err, HM_E_TIMEOUT, "bucket %s: not all was read within %lld ms", w->bucket,
-                   (long long)limit_ms);
+    return hm_fail(err, HM_E_TIMEOUT, "bucket %s: not all was read within %lld ms%s%s", w->bucket,
+                   (long long)limit_ms, *w->broken.text ? ": " : "", w->broken.text);
 }
 
 int session_watch(struct session *s, const char *bucket, const char *filter, int64_t limit_ms,
                   session_enough enough, session_all_given all_given, void *data,
                   struct hm_error *err)
 {
-    struct watching w = {s, bucket, enough, all_given, NULL, data};
+    struct watching w = {s, bucket, enough, all_given, NULL, data, {0}};
     return run_watch(&w, filter, false, limit_ms, err);
 }
 
@@ -269,7 +275,7 @@ int session_list(struct session *s, const char *bucket, const char *filter, bool
                  struct entries *ret, struct hm_error *err)
 {
     struct entries found = {0};
-    struct watching w = {s, bucket, keep_entry, have_all, forget_entries, &found};
+    struct watching w = {s, bucket, keep_entry, have_all, forget_entries, &found, {0}};
     int result = run_watch(&w, filter, history, s->timeout_ms, err);
     if (result < 0) {
         entries_clear(&found);

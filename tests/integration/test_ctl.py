@@ -200,8 +200,9 @@ def test_the_same_document_in_two_files_is_refused(folder):
 def test_usage_errors_exit_with_2(folder):
     ctl = Ctl("nats://127.0.0.1:1", folder)
     assert 'did you mean "apply"?' in ctl("aply", code=2).stderr
+    assert "is not a name" in ctl("--group", "a b", "failover", "status", code=2).stderr
     assert "-f FILE|DIR" in ctl("apply", code=2).stderr
-    assert "unknown kind" in ctl("get", "vmm", code=2).stderr or "vmm" in ctl("get", "vmm", code=2).stderr
+    assert 'did you mean "vm"?' in ctl("get", "vmm", code=2).stderr
 
 
 def test_no_connection_is_said_without_credentials(folder):
@@ -228,6 +229,16 @@ def test_contexts_and_variables_of_the_nats_cli_are_used(folder):
         ctl("get", server=False, NATS_USER="ops", NATS_PASSWORD="wrong", code=6)
         said = ctl("get", "--context", "nosuch", server=False, code=4).stderr
         assert "context nosuch" in said
+
+
+def test_what_a_user_may_not_do_is_said(folder):
+    users = [{"user": "root", "password": "x"},
+             {"user": "nobody", "password": "x", "permissions": {"publish": ["nothing"]}}]
+    with NatsServer(folder, users=users) as server:
+        ctl = Ctl(server.url, folder)
+        ctl.init("--user", "root", NATS_PASSWORD="x")
+        said = ctl("get", "--user", "nobody", "--timeout", "3s", NATS_PASSWORD="x", code=7).stderr
+        assert "ermission" in said, said
 
 
 # -- failover init ---------------------------------------------------------------------------------------
