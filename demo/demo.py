@@ -246,7 +246,8 @@ def end(*_):
 
 def main():
     tell = Teller()
-    signal.signal(signal.SIGTERM, end)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     try:
         with own_folder(), contextlib.closing(Demo(tell)) as demo:
             demo.run()
