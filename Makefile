@@ -8,6 +8,9 @@ BUILD  ?= $(if $(filter 1,$(SAN)),build/san,build)
 PREFIX ?= /usr/local
 CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
 V      ?= 0
+# What ./run downloaded for the demo and the tests; several working trees can share one.
+HARMONY_TOOLS ?= build/tools
+export HARMONY_TOOLS
 Q      := $(if $(filter 1,$(V)),,@)
 
 PACKAGES := libuv libnats libvirt jansson libcurl yaml-0.1 libxml-2.0 libsystemd

@@ -1,8 +1,4 @@
 # What the demo, the tests and the bench share: downloaded tools, the test guest, the witness.
-# HARMONY_TOOLS=dir keeps downloads elsewhere (several working trees can share one).
-
-HARMONY_TOOLS ?= build/tools
-export HARMONY_TOOLS
 
 GUEST := $(HARMONY_TOOLS)/guest
 FETCHED := $(HARMONY_TOOLS)/python/requirements.txt $(HARMONY_TOOLS)/kernel/boot
