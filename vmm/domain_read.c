@@ -133,23 +133,31 @@ static int64_t bytes_of(xmlNodePtr memory)
     return xml_int(memory, 0) * 1024; /* libvirt prints KiB whatever it was given */
 }
 
+/* Kept for every domain all the time: what is not there takes no room. */
 static json_t *details_of(xmlNodePtr root, const char *uuid)
 {
-    json_t *nics = json_array(), *disks = json_array();
-    xmlNodePtr devices = xml_at(root, "devices");
-    for (xmlNodePtr n = xml_at(devices, "interface"); n; n = xml_next(n))
-        json_array_append_new(nics, nic_details(n));
-    for (xmlNodePtr d = xml_at(devices, "disk"); d; d = xml_next(d)) {
+    HM_AUTOFREE char *type = xml_get(root, "type");
+    HM_AUTOFREE char *console = xml_get(xml_at(root, "devices/serial/log"), "file");
+    json_t *details = json_pack("{s:s*, s:s*, s:I, s:I, s:s*}", "uuid", uuid, "type", type, "vcpus",
+                                (json_int_t)xml_int(xml_at(root, "vcpu"), 0), "memory",
+                                (json_int_t)bytes_of(xml_at(root, "memory")), "console", console);
+    xmlNodePtr nic = xml_at(root, "devices/interface");
+    if (nic)
+        json_object_set_new(details, "networks", json_array());
+    for (; nic; nic = xml_next(nic))
+        json_array_append_new(json_object_get(details, "networks"), nic_details(nic));
+    return details;
+}
+
+static json_t *files_of(xmlNodePtr root)
+{
+    json_t *files = json_array();
+    for (xmlNodePtr d = xml_at(root, "devices/disk"); d; d = xml_next(d)) {
         HM_AUTOFREE char *source = source_text(xml_at(d, "source"));
         if (source)
-            json_array_append_new(disks, json_string(source));
+            json_array_append_new(files, json_string(source));
     }
-    HM_AUTOFREE char *type = xml_get(root, "type");
-    HM_AUTOFREE char *console = xml_get(xml_at(devices, "serial/log"), "file");
-    return json_pack("{s:s*, s:s*, s:I, s:I, s:s*, s:o, s:o}", "uuid", uuid, "type", type, "vcpus",
-                     (json_int_t)xml_int(xml_at(root, "vcpu"), 0), "memory",
-                     (json_int_t)bytes_of(xml_at(root, "memory")), "console", console, "networks",
-                     nics, "disks", disks);
+    return files;
 }
 
 int domain_read(const char *xml, struct domain_info *ret, struct hm_error *err)
@@ -166,6 +174,7 @@ int domain_read(const char *xml, struct domain_info *ret, struct hm_error *err)
     info.marked = mark_from_xml(root, &info.mark) > 0;
     info.shape = domain_shape(root);
     info.details = details_of(root, info.uuid);
+    info.files = files_of(root);
     *ret = info;
     return 0;
 }
@@ -177,5 +186,6 @@ void domain_info_clear(struct domain_info *info)
     mark_clear(&info->mark);
     json_decref(info->shape);
     json_decref(info->details);
+    json_decref(info->files);
     memset(info, 0, sizeof *info);
 }

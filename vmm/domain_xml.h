@@ -57,9 +57,10 @@ struct domain_info {
     char *name, *uuid;
     bool marked;
     struct mark mark;
-    json_t *shape;   /* vmm/shape.h */
-    json_t *details; /* vcpus, memory (bytes), console, networks [{mac, network|bridge}], disks
-                        [path] */
+    json_t *shape; /* vmm/shape.h */
+    json_t
+        *details;  /* uuid, type, vcpus, memory (bytes), console, networks: mac, network, bridge */
+    json_t *files; /* paths behind its disks */
 };
 int domain_read(const char *xml, struct domain_info *ret, struct hm_error *err);
 void domain_info_clear(struct domain_info *info);

@@ -133,9 +133,8 @@ static bool uses_path(virDomainPtr dom, unsigned flags, const char *path)
     struct domain_info info;
     bool uses = false;
     if (xml && domain_read(xml, &info, NULL) >= 0) {
-        const json_t *disks = json_object_get(info.details, "disks");
-        for (size_t i = 0; i < json_array_size(disks); i++)
-            uses |= !strcmp(json_string_value(json_array_get(disks, i)), path);
+        for (size_t i = 0; i < json_array_size(info.files); i++)
+            uses |= !strcmp(json_string_value(json_array_get(info.files, i)), path);
         domain_info_clear(&info);
     }
     free(xml);
