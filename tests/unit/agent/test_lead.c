@@ -113,14 +113,23 @@ static void tear_down(void)
     fake_bus_reset();
 }
 
+static void tick(uv_timer_t *timer)
+{
+    (void)timer; /* lets uv_run() return */
+}
+
 static bool wait_for(bool (*condition)(void))
 {
     int64_t give_up = hm_boottime_ns() + 10000 * HM_MS;
+    uv_timer_t ticker;
+    uv_timer_init(&loop, &ticker);
+    uv_timer_start(&ticker, tick, 1, 1);
     while (!condition() && hm_boottime_ns() < give_up) {
-        uv_run(&loop, UV_RUN_NOWAIT);
+        uv_run(&loop, UV_RUN_ONCE);
         fake_bus_deliver();
-        usleep(1000);
     }
+    uv_close((uv_handle_t *)&ticker, NULL);
+    uv_run(&loop, UV_RUN_NOWAIT);
     return condition();
 }
 
