@@ -108,11 +108,14 @@ void lead_end_if_stepped_down(struct lead *l)
                "the agent ends without having seen its workload stopped: stop it by hand, another "
                "site may take over");
     l->stopped = NULL;
+    l->ended = true;
     stopped(l->stopped_data);
 }
 
 void lead_event(struct lead *l, const struct fo_event *event)
 {
+    if (l->ended)
+        return;
     if (l->stepping) {
         if (l->queued == HM_COUNT(l->queue))
             abort();

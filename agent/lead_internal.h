@@ -31,7 +31,8 @@ struct lead {
     struct lead_timer *timer;
     int64_t next_ns; /* the core's next deadline */
     bool started, connected, closed;
-    int calls; /* answers that are outstanding: they keep this alive */
+    bool ended; /* lead_stop() is done: whatever comes now is no longer this site's business */
+    int calls;  /* answers that are outstanding: they keep this alive */
 
     /* Events that effects gave rise to, while the core's step is carried out. */
     bool stepping;
