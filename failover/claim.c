@@ -83,7 +83,12 @@ int64_t fo_claim_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_r
     if (!may_claim(s))
         return FO_NEVER;
     int64_t at = lease_free_at(s, now, ret_reason);
-    if (at != FO_NEVER && fo_back_off_holds(s, now))
+    if (at == FO_NEVER)
+        return FO_NEVER;
+    if (fo_rule_on(s,
+                   FO_RULE_SUCCESSES_FIRST)) /* no role changes faster than success_threshold x T */
+        at = fo_max(at, s->idle_since + s->config.success_threshold * s->terms.period);
+    if (fo_back_off_holds(s, now))
         at = fo_max(at, s->back_off.until);
     return at;
 }

@@ -31,7 +31,7 @@ static void started(struct fo_run *r, const struct fo_event *event)
         return;
     s->started = true;
     s->probe.exists = event->start.has_probe;
-    s->probe.due = s->heartbeat_due = r->now;
+    s->probe.due = s->heartbeat_due = s->idle_since = r->now;
     if (event->start.seen_epoch > s->seen_epoch)
         s->seen_epoch = event->start.seen_epoch;
     fo_workload_at_start(r, event->start.workload_stopped);

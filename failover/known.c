@@ -50,7 +50,8 @@ void fo_known_learn(struct fo_run *r, const struct heartbeat *record, uint64_t r
         return;
     if (!known->any || revision != known->revision)
         new_revision(r, revision, by_watch);
-    if (!known->has_record)
+    bool readable_now = record && !known->readable;
+    if (!known->has_record || readable_now)
         take_record(r, record, stamp);
 }
 

@@ -141,18 +141,26 @@ void fo_lease_key_read(struct fo_run *r, const struct heartbeat *record, uint64_
         fo_lease_seen(r, record);
 }
 
+/* "only after a heartbeat with paused: true is acknowledged" (11) */
+static bool self_fencing_is_off(const struct fo_state *s)
+{
+    bool believed = s->config.paused && !fo_rule_on(s, FO_RULE_PAUSE_ACKNOWLEDGED);
+    return s->lease.paused || believed;
+}
+
 /* n failed heartbeats in a row: fence at once. (1) */
 void fo_lease_failing(struct fo_run *r)
 {
     struct fo_state *s = r->s;
-    if (s->lease.held && !s->lease.paused && s->failures >= s->config.failure_threshold &&
+    if (s->lease.held && !self_fencing_is_off(s) && s->failures >= s->config.failure_threshold &&
         fo_rule_on(s, FO_RULE_FENCE_AT_NTH))
         fo_lease_end(r, HB_REASON_HEARTBEATS_FAILED);
 }
 
 static int64_t deadline(const struct fo_state *s)
 {
-    bool counts = s->lease.held && !s->lease.paused && fo_rule_on(s, FO_RULE_FENCE_AT_DEADLINE);
+    bool counts =
+        s->lease.held && !self_fencing_is_off(s) && fo_rule_on(s, FO_RULE_FENCE_AT_DEADLINE);
     return counts ? s->lease.deadline : FO_NEVER;
 }
 
@@ -197,6 +205,7 @@ void fo_lease_end(struct fo_run *r, enum hb_reason reason)
     s->failures = 0;
     s->successes = 0; /* "leads again only ... after success_threshold successes" (3) */
     s->heartbeat_due = r->now;
+    s->idle_since = r->now;
     s->release_reason = reason;
     fo_role_set(r, is_voluntary(reason) ? HB_ROLE_DEMOTING : HB_ROLE_FENCING, reason);
     if (s->stopped) {

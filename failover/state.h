@@ -123,6 +123,7 @@ struct fo_state {
     enum hb_role role;
     enum hb_reason reason; /* why it is in this role */
     int64_t role_since;
+    int64_t idle_since; /* when it last gave up the role, or started */
     bool started, connected;
     bool stopped; /* the workload is verified stopped */
     bool stepping_down;

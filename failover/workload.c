@@ -48,7 +48,7 @@ static void stop_failed(struct fo_run *r)
     if (s->stopped)
         return;
     fo_emit_note(r, FO_NOTE_ALARM_FENCE, s->stop_tries);
-    int64_t pause = s->terms.period / 4 + FO_MS;
+    int64_t pause = fo_min(s->terms.period, s->stop_tries * s->terms.period / 4) + FO_MS;
     s->stop_retry = fo_rule_on(s, FO_RULE_STOP_RETRIED) ? r->now + pause : FO_NEVER;
 }
 

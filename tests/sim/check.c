@@ -1,0 +1,301 @@
+/* The invariants of docs/failover section 2, checked as things happen. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sim.h"
+
+void violate(struct sim *w, enum sim_invariant which, const char *fmt, ...)
+{
+    if (w->violated != SIM_NONE)
+        return;
+    w->violated = which;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(w->what, sizeof(w->what), fmt, args);
+    va_end(args);
+}
+
+static const char *name_of(const struct sim *w, unsigned site)
+{
+    return w->configs[0].sites[site].text;
+}
+
+/* -- what is stored: I2, I3, I10, I11 ----------------------------------------------------------- */
+
+static void check_epoch(struct sim *w, const struct item *before, const struct item *m)
+{
+    uint64_t epoch = m->hb.epoch;
+    if (epoch >= SIM_EPOCHS) {
+        violate(w, SIM_BROKEN, "epoch %llu", (unsigned long long)epoch);
+        return;
+    }
+    if (before && epoch < before->hb.epoch)
+        violate(w, SIM_I2, "epoch %llu after %llu", (unsigned long long)epoch,
+                (unsigned long long)before->hb.epoch);
+    if (w->holders[epoch].nonce != 0 && w->holders[epoch].nonce != m->hb.nonce)
+        violate(w, SIM_I2, "epoch %llu has two holders", (unsigned long long)epoch);
+    if (m->hb.status != HB_RELEASED && before && before->hb.status == HB_RELEASED &&
+        epoch == before->hb.epoch)
+        violate(w, SIM_I2, "epoch %llu goes on after its release", (unsigned long long)epoch);
+    w->holders[epoch].nonce = m->hb.nonce;
+}
+
+/* "If `next` has not taken it in 3T, any eligible site may" (section 3), by the taker's clock and T. */
+static bool may_take_release(const struct sim *w, const struct item *before, const struct item *m)
+{
+    const struct hb_site *next = &before->hb.next;
+    if (m->hb.reason == HB_REASON_RELEASED_TO)
+        return hb_site_equal(next, &m->hb.site);
+    if (m->hb.reason != HB_REASON_RELEASED_OPEN)
+        return false;
+    if (!hb_site_is_set(next))
+        return true;
+    int64_t waited = w->now - before->stored_at;
+    return waited >= 3 * m->hb.interval_ms * SIM_MS * 999 / 1000;
+}
+
+static bool cause_is_true(const struct sim *w, const struct item *before, const struct item *m)
+{
+    if (before->hb.status == HB_RELEASED)
+        return may_take_release(w, before, m);
+    bool own = hb_site_equal(&before->hb.site, &m->hb.site);
+    return m->hb.reason == (own ? HB_REASON_RETAKE : HB_REASON_STALE);
+}
+
+static void check_cause(struct sim *w, const struct item *before, const struct item *m)
+{
+    bool release = m->hb.status == HB_RELEASED;
+    if (release && m->hb.reason == HB_REASON_NONE)
+        violate(w, SIM_I10, "a release without a reason");
+    if (release || m->hb.epoch == before->hb.epoch)
+        return;
+    bool unreadable = m->hb.reason == HB_REASON_STALE && w->sites[m->site].unreadable > 0;
+    if (!unreadable && !cause_is_true(w, before, m))
+        violate(w, SIM_I10, "epoch %llu of %s: \"%s\" is not so", (unsigned long long)m->hb.epoch,
+                m->hb.site.text, hb_reason_text(m->hb.reason));
+}
+
+void check_stored(struct sim *w, const struct item *before, const struct item *m)
+{
+    const struct site *s = &w->sites[m->site];
+    check_epoch(w, before, m);
+    if (before && before->revision > m->seen_revision)
+        violate(w, SIM_I3, "revision %llu by %s, which had not seen %llu",
+                (unsigned long long)m->revision, name_of(w, m->site),
+                (unsigned long long)before->revision);
+    if (before)
+        check_cause(w, before, m);
+    if (m->hb.status == HB_RELEASED && s->serving && s->serving_epoch <= m->hb.epoch)
+        violate(w, SIM_I11, "%s released epoch %llu and serves %llu", name_of(w, m->site),
+                (unsigned long long)m->hb.epoch, (unsigned long long)s->serving_epoch);
+}
+
+/* -- what is sent: I9, I10, I13 ------------------------------------------------------------------ */
+
+static void check_claim(struct sim *w, unsigned site)
+{
+    const struct site *s = &w->sites[site];
+    if (s->core.config.paused)
+        violate(w, SIM_I9, "%s claims under a pause", name_of(w, site));
+    if (s->has_probe && s->fit_since == 0)
+        violate(w, SIM_I10, "%s claims and is not fit", name_of(w, site));
+}
+
+static void check_release(struct sim *w, unsigned site, const struct heartbeat *hb)
+{
+    const struct site *s = &w->sites[site];
+    if (hb->reason != HB_REASON_YIELD)
+        return;
+    int64_t window = 2 * w->shape.period * 2; /* of the slowest T that any site may still use */
+    if (w->now - s->peer_heard[0] > window)
+        violate(w, SIM_I13, "%s yields to %s, not heard for %lld ms", name_of(w, site),
+                name_of(w, 0), (long long)((w->now - s->peer_heard[0]) / SIM_MS));
+}
+
+void check_send(struct sim *w, unsigned site, const struct fo_effect *e)
+{
+    const struct heartbeat *hb = e->send.record;
+    if (e->send.key != FO_KEY_LEASE || e->send.send != 1)
+        return;
+    if (hb->status == HB_RELEASED) {
+        check_release(w, site, hb);
+    } else if (w->sites[site].core.role == HB_ROLE_CLAIMING && !w->sites[site].core.lease.held) {
+        w->stats->claims++;
+        check_claim(w, site);
+    }
+}
+
+static void check_yield(struct sim *w, unsigned site)
+{
+    const struct site *preferred = &w->sites[0];
+    int64_t needed = w->sites[site].core.config.yield_after_ms * SIM_MS * 999 / 1000;
+    int64_t since =
+        preferred->booted > preferred->fit_since ? preferred->booted : preferred->fit_since;
+    w->stats->yields++;
+    if (w->now - since < needed)
+        violate(w, SIM_I13, "%s yields after %lld ms, yield_after is %lld ms", name_of(w, site),
+                (long long)((w->now - since) / SIM_MS), (long long)(needed / SIM_MS));
+}
+
+void check_role(struct sim *w, unsigned site, const struct fo_effect *note)
+{
+    if (note->note.role == HB_ROLE_FENCING) {
+        w->stats->fences++;
+        if (w->shape.short_faults && w->settled)
+            violate(w, SIM_I5, "%s fenced: %s", name_of(w, site),
+                    hb_reason_text(note->note.reason));
+    }
+    if (note->note.role == HB_ROLE_DEMOTING && note->note.reason == HB_REASON_YIELD)
+        check_yield(w, site);
+    if (note->note.role == HB_ROLE_CLAIMING && w->shape.short_faults && w->settled)
+        violate(w, SIM_I5, "%s claims: %s", name_of(w, site), hb_reason_text(note->note.reason));
+    if (note->note.reason == HB_REASON_CLAIM_DENIED)
+        w->stats->denied++;
+}
+
+/* -- what serves: I1, I8, I13 -------------------------------------------------------------------- */
+
+void check_serving(struct sim *w)
+{
+    int count = 0;
+    for (unsigned i = 0; i < w->shape.sites; i++) {
+        const struct site *s = &w->sites[i];
+        count += s->serving && !s->frozen && !s->excused;
+    }
+    if (count > 1)
+        violate(w, SIM_I1, "%d sites serve at once", count);
+}
+
+void check_start(struct sim *w, unsigned site, uint64_t epoch)
+{
+    const struct site *s = &w->sites[site];
+    w->stats->leaders++;
+    if (s->acked_epoch != epoch)
+        violate(w, SIM_I8, "%s starts in epoch %llu, acknowledged is %llu", name_of(w, site),
+                (unsigned long long)epoch, (unsigned long long)s->acked_epoch);
+    const struct cluster_config *c = &s->core.config;
+    int64_t least = c->success_threshold * c->heartbeat_interval_ms * SIM_MS * 999 / 1000;
+    if (s->ended_at != 0 && w->now - s->ended_at < least)
+        violate(w, SIM_I13, "%s leads again after %lld ms", name_of(w, site),
+                (long long)((w->now - s->ended_at) / SIM_MS));
+}
+
+static bool serves_well(const struct site *s)
+{
+    return s->serving && s->up_and_well && !s->frozen && s->probe_fails == 0 &&
+           s->core.role == HB_ROLE_LEADER;
+}
+
+void check_serves(struct sim *w, unsigned site)
+{
+    if (!serves_well(&w->sites[site]))
+        return;
+    w->settled = true;
+    if (w->healed && w->served_after == 0)
+        w->served_after = w->now;
+}
+
+/* -- after the faults: I4, I6 --------------------------------------------------------------------- */
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* "1.001 x max(failover_timeout, promise, success_threshold x T) + 2T + round trip + (rank-1) x 2T +
+ * promote limit (back-off of failed promotions and of the watch excepted)" */
+static int64_t liveness_bound(const struct sim *w)
+{
+    const struct cluster_config *c = &w->configs[w->config_count - 1];
+    int64_t wait =
+        max64(c->failover_timeout_ms, (int64_t)c->success_threshold * c->heartbeat_interval_ms);
+    wait = max64(wait, w->healed_promise_ms);
+    int64_t period = c->heartbeat_interval_ms * SIM_MS;
+    int64_t bound = wait * SIM_MS / 1000 * 1001 + 2 * period + 3 * w->shape.rtt;
+    bound += (w->shape.sites - 1) * 2 * period;
+    return bound + w->healed_extra;
+}
+
+bool check_end(struct sim *w)
+{
+    const struct cluster_config *c = &w->configs[w->config_count - 1];
+    if (!w->healed || w->shape.rtt > c->heartbeat_interval_ms * SIM_MS / 3)
+        return w->now >= w->shape.ends; /* nobody can lead where answers take longer than T */
+    int64_t since = w->now - w->healed_at, bound = liveness_bound(w);
+    if (w->served_after == 0 || w->served_after - w->healed_at > bound) {
+        if (since > bound)
+            violate(w, SIM_I4, "nobody serves %lld ms after the last fault (bound %lld ms)",
+                    (long long)(since / SIM_MS), (long long)(bound / SIM_MS));
+        return false;
+    }
+    if (w->now < w->shape.ends)
+        return false;
+    if (!c->yield_to_primary || serves_well(&w->sites[0]))
+        return true;
+    /* handover: yield_after (doubled), stop, release, claim, start */
+    int64_t yield = (c->yield_after_ms * SIM_MS) << 7;
+    int64_t more = bound + yield + c->fence_timeout_ms * SIM_MS + 8 * w->shape.period;
+    if (since > 2 * more)
+        violate(w, SIM_I6, "%s does not lead %lld ms after the last fault", name_of(w, 0),
+                (long long)(since / SIM_MS));
+    return false;
+}
+
+static int64_t extra_for(const struct sim *w, const struct site *s)
+{
+    int64_t period = w->shape.period, clock = site_clock(s, w->now), extra = 0;
+    const struct cluster_config *c = &s->core.config;
+    if (s->core.back_off.until > clock)
+        extra = max64(extra, s->core.back_off.until - clock);
+    if (s->watch_dead)
+        extra = max64(extra, 5 * period + max64(0, s->core.watch.retry - clock));
+    if (s->core.role == HB_ROLE_PROMOTING)
+        extra += (c->promote_timeout_ms + c->fence_timeout_ms) * SIM_MS + 4 * period;
+    return extra;
+}
+
+/* The faults have stopped: from here on somebody has to serve soon. */
+void check_healed(struct sim *w)
+{
+    w->healed = true;
+    w->healed_at = w->now;
+    w->healed_extra = w->shape.period / 2; /* starting the workload */
+    w->healed_promise_ms = w->store.lease ? w->items[w->store.lease].hb.expires_in_ms : 0;
+    for (unsigned i = 0; i < w->shape.sites; i++) {
+        w->healed_extra += extra_for(w, &w->sites[i]);
+        check_serves(w, i);
+    }
+}
+
+/* -- names ---------------------------------------------------------------------------------------- */
+
+const char *invariant_name(enum sim_invariant which)
+{
+    static const char *const names[] = {
+#define NAME(id, text) [SIM_##id] = #id,
+        SIM_INVARIANTS(NAME)
+#undef NAME
+    };
+    return names[which];
+}
+
+const char *invariant_text(enum sim_invariant which)
+{
+    static const char *const texts[] = {
+#define TEXT(id, text) [SIM_##id] = text,
+        SIM_INVARIANTS(TEXT)
+#undef TEXT
+    };
+    return texts[which];
+}
+
+const char *fault_name(enum fault_type type)
+{
+    static const char *const names[] = {
+#define NAME(id, name, weight, text) [FAULT_##id] = name,
+        SIM_FAULTS(NAME)
+#undef NAME
+    };
+    return names[type];
+}

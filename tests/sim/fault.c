@@ -1,0 +1,369 @@
+/* Faults, while they happen. */
+#include "sim.h"
+
+/* -- configuration and pause ---------------------------------------------------------------------- */
+
+/* A copy of the last configuration, to be changed; NULL when there are enough. */
+static struct cluster_config *another_config(struct sim *w)
+{
+    if (w->config_count == SIM_CONFIGS)
+        return NULL;
+    struct cluster_config *c = &w->configs[w->config_count];
+    *c = w->configs[w->config_count - 1];
+    w->config_count++;
+    return c;
+}
+
+static void tell(struct sim *w, unsigned site, int64_t delay)
+{
+    if (w->sites[site].up)
+        queue_push(w, w->now + 1 + delay, K_CONFIG, site, 0, w->config_count - 1, 0);
+}
+
+static void tell_all(struct sim *w, int64_t most)
+{
+    for (unsigned i = 0; i < w->shape.sites; i++)
+        tell(w, i, rng_below(&w->rng, most));
+}
+
+static void fit_timeout(struct sim *w, struct cluster_config *c)
+{
+    int64_t slack = w->shape.tight ? 0 : rng_below(&w->rng, 3 * c->heartbeat_interval_ms);
+    c->failover_timeout_ms = cluster_config_promise_ms(c) + CLUSTER_MARGIN_MS + slack;
+}
+
+static void shorten(struct sim *w, struct cluster_config *c)
+{
+    int64_t base = w->configs[0].heartbeat_interval_ms;
+    if (rng_chance(&w->rng, 600))
+        c->heartbeat_interval_ms = base / 2;
+    if (rng_chance(&w->rng, 600))
+        c->fence_timeout_ms = 1 + rng_below(&w->rng, c->fence_timeout_ms);
+    if (rng_chance(&w->rng, 400))
+        c->failure_threshold = (uint32_t)rng_range(&w->rng, 1, c->failure_threshold);
+    fit_timeout(w, c);
+}
+
+static void lengthen(struct sim *w, struct cluster_config *c)
+{
+    int64_t base = w->configs[0].heartbeat_interval_ms;
+    if (rng_chance(&w->rng, 500))
+        c->heartbeat_interval_ms = 2 * base;
+    if (rng_chance(&w->rng, 600))
+        c->fence_timeout_ms += rng_below(&w->rng, 2 * base);
+    if (rng_chance(&w->rng, 400))
+        c->failure_threshold += (uint32_t)rng_below(&w->rng, 3);
+    fit_timeout(w, c);
+}
+
+static void change_config(struct sim *w, const struct timed_fault *f)
+{
+    struct cluster_config *c = another_config(w);
+    if (!c)
+        return;
+    if (f->amount % 2 == 0)
+        shorten(w, c);
+    else
+        lengthen(w, c);
+    tell_all(w, f->amount % 3 == 0 ? w->shape.period : f->length);
+}
+
+/* Shorter times reach the others at once and the leader last, which is cut off; or longer ones reach the
+ * leader, which is then cut off before it can promise them. */
+static void shrink(struct sim *w, const struct timed_fault *f)
+{
+    struct cluster_config *c = another_config(w);
+    unsigned leader = (unsigned)f->site;
+    if (!c)
+        return;
+    if (f->amount % 3 == 0) {
+        lengthen(w, c);
+        tell(w, leader, 0);
+        return;
+    }
+    shorten(w, c);
+    for (unsigned i = 0; i < w->shape.sites; i++)
+        if (i != leader || f->amount % 3 == 1)
+            tell(w, i, rng_below(&w->rng, w->shape.period / 4));
+}
+
+static void cut_leader(struct sim *w, const struct timed_fault *f, int by)
+{
+    struct link *l = &w->sites[f->site].link;
+    if (f->amount % 4 != 0)
+        l->cut_up += by;
+    if (f->amount % 4 != 1)
+        l->cut_down += by;
+}
+
+static void pause_all(struct sim *w, bool paused)
+{
+    struct cluster_config *c = another_config(w);
+    if (!c)
+        return;
+    c->paused = paused;
+    tell_all(w, 3 * w->shape.period);
+}
+
+/* -- links and store -------------------------------------------------------------------------------- */
+
+static void lose_connection(struct sim *w, unsigned site)
+{
+    if (!w->shape.short_faults && rng_chance(&w->rng, 500))
+        queue_push(w, w->now + rng_below(&w->rng, 2 * w->shape.period), K_DISCONNECTED, site, 0, 0,
+                   0);
+}
+
+/* Its client notices that it missed something, or does not, and the core must. */
+static void regain(struct sim *w, unsigned site)
+{
+    if (w->sites[site].up && rng_chance(&w->rng, 700))
+        queue_push(w, w->now + rng_below(&w->rng, w->shape.period), K_CONNECTED, site, 0, 0, 0);
+}
+
+static void outage(struct sim *w, bool begins)
+{
+    w->store.outage += begins ? 1 : -1;
+    for (unsigned i = 0; i < w->shape.sites; i++) {
+        if (begins)
+            lose_connection(w, i);
+        else if (w->store.outage == 0)
+            regain(w, i);
+    }
+}
+
+static void step_stamps(struct sim *w, const struct timed_fault *f)
+{
+    int64_t range = f->amount % 2 == 0 ? 3600 * SIM_S : 2 * w->shape.period;
+    w->store.clock_offset = rng_range(&w->rng, -range, range);
+}
+
+static void stale_node(struct sim *w, struct site *s, bool begins)
+{
+    s->link.stale_node += begins ? 1 : -1;
+    if (begins && w->store.stale_lease == 0) {
+        w->store.stale_lease = w->store.lease;
+        item_hold(w, w->store.lease);
+    }
+    for (unsigned i = 0; i < w->shape.sites; i++)
+        if (w->sites[i].link.stale_node > 0)
+            return;
+    item_drop(w, w->store.stale_lease);
+    w->store.stale_lease = 0;
+}
+
+/* -- hosts and agents -------------------------------------------------------------------------------- */
+
+static void stall(struct sim *w, const struct timed_fault *f)
+{
+    struct site *s = &w->sites[f->site];
+    int64_t most = site_may_stall(w, (unsigned)f->site);
+    int64_t length = f->length < most ? f->length : most;
+    if (length > 0 && s->busy_until < w->now + length)
+        s->busy_until = w->now + length;
+}
+
+static void freeze_host(struct sim *w, const struct timed_fault *f)
+{
+    struct site *s = &w->sites[f->site];
+    s->frozen = true;
+    s->busy_until = w->now + f->length;
+}
+
+/* What serves after its deadline is excepted from I1 until it was stopped: no agent ran to fence it. */
+static void thaw_host(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    if (!s->frozen)
+        return;
+    s->frozen = false;
+    bool expired = site_clock(s, w->now) >= s->core.lease.deadline && !s->core.lease.paused;
+    if (s->serving && (!s->core.lease.held || expired))
+        s->excused = true;
+    check_serving(w);
+}
+
+/* How soon an agent must be back so that its fence ends within what the lease promised; a longer absence
+ * on a live host is the guardian's case, which is not simulated yet. */
+static int64_t restart_room(const struct sim *w, const struct site *s)
+{
+    if (!s->serving || s->core.lease.paused)
+        return w->shape.period;
+    if (!s->core.lease.held)
+        return 0;
+    int64_t fence = w->configs[s->config].fence_timeout_ms * SIM_MS;
+    int64_t latest = s->core.lease.deadline + FO_LATENESS_MAX + s->core.lease.fence_limit - fence;
+    return site_real(s, latest) - w->now - SIM_MS;
+}
+
+static void restart_agent(struct sim *w, struct timed_fault *f)
+{
+    struct site *s = &w->sites[f->site];
+    int64_t room = restart_room(w, s);
+    if (room <= 0 || s->frozen || s->busy_until > w->now)
+        return;
+    s->up = false;
+    s->timer = INT64_MAX;
+    s->run++;
+    int64_t away = 1 + rng_below(&w->rng, room < f->length ? room : f->length);
+    queue_push(w, w->now + away, K_BOOT, (unsigned)f->site, 0, 0, 0);
+}
+
+static void power_cut(struct sim *w, const struct timed_fault *f)
+{
+    site_power_cut(w, (unsigned)f->site);
+    w->sites[f->site].run++;
+    queue_push(w, w->now + f->length, K_BOOT, (unsigned)f->site, 0, 1, 0);
+}
+
+/* -- all ---------------------------------------------------------------------------------------------- */
+
+static void counted_fault(struct sim *w, struct timed_fault *f, bool begins)
+{
+    struct site *s = &w->sites[f->site];
+    struct link *l = &s->link;
+    int by = begins ? 1 : -1;
+    switch (f->type) {
+    case FAULT_PARTITION:
+        l->cut_up += by;
+        l->cut_down += by;
+        break;
+    case FAULT_CUT_UP:
+        l->cut_up += by;
+        break;
+    case FAULT_CUT_DOWN:
+        l->cut_down += by;
+        break;
+    case FAULT_LOSS:
+        l->fault_loss = begins ? (unsigned)(100 + f->amount % 800) : 0;
+        break;
+    case FAULT_SLOW:
+        l->slow = begins ? f->amount % (3 * w->shape.period / 2) : 0;
+        break;
+    case FAULT_FLAP:
+        l->flap = begins ? w->shape.period / 2 + f->amount % (3 * w->shape.period) : 0;
+        break;
+    case FAULT_OUTAGE:
+        outage(w, begins);
+        break;
+    case FAULT_ELECTION:
+        outage(w, begins);
+        step_stamps(w, f);
+        break;
+    case FAULT_STALE_NODE:
+        stale_node(w, s, begins);
+        break;
+    case FAULT_WATCH_SLOW:
+        l->watch_slow = begins ? f->amount % (6 * w->shape.period) : 0;
+        break;
+    case FAULT_LATE_WRITES:
+        l->late_writes += by;
+        break;
+    case FAULT_LATE_READS:
+        l->late_reads += by;
+        break;
+    case FAULT_DUPLICATES:
+        l->duplicates += by;
+        break;
+    case FAULT_REFUSE:
+        w->store.refuse += by;
+        break;
+    case FAULT_UNREADABLE:
+        s->unreadable += by;
+        break;
+    case FAULT_PROBE_FAILS:
+        s->probe_fails += by;
+        break;
+    case FAULT_PROBE_HANGS:
+        s->probe_hangs += by;
+        if (!begins) /* the driver's limit for the probe */
+            queue_push(w, w->now + 1, K_PROBE, (unsigned)f->site, 0, 0, 0);
+        break;
+    case FAULT_PROMOTE_FAILS:
+        s->promote_fails += by;
+        break;
+    case FAULT_PROMOTE_HANGS:
+        s->promote_hangs += by;
+        break;
+    case FAULT_STOP_FAILS:
+        s->stop_fails += by;
+        break;
+    case FAULT_SHRINK:
+        cut_leader(w, f, by);
+        break;
+    case FAULT_PAUSE:
+        pause_all(w, begins);
+        break;
+    default:
+        break;
+    }
+}
+
+static bool cuts_the_watch(enum fault_type type)
+{
+    return type == FAULT_PARTITION || type == FAULT_CUT_DOWN || type == FAULT_SHRINK ||
+           type == FAULT_STALE_NODE || type == FAULT_CUT_UP;
+}
+
+static bool is_of_the_host(enum fault_type type)
+{
+    return type == FAULT_POWER_CUT || type == FAULT_RESTART || type == FAULT_FREEZE_HOST ||
+           type == FAULT_FREEZE_AGENT;
+}
+
+/* Half of them strike whoever leads. */
+static int choose_site(struct sim *w, enum fault_type type)
+{
+    int leader = site_leading(w);
+    bool at_leader = type == FAULT_SHRINK || rng_chance(&w->rng, 500);
+    if (leader >= 0 && at_leader)
+        return leader;
+    return (int)rng_below(&w->rng, w->shape.sites);
+}
+
+void fault_begin(struct sim *w, struct timed_fault *f)
+{
+    f->site = choose_site(w, f->type);
+    struct site *s = &w->sites[f->site];
+    if (f->dropped || (is_of_the_host(f->type) && (!s->up || s->frozen)))
+        return;
+    f->active = true;
+    w->stats->faults++;
+    w->stats->by_fault[f->type]++;
+    if (w->trace)
+        trace_line(w, f->site, "FAULT %s for %lld ms", fault_name(f->type),
+                   (long long)(f->length / SIM_MS));
+    if (f->type == FAULT_POWER_CUT)
+        power_cut(w, f);
+    else if (f->type == FAULT_RESTART)
+        restart_agent(w, f);
+    else if (f->type == FAULT_FREEZE_HOST)
+        freeze_host(w, f);
+    else if (f->type == FAULT_FREEZE_AGENT)
+        stall(w, f);
+    else if (f->type == FAULT_WATCH_DEAD)
+        s->watch_dead = true;
+    else if (f->type == FAULT_CONFIG)
+        change_config(w, f);
+    else if (f->type == FAULT_SHRINK)
+        shrink(w, f);
+    counted_fault(w, f, true);
+    if (cuts_the_watch(f->type) && f->type != FAULT_STALE_NODE)
+        lose_connection(w, (unsigned)f->site);
+}
+
+void fault_end(struct sim *w, struct timed_fault *f)
+{
+    if (!f->active)
+        return;
+    f->active = false;
+    if (w->trace)
+        trace_line(w, f->site, "END   %s", fault_name(f->type));
+    counted_fault(w, f, false);
+    if (f->type == FAULT_FREEZE_HOST)
+        thaw_host(w, (unsigned)f->site);
+    if (cuts_the_watch(f->type))
+        regain(w, (unsigned)f->site);
+    if (f->type == FAULT_SHRINK)
+        tell_all(w, w->shape.period);
+}

@@ -1,0 +1,44 @@
+/* Faults by name: identifier, name, weight of being drawn, what happens. */
+#ifndef HM_SIM_FAULTS_H
+#define HM_SIM_FAULTS_H
+
+#define SIM_FAULTS(X)                                                                              \
+    X(POWER_CUT, "power cut", 14, "host off; workload and agent end at once; comes back")          \
+    X(RESTART, "agent restart", 5, "agent ends and starts anew while its workload may run on")     \
+    X(FREEZE_HOST, "frozen host", 4, "host stands still and goes on (BOOTTIME runs)")              \
+    X(FREEZE_AGENT, "stalled loop", 5, "agent stands still for as long as Lg allows")              \
+    X(PARTITION, "partition", 14, "site and store do not hear each other")                         \
+    X(CUT_UP, "one-way cut", 5, "what the site sends is lost")                                     \
+    X(CUT_DOWN, "lost answers", 6, "answers to the site are lost")                                 \
+    X(LOSS, "packet loss", 5, "a share of the messages is lost")                                   \
+    X(SLOW, "slow link", 5, "latency added, up to above T")                                        \
+    X(FLAP, "flapping latency", 4, "latency alternates between extremes")                          \
+    X(OUTAGE, "store outage", 7, "no site reaches the store")                                      \
+    X(ELECTION, "stream leader change", 5, "short outage, then stamps from another clock")         \
+    X(STALE_NODE, "node without quorum", 7, "the site talks to a node that answers from the past") \
+    X(WATCH_DEAD, "dead watch", 6, "the site's watch is silent until made anew")                   \
+    X(WATCH_SLOW, "slow watch", 4, "the site's watch is late")                                     \
+    X(LATE_WRITES, "late writes", 6, "writes of the site reach the store long after being sent")   \
+    X(LATE_READS, "slow reads", 3, "answers to the site's reads are late")                         \
+    X(DUPLICATES, "duplicated messages", 3, "messages of the site arrive twice")                   \
+    X(REFUSE, "refused writes", 4, "the store answers 10158 or 10164")                             \
+    X(UNREADABLE, "unreadable records", 3, "the site can't parse the lease record")                \
+    X(PROBE_FAILS, "failing probe", 4, "the site's workload is not well")                          \
+    X(PROBE_HANGS, "hanging probe", 2, "the site's probe does not answer")                         \
+    X(PROMOTE_FAILS, "failing promotion", 3, "the site can't start the workload")                  \
+    X(PROMOTE_HANGS, "hanging promotion", 3, "starting the workload does not end")                 \
+    X(STOP_FAILS, "failing stop", 4, "stopping the workload can't be verified at first")           \
+    X(CONFIG, "live configuration", 6,                                                             \
+      "cluster_config changes; sites hear of it at different times")                               \
+    X(SHRINK, "shrinking configuration", 10,                                                       \
+      "shorter times reach the replicas; the leader is cut off")                                   \
+    X(PAUSE, "pause", 5, "paused, and resumed later")
+
+enum fault_type {
+#define SIM_FAULT_ENUM(id, name, weight, text) FAULT_##id,
+    SIM_FAULTS(SIM_FAULT_ENUM)
+#undef SIM_FAULT_ENUM
+        FAULT_COUNT,
+};
+
+#endif

@@ -1,0 +1,21 @@
+# The failover simulator. It links the very archive that the daemon links (libfailover.a).
+
+SIM_SOURCES := $(wildcard tests/sim/*.c)
+SIM_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(SIM_SOURCES))
+N    ?= 1000000
+JOBS ?= 2
+SIM_BUDGET ?= 60
+
+$(BUILD)/sim: $(SIM_OBJECTS) $(call archives,failover proto base)
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+
+.PHONY: sim sim-test sim-mutants
+#: make sim [N=1000000 JOBS=2]   that many schedules of the failover simulator
+sim: $(BUILD)/sim
+	$(Q)$(BUILD)/sim --runs $(N) --jobs $(JOBS)
+
+#: make sim-mutants         each rule switched off in turn must be noticed
+sim-mutants: $(BUILD)/sim
+	$(Q)$(BUILD)/sim --mutants --runs $(N) --jobs $(JOBS)

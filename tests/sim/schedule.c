@@ -1,0 +1,164 @@
+/* A schedule, drawn from its seed: group, clocks, links, faults. */
+#include <string.h>
+
+#include "sim.h"
+
+static const struct {
+    uint32_t failures, successes;
+} personalities[] = {{1, 1}, {10, 1}, {5, 5}, {2, 2}}; /* nervous, tank, sticky, default */
+
+static void draw_shape(struct sim *w)
+{
+    static const int periods[] = {250, 500, 1000, 1000, 1000, 2000, 2000};
+    struct shape *p = &w->shape;
+    struct rng *r = &w->rng;
+    memset(p, 0, sizeof(*p));
+    p->period = periods[rng_below(r, 7)] * SIM_MS;
+    p->sites = rng_chance(r, 600) ? 2 : 3;
+    p->tight = rng_chance(r, 500);
+    p->short_faults = rng_chance(r, 80);
+    p->probes = rng_chance(r, 350);
+    /* round trips from T/4000 to above T, evenly by order of magnitude */
+    int64_t rtt = p->period / 4000;
+    int doublings = (int)rng_below(r, p->short_faults ? 8 : 13);
+    for (int i = 0; i < doublings; i++)
+        rtt *= 2;
+    if (p->tight && rng_chance(r, 500))
+        rtt = p->period / 4000;
+    p->rtt = rtt + rng_below(r, rtt / 4 + 1);
+    if (p->short_faults && p->rtt > p->period / 16)
+        p->rtt = p->period / 16;
+}
+
+static void draw_config(struct sim *w)
+{
+    struct cluster_config *c = &w->configs[0];
+    struct rng *r = &w->rng;
+    static const char *const names[SIM_SITES_MAX] = {"site-a", "site-b", "site-c"};
+    unsigned who = (unsigned)rng_below(r, 4);
+    memset(c, 0, sizeof(*c));
+    w->config_count = 1;
+    c->site_count = w->shape.sites;
+    for (unsigned i = 0; i < c->site_count; i++)
+        memcpy(c->sites[i].text, names[i], strlen(names[i]));
+    int64_t period = w->shape.period / SIM_MS;
+    c->heartbeat_interval_ms = period;
+    c->failure_threshold = personalities[who].failures;
+    c->success_threshold = personalities[who].successes;
+    c->fence_timeout_ms = rng_range(r, period / 4, 2 * period);
+    c->promote_timeout_ms = rng_range(r, 3 * period, 8 * period);
+    c->max_promise_ms = 150000;
+    c->yield_after_ms = rng_range(r, period, 6 * period);
+    c->yield_to_primary = !w->shape.short_faults && !rng_chance(r, 150);
+    c->maximum_lag = -1;
+    int64_t slack = w->shape.tight ? 0 : rng_below(r, 4 * period);
+    c->failover_timeout_ms = cluster_config_promise_ms(c) + CLUSTER_MARGIN_MS + slack;
+}
+
+static void draw_times(struct sim *w)
+{
+    struct shape *p = &w->shape;
+    p->faults_from = 10 * p->period;
+    p->faults_until = p->faults_from + rng_range(&w->rng, 38 * SIM_S, 55 * SIM_S);
+    p->ends = p->faults_until + 6 * p->period;
+    if (p->ends < 60 * SIM_S)
+        p->ends = 60 * SIM_S;
+}
+
+static void draw_site(struct sim *w, unsigned i)
+{
+    struct site *s = &w->sites[i];
+    struct rng *r = &w->rng;
+    memset(s, 0, sizeof(*s));
+    s->timer = INT64_MAX;
+    s->ppm = w->shape.tight ? (rng_chance(r, 500) ? 500 : -500) : rng_range(r, -500, 500);
+    s->offset = rng_range(r, 0, 1000 * SIM_S);
+    s->has_probe = w->shape.probes;
+    s->link.latency = w->shape.rtt / 2;
+    s->link.jitter = w->shape.short_faults ? w->shape.rtt / 8 : rng_below(r, w->shape.rtt / 2 + 1);
+    bool lossy = !w->shape.short_faults && rng_chance(r, 150);
+    s->link.loss = lossy ? (unsigned)rng_range(r, 1, 30) : 0;
+}
+
+static enum fault_type draw_type(struct rng *r)
+{
+    static const unsigned weights[] = {
+#define WEIGHT(id, name, weight, text) weight,
+        SIM_FAULTS(WEIGHT)
+#undef WEIGHT
+    };
+    unsigned sum = 0;
+    for (unsigned i = 0; i < FAULT_COUNT; i++)
+        sum += weights[i];
+    unsigned at = (unsigned)rng_below(r, sum), type = 0;
+    while (at >= weights[type])
+        at -= weights[type++];
+    return (enum fault_type)type;
+}
+
+/* Long enough to matter: around the times that the group's configuration speaks of. */
+static int64_t draw_length(struct sim *w)
+{
+    const struct cluster_config *c = &w->configs[0];
+    int64_t longest = 2 * c->failover_timeout_ms * SIM_MS;
+    int64_t share = rng_chance(&w->rng, 300) ? 2 * w->shape.period : longest;
+    return 1 + rng_below(&w->rng, share);
+}
+
+static void draw_faults(struct sim *w)
+{
+    struct rng *r = &w->rng;
+    int64_t room = w->shape.faults_until - w->shape.faults_from;
+    w->fault_count = (unsigned)rng_range(r, 3, 9);
+    for (unsigned i = 0; i < w->fault_count; i++) {
+        w->faults[i] = (struct timed_fault){.type = draw_type(r),
+                                            .begin = w->shape.faults_from + rng_below(r, room),
+                                            .length = draw_length(w),
+                                            .site = -1,
+                                            .amount = rng_below(r, INT64_MAX / 2)};
+    }
+}
+
+/* "Faults shorter than nT - T/4 - round trip, at a round trip of at most T/12" (I5), one at a time. */
+static void draw_short_faults(struct sim *w)
+{
+    static const enum fault_type types[] = {FAULT_PARTITION, FAULT_CUT_UP, FAULT_CUT_DOWN,
+                                            FAULT_LOSS,      FAULT_OUTAGE, FAULT_ELECTION};
+    const struct cluster_config *c = &w->configs[0];
+    struct rng *r = &w->rng;
+    int64_t period = w->shape.period;
+    int64_t round_trip = w->shape.rtt + 2 * w->sites[0].link.jitter;
+    int64_t longest = c->failure_threshold * period - period / 4 - round_trip - 2 * SIM_MS;
+    int64_t apart = (c->failure_threshold + c->success_threshold + 8) * period;
+    int64_t at = w->shape.faults_from;
+    w->fault_count = 0;
+    while (w->fault_count < 8 && at + apart < w->shape.faults_until) {
+        w->faults[w->fault_count++] = (struct timed_fault){.type = types[rng_below(r, 6)],
+                                                           .begin = at + rng_below(r, period),
+                                                           .length = 1 + rng_below(r, longest),
+                                                           .site = -1,
+                                                           .amount = rng_below(r, INT64_MAX / 2)};
+        at += apart;
+    }
+}
+
+void schedule_draw(struct sim *w)
+{
+    draw_shape(w);
+    draw_config(w);
+    draw_times(w);
+    for (unsigned i = 0; i < w->shape.sites; i++)
+        draw_site(w, i);
+    memset(&w->store, 0, sizeof(w->store));
+    w->store.single = rng_chance(&w->rng, 300);
+    if (w->shape.short_faults)
+        draw_short_faults(w);
+    else
+        draw_faults(w);
+    for (unsigned i = 0; i < w->fault_count; i++) {
+        struct timed_fault *f = &w->faults[i];
+        f->dropped = (w->drop_faults >> i) & 1;
+        queue_push(w, f->begin, K_FAULT_BEGIN, 0, i, 0, 0);
+        queue_push(w, f->begin + f->length, K_FAULT_END, 0, i, 0, 0);
+    }
+}

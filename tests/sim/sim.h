@@ -1,0 +1,333 @@
+/*
+ * The simulator: sites, a model of NATS, and faults, in one discrete-event world.
+ *
+ * A schedule is a 64-bit seed: everything in it, the group's configuration, clocks, links and faults, is
+ * drawn from that seed, so it can be run again with a trace. The core is the very object file that the
+ * daemon links. Invariants (docs/failover section 2) are checked after every step. Nothing is allocated
+ * while it runs. Times are ns of real time, which only the simulator knows; each site has a clock of its
+ * own that drifts from it.
+ */
+#ifndef HM_SIM_H
+#define HM_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "failover/failover.h"
+#include "failover/rules.h"
+#include "faults.h"
+
+#define SIM_MS          1000000LL
+#define SIM_S           (1000 * SIM_MS)
+#define FO_LATENESS_MAX (CLUSTER_GUARDIAN_MS * SIM_MS)
+
+enum {
+    SIM_SITES_MAX = 3,
+    SIM_ITEMS = 2048, /* records on their way or stored */
+    SIM_QUEUE = 4096,
+    SIM_CONFIGS = 16,
+    SIM_DEDUP = 4096,
+    SIM_EPOCHS = 1024,
+};
+
+/* Invariants, by their numbers in docs/failover section 2. */
+#define SIM_INVARIANTS(X)                                                                          \
+    X(NONE, "none")                                                                                \
+    X(I1, "two sites serve at once")                                                               \
+    X(I2, "an epoch went back or has two holders")                                                 \
+    X(I3, "a record's writer had not seen its predecessor")                                        \
+    X(I4, "nobody serves in time after the faults stopped")                                        \
+    X(I5, "a short fault caused fencing or failover")                                              \
+    X(I6, "the preferred primary did not get the role back in time")                               \
+    X(I8, "started without an acknowledged write since the last stop")                             \
+    X(I9, "claimed under a pause")                                                                 \
+    X(I10, "a move without a cause on record, or with a wrong one")                                \
+    X(I11, "released while its sender still serves")                                               \
+    X(I13, "the role changed too fast, or was yielded to a site not heard or not ready")           \
+    X(BROKEN, "the simulator itself: a queue is full")
+
+enum sim_invariant {
+#define SIM_INVARIANT_ENUM(id, text) SIM_##id,
+    SIM_INVARIANTS(SIM_INVARIANT_ENUM)
+#undef SIM_INVARIANT_ENUM
+        SIM_INVARIANT_COUNT,
+};
+
+struct rng {
+    uint64_t x;
+};
+
+static inline uint64_t rng_next(struct rng *r)
+{
+    uint64_t z = (r->x += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+/* 0 ... n-1 */
+static inline int64_t rng_below(struct rng *r, int64_t n)
+{
+    return n <= 0 ? 0 : (int64_t)(((unsigned __int128)rng_next(r) * (uint64_t)n) >> 64);
+}
+static inline int64_t rng_range(struct rng *r, int64_t from, int64_t to)
+{
+    return from + rng_below(r, to - from + 1);
+}
+static inline bool rng_chance(struct rng *r, unsigned per_mille)
+{
+    return per_mille != 0 && rng_below(r, 1000) < per_mille;
+}
+
+/* A record on its way, and, once stored, what the key holds. */
+struct item {
+    struct heartbeat hb;
+    uint32_t refs;
+    uint8_t key, site;
+    uint16_t run;
+    unsigned send;
+    int64_t expect;
+    uint64_t seen_revision; /* highest lease revision that the writer knew when it sent this */
+    uint64_t revision;
+    int64_t stamp, stored_at;
+};
+
+enum sim_kind {
+    K_STORE_WRITE, /* a write reaches the store */
+    K_STORE_READ,
+    K_FAULT_BEGIN,
+    K_FAULT_END,
+    K_BOOT,
+    K_WORKLOAD_STOPS, /* nothing serves any more, whoever knows */
+    K_FIRST_FOR_AGENT,
+    K_WRITE_ANSWER = K_FIRST_FOR_AGENT, /* from here on: events for a site's agent */
+    K_READ_ANSWER,
+    K_WATCH,
+    K_CONFIG,
+    K_PROBE,
+    K_STARTED,
+    K_START_FAILED,
+    K_STOPPED,
+    K_STOP_FAILED,
+    K_CONNECTED,
+    K_DISCONNECTED,
+};
+
+struct entry {
+    int64_t t;
+    uint32_t seq;
+    uint8_t kind, site;
+    uint16_t run;  /* of the agent that it is for */
+    uint32_t item; /* index of an item, or an argument */
+    uint32_t x;
+    uint64_t y;
+};
+
+struct queue {
+    unsigned count;
+    uint32_t seq;
+    struct entry heap[SIM_QUEUE];
+};
+
+struct link {
+    int64_t latency; /* one way, without faults */
+    int64_t jitter;
+    unsigned loss; /* per mille, of the background */
+    /* by faults: how many that are under way say so, or how much */
+    int cut_up, cut_down, duplicates, late_writes, late_reads, stale_node;
+    unsigned fault_loss;
+    int64_t slow, flap; /* added; flap: every other second */
+    int64_t watch_slow;
+};
+
+struct site {
+    struct fo_state core;
+    int64_t timer;      /* real time when its timer rings */
+    int64_t busy_until; /* its loop runs no sooner (stalled, frozen) */
+    bool up;
+    uint16_t run;
+    int64_t booted;
+    /* clock */
+    int64_t ppm, offset;
+    struct link link;
+    bool connected, told_disconnected;
+    bool watch_dead;
+    uint32_t watch_epoch; /* deliveries of an older watch are void */
+    int64_t watch_last;
+    int unreadable;  /* can't parse lease records */
+    unsigned config; /* index of the one delivered last */
+    uint64_t marks_epoch;
+    uint64_t seen_revision;
+    /* workload */
+    bool serving;     /* from the start being asked for to the end of the stop */
+    bool frozen;      /* host: what serves does not, for now */
+    bool excused;     /* thawed after its deadline: excepted from I1 until stopped (docs) */
+    bool up_and_well; /* started and well: counts for liveness */
+    bool has_probe;
+    uint64_t serving_epoch;
+    uint32_t workload_serial; /* a start or stop voids what is on its way for the one before */
+    int64_t stop_ends;
+    int probe_fails, probe_hangs, promote_fails, promote_hangs, stop_fails;
+    /* for checks */
+    uint64_t
+        acked_epoch;  /* of the last non-duplicate acknowledgement delivered since the last stop */
+    int64_t ended_at; /* when it last left the role */
+    int64_t fit_since, peer_heard[SIM_SITES_MAX];
+};
+
+struct store {
+    uint64_t seq;
+    int outage, refuse;
+    int64_t clock_offset;
+    uint32_t lease;                  /* item; 0: none */
+    uint32_t replica[SIM_SITES_MAX]; /* items */
+    uint32_t stale_lease;            /* what a node without quorum still shows */
+    bool single; /* one server: a resend is answered 10071 instead of "duplicate" */
+    struct {
+        uint64_t id;
+        uint64_t revision;
+    } dedup[SIM_DEDUP];
+};
+
+struct timed_fault {
+    enum fault_type type;
+    int64_t begin, length;
+    int site; /* -1: chosen when it begins */
+    int64_t amount;
+    bool active, dropped;
+};
+
+enum { FAULTS_MAX = 24 };
+
+/* How a schedule is drawn. */
+struct shape {
+    unsigned sites;
+    bool tight;        /* minimum margins, slowest fences, latest loop */
+    bool short_faults; /* only faults that I5 excuses from any effect */
+    bool probes;
+    int64_t period, rtt;
+    int64_t faults_from, faults_until, ends;
+};
+
+struct stats {
+    uint64_t schedules, counted, events, faults, claims, leaders, fences, yields, denied;
+    uint64_t simulated_ms;
+    uint64_t by_fault[FAULT_COUNT];
+    uint64_t by_length[8]; /* simulated time: < 60 s, < 80, ... */
+    uint64_t by_faults[8]; /* number of faults */
+};
+
+struct sim {
+    struct rng rng;
+    int64_t now;
+    uint64_t seed, rules;
+    struct queue queue;
+    unsigned free_count;
+    uint16_t free_items[SIM_ITEMS];
+    struct item items[SIM_ITEMS];
+    struct site sites[SIM_SITES_MAX];
+    struct store store;
+    struct shape shape;
+    struct cluster_config configs[SIM_CONFIGS];
+    unsigned config_count;
+    struct timed_fault faults[FAULTS_MAX];
+    unsigned fault_count;
+    uint64_t drop_faults; /* bit i: leave fault i out (shrinking) */
+    struct fo_effects effects;
+    /* checks */
+    enum sim_invariant violated;
+    char what[200];
+    uint64_t max_epoch;
+    struct {
+        uint64_t nonce;
+    } holders[SIM_EPOCHS];
+    int serving_count;
+    int64_t served_at, settled_at; /* last time when somebody served */
+    bool settled;                  /* a leader serves for the first time */
+    bool healed;
+    int64_t healed_at, served_after, healed_extra, healed_promise_ms;
+    bool trace;
+    struct stats *stats;
+};
+
+/* queue.c */
+void queue_push(struct sim *w, int64_t t, enum sim_kind kind, unsigned site, uint32_t item,
+                uint32_t x, uint64_t y);
+void queue_again(struct sim *w, const struct entry *e, int64_t t);
+struct entry queue_pop(struct sim *w);
+uint32_t item_new(struct sim *w);
+static inline void item_hold(struct sim *w, uint32_t i)
+{
+    w->items[i].refs++;
+}
+static inline void item_drop(struct sim *w, uint32_t i)
+{
+    if (--w->items[i].refs == 0)
+        w->free_items[w->free_count++] = (uint16_t)i;
+}
+
+/* store.c: the model of NATS. */
+void store_write(struct sim *w, const struct entry *e);
+void store_read(struct sim *w, const struct entry *e);
+void store_restart_watch(struct sim *w, unsigned site);
+void store_catch_up(struct sim *w, unsigned site); /* its connection is back */
+void store_first_record(struct sim *w);
+
+/* link.c: delays and losses between a site and the store. */
+void link_send_write(struct sim *w, unsigned site, const struct fo_effect *e);
+void link_send_read(struct sim *w, unsigned site, const struct fo_effect *e);
+void link_answer_write(struct sim *w, unsigned site, uint32_t item, enum fo_write_outcome outcome,
+                       uint64_t revision);
+void link_answer_read(struct sim *w, unsigned site, uint32_t request, uint32_t item, uint16_t run);
+void link_watch(struct sim *w, unsigned site, uint32_t item);
+
+/* site.c: an agent and its workload. */
+int64_t site_clock(const struct site *s, int64_t real);
+int64_t site_real(const struct site *s, int64_t clock);
+void site_boot(struct sim *w, unsigned site, bool workload_stopped);
+void site_power_cut(struct sim *w, unsigned site);
+void site_deliver(struct sim *w, const struct entry *e);
+void site_timer(struct sim *w, unsigned site);
+void site_stops_serving(struct sim *w, unsigned site);
+int site_leading(const struct sim *w); /* -1: none */
+/* How long its loop may stand still from now on without breaking what Lg allows. */
+int64_t site_may_stall(const struct sim *w, unsigned site);
+
+/* fault.c */
+void fault_begin(struct sim *w, struct timed_fault *f);
+void fault_end(struct sim *w, struct timed_fault *f);
+
+/* schedule.c: draws it from the seed. */
+void schedule_draw(struct sim *w);
+
+/* check.c: invariants. */
+void violate(struct sim *w, enum sim_invariant which, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void check_stored(struct sim *w, const struct item *before, const struct item *after);
+void check_start(struct sim *w, unsigned site, uint64_t epoch);
+void check_serving(struct sim *w);
+void check_send(struct sim *w, unsigned site, const struct fo_effect *e);
+void check_role(struct sim *w, unsigned site, const struct fo_effect *note);
+void check_serves(struct sim *w, unsigned site);
+void check_healed(struct sim *w);
+bool check_end(struct sim *w); /* true: all is judged, the run may end */
+
+/* run.c: one schedule. True: no violation. */
+bool sim_run(struct sim *w, uint64_t seed, uint64_t rules, uint64_t drop_faults, bool trace,
+             struct stats *stats);
+const char *invariant_name(enum sim_invariant which);
+const char *invariant_text(enum sim_invariant which);
+const char *fault_name(enum fault_type type);
+
+/* trace.c */
+void trace_entry(const struct sim *w, const struct entry *e);
+void trace_effect(const struct sim *w, unsigned site, const struct fo_effect *e);
+void trace_line(const struct sim *w, int site, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void trace_shape(const struct sim *w);
+
+/* mutants.c, main.c */
+int mutants_run(uint64_t first, uint64_t most, unsigned jobs, const char *only);
+int doc_check(const char *path);
+
+#endif

@@ -1,0 +1,359 @@
+/* A site: its clock, its agent (the core and what a driver does for it), and its workload. */
+#include <string.h>
+
+#include "sim.h"
+
+enum { PPM = 1000000 };
+
+int64_t site_clock(const struct site *s, int64_t real)
+{
+    return s->offset + real + real * s->ppm / PPM;
+}
+
+/* The first instant at which its clock shows this. */
+int64_t site_real(const struct site *s, int64_t clock)
+{
+    int64_t real = (clock - s->offset) - (clock - s->offset) * s->ppm / (PPM + s->ppm) - 2;
+    while (site_clock(s, real) < clock)
+        real++;
+    return real;
+}
+
+int site_leading(const struct sim *w)
+{
+    for (unsigned i = 0; i < w->shape.sites; i++)
+        if (w->sites[i].up && w->sites[i].core.lease.held)
+            return (int)i;
+    return -1;
+}
+
+/* -- the workload ------------------------------------------------------------------------------- */
+
+void site_stops_serving(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    s->serving = false;
+    s->up_and_well = false;
+    s->excused = false;
+    s->workload_serial++;
+}
+
+static void start_workload(struct sim *w, unsigned site, const struct fo_effect *e)
+{
+    struct site *s = &w->sites[site];
+    check_start(w, site, e->workload.epoch);
+    s->serving = true;
+    s->serving_epoch = e->workload.epoch;
+    s->workload_serial++;
+    check_serving(w);
+    if (s->promote_hangs > 0)
+        return;
+    int64_t at = w->now + 1 + rng_below(&w->rng, w->shape.period / 2);
+    bool fails = s->promote_fails > 0;
+    queue_push(w, at, fails ? K_START_FAILED : K_STARTED, site, 0, s->workload_serial,
+               e->workload.epoch);
+}
+
+/* When a stop that may take until `limit` has really stopped everything. */
+static int64_t stop_end(struct sim *w, unsigned site, int64_t limit)
+{
+    int64_t room = site_real(&w->sites[site], limit) - w->now;
+    if (room <= 0)
+        return w->now;
+    return w->now + (w->shape.tight ? room : rng_below(&w->rng, room));
+}
+
+static void stop_workload(struct sim *w, unsigned site, const struct fo_effect *e)
+{
+    struct site *s = &w->sites[site];
+    s->acked_epoch = 0;
+    if (s->core.stop_tries == 1)
+        s->ended_at = w->now;
+    if (!s->serving) {
+        s->stop_ends = w->now;
+    } else if (s->stop_ends <= w->now) {
+        s->stop_ends = stop_end(w, site, e->workload.deadline_ns);
+        queue_push(w, s->stop_ends, K_WORKLOAD_STOPS, site, 0, s->workload_serial, 0);
+    }
+    int64_t answer = s->stop_ends > w->now ? s->stop_ends : w->now;
+    bool fails = s->stop_fails > 0;
+    if (fails)
+        answer = w->now + rng_below(&w->rng, answer - w->now + 1);
+    queue_push(w, answer + 1, fails ? K_STOP_FAILED : K_STOPPED, site, 0, 0, e->workload.epoch);
+}
+
+/* -- the agent ---------------------------------------------------------------------------------- */
+
+static void carry_out(struct sim *w, unsigned site, const struct fo_effect *e)
+{
+    struct site *s = &w->sites[site];
+    switch (e->type) {
+    case FO_DO_SEND:
+        check_send(w, site, e);
+        link_send_write(w, site, e);
+        break;
+    case FO_DO_READ:
+        link_send_read(w, site, e);
+        break;
+    case FO_DO_START_WORKLOAD:
+        start_workload(w, site, e);
+        break;
+    case FO_DO_STOP_WORKLOAD:
+        stop_workload(w, site, e);
+        break;
+    case FO_DO_PROBE:
+        if (s->probe_hangs == 0)
+            queue_push(w, w->now + 1 + rng_below(&w->rng, SIM_MS), K_PROBE, site, 0, 0, 0);
+        break;
+    case FO_DO_RESTART_WATCH:
+        store_restart_watch(w, site);
+        break;
+    case FO_DO_PERSIST:
+        s->marks_epoch = e->persist.seen_epoch;
+        break;
+    case FO_DO_NOTE:
+        if (e->note.note == FO_NOTE_ROLE)
+            check_role(w, site, e);
+        break;
+    case FO_DO_INCIDENT:
+    case FO_DO_AUDIT:
+        break;
+    }
+}
+
+/* Timers are late now and then, and by all that Lg allows when margins are tight. */
+static int64_t lateness(struct sim *w)
+{
+    if (w->shape.short_faults || w->healed || !rng_chance(&w->rng, 60))
+        return 0;
+    int64_t most = w->shape.tight ? FO_LATENESS_MAX : 20 * SIM_MS;
+    return rng_below(&w->rng, most < w->shape.period / 4 ? most : w->shape.period / 4);
+}
+
+static void step(struct sim *w, unsigned site, const struct fo_event *event)
+{
+    struct site *s = &w->sites[site];
+    w->stats->events++;
+    fo_step(&s->core, event, site_clock(s, w->now), &w->effects);
+    for (unsigned i = 0; i < w->effects.count; i++) {
+        if (w->trace)
+            trace_effect(w, site, &w->effects.items[i]);
+        carry_out(w, site, &w->effects.items[i]);
+    }
+    int64_t next = w->effects.next_ns;
+    s->timer = next == FO_NEVER ? INT64_MAX : site_real(s, next) + lateness(w);
+    if (s->timer <= w->now)
+        s->timer = w->now + 1;
+}
+
+void site_timer(struct sim *w, unsigned site)
+{
+    struct fo_event event = {.type = FO_EV_TIMER};
+    w->sites[site].timer = INT64_MAX;
+    step(w, site, &event);
+}
+
+/* -- events from outside ------------------------------------------------------------------------ */
+
+static void deliver_write_answer(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    const struct item *m = &w->items[e->item];
+    bool stored = e->x == FO_WRITE_STORED || e->x == FO_WRITE_DUPLICATE;
+    if (m->key == FO_KEY_LEASE && stored && e->y > s->seen_revision)
+        s->seen_revision = e->y;
+    if (m->key == FO_KEY_LEASE && e->x == FO_WRITE_STORED && m->hb.status != HB_RELEASED)
+        s->acked_epoch = m->hb.epoch;
+    struct fo_event event = {.type = FO_EV_WRITE,
+                             .write = {.key = m->key,
+                                       .counter = m->hb.counter,
+                                       .send = m->send,
+                                       .outcome = e->x,
+                                       .revision = e->y}};
+    step(w, e->site, &event);
+}
+
+static const struct heartbeat *as_read(const struct site *s, const struct item *m)
+{
+    return m->key == FO_KEY_LEASE && s->unreadable > 0 ? NULL : &m->hb;
+}
+
+static void deliver_read_answer(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    const struct item *m = &w->items[e->item];
+    struct fo_event event = {.type = FO_EV_READ,
+                             .read = {.request = e->x, .outcome = FO_READ_MISSING}};
+    if (e->item != 0) {
+        event.read.outcome = FO_READ_FOUND;
+        event.read.record = as_read(s, m);
+        event.read.revision = m->revision;
+        event.read.stamp_ns = m->stamp;
+        if (m->revision > s->seen_revision)
+            s->seen_revision = m->revision;
+    }
+    step(w, e->site, &event);
+}
+
+static void deliver_watch(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    const struct item *m = &w->items[e->item];
+    if (e->x != s->watch_epoch)
+        return;
+    struct fo_event event = {
+        .type = FO_EV_LEASE,
+        .entry = {.record = as_read(s, m), .revision = m->revision, .stamp_ns = m->stamp}};
+    if (m->key != FO_KEY_LEASE) {
+        event.type = m->site == e->site ? FO_EV_ECHO : FO_EV_PEER;
+        s->peer_heard[m->site] = w->now;
+    } else if (m->revision > s->seen_revision) {
+        s->seen_revision = m->revision;
+    }
+    step(w, e->site, &event);
+}
+
+static void deliver_config(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    if (e->x < s->config)
+        return; /* a newer one is there */
+    s->config = e->x;
+    struct fo_event event = {.type = FO_EV_CONFIG,
+                             .config = {.config = &w->configs[e->x], .revision = e->x + 1}};
+    step(w, e->site, &event);
+}
+
+static void deliver_probe(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    bool ok = s->probe_fails == 0 && s->probe_hangs == 0;
+    if (ok && s->fit_since == 0)
+        s->fit_since = w->now;
+    else if (!ok)
+        s->fit_since = 0;
+    struct fo_event event = {.type = FO_EV_PROBE, .probe = {.ok = ok, .latency_us = 1, .lag = -1}};
+    step(w, e->site, &event);
+}
+
+static void deliver_connection(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    bool up = e->kind == K_CONNECTED;
+    if (up && (s->link.cut_up > 0 || s->link.cut_down > 0 || w->store.outage > 0)) {
+        queue_again(w, e, w->now + w->shape.period / 2);
+        return;
+    }
+    if (w->trace)
+        trace_line(w, e->site, "  <- %s", up ? "connected" : "disconnected");
+    s->told_disconnected = !up;
+    struct fo_event event = {.type = up ? FO_EV_CONNECTED : FO_EV_DISCONNECTED};
+    if (up)
+        store_catch_up(w, e->site);
+    step(w, e->site, &event);
+    if (!up) /* it tries again for ever */
+        queue_push(w, w->now + w->shape.period / 2, K_CONNECTED, e->site, 0, 0, 0);
+}
+
+static void deliver_workload(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    struct fo_event event = {.type = FO_EV_WORKLOAD_STOPPED, .workload = {.epoch = e->y}};
+    if (e->kind == K_STARTED || e->kind == K_START_FAILED) {
+        if (e->x != s->workload_serial || s->stop_ends > w->now)
+            return; /* a stop came first */
+        bool ok = e->kind == K_STARTED;
+        event.type = ok ? FO_EV_WORKLOAD_STARTED : FO_EV_WORKLOAD_FAILED;
+        s->up_and_well = ok;
+    } else if (e->kind == K_STOP_FAILED) {
+        event.type = FO_EV_STOP_FAILED;
+    }
+    step(w, e->site, &event);
+    check_serves(w, e->site);
+}
+
+static bool has_item(const struct entry *e)
+{
+    return e->kind == K_WRITE_ANSWER || e->kind == K_WATCH ||
+           (e->kind == K_READ_ANSWER && e->item != 0);
+}
+
+void site_deliver(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    bool mine = s->up && e->run == s->run;
+    if (mine && w->trace)
+        trace_entry(w, e);
+    if (mine && e->kind == K_WRITE_ANSWER)
+        deliver_write_answer(w, e);
+    else if (mine && e->kind == K_READ_ANSWER)
+        deliver_read_answer(w, e);
+    else if (mine && e->kind == K_WATCH)
+        deliver_watch(w, e);
+    else if (mine && e->kind == K_CONFIG)
+        deliver_config(w, e);
+    else if (mine && e->kind == K_PROBE)
+        deliver_probe(w, e);
+    else if (mine && (e->kind == K_CONNECTED || e->kind == K_DISCONNECTED))
+        deliver_connection(w, e);
+    else if (mine)
+        deliver_workload(w, e);
+    if (has_item(e))
+        item_drop(w, e->item);
+}
+
+/* -- its life ----------------------------------------------------------------------------------- */
+
+/* The cached configuration, then the start, then the connection, as the daemon does. */
+void site_boot(struct sim *w, unsigned site, bool workload_stopped)
+{
+    struct site *s = &w->sites[site];
+    struct fo_setup setup = {.site = w->configs[0].sites[site],
+                             .nonce = rng_next(&w->rng) | 1,
+                             .seed = rng_next(&w->rng),
+                             .rules = w->rules};
+    s->run++;
+    s->up = true;
+    s->booted = w->now;
+    s->busy_until = 0;
+    s->fit_since = s->has_probe ? 0 : w->now;
+    s->told_disconnected = true;
+    s->watch_dead = true;
+    s->seen_revision = 0;
+    s->acked_epoch = 0;
+    fo_init(&s->core, &setup, site_clock(s, w->now));
+    struct fo_event event = {
+        .type = FO_EV_CONFIG,
+        .config = {.config = &w->configs[s->config], .revision = s->config + 1}};
+    step(w, site, &event);
+    event = (struct fo_event){.type = FO_EV_START,
+                              .start = {.workload_stopped = workload_stopped,
+                                        .has_probe = s->has_probe,
+                                        .seen_epoch = s->marks_epoch}};
+    step(w, site, &event);
+    queue_push(w, w->now + rng_below(&w->rng, w->shape.period / 4), K_CONNECTED, site, 0, 0, 0);
+    queue_push(w, w->now + rng_below(&w->rng, w->shape.period), K_CONFIG, site, 0,
+               w->config_count - 1, 0);
+}
+
+void site_power_cut(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    site_stops_serving(w, site);
+    s->ended_at = w->now;
+    s->stop_ends = 0;
+    s->up = false;
+    s->frozen = false;
+    s->timer = INT64_MAX;
+}
+
+int64_t site_may_stall(const struct sim *w, unsigned site)
+{
+    const struct site *s = &w->sites[site];
+    if (!s->serving || s->core.lease.paused)
+        return INT64_MAX;
+    if (!s->core.lease.held)
+        return 0; /* a stop is under way, which the agent must see through */
+    int64_t limit = s->core.lease.deadline + FO_LATENESS_MAX;
+    return site_real(s, limit) - w->now - SIM_MS;
+}
