@@ -77,6 +77,8 @@ void fo_attempt_resend_now(struct fo_run *r, struct fo_attempt *a)
 void fo_attempt_adopt(struct fo_run *r, struct fo_attempt *a, uint64_t revision)
 {
     a->must_read = false;
+    if (r->now >= a->give_up)
+        return;
     if ((int64_t)revision <= a->expect) { /* the rejection was of an earlier expectation */
         a->next_send = r->now + a->terms.period / FO_SENDS_PER_ATTEMPT;
         return;
@@ -100,12 +102,14 @@ void fo_attempt_stored(struct fo_run *r, struct fo_attempt *a, uint64_t revision
     enum fo_attempt_kind kind = a->kind;
     fo_echo_owed(r, a->record.counter);
     a->kind = FO_TRY_NONE;
-    if (kind == FO_TRY_RELEASE)
+    if (kind == FO_TRY_RELEASE) {
+        r->s->lease.revision = revision;
         fo_release_over(r);
-    else if (kind == FO_TRY_REPLICA)
+    } else if (kind == FO_TRY_REPLICA) {
         fo_heartbeat_counted(r, a);
-    else
+    } else {
         fo_lease_stored(r, a, revision, fresh);
+    }
 }
 
 /* A late answer of this epoch "gives a revision", no success. (4) */
@@ -121,7 +125,8 @@ static void answered_late(struct fo_run *r, const struct fo_event *event)
         event->write.revision <= s->lease.revision)
         return;
     s->lease.revision = event->write.revision;
-    if (a->kind == FO_TRY_HEARTBEAT || a->kind == FO_TRY_RELEASE)
+    bool earlier = event->write.counter != a->record.counter;
+    if (earlier && (a->kind == FO_TRY_HEARTBEAT || a->kind == FO_TRY_RELEASE))
         fo_attempt_adopt(r, a, event->write.revision);
 }
 

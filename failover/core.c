@@ -176,6 +176,7 @@ void fo_step(struct fo_state *state, const struct fo_event *event, int64_t now_n
 {
     struct fo_run r = {.s = state, .now = now_ns, .out = effects};
     effects->count = 0;
+    effects->sends = 0;
     /* "If the loop was late, look at the deadline before renewing." (4) */
     if (fo_rule_on(state, FO_RULE_DEADLINE_FIRST))
         fo_lease_watch_deadline(&r);

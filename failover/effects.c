@@ -11,9 +11,13 @@ static struct fo_effect *add(struct fo_run *r, enum fo_effect_type type)
 
 void fo_emit_send(struct fo_run *r, enum fo_key key, struct fo_attempt *a)
 {
+    if (r->out->sends == FO_SENDS_MAX)
+        return;
+    struct heartbeat *record = &r->out->records[r->out->sends++];
+    *record = a->record;
     struct fo_effect *e = add(r, FO_DO_SEND);
     e->send.key = key;
-    e->send.record = &a->record;
+    e->send.record = record;
     e->send.expect_revision = a->expect;
     e->send.counter = a->record.counter;
     e->send.send = a->sends;

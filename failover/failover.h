@@ -10,8 +10,8 @@
  * given by the caller; `now` must be read *before* the call and never goes back. Rules are numbered
  * in failover/rules.h and argued for in docs/failover/safety.md.
  *
- * Ownership: pointers in events are borrowed for the call. Pointers in effects point into the state
- * and are valid until the next fo_step() of that state. Thread: one at a time.
+ * Ownership: pointers in events are borrowed for the call. Pointers in effects point into the effects
+ * or the state and are valid until the next fo_step() with these. Thread: one at a time.
  *
  * Driver's duties, in the order that safety needs:
  *   1. After FO_EV_START comes a stop unless it said `workload_stopped`: nothing else is done
@@ -215,12 +215,14 @@ struct fo_effect {
     };
 };
 
-enum { FO_EFFECTS_MAX = 32 };
+enum { FO_EFFECTS_MAX = 32, FO_SENDS_MAX = 4 };
 
 struct fo_effects {
     unsigned count;
     int64_t next_ns; /* when FO_EV_TIMER is due at the latest; INT64_MAX: never */
     struct fo_effect items[FO_EFFECTS_MAX];
+    unsigned sends;
+    struct heartbeat records[FO_SENDS_MAX]; /* what the sends point to */
 };
 
 const char *fo_event_name(enum fo_event_type type);

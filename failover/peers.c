@@ -59,7 +59,11 @@ const struct fo_peer *fo_peer_first_ready(const struct fo_state *s, int64_t now)
 static void count_beat(struct fo_run *r, struct fo_peer *peer)
 {
     const struct fo_state *s = r->s;
-    peer->in_a_row = fo_peer_is_heard(s, peer, r->now) ? peer->in_a_row + 1 : 1;
+    if (!fo_peer_is_heard(s, peer, r->now)) {
+        peer->in_a_row = 0;
+        peer->ready_since = 0;
+    }
+    peer->in_a_row++;
     peer->heard = r->now;
     if (!peer->fit || peer->in_a_row < s->config.success_threshold)
         peer->ready_since = 0;

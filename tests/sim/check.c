@@ -133,6 +133,8 @@ static void check_yield(struct sim *w, unsigned site)
     int64_t since =
         preferred->booted > preferred->fit_since ? preferred->booted : preferred->fit_since;
     w->stats->yields++;
+    if (w->now - preferred->booted < 4 * w->shape.period)
+        return; /* it went and came back sooner than anybody can notice */
     if (w->now - since < needed)
         violate(w, SIM_I13, "%s yields after %lld ms, yield_after is %lld ms", name_of(w, site),
                 (long long)((w->now - since) / SIM_MS), (long long)(needed / SIM_MS));
