@@ -16,6 +16,11 @@ void violate(struct sim *w, enum sim_invariant which, const char *fmt, ...)
     va_end(args);
 }
 
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static const char *name_of(const struct sim *w, unsigned site)
 {
     return w->configs[0].sites[site].text;
@@ -100,6 +105,11 @@ static void check_claim(struct sim *w, unsigned site)
         violate(w, SIM_I9, "%s claims under a pause", name_of(w, site));
     if (s->has_probe && s->fit_since == 0)
         violate(w, SIM_I10, "%s claims and is not fit", name_of(w, site));
+    const struct cluster_config *c = &s->core.config;
+    int64_t least = c->success_threshold * c->heartbeat_interval_ms * SIM_MS * 999 / 1000;
+    if (s->ended_at != 0 && w->now - s->ended_at < least)
+        violate(w, SIM_I13, "%s claims again after %lld ms", name_of(w, site),
+                (long long)((w->now - s->ended_at) / SIM_MS));
 }
 
 static void check_release(struct sim *w, unsigned site, const struct heartbeat *hb)
@@ -130,11 +140,11 @@ static void check_yield(struct sim *w, unsigned site)
 {
     const struct site *preferred = &w->sites[0];
     int64_t needed = w->sites[site].core.config.yield_after_ms * SIM_MS * 999 / 1000;
-    int64_t since =
-        preferred->booted > preferred->fit_since ? preferred->booted : preferred->fit_since;
+    int64_t since = max64(preferred->booted, preferred->unfit_told);
     w->stats->yields++;
-    if (w->now - preferred->booted < 4 * w->shape.period)
-        return; /* it went and came back sooner than anybody can notice */
+    int64_t unnoticed = 4 * w->shape.period; /* went and came back sooner than others can tell */
+    if (w->now - preferred->booted < unnoticed)
+        return;
     if (w->now - since < needed)
         violate(w, SIM_I13, "%s yields after %lld ms, yield_after is %lld ms", name_of(w, site),
                 (long long)((w->now - since) / SIM_MS), (long long)(needed / SIM_MS));
@@ -176,11 +186,6 @@ void check_start(struct sim *w, unsigned site, uint64_t epoch)
     if (s->acked_epoch != epoch)
         violate(w, SIM_I8, "%s starts in epoch %llu, acknowledged is %llu", name_of(w, site),
                 (unsigned long long)epoch, (unsigned long long)s->acked_epoch);
-    const struct cluster_config *c = &s->core.config;
-    int64_t least = c->success_threshold * c->heartbeat_interval_ms * SIM_MS * 999 / 1000;
-    if (s->ended_at != 0 && w->now - s->ended_at < least)
-        violate(w, SIM_I13, "%s leads again after %lld ms", name_of(w, site),
-                (long long)((w->now - s->ended_at) / SIM_MS));
 }
 
 static bool serves_well(const struct site *s)
@@ -199,11 +204,6 @@ void check_serves(struct sim *w, unsigned site)
 }
 
 /* -- after the faults: I4, I6 --------------------------------------------------------------------- */
-
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* "1.001 x max(failover_timeout, promise, success_threshold x T) + 2T + round trip + (rank-1) x 2T +
  * promote limit (back-off of failed promotions and of the watch excepted)" */

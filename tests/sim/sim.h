@@ -172,7 +172,8 @@ struct site {
     uint64_t
         acked_epoch;  /* of the last non-duplicate acknowledgement delivered since the last stop */
     int64_t ended_at; /* when it last left the role */
-    int64_t fit_since, peer_heard[SIM_SITES_MAX];
+    int64_t fit_since, unfit_told; /* probed well since; last said to be unfit in a stored record */
+    int64_t peer_heard[SIM_SITES_MAX];
 };
 
 struct store {

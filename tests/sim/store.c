@@ -43,6 +43,11 @@ static void keep(struct sim *w, uint32_t item)
     m->stored_at = w->now;
     m->stamp = w->now + w->store.clock_offset;
     remember(w, m);
+    const struct site *s = &w->sites[m->site];
+    bool late =
+        m->run != s->run || m->hb.counter + 1 < s->core.counter; /* says what is long over */
+    if (m->key == FO_KEY_REPLICA && !m->hb.fit && !late)
+        w->sites[m->site].unfit_told = w->now;
     if (m->key == FO_KEY_LEASE)
         check_stored(w, *slot ? &w->items[*slot] : NULL, m);
     if (*slot != 0)
