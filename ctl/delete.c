@@ -33,8 +33,7 @@ static void warn_absent(struct deleting *d, const char *kind, const char *name, 
             where ? " for " : "", where ? where : "");
 }
 
-/* -- Which documents
- * ------------------------------------------------------------------------------------- */
+/* -- Which documents ----------------------------------------------------------------------- */
 
 static bool is_named(const struct entry *e, const char *kind, const char *name, const char *where)
 {
@@ -92,8 +91,7 @@ static void choose_by_documents(struct deleting *d, const struct doc_list *docs)
     }
 }
 
-/* -- What will happen
- * ------------------------------------------------------------------------------------ */
+/* -- What will happen ---------------------------------------------------------------------- */
 
 static int check_protection(const struct entry *e, struct hm_error *err)
 {
@@ -193,8 +191,7 @@ static enum ctl_exit confirm(const struct deleting *d)
     return CTL_REFUSED;
 }
 
-/* -- Doing it
- * ------------------------------------------------------------------------------------------- */
+/* -- Doing it ------------------------------------------------------------------------------ */
 
 static enum ctl_exit delete_chosen(struct deleting *d)
 {

@@ -35,7 +35,7 @@ static json_t *shown_document(const struct entry *e, const char *kind_name)
     return shown;
 }
 
-/* -- Reports, sorted so that those on one document stand together --------------------------------------- */
+/* -- Reports, sorted so that those on one document stand together -------------------------- */
 
 struct report {
     struct document_row key; /* where, kind, name */
@@ -86,7 +86,7 @@ static size_t first_report_on(const struct reports *r, const struct document_row
     return low;
 }
 
-/* -- Joining -------------------------------------------------------------------------------------------- */
+/* -- Joining ------------------------------------------------------------------------------- */
 
 static void add_reported_row(struct document_rows *rows, const struct document_row *base,
                              const char *site, json_t *status)

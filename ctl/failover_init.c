@@ -15,8 +15,7 @@
 
 enum { HISTORY_DOCUMENTS = 16, HISTORY_RECORDER = 64, REPLICAS_MAX = 5 };
 
-/* -- The configuration that the flags say
- * --------------------------------------------------------------- */
+/* -- The configuration that the flags say -------------------------------------------------- */
 
 /* What has no default in cluster_config gets that of ADR-017's example. */
 static const struct {
@@ -88,9 +87,7 @@ static int wanted_config(const struct invocation *in, struct cluster_config *ret
     return result;
 }
 
-/* -- Buckets
- * -----------------------------------------------------------------------------------------------
- */
+/* -- Buckets ------------------------------------------------------------------------------- */
 
 static enum ctl_exit make_bucket(struct invocation *in, struct session *s,
                                  const struct bus_bucket_config *config)
@@ -129,9 +126,7 @@ static enum ctl_exit make_buckets(struct invocation *in, struct session *s, int 
     return CTL_OK;
 }
 
-/* -- Records
- * -----------------------------------------------------------------------------------------------
- */
+/* -- Records ------------------------------------------------------------------------------- */
 
 static enum ctl_exit put_new(struct invocation *in, struct session *s, const char *key,
                              const char *value, const struct entry *marker)

@@ -71,8 +71,7 @@ static void add_config(const struct group_now *g, struct hm_buf *out)
         CLUSTER_GUARDIAN_MS / 1e3, c->paused ? ", paused" : "");
 }
 
-/* -- The table of sites
- * ------------------------------------------------------------------------------------ */
+/* -- The table of sites -------------------------------------------------------------------- */
 
 static const char *role_word(const struct site_now *s)
 {
@@ -211,9 +210,7 @@ void group_render(const struct group_now *g, bool colour, struct hm_buf *out)
     add_outlook(g, out);
 }
 
-/* -- JSON
- * ------------------------------------------------------------------------------------------------
- */
+/* -- JSON ---------------------------------------------------------------------------------- */
 
 static json_t *site_or_null(const struct hb_site *site)
 {

@@ -33,8 +33,7 @@ void json_render(const json_t *value, struct hm_buf *out)
     free(text);
 }
 
-/* -- YAML
- * ------------------------------------------------------------------------------------------ */
+/* -- YAML ---------------------------------------------------------------------------------- */
 
 static int append_yaml(void *out, unsigned char *data, size_t len)
 {

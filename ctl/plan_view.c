@@ -39,8 +39,7 @@ static bool is_op(const json_t *step, const char *op)
     return strcmp(text_of(step, "op"), op) == 0;
 }
 
-/* -- The text beside a step, line by line
- * ------------------------------------------------------------- */
+/* -- The text beside a step, line by line -------------------------------------------------- */
 
 struct lines {
     char **items; /* safe to print */
@@ -195,8 +194,7 @@ static void clear_lines(struct lines *lines)
     *lines = (struct lines){0};
 }
 
-/* -- Steps and sites
- * -------------------------------------------------------------------------------------- */
+/* -- Steps and sites ----------------------------------------------------------------------- */
 
 static char *thing_of(const json_t *step)
 {

@@ -23,8 +23,7 @@ enum { GRACE_AFTER_FAILURE_MS = 300, LOOK_AGAIN_MS = 50 };
 /* Idle heartbeats of our watches: a watch that gets no answer says why within twice this. */
 enum { IDLE_HEARTBEAT_MS = 1000 };
 
-/* -- Running the loop ----------------------------------------------------------------------------
- */
+/* -- Running the loop ---------------------------------------------------------------------- */
 
 static void on_expired(uv_timer_t *timer)
 {
@@ -68,8 +67,7 @@ static bool run_for(struct session *s, int64_t limit_ms)
     return s->done;
 }
 
-/* -- Opening and closing
- * --------------------------------------------------------------------------- */
+/* -- Opening and closing ------------------------------------------------------------------- */
 
 /* User and password of each URL of a list are shown as three stars. */
 static char *without_credentials(const char *servers)
@@ -171,8 +169,7 @@ const char *session_servers(const struct session *s)
     return s->servers;
 }
 
-/* -- Watching
- * ----------------------------------------------------------------------------------------- */
+/* -- Watching ------------------------------------------------------------------------------ */
 
 struct watching {
     struct session *session;
@@ -287,8 +284,7 @@ int session_list(struct session *s, const char *bucket, const char *filter, bool
     return 0;
 }
 
-/* -- Writing
- * ------------------------------------------------------------------------------------------- */
+/* -- Writing ------------------------------------------------------------------------------- */
 
 struct putting {
     struct session *session;
@@ -353,8 +349,7 @@ int session_put(struct session *s, const char *bucket, const char *key, const ch
     return s->result;
 }
 
-/* -- Buckets and requests
- * ------------------------------------------------------------------------------ */
+/* -- Buckets and requests ------------------------------------------------------------------ */
 
 struct asking {
     struct session *session;

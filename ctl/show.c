@@ -143,6 +143,14 @@ void show_latencies(int64_t min_us, int64_t max_us, char out[SHOW_TIME_MAX])
         snprintf(out, SHOW_TIME_MAX, "%.2f-%.2f s", (double)min_us / 1e6, (double)max_us / 1e6);
 }
 
+void show_span(int64_t ns, char out[SHOW_TIME_MAX])
+{
+    if (ns < 10000000000)
+        show_latency(ns / 1000, out);
+    else
+        show_duration(ns / 1000000, out);
+}
+
 static struct tm utc_of(int64_t wall_ns)
 {
     time_t seconds = (time_t)(wall_ns / 1000000000);

@@ -37,6 +37,8 @@ void show_duration(int64_t ms, char out[SHOW_TIME_MAX]);
 void show_latency(int64_t us, char out[SHOW_TIME_MAX]);
 /* A range of them in one unit: "30-34 ms"; of equal ones "31 ms". */
 void show_latencies(int64_t min_us, int64_t max_us, char out[SHOW_TIME_MAX]);
+/* How long a gap was: exact while it is short ("230 ms", "1.04 s"), then as show_duration(). Nanoseconds. */
+void show_span(int64_t ns, char out[SHOW_TIME_MAX]);
 /* Time of day of a wall-clock stamp, in UTC, to a tenth: "14:03:12.4". Nanoseconds. */
 void show_clock(int64_t wall_ns, char out[SHOW_TIME_MAX]);
 /* Date of a wall-clock stamp, in UTC: "2026-11-22". */

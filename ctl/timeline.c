@@ -27,6 +27,7 @@ struct writer {
     struct hb_site site;
     ptrdiff_t run;   /* item that its next heartbeat may lengthen, or NO_ITEM */
     int64_t last_ns; /* stamp of its last heartbeat; 0: none yet */
+    bool is_excused; /* replica: it has led since, and then writes the lease only */
     struct heartbeat last;
 };
 
@@ -57,8 +58,7 @@ static struct tl_item *add_item(struct making *m, enum tl_type type, const struc
     return &t->items[t->count++];
 }
 
-/* -- Runs of heartbeats
- * ---------------------------------------------------------------------------------- */
+/* -- Runs of heartbeats -------------------------------------------------------------------- */
 
 static int64_t interval_ns(const struct making *m, const struct heartbeat *hb)
 {
@@ -68,14 +68,20 @@ static int64_t interval_ns(const struct making *m, const struct heartbeat *hb)
 
 static bool in_step(const struct making *m, const struct writer *w, const struct entry *e)
 {
-    return e->stamp_ns - w->last_ns <= 2 * interval_ns(m, &w->last);
+    return w->is_excused || e->stamp_ns - w->last_ns <= 2 * interval_ns(m, &w->last);
+}
+
+/* From the claim on, the lease is held and the workload on its way. */
+static enum hb_role role_of_run(const struct heartbeat *hb)
+{
+    return hb->role == HB_ROLE_CLAIMING ? HB_ROLE_PROMOTING : hb->role;
 }
 
 /* What a run has in common; a change of it begins another. The epoch of a replica's record is the
  * leader's. */
 static bool is_alike(enum tl_type type, const struct heartbeat *a, const struct heartbeat *b)
 {
-    return (a->epoch == b->epoch || type == TL_STANDING_BY) && a->role == b->role &&
+    return (a->epoch == b->epoch || type == TL_STANDING_BY) && role_of_run(a) == role_of_run(b) &&
            a->paused == b->paused && (a->failures > 0) == (b->failures > 0) &&
            hb_site_equal(&a->site, &b->site);
 }
@@ -101,7 +107,7 @@ static ptrdiff_t begin_run(struct making *m, enum tl_type type, const struct ent
     struct tl_item *run = add_item(m, type, e);
     run->site = hb->site;
     run->epoch = hb->epoch;
-    run->role = hb->role;
+    run->role = role_of_run(hb);
     run->reason = hb->reason;
     run->paused = hb->paused;
     return run - m->t->items;
@@ -122,16 +128,38 @@ static void add_beat(struct making *m, struct writer *w, enum tl_type type, cons
         add_gap(m, w, e, hb->epoch);
         w->run = NO_ITEM;
     }
-    if (w->run == NO_ITEM || !is_alike(type, &w->last, hb))
+    if (w->run == NO_ITEM || w->is_excused || !is_alike(type, &w->last, hb))
         w->run = begin_run(m, type, e, hb);
     lengthen_run(&m->t->items[w->run], e, hb);
     w->site = hb->site;
     w->last = *hb;
     w->last_ns = e->stamp_ns;
+    w->is_excused = false;
 }
 
-/* -- The lease
- * ---------------------------------------------------------------------------------------------- */
+static struct writer *find_replica(struct making *m, const char *site)
+{
+    for (size_t i = 0; i < m->replica_count; i++)
+        if (strcmp(m->replicas[i].site.text, site) == 0)
+            return &m->replicas[i];
+    if (m->replica_count == WRITERS_MAX)
+        return NULL;
+    struct writer *w = &m->replicas[m->replica_count];
+    if (!hb_site_from(site, &w->site))
+        return NULL;
+    w->run = NO_ITEM;
+    m->replica_count++;
+    return w;
+}
+
+static void excuse_replica(struct making *m, const struct hb_site *site)
+{
+    struct writer *w = find_replica(m, site->text);
+    if (w)
+        w->is_excused = true;
+}
+
+/* -- The lease ----------------------------------------------------------------------------- */
 
 static void add_promotion(struct making *m, const struct entry *e, const struct heartbeat *hb)
 {
@@ -190,26 +218,11 @@ static void add_lease(struct making *m, const struct entry *e, const struct hear
     if (m->lease_known && hb->role == HB_ROLE_LEADER && !was_up)
         note_serving(m, e, hb);
     add_beat(m, w, TL_LEADING, e, hb);
+    excuse_replica(m, &hb->site);
     m->lease_known = true;
 }
 
-/* -- Other records
- * --------------------------------------------------------------------------------------------- */
-
-static struct writer *find_replica(struct making *m, const char *site)
-{
-    for (size_t i = 0; i < m->replica_count; i++)
-        if (strcmp(m->replicas[i].site.text, site) == 0)
-            return &m->replicas[i];
-    if (m->replica_count == WRITERS_MAX)
-        return NULL;
-    struct writer *w = &m->replicas[m->replica_count];
-    if (!hb_site_from(site, &w->site))
-        return NULL;
-    w->run = NO_ITEM;
-    m->replica_count++;
-    return w;
-}
+/* -- Other records ------------------------------------------------------------------------- */
 
 static void add_replica(struct making *m, const struct entry *e, const char *site,
                         const struct heartbeat *hb)
@@ -243,12 +256,13 @@ static void add_incident(struct making *m, const struct entry *e, const char *ke
     json_t *incident = entry_object(e);
     int64_t silence_ms = number_of(incident, "silence_ms", -1);
     char silence[SHOW_TIME_MAX];
-    show_duration(silence_ms, silence);
+    show_span(silence_ms * 1000000, silence);
     HM_AUTOFREE char *text = silence_ms < 0
                                  ? hm_printf("evidence in %s: %s", key, text_of(incident, "text"))
                                  : hm_printf("evidence in %s: %s, %s of silence", key,
                                              text_of(incident, "text"), silence);
     add_words(m, incident ? TL_INCIDENT : TL_UNREADABLE, e, text);
+    hb_site_from(text_of(incident, "to"), &m->t->items[m->t->count - 1].site);
     json_decref(incident);
 }
 

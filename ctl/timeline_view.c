@@ -52,7 +52,7 @@ static void describe_standing_by(const struct tl_item *i, struct hm_buf *out)
 static void describe_gap(const struct tl_item *i, struct hm_buf *out)
 {
     char text[SHOW_TIME_MAX];
-    show_duration((i->to_ns - i->from_ns) / HM_MS, text);
+    show_span(i->to_ns - i->from_ns, text);
     hm_buf_printf(out, "no heartbeat for %s", text);
 }
 
@@ -72,7 +72,7 @@ static void describe_serving(const struct tl_item *i, struct hm_buf *out)
     hm_buf_printf(out, "serves, epoch %llu", (unsigned long long)i->epoch);
     if (!i->since_last_ns)
         return;
-    show_duration(i->since_last_ns / HM_MS, text);
+    show_span(i->since_last_ns, text);
     hm_buf_printf(out, ", %s after the last heartbeat of the leader before", text);
 }
 
@@ -141,9 +141,7 @@ static enum mood mood_of(const struct tl_item *i)
     return MOOD_PLAIN;
 }
 
-/* -- Text
- * ------------------------------------------------------------------------------------------------
- */
+/* -- Text ---------------------------------------------------------------------------------- */
 
 static bool is_wanted(const struct tl_item *i, int64_t from_ns)
 {
@@ -214,9 +212,7 @@ void timeline_render(const struct timeline *t, const char *group, int64_t from_n
     }
 }
 
-/* -- JSON
- * ------------------------------------------------------------------------------------------------
- */
+/* -- JSON ---------------------------------------------------------------------------------- */
 
 static void set_site(json_t *object, const char *name, const struct hb_site *site)
 {

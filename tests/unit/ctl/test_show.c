@@ -93,6 +93,18 @@ START_TEST(says_latencies_in_fitting_units)
 }
 END_TEST
 
+START_TEST(says_short_gaps_exactly)
+{
+    char text[SHOW_TIME_MAX];
+    show_span(230000000, text);
+    ck_assert_str_eq(text, "230 ms");
+    show_span(8100000000, text);
+    ck_assert_str_eq(text, "8.10 s");
+    show_span(47200000000, text);
+    ck_assert_str_eq(text, "47 s");
+}
+END_TEST
+
 START_TEST(says_the_time_of_day_in_utc)
 {
     char text[SHOW_TIME_MAX];
@@ -115,6 +127,6 @@ START_TEST(colours_only_when_asked)
 }
 END_TEST
 
-RUN_SUITE("show", lets_ordinary_text_through, takes_orders_from_no_text, replaces_broken_utf8,
-          measures_code_points, says_durations_as_people_do, says_latencies_in_fitting_units,
-          says_the_time_of_day_in_utc, colours_only_when_asked)
+RUN_SUITE("show", says_short_gaps_exactly, lets_ordinary_text_through, takes_orders_from_no_text,
+          replaces_broken_utf8, measures_code_points, says_durations_as_people_do,
+          says_latencies_in_fitting_units, says_the_time_of_day_in_utc, colours_only_when_asked)

@@ -83,13 +83,14 @@ START_TEST(tells_a_power_cut)
         "ms, no "
         "failures\n"
         "  14:03:05.9 - 14:03:19.9  site-b  replica: 15 heartbeats every 1.00 s, rtt 80-90 ms\n"
-        "  14:03:12.4 - 14:03:20.5  site-a  no heartbeat for 8.1 s\n"
+        "  14:03:12.4 - 14:03:20.5  site-a  no heartbeat for 8.10 s\n"
         "  14:03:20.5               site-b  promotes: epoch 6 -> 7, after site-a (the leader was "
         "silent; "
         "revision 24)\n"
         "  14:03:20.5               site-b  holds the lease, promoting, epoch 7: 1 heartbeat, no "
         "failures\n"
-        "  14:03:20.9               site-b  serves, epoch 7, 8.5 s after the last heartbeat of the "
+        "  14:03:20.9               site-b  serves, epoch 7, 8.50 s after the last heartbeat of "
+        "the "
         "leader "
         "before\n"
         "  14:03:20.9 - 14:03:21.9  site-b  leads, epoch 7: 2 heartbeats every 1.00 s, rtt 81-82 "
@@ -141,6 +142,33 @@ START_TEST(a_late_heartbeat_is_a_gap)
     ck_assert_int_eq(t.items[1].type, TL_GAP);
     ck_assert_int_eq(t.items[1].to_ns - t.items[1].from_ns, 2100 * MS);
     ck_assert_int_eq(t.items[2].type, TL_LEADING);
+    timeline_clear(&t);
+    entries_clear(&r.entries);
+}
+END_TEST
+
+START_TEST(a_leader_owes_no_replica_heartbeats)
+{
+    struct recording r = {0};
+    struct timeline t;
+    replica(&r, "site-a", 1000, 0);
+    for (int i = 1; i < 6; i++)
+        lease(&r,
+              (struct beat){"site-a",
+                            i == 1   ? "claiming"
+                            : i == 2 ? "promoting"
+                                     : "leader",
+                            3, 1000, 0},
+              i * 1000, "STALE");
+    replica(&r, "site-a", 1000, 6000);
+    replica(&r, "site-a", 1000, 7000);
+    timeline_make(&r.entries, "default", &t);
+    static const enum tl_type expected[] = {TL_STANDING_BY, TL_LEADING, TL_SERVING, TL_LEADING,
+                                            TL_STANDING_BY};
+    ck_assert_uint_eq(t.count, HM_COUNT(expected));
+    for (size_t i = 0; i < t.count; i++)
+        ck_assert_int_eq(t.items[i].type, expected[i]);
+    ck_assert_uint_eq(t.items[1].beats, 2);
     timeline_clear(&t);
     entries_clear(&r.entries);
 }
@@ -220,6 +248,6 @@ START_TEST(gives_the_same_as_json)
 }
 END_TEST
 
-RUN_SUITE("timeline", tells_a_power_cut, tells_a_handover, a_late_heartbeat_is_a_gap,
-          failures_break_a_run, tells_changes_of_the_configuration, survives_what_others_write,
-          gives_the_same_as_json)
+RUN_SUITE("timeline", a_leader_owes_no_replica_heartbeats, tells_a_power_cut, tells_a_handover,
+          a_late_heartbeat_is_a_gap, failures_break_a_run, tells_changes_of_the_configuration,
+          survives_what_others_write, gives_the_same_as_json)
