@@ -10,7 +10,7 @@
 #include "base/workq.h"
 
 enum {
-    OBSERVE_TIMEOUT_MS = 60000,
+    OBSERVE_TIMEOUT_MS = 60000, /* unless the options say otherwise */
     ACT_THREADS = 4,
     STOP_THREADS = 8,
     FENCE_THREADS = 4,
@@ -30,8 +30,10 @@ struct backend {
     struct connection main, fence;
     struct hm_workq *observe, *act, *stop, *fence_lane;
     uv_async_t changed;
-    uint64_t probed; /* main.opens when the facts were last asked for; observing worker only */
-    bool observing;
+    pthread_mutex_t changed_lock; /* guards: */
+    bool closed;                  /* `changed` must not be sent any more */
+    uint64_t probed; /* main.opens when the facts were last given; observing worker only */
+    struct observation *observing; /* the one under way, or NULL */
 };
 
 /* -- Connections (worker threads) ---------------------------------------------------------------
@@ -81,10 +83,17 @@ static void connection_leave(struct connection *c)
 /* -- Observe ------------------------------------------------------------------------------------
  */
 
+static void tell_change(const struct backend *b)
+{
+    if (b->options.on_change)
+        b->options.on_change(b->options.data);
+}
+
 struct observation {
     struct backend *backend;
     struct things things;
     json_t *facts;
+    bool late; /* was answered already, with HM_E_TIMEOUT */
     int result;
     struct hm_error err;
     backend_observed done;
@@ -99,24 +108,25 @@ static void observe_work(void *data)
     if (o->result < 0)
         return;
     o->result = b->options.driver->observe(b->main.self, &o->things, &o->err);
-    if (o->result >= 0 && b->probed != b->main.opens) {
+    if (o->result >= 0 && b->probed != b->main.opens &&
+        b->options.driver->probe(b->main.self, &o->facts, NULL) >= 0)
         b->probed = b->main.opens;
-        o->result = b->options.driver->probe(b->main.self, &o->facts, &o->err);
-    }
     connection_leave(&b->main);
 }
 
 static void observe_done(void *data, bool timed_out)
 {
     struct observation *o = data;
+    const struct backend *b = o->backend;
     struct hm_error late;
+    o->late = timed_out;
     if (timed_out) {
-        hm_fail(&late, HM_E_TIMEOUT, "%s has not answered for %d s",
-                o->backend->options.driver->name, OBSERVE_TIMEOUT_MS / 1000);
+        hm_fail(&late, HM_E_TIMEOUT, "%s has not answered for %lld s", b->options.driver->name,
+                (long long)b->options.observe_timeout_ms / 1000);
         o->done(o->data, NULL, NULL, &late);
         return;
     }
-    o->backend->observing = false;
+    o->backend->observing = NULL;
     if (o->result < 0) {
         o->done(o->data, NULL, NULL, &o->err);
         return;
@@ -129,10 +139,15 @@ static void observe_done(void *data, bool timed_out)
 static void observe_release(void *data)
 {
     struct observation *o = data;
-    o->backend->observing = false;
+    struct backend *b = o->backend;
+    bool late = o->late;
+    if (b->observing == o)
+        b->observing = NULL;
     things_clear(&o->things);
     json_decref(o->facts);
     free(o);
+    if (late)
+        tell_change(b);
 }
 
 bool backend_observe(struct backend *b, backend_observed done, void *data)
@@ -146,13 +161,13 @@ bool backend_observe(struct backend *b, backend_observed done, void *data)
         .done = observe_done,
         .release = observe_release,
         .data = o,
-        .deadline_ns = hm_boottime_ns() + OBSERVE_TIMEOUT_MS * HM_MS,
+        .deadline_ns = hm_boottime_ns() + b->options.observe_timeout_ms * HM_MS,
     };
     if (hm_workq_submit(b->observe, &job, NULL) < 0) {
         free(o);
         return false;
     }
-    b->observing = true;
+    b->observing = o;
     return true;
 }
 
@@ -161,7 +176,7 @@ bool backend_observe(struct backend *b, backend_observed done, void *data)
 
 struct backend_ticket {
     struct backend *backend;
-    atomic_bool cancelled;
+    atomic_bool cancelled, begun;
     struct backend_call given;
     char *kind, *name, *key;
     int result;
@@ -191,6 +206,14 @@ static int run_verb(const struct driver *d, void *self, const struct backend_cal
                    c->order.name);
 }
 
+/* The call may have waited for its worker. */
+static void cut_grace(struct backend_call *c)
+{
+    int64_t left_ms = (c->stop_by_ns - hm_boottime_ns()) / HM_MS;
+    if (c->stop_by_ns && c->order.grace_ms > left_ms)
+        c->order.grace_ms = left_ms > 0 ? left_ms : 0;
+}
+
 static void call_work(void *data)
 {
     struct backend_ticket *c = data;
@@ -205,6 +228,8 @@ static void call_work(void *data)
                             c->kind, c->name, plan_verb_name(c->given.verb));
         return;
     }
+    atomic_store(&c->begun, true);
+    cut_grace(&c->given);
     c->result = run_verb(d, conn->self, &c->given, &c->err);
     if (c->result >= 0 && c->given.verify_stopped)
         c->result = d->verify_stopped(conn->self, &c->given.order, &c->err);
@@ -214,10 +239,12 @@ static void call_work(void *data)
 static void call_done(void *data, bool timed_out)
 {
     struct backend_ticket *c = data;
+    struct hm_error late; /* `err` is the worker's until it has left the call */
     if (timed_out)
-        hm_fail(&c->err, HM_E_TIMEOUT, "%s %s: %s has not answered within %lld ms; it goes on",
-                c->kind, c->name, plan_verb_name(c->given.verb), (long long)c->given.timeout_ms);
-    c->given.done(c->given.arg, timed_out || c->result < 0 ? &c->err : NULL);
+        hm_fail(&late, HM_E_TIMEOUT, "%s %s: %s has not %s within %lld ms%s", c->kind, c->name,
+                plan_verb_name(c->given.verb), atomic_load(&c->begun) ? "answered" : "begun",
+                (long long)c->given.timeout_ms, atomic_load(&c->begun) ? "; it goes on" : "");
+    c->given.done(c->given.arg, timed_out ? &late : c->result < 0 ? &c->err : NULL);
 }
 
 static void free_call(struct backend_ticket *c)
@@ -286,19 +313,15 @@ void backend_cancel(struct backend_ticket *ticket)
 static void wake_loop(void *data)
 {
     struct backend *b = data;
-    uv_async_send(&b->changed);
+    pthread_mutex_lock(&b->changed_lock);
+    if (!b->closed)
+        uv_async_send(&b->changed);
+    pthread_mutex_unlock(&b->changed_lock);
 }
 
 static void on_changed(uv_async_t *async)
 {
-    struct backend *b = async->data;
-    b->options.on_change(b->options.data);
-}
-
-/* The fence's connection reports nothing: what it changes the main one sees. */
-static void ignore_change(void *data)
-{
-    (void)data;
+    tell_change(async->data);
 }
 
 struct backend *backend_new(const struct backend_options *options)
@@ -306,8 +329,11 @@ struct backend *backend_new(const struct backend_options *options)
     struct backend *b = hm_alloc(sizeof *b);
     b->options = *options;
     b->driver_options = options->driver_options;
-    b->driver_options.on_change = options->on_change ? wake_loop : ignore_change;
+    b->driver_options.on_change = wake_loop;
     b->driver_options.data = b;
+    if (!b->options.observe_timeout_ms)
+        b->options.observe_timeout_ms = OBSERVE_TIMEOUT_MS;
+    pthread_mutex_init(&b->changed_lock, NULL);
     pthread_rwlock_init(&b->main.lock, NULL);
     pthread_rwlock_init(&b->fence.lock, NULL);
     uv_async_init(options->loop, &b->changed, on_changed);
@@ -352,6 +378,9 @@ void backend_free(struct backend *b)
     hm_workq_free(b->act);
     hm_workq_free(b->stop);
     hm_workq_free(b->fence_lane);
+    pthread_mutex_lock(&b->changed_lock);
+    b->closed = true; /* a driver that is left behind may still tell of changes */
+    pthread_mutex_unlock(&b->changed_lock);
     if (hangs) { /* a worker still uses the connection and the backend: the process is ending */
         uv_close((uv_handle_t *)&b->changed, NULL);
         return;

@@ -24,23 +24,26 @@ struct backend_options {
     uv_loop_t *loop;
     const struct driver *driver;
     struct driver_options driver_options; /* on_change and data are set by the backend */
+    int64_t observe_timeout_ms;           /* 0: a minute */
     void (*on_change)(void *data);        /* something may have changed: observe */
     void *data;
 };
 
 /* `options` is copied, the texts of driver_options are borrowed for the backend's life. */
 struct backend *backend_new(const struct backend_options *options);
-/* Calls that hang are left behind (the process is ending). The loop must run once more. */
+/* Calls that hang are left behind (the process is ending). The loop must run once more. NULL is
+ * allowed. */
 void backend_free(struct backend *b);
 
 const struct driver *backend_driver(const struct backend *b);
 
 /* `things` is the callee's to take (things_clear()); NULL when it could not be observed. `facts`
- * (what the backend is and can do; a new reference) comes with the first success after each
- * connect, else NULL. */
+ * (what the backend is and can do; a new reference) comes once for each connection, with its first
+ * success if they are to be had, else NULL. */
 typedef void (*backend_observed)(void *data, struct things *things, json_t *facts,
                                  const struct hm_error *err);
-/* One observation at a time: false, and no callback, while one is under way. */
+/* One observation at a time: false, and no callback, while one is under way. One that came too late
+ * was answered with HM_E_TIMEOUT; when it ends after all, on_change is called. */
 bool backend_observe(struct backend *b, backend_observed done, void *data);
 
 enum backend_lane {
@@ -52,11 +55,13 @@ struct backend_call {
     enum plan_verb verb; /* not VERB_NOTHING */
     enum backend_lane lane;
     struct order order;  /* copied, with its texts; the spec by reference */
+    int64_t stop_by_ns;  /* BOOTTIME: the grace of a stop is cut to end by then; 0: not */
     bool verify_stopped; /* after a stop or kill: succeed only when it was seen stopped */
     int64_t timeout_ms;
-    /* Once: the result, or HM_E_TIMEOUT while the call goes on. */
+    /* Once: the result, or HM_E_TIMEOUT while the call goes on (or if it never began). */
     void (*done)(void *arg, const struct hm_error *err);
-    /* Once, after `done`: no worker is inside the call any more. */
+    /* Once, after `done`: no worker is inside the call any more. Without a `done` for calls that
+     * had not begun when the backend was freed. */
     void (*ended)(void *arg);
     void *arg;
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "tests/lib/turn.h"
 
 static uv_loop_t loop;
 static struct hm_workq *q;
@@ -66,25 +67,7 @@ static int64_t in_ms(int64_t ms)
     return hm_boottime_ns() + ms * HM_MS;
 }
 
-static void on_tick(uv_timer_t *timer)
-{
-    (void)timer;
-}
-
-/* Turn the loop until the condition holds; a timer keeps it from sleeping past it. */
-#define WAIT_FOR(condition)                                                                        \
-    do {                                                                                           \
-        int64_t limit_ = in_ms(10000);                                                             \
-        uv_timer_t tick_;                                                                          \
-        uv_timer_init(&loop, &tick_);                                                              \
-        uv_timer_start(&tick_, on_tick, 1, 1);                                                     \
-        while (!(condition)) {                                                                     \
-            ck_assert_msg(hm_boottime_ns() < limit_, "never: " #condition);                        \
-            uv_run(&loop, UV_RUN_ONCE);                                                            \
-        }                                                                                          \
-        uv_close((uv_handle_t *)&tick_, NULL);                                                     \
-        uv_run(&loop, UV_RUN_NOWAIT);                                                              \
-    } while (0)
+#define WAIT_FOR(condition) TURN_UNTIL(&loop, condition)
 
 static void set_up(void)
 {

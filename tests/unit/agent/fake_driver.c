@@ -1,0 +1,511 @@
+#include "fake_driver.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "proto/doc.h"
+
+enum { MOST_THINGS = 64, MOST_RULES = 1024, MOST_CONNECTIONS = 64, MOST_BUSY = 32 };
+
+/* A rule about one verb, for one thing or any. */
+struct rule {
+    const char *verb;
+    char name[64];
+    bool any;
+    enum hm_code fails;
+    bool held;
+    int inside, calls;
+};
+
+struct connection {
+    struct driver_options options;
+    char *site;
+    bool open, dead;
+    const char *busy[MOST_BUSY]; /* names of things with a call under way */
+};
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct thing things[MOST_THINGS];
+    size_t thing_count;
+    struct rule rules[MOST_RULES];
+    size_t rule_count;
+    struct connection connections[MOST_CONNECTIONS];
+    size_t connection_count;
+    struct hm_buf story;
+    int overlaps;
+    int64_t last_grace_ms;
+} fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void lock(void)
+{
+    pthread_mutex_lock(&fake.lock);
+}
+
+static void unlock(void)
+{
+    pthread_mutex_unlock(&fake.lock);
+}
+
+/* -- Rules (with the lock) ------------------------------------------------------------------------
+ */
+
+static struct rule *rule_for(const char *verb, const char *name)
+{
+    for (size_t i = 0; i < fake.rule_count; i++) {
+        struct rule *r = &fake.rules[i];
+        if (!strcmp(r->verb, verb) && r->any == !name && (!name || !strcmp(r->name, name)))
+            return r;
+    }
+    ck_assert_uint_lt(fake.rule_count, MOST_RULES);
+    struct rule *r = &fake.rules[fake.rule_count++];
+    *r = (struct rule){.verb = verb, .any = !name};
+    if (name)
+        strncpy(r->name, name, sizeof r->name - 1);
+    return r;
+}
+
+static void note_call(const char *verb, const char *name)
+{
+    rule_for(verb, NULL)->calls++;
+    if (!name)
+        return;
+    rule_for(verb, name)->calls++;
+    hm_buf_printf(&fake.story, "%s%s %s", fake.story.len ? ", " : "", verb, name);
+}
+
+static void wait_while_held(struct rule *r)
+{
+    r->inside++;
+    while (r->held)
+        pthread_cond_wait(&fake.changed, &fake.lock);
+    r->inside--;
+}
+
+/* Waits while the call is held; fails if it shall. */
+static int obey(const char *verb, const char *name, struct hm_error *err)
+{
+    struct rule *any = rule_for(verb, NULL), *one = name ? rule_for(verb, name) : any;
+    wait_while_held(any);
+    if (one != any)
+        wait_while_held(one);
+    enum hm_code code = one->fails ? one->fails : any->fails;
+    return code ? hm_fail(err, code, "fake: %s %s fails", verb, name ? name : "") : 0;
+}
+
+/* -- Things (with the lock) -----------------------------------------------------------------------
+ */
+
+static struct thing *find(const char *kind, const char *name)
+{
+    for (size_t i = 0; i < fake.thing_count; i++)
+        if (!strcmp(fake.things[i].kind, kind) && !strcmp(fake.things[i].name, name))
+            return &fake.things[i];
+    return NULL;
+}
+
+static void mark(struct thing *t, const char *site, const char *key, const json_t *spec)
+{
+    char hash[DOC_HASH_TEXT];
+    json_t *taken = json_deep_copy(spec);
+    spec_hash(spec, hash);
+    free(t->mark_site);
+    free(t->mark_key);
+    free(t->mark_hash);
+    json_decref(t->spec);
+    t->marked = true;
+    t->mark_site = hm_strdup(site);
+    t->mark_key = hm_strdup(key);
+    t->mark_hash = hm_strdup(hash);
+    t->spec = taken;
+}
+
+static struct thing *add(const char *kind, const char *name, enum thing_state state)
+{
+    ck_assert_uint_lt(fake.thing_count, MOST_THINGS);
+    struct thing *t = &fake.things[fake.thing_count++];
+    *t = (struct thing){.kind = hm_strdup(kind), .name = hm_strdup(name), .state = state};
+    return t;
+}
+
+static void remove_thing(struct thing *t)
+{
+    thing_clear(t);
+    *t = fake.things[--fake.thing_count];
+}
+
+static struct thing copy_of(const struct thing *t)
+{
+    return (struct thing){
+        .kind = hm_strdup(t->kind),
+        .name = hm_strdup(t->name),
+        .state = t->state,
+        .marked = t->marked,
+        .mark_site = t->mark_site ? hm_strdup(t->mark_site) : NULL,
+        .mark_key = t->mark_key ? hm_strdup(t->mark_key) : NULL,
+        .mark_hash = t->mark_hash ? hm_strdup(t->mark_hash) : NULL,
+        .spec = json_deep_copy(t->spec),
+    };
+}
+
+static int check_mark(const struct thing *t, const struct order *o, bool may_adopt,
+                      struct hm_error *err)
+{
+    if (t->marked && !strcmp(t->mark_key, o->key) && !strcmp(t->mark_site, o->site))
+        return 0;
+    if (may_adopt && o->spec && spec_bool(o->spec, "adopt"))
+        return 0;
+    return hm_fail(err, HM_E_CONFLICT, "fake: %s %s is not ours", o->kind, o->name);
+}
+
+/* -- Connections ----------------------------------------------------------------------------------
+ */
+
+static int fake_check_options(const struct driver_options *options, struct hm_error *err)
+{
+    (void)options;
+    (void)err;
+    return 0;
+}
+
+static int fake_open(const struct driver_options *options, void **ret_self, struct hm_error *err)
+{
+    lock();
+    note_call("open", NULL);
+    int r = obey("open", NULL, err);
+    if (r == 0) {
+        ck_assert_uint_lt(fake.connection_count, MOST_CONNECTIONS);
+        struct connection *c = &fake.connections[fake.connection_count++];
+        *c = (struct connection){
+            .options = *options, .site = hm_strdup(options->site), .open = true};
+        *ret_self = c;
+    }
+    unlock();
+    return r;
+}
+
+static void fake_close(void *self)
+{
+    struct connection *c = self;
+    lock();
+    note_call("close", NULL);
+    ck_assert(c->open);
+    c->open = false;
+    unlock();
+}
+
+static bool fake_is_alive(void *self)
+{
+    struct connection *c = self;
+    lock();
+    bool alive = c->open && !c->dead;
+    unlock();
+    return alive;
+}
+
+static int fake_probe(void *self, json_t **ret_facts, struct hm_error *err)
+{
+    (void)self;
+    lock();
+    note_call("probe", NULL);
+    int r = obey("probe", NULL, err);
+    unlock();
+    if (r == 0)
+        *ret_facts = json_pack("{s:s}", "name", "fake");
+    return r;
+}
+
+static int fake_observe(void *self, struct things *ret, struct hm_error *err)
+{
+    (void)self;
+    lock();
+    note_call("observe", NULL);
+    ret->items = hm_alloc((fake.thing_count + 1) * sizeof *ret->items);
+    for (size_t i = 0; i < fake.thing_count; i++)
+        ret->items[ret->count++] = copy_of(&fake.things[i]);
+    int r = obey("observe", NULL, err);
+    unlock();
+    if (r < 0)
+        things_clear(ret);
+    return r;
+}
+
+/* -- Verbs ----------------------------------------------------------------------------------------
+ */
+
+static void enter(struct connection *c, const char *verb, const struct order *o)
+{
+    lock();
+    note_call(verb, o->name);
+    const char **free_slot = NULL;
+    for (size_t i = 0; i < MOST_BUSY; i++)
+        if (!c->busy[i])
+            free_slot = &c->busy[i];
+        else if (!strcmp(c->busy[i], o->name))
+            fake.overlaps++;
+    ck_assert_ptr_nonnull(free_slot);
+    *free_slot = o->name;
+}
+
+static int leave(struct connection *c, const struct order *o, int result)
+{
+    for (size_t i = 0; i < MOST_BUSY; i++)
+        if (c->busy[i] == o->name)
+            c->busy[i] = NULL;
+    unlock();
+    return result;
+}
+
+static int fake_create(void *self, const struct order *o, struct hm_error *err)
+{
+    enter(self, "create", o);
+    int r = obey("create", o->name, err);
+    struct thing *t = find(o->kind, o->name);
+    if (r == 0 && t)
+        r = check_mark(t, o, true, err);
+    else if (r == 0)
+        mark(add(o->kind, o->name, strcmp(o->kind, "disk") ? THING_OFF : THING_RUNNING), o->site,
+             o->key, o->spec);
+    return leave(self, o, r);
+}
+
+static int fake_update(void *self, const struct order *o, struct hm_error *err)
+{
+    enter(self, "update", o);
+    int r = obey("update", o->name, err);
+    struct thing *t = find(o->kind, o->name);
+    if (r == 0 && !t)
+        r = hm_fail(err, HM_E_VM_NOT_FOUND, "fake: no %s", o->name);
+    if (r == 0)
+        r = check_mark(t, o, true, err);
+    if (r == 0)
+        mark(t, o->site, o->key, o->spec);
+    return leave(self, o, r);
+}
+
+static int set_state(void *self, const char *verb, const struct order *o, enum thing_state state,
+                     struct hm_error *err)
+{
+    enter(self, verb, o);
+    int r = obey(verb, o->name, err);
+    struct thing *t = find(o->kind, o->name);
+    if (r == 0 && t)
+        r = check_mark(t, o, false, err);
+    else if (r == 0 && state == THING_RUNNING)
+        r = hm_fail(err, HM_E_VM_NOT_FOUND, "fake: no %s", o->name);
+    if (r == 0 && t)
+        t->state = state;
+    return leave(self, o, r);
+}
+
+static int fake_start(void *self, const struct order *o, struct hm_error *err)
+{
+    return set_state(self, "start", o, THING_RUNNING, err);
+}
+
+static int fake_stop(void *self, const struct order *o, struct hm_error *err)
+{
+    lock();
+    fake.last_grace_ms = o->grace_ms;
+    unlock();
+    return set_state(self, "stop", o, THING_OFF, err);
+}
+
+static int fake_kill(void *self, const struct order *o, struct hm_error *err)
+{
+    return set_state(self, "kill", o, THING_OFF, err);
+}
+
+static int fake_verify_stopped(void *self, const struct order *o, struct hm_error *err)
+{
+    (void)self;
+    lock();
+    int r = obey("verify_stopped", o->name, err);
+    struct thing *t = find(o->kind, o->name);
+    if (r == 0 && t && t->state != THING_OFF && t->state != THING_CRASHED)
+        r = hm_fail(err, HM_E_REFUSED, "fake: %s is not off", o->name);
+    unlock();
+    return r;
+}
+
+static int fake_remove(void *self, const struct order *o, struct hm_error *err)
+{
+    enter(self, "remove", o);
+    int r = obey("remove", o->name, err);
+    struct thing *t = find(o->kind, o->name);
+    if (r == 0 && t)
+        r = check_mark(t, o, false, err);
+    if (r == 0 && t && !strcmp(t->kind, "vm") && t->state == THING_RUNNING)
+        r = hm_fail(err, HM_E_REFUSED, "fake: %s runs", o->name);
+    if (r == 0 && t)
+        remove_thing(t);
+    return leave(self, o, r);
+}
+
+static const char *const fake_kinds[] = {"network", "disk", "vm", NULL};
+
+const struct driver fake_driver = {
+    .name = "fake",
+    .kinds = fake_kinds,
+    .check_options = fake_check_options,
+    .open = fake_open,
+    .close = fake_close,
+    .probe = fake_probe,
+    .observe = fake_observe,
+    .create = fake_create,
+    .update = fake_update,
+    .start = fake_start,
+    .stop = fake_stop,
+    .kill = fake_kill,
+    .verify_stopped = fake_verify_stopped,
+    .remove = fake_remove,
+    .is_alive = fake_is_alive,
+};
+
+/* -- What tests say and ask -----------------------------------------------------------------------
+ */
+
+void fake_free(void)
+{
+    lock();
+    for (size_t i = 0; i < fake.thing_count; i++)
+        thing_clear(&fake.things[i]);
+    for (size_t i = 0; i < fake.connection_count; i++)
+        free(fake.connections[i].site);
+    fake.thing_count = fake.connection_count = 0;
+    hm_buf_free(&fake.story);
+    unlock();
+}
+
+void fake_reset(void)
+{
+    fake_free();
+    lock();
+    fake.rule_count = 0;
+    fake.overlaps = 0;
+    unlock();
+}
+
+void fake_put(const char *kind, const char *name, enum thing_state state, const char *key,
+              const json_t *spec)
+{
+    lock();
+    struct thing *t = add(kind, name, state);
+    if (key)
+        mark(t, "site-a", key, spec);
+    unlock();
+}
+
+void fake_set_state(const char *kind, const char *name, enum thing_state state)
+{
+    lock();
+    ck_assert_ptr_nonnull(find(kind, name));
+    find(kind, name)->state = state;
+    unlock();
+}
+
+enum thing_state fake_state(const char *kind, const char *name)
+{
+    lock();
+    const struct thing *t = find(kind, name);
+    enum thing_state state = t ? t->state : THING_ABSENT;
+    unlock();
+    return state;
+}
+
+void fake_fail(const char *verb, const char *name, enum hm_code code)
+{
+    lock();
+    rule_for(verb, name)->fails = code;
+    unlock();
+}
+
+static void set_held(const char *verb, const char *name, bool held)
+{
+    lock();
+    rule_for(verb, name)->held = held;
+    pthread_cond_broadcast(&fake.changed);
+    unlock();
+}
+
+void fake_hold(const char *verb, const char *name)
+{
+    set_held(verb, name, true);
+}
+
+void fake_let_go(const char *verb, const char *name)
+{
+    set_held(verb, name, false);
+}
+
+int fake_inside(const char *verb, const char *name)
+{
+    lock();
+    int inside = rule_for(verb, name)->inside;
+    unlock();
+    return inside;
+}
+
+int fake_calls(const char *verb, const char *name)
+{
+    lock();
+    int calls = rule_for(verb, name)->calls;
+    unlock();
+    return calls;
+}
+
+char *fake_story(void)
+{
+    lock();
+    char *story = hm_strdup(fake.story.data ? fake.story.data : "");
+    unlock();
+    return story;
+}
+
+int fake_overlaps(void)
+{
+    lock();
+    int overlaps = fake.overlaps;
+    unlock();
+    return overlaps;
+}
+
+int64_t fake_last_grace_ms(void)
+{
+    lock();
+    int64_t grace_ms = fake.last_grace_ms;
+    unlock();
+    return grace_ms;
+}
+
+void fake_die(void)
+{
+    lock();
+    for (size_t i = 0; i < fake.connection_count; i++)
+        fake.connections[i].dead = true;
+    unlock();
+}
+
+void fake_change(void)
+{
+    lock();
+    for (size_t i = 0; i < fake.connection_count; i++)
+        if (fake.connections[i].open)
+            fake.connections[i].options.on_change(fake.connections[i].options.data);
+    unlock();
+}
+
+int fake_connections(void)
+{
+    int open = 0;
+    lock();
+    for (size_t i = 0; i < fake.connection_count; i++)
+        open += fake.connections[i].open;
+    unlock();
+    return open;
+}

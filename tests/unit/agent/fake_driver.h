@@ -1,0 +1,40 @@
+/*
+ * A fake driver: implements vmm/driver.h in memory, and does what a test tells it to.
+ *
+ * Verbs obey marks like a real driver. Any verb can be made to fail, or held inside until the test
+ * lets it go: a start that is held takes effect when it is let go, an observation that is held has
+ * seen what there was before. Names of verbs are the table's ("observe", "create", ...); NULL as a
+ * name means any thing. One fake for each process. Thread: any.
+ */
+#ifndef HM_TESTS_FAKE_DRIVER_H
+#define HM_TESTS_FAKE_DRIVER_H
+
+#include "vmm/driver.h"
+
+extern const struct driver fake_driver;
+
+void fake_reset(void); /* nothing there, everything works */
+void fake_free(void);  /* forget what was there; workers may still be inside */
+
+/* A thing that is there: made from `key` ("site-a.vm.web") with that spec, or foreign (NULL). */
+void fake_put(const char *kind, const char *name, enum thing_state state, const char *key,
+              const json_t *spec);
+void fake_set_state(const char *kind, const char *name, enum thing_state state);
+enum thing_state fake_state(const char *kind, const char *name); /* ABSENT when it is not there */
+
+void fake_fail(const char *verb, const char *name, enum hm_code code); /* HM_OK: works again */
+void fake_hold(const char *verb, const char *name);
+void fake_let_go(const char *verb, const char *name);
+int fake_inside(const char *verb, const char *name); /* calls held there now */
+
+int fake_calls(const char *verb, const char *name); /* how often it was called, since the reset */
+char *fake_story(void); /* all calls but observe: "create web, start web"; the caller frees it */
+/* Calls that overlapped on one connection for the same thing: must stay 0. */
+int fake_overlaps(void);
+int64_t fake_last_grace_ms(void); /* of the last stop */
+
+void fake_die(void);        /* every connection that is open is dead from now on */
+void fake_change(void);     /* tell all open connections that something may have changed */
+int fake_connections(void); /* open ones */
+
+#endif

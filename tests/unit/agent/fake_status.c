@@ -1,0 +1,47 @@
+#include "fake_status.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+
+struct status {
+    json_t *said;
+    int words;
+};
+
+struct status *fake_status_new(void)
+{
+    struct status *s = hm_alloc(sizeof *s);
+    s->said = json_object();
+    return s;
+}
+
+void fake_status_free(struct status *s)
+{
+    json_decref(s->said);
+    free(s);
+}
+
+void status_set(struct status *s, const char *name, json_t *value)
+{
+    ck_assert_msg(value != NULL, "%s: no status", name);
+    s->words++;
+    json_object_set_new(s->said, name, value);
+}
+
+const json_t *fake_status_of(const struct status *s, const char *name)
+{
+    return json_object_get(s->said, name);
+}
+
+const char *fake_phase_of(const struct status *s, const char *name)
+{
+    const char *phase = json_string_value(json_object_get(fake_status_of(s, name), "phase"));
+    return phase ? phase : "";
+}
+
+int fake_status_words(const struct status *s)
+{
+    return s->words;
+}
