@@ -5,8 +5,7 @@
 #include "bus/jetstream.h"
 #include "bus/names.h"
 
-/* -- Info
- * ------------------------------------------------------------------------------------------ */
+/* -- Info ------------------------------------------------------------------------------------- */
 
 struct info_call {
     struct bus_call call;
@@ -56,8 +55,7 @@ void bus_bucket_info(struct bus *bus, const char *bucket, int64_t timeout_ms, bu
                    timeout_ms, refused ? &err : NULL);
 }
 
-/* -- Creation
- * ---------------------------------------------------------------------------------------- */
+/* -- Creation --------------------------------------------------------------------------------- */
 
 struct create_call {
     struct bus_call call;

@@ -9,8 +9,7 @@
 #include "bus/internal.h"
 #include "bus/names.h"
 
-/* -- Deadlines -----------------------------------------------------------------------------------
- */
+/* -- Deadlines -------------------------------------------------------------------------------- */
 
 static void drain(struct bus *bus);
 
@@ -44,8 +43,7 @@ void bus_set_deadline(struct bus *bus, struct deadline *node, int64_t at_ns)
     bus_arm_timer(bus);
 }
 
-/* -- Sending -------------------------------------------------------------------------------------
- */
+/* -- Sending ---------------------------------------------------------------------------------- */
 
 static natsMsg *new_message(const struct bus_message *message)
 {
@@ -77,8 +75,7 @@ void bus_publish_soon(struct bus *bus, const char *subject, const void *data, si
     bus_publish(bus, &message, 0, hm_boottime_ns() + SOON_MS * HM_MS, NULL);
 }
 
-/* -- What comes in -------------------------------------------------------------------------------
- */
+/* -- What comes in ---------------------------------------------------------------------------- */
 
 static void become_connected(struct bus *bus, const struct wire_event *event)
 {
@@ -184,8 +181,7 @@ static void on_wake(uv_async_t *async)
 
 static const char CLOSING[] = "the connection is being closed";
 
-/* -- Opening and closing
- * --------------------------------------------------------------------------- */
+/* -- Opening and closing ---------------------------------------------------------------------- */
 
 static void on_handle_closed(uv_handle_t *handle)
 {

@@ -3,7 +3,7 @@
  *
  * Everything is a message: JetStream is used by its request subjects ($JS.API.>, $KV.>) over one
  * connection, each request with a reply subject and a deadline of its own, so an answer is always
- * tied to the one send that it answers (docs/adr: raw JetStream requests). nats.c's callbacks only
+ * tied to the one send that it answers (docs/adr/0003). nats.c's callbacks only
  * queue the message and wake the loop. Nothing is published while disconnected: requests fail at
  * once with HM_E_CONNECTION, so nothing is sent late.
  *
@@ -37,14 +37,17 @@ struct bus_options {
  * for options that can never work (unreadable credentials, malformed URL). */
 int bus_open(uv_loop_t *loop, const struct bus_options *options, struct bus **ret,
              struct hm_error *err);
-/* Pending requests end with HM_E_CANCELLED before this returns; the loop must run once more. */
+/* Pending requests end with HM_E_CANCELLED before this returns; watches and services end without a
+ * word, and their pointers with them. What was published before is still sent. The loop must then run
+ * until its thread has ended (uv_run() with UV_RUN_DEFAULT waits for that: at most a few seconds, while
+ * a connection is being tried). NULL is allowed. */
 void bus_close(struct bus *bus);
 bool bus_is_connected(const struct bus *bus);
 /* The server's version as numbers (2,10,3), 0,0,0 when not connected. */
 void bus_server_version(const struct bus *bus, int ret_version[3]);
 const char *bus_last_error(const struct bus *bus); /* why it is not connected; "" if unknown */
 
-/* -- Key-value ------------------------------------------------------------------------------- */
+/* -- Key-value -------------------------------------------------------------------------------- */
 
 enum { BUS_ANY_REVISION = -1 }; /* put: no compare-and-swap; 0: the key must not exist */
 
@@ -52,8 +55,9 @@ enum bus_put_outcome {
     BUS_PUT_STORED,    /* acknowledged, not a duplicate: `revision` is ours */
     BUS_PUT_DUPLICATE, /* the server had seen this msg_id: `revision` is of the first one */
     BUS_PUT_CONFLICT,  /* err_code 10071; `revision`: the one the server named, or 0 */
-    BUS_PUT_REFUSED,   /* another error of the server: err_code, and the sentence in `error` */
-    BUS_PUT_UNKNOWN,   /* no answer in time, or disconnected: may be stored, even later */
+    BUS_PUT_REFUSED, /* not stored, for sure: another error of the server's (err_code), nobody there
+                          (HM_E_NOT_FOUND), or never sent (HM_E_INVALID, _TOO_LARGE, _BUSY) */
+    BUS_PUT_UNKNOWN, /* no answer in time, or disconnected: may be stored, even later */
 };
 struct bus_put_result {
     enum bus_put_outcome outcome;
@@ -83,8 +87,8 @@ struct bus_entry {
     int64_t stamp_ns; /* JetStream's stamp: the stream leader's wall clock */
     bool deleted;     /* delete or purge marker */
 };
-/* `entry` is NULL on failure: HM_E_NOT_FOUND (no such key: the bucket answered), or another code.
- */
+/* `entry` is NULL on failure: HM_E_NOT_FOUND (no such key: the bucket answered), or another code. The
+ * last entry may be a delete marker. */
 typedef void (*bus_get_done)(void *data, const struct bus_entry *entry, const struct hm_error *err);
 void bus_get(struct bus *bus, const char *bucket, const char *key, int64_t timeout_ms,
              bus_get_done done, void *data);
@@ -101,10 +105,11 @@ struct bus_watch_options {
     bool history;              /* all stored entries, not only the last of each key */
     int64_t idle_heartbeat_ms; /* 0: 5000. Silence for twice as long remakes the watch */
     void (*on_entry)(void *data, const struct bus_entry *entry);
-    void (*on_ready)(
-        void *data); /* everything that was stored has been given (after each remake) */
-    void (*on_broken)(void *data, const struct hm_error *why); /* is being remade, with back-off;
-                                       e.g. HM_E_NOT_FOUND: there is no such bucket */
+    /* Everything that was stored has been given; after each remake again. */
+    void (*on_ready)(void *data);
+    /* It is being remade, with back-off; told once for each code until it is ready again.
+     * HM_E_CONNECTION; HM_E_NOT_FOUND: there is no such bucket; HM_E_TIMEOUT: silence; ... */
+    void (*on_broken)(void *data, const struct hm_error *why);
     void *data;
 };
 struct bus_watch *bus_watch_start(struct bus *bus, const struct bus_watch_options *options);
@@ -124,6 +129,7 @@ struct bus_bucket {
     int64_t created_ns; /* identity: a bucket made anew has another */
     char leader[64];    /* node that leads the stream, or "" */
 };
+/* `info` is NULL on failure. A bucket that isn't there is no failure: `exists` is false. */
 typedef void (*bus_bucket_done)(void *data, const struct bus_bucket *info,
                                 const struct hm_error *err);
 void bus_bucket_info(struct bus *bus, const char *bucket, int64_t timeout_ms, bus_bucket_done done,
@@ -141,7 +147,7 @@ typedef void (*bus_done)(void *data, const struct hm_error *err); /* err NULL: f
 void bus_bucket_create(struct bus *bus, const struct bus_bucket_config *config, int64_t timeout_ms,
                        bus_done done, void *data);
 
-/* -- Requests ---------------------------------------------------------------------------------- */
+/* -- Requests --------------------------------------------------------------------------------- */
 
 /* `reply` NULL on failure (HM_E_TIMEOUT, HM_E_CONNECTION, HM_E_NOT_FOUND: nobody listens there). */
 typedef void (*bus_reply)(void *data, const void *reply, size_t len, const struct hm_error *err);

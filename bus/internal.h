@@ -11,8 +11,7 @@
 #include "bus/deadline.h"
 #include "bus/wire.h"
 
-/* -- The bus ------------------------------------------------------------------------------------
- */
+/* -- The bus ---------------------------------------------------------------------------------- */
 
 struct bus_call;
 
@@ -80,8 +79,7 @@ int bus_publish(struct bus *bus, const struct bus_message *message, uint64_t id,
 /* Publish when nobody waits for an answer and nothing depends on it. */
 void bus_publish_soon(struct bus *bus, const char *subject, const void *data, size_t len);
 
-/* -- Calls --------------------------------------------------------------------------------------
- */
+/* -- Calls ------------------------------------------------------------------------------------ */
 
 struct call_answer {
     const char *data; /* NULL on failure */
@@ -116,8 +114,7 @@ void call_not_sent(struct bus *bus, uint64_t id, enum hm_code code, const char *
 void call_fail_all(struct bus *bus, enum hm_code code, const char *why);
 void call_table_free(struct call_table *table);
 
-/* -- Watches, services --------------------------------------------------------------------------
- */
+/* -- Watches, services ------------------------------------------------------------------------ */
 
 bool watch_take(struct bus *bus, struct wire_event *event); /* true: it was a watch's, taken over */
 /* Hand out what arrived, for a bounded time; true when something is left. */

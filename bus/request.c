@@ -4,8 +4,7 @@
 #include "bus/internal.h"
 #include "bus/names.h"
 
-/* -- Asking
- * ---------------------------------------------------------------------------------------- */
+/* -- Asking ----------------------------------------------------------------------------------- */
 
 struct request_call {
     struct bus_call call;
@@ -41,8 +40,7 @@ void bus_request(struct bus *bus, const char *subject, const void *payload, size
                refused ? &err : NULL);
 }
 
-/* -- Serving
- * --------------------------------------------------------------------------------------- */
+/* -- Serving ---------------------------------------------------------------------------------- */
 
 struct bus_service {
     struct bus_service *next;

@@ -256,8 +256,7 @@ static void on_deadline(struct deadline *deadline)
     watch_break(watch, &err);
 }
 
-/* -- For the bus
- * ------------------------------------------------------------------------------------- */
+/* -- For the bus ------------------------------------------------------------------------------ */
 
 void watch_connected(struct bus *bus)
 {
@@ -292,8 +291,7 @@ void watch_free_all(struct bus *bus)
         bus_watch_stop(bus->watches);
 }
 
-/* -- Public
- * -------------------------------------------------------------------------------------------- */
+/* -- Public ----------------------------------------------------------------------------------- */
 
 struct bus_watch *bus_watch_start(struct bus *bus, const struct bus_watch_options *options)
 {

@@ -16,8 +16,7 @@
 
 enum { TURN_MS = 4, SLICE = 32 };
 
-/* -- Taking
- * -------------------------------------------------------------------------------------------- */
+/* -- Taking ----------------------------------------------------------------------------------- */
 
 bool watch_take(struct bus *bus, struct wire_event *event)
 {
@@ -32,8 +31,7 @@ bool watch_take(struct bus *bus, struct wire_event *event)
     return true;
 }
 
-/* -- Handing out
- * --------------------------------------------------------------------------------------- */
+/* -- Handing out ------------------------------------------------------------------------------ */
 
 static const char *header(natsMsg *message, const char *name)
 {

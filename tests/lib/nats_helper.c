@@ -64,12 +64,12 @@ static void start_janitor(const char *dir)
     _exit(0);
 }
 
-static void write_config(const struct nats_server *server, const char *config)
+static void write_config(const struct nats_server *server, const char *text)
 {
     HM_AUTOFREE char *path = hm_printf("%s/nats.conf", server->dir);
     FILE *file = fopen(path, "we");
     ck_assert_ptr_nonnull(file);
-    fprintf(file, "jetstream { store_dir: \"%s/store\" }\n%s\n", server->dir, config ? config : "");
+    fputs(text, file);
     ck_assert_int_eq(fclose(file), 0);
 }
 
@@ -135,15 +135,29 @@ void nats_server_restart(struct nats_server *server)
 
 void nats_server_reconfigure(struct nats_server *server, const char *config)
 {
-    write_config(server, config);
+    HM_AUTOFREE char *text =
+        hm_printf("jetstream { store_dir: \"%s/store\" }\n%s\n", server->dir, config ? config : "");
+    write_config(server, text);
 }
 
-void nats_server_start(struct nats_server *server, const char *config)
+static void make_folder(struct nats_server *server)
 {
     *server = (struct nats_server){.dir = "/tmp/hm-nats-XXXXXX"};
     ck_assert_ptr_nonnull(mkdtemp(server->dir));
     start_janitor(server->dir);
-    write_config(server, config);
+}
+
+void nats_server_start(struct nats_server *server, const char *config)
+{
+    make_folder(server);
+    nats_server_reconfigure(server, config);
+    nats_server_restart(server);
+}
+
+void nats_server_start_without_jetstream(struct nats_server *server)
+{
+    make_folder(server);
+    write_config(server, "");
     nats_server_restart(server);
 }
 
@@ -158,7 +172,10 @@ void nats_server_kill(struct nats_server *server)
 
 void nats_server_freeze(struct nats_server *server)
 {
+    int status;
     kill(server->pid, SIGSTOP);
+    ck_assert_int_eq(waitpid(server->pid, &status, WUNTRACED), server->pid); /* all its threads */
+    ck_assert(WIFSTOPPED(status));
 }
 
 void nats_server_thaw(struct nats_server *server)
@@ -172,7 +189,7 @@ void nats_server_close(struct nats_server *server)
     remove_tree(server->dir);
 }
 
-/* -- The loop ---------------------------------------------------------------------------------- */
+/* -- The loop --------------------------------------------------------------------------------- */
 
 enum { TICK_MS = 2 };
 

@@ -22,6 +22,7 @@ struct nats_server {
 
 /* `config`: lines added to the configuration file ("authorization {...}"), or NULL. */
 void nats_server_start(struct nats_server *server, const char *config);
+void nats_server_start_without_jetstream(struct nats_server *server);
 void nats_server_kill(struct nats_server *server);   /* SIGKILL; nothing if it isn't running */
 void nats_server_freeze(struct nats_server *server); /* SIGSTOP */
 void nats_server_thaw(struct nats_server *server);

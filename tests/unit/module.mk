@@ -1,4 +1,4 @@
-# Unit tests that talk to a real NATS server share a helper.
-NATS_TESTS := $(filter tests/unit/bus/%,$(UNIT_SOURCES)) \
-              $(shell grep -l 'tests/lib/nats_helper.h' $(UNIT_SOURCES))
-$(NATS_TESTS:tests/unit/%.c=$(BUILD)/unit/%): $(BUILD)/obj/tests/lib/nats_helper.o
+# Unit tests that talk to a real NATS server share a helper, and the download that has the server.
+NATS_TESTS := $(shell grep -lE '"tests/(lib/nats_helper|unit/bus/fixture).h"' $(UNIT_SOURCES))
+$(NATS_TESTS:tests/unit/%.c=$(BUILD)/unit/%): $(BUILD)/obj/tests/lib/nats_helper.o \
+    | $(if $(HARMONY_NATS_SERVER),,$(HARMONY_TOOLS)/python/requirements.txt)

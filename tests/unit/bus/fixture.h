@@ -74,7 +74,7 @@ static inline void teardown(void)
     nats_server_close(&server);
 }
 
-/* -- One step at a time ------------------------------------------------------------------------ */
+/* -- One step at a time ----------------------------------------------------------------------- */
 
 struct outcome {
     int calls;
