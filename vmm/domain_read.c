@@ -100,6 +100,8 @@ static void shape_others(json_t *shape, xmlNodePtr devices)
 json_t *domain_shape(xmlNodePtr root)
 {
     json_t *shape = json_object();
+    HM_AUTOFREE char *type = xml_get(root, "type");
+    shape_set(shape, type, "type");
     shape_text_at(shape, root, "vcpu", "vcpus");
     shape_size(shape, root, "memory", "memory");
     shape_size(shape, root, "currentMemory", "current memory");

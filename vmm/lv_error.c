@@ -33,11 +33,11 @@ static const struct {
 
 static enum hm_code code_of(const virError *e)
 {
-    if (e->domain == VIR_FROM_RPC || e->domain == VIR_FROM_REMOTE)
-        return HM_E_CONNECTION;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (codes[i].libvirt == e->code)
             return codes[i].code;
+    if (e->domain == VIR_FROM_RPC || e->domain == VIR_FROM_REMOTE)
+        return HM_E_CONNECTION;
     return e->code == VIR_ERR_SYSTEM_ERROR ? HM_E_IO : HM_E_LIBVIRT;
 }
 

@@ -81,7 +81,7 @@ static bool is_as_made(const struct domain_info *info, const struct mark *wanted
     return !difference;
 }
 
-static const char *domain_type(const struct lv *lv, const json_t *spec)
+const char *lv_domain_type(const struct lv *lv, const json_t *spec)
 {
     const char *accel = spec_str(spec, "accel");
     if (!lv->is_qemu || !accel || !strcmp(accel, "auto"))
@@ -110,7 +110,7 @@ static int define(struct lv *lv, const struct order *o, const struct domain_info
     HM_AUTOFREE char *console = console_path(lv, o->name);
     struct vm_build build = {.name = o->name,
                              .uuid = before->uuid,
-                             .type = domain_type(lv, o->spec),
+                             .type = lv_domain_type(lv, o->spec),
                              .arch = lv->arch,
                              .console = console,
                              .spec = o->spec,
@@ -137,7 +137,7 @@ static int forbid_autostart(struct lv *lv, const struct order *o, virDomainPtr d
     return 0;
 }
 
-static int vm_create(struct lv *lv, const struct order *o, struct hm_error *err)
+int lv_vm_create(struct lv *lv, const struct order *o, struct hm_error *err)
 {
     struct domain_info before = {0};
     LV_DOMAIN dom = NULL;
@@ -199,7 +199,7 @@ static int mark_running_guest(struct lv *lv, const struct order *o, virDomainPtr
 
 static int vm_update(struct lv *lv, const struct order *o, struct hm_error *err)
 {
-    int r = vm_create(lv, o, err);
+    int r = lv_vm_create(lv, o, err);
     LV_DOMAIN dom = NULL;
     if (r >= 0)
         r = lv_find_domain(lv, o->name, &dom, err);
@@ -247,7 +247,7 @@ static int vm_remove(struct lv *lv, const struct order *o, struct hm_error *err)
 
 const struct lv_kind lv_vm_kind = {
     .name = "vm",
-    .create = vm_create,
+    .create = lv_vm_create,
     .update = vm_update,
     .start = lv_vm_start,
     .stop = lv_vm_stop,

@@ -12,9 +12,13 @@ int lv_read_domain(struct lv *lv, virDomainPtr dom, unsigned flags, struct domai
 int lv_find_our_domain(struct lv *lv, const struct order *o, virDomainPtr *ret,
                        struct domain_info *info, struct hm_error *err);
 
+/* kvm, qemu or test: what a domain of this spec is on this host now. */
+const char *lv_domain_type(const struct lv *lv, const json_t *spec);
+
 /* Stop it hard, and wait until libvirt says that it is off. One that is off is fine. */
 int lv_vm_destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err);
 
+int lv_vm_create(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_stop(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_kill(struct lv *lv, const struct order *o, struct hm_error *err);

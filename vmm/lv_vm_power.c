@@ -86,19 +86,36 @@ static int start_from(struct lv *lv, const struct order *o, virDomainPtr dom, in
     }
 }
 
+/* It was defined when the host, or the configuration, had another accelerator. */
+static bool has_other_type(const struct lv *lv, const struct order *o,
+                           const struct domain_info *info)
+{
+    const char *type = json_string_value(json_object_get(info->shape, "type"));
+    return o->spec && type && strcmp(type, lv_domain_type(lv, o->spec)) != 0;
+}
+
+static int start_domain(struct lv *lv, const struct order *o, virDomainPtr dom,
+                        const struct domain_info *info, struct hm_error *err)
+{
+    int state = state_of(lv, o, dom, err);
+    int r = state;
+    if (state == VIR_DOMAIN_SHUTOFF && has_other_type(lv, o, info))
+        r = lv_vm_create(lv, o, err);
+    return r < 0 ? r : start_from(lv, o, dom, state, err);
+}
+
 int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err)
 {
     struct domain_info info = {0};
     LV_DOMAIN dom = NULL;
-    int found = lv_find_our_domain(lv, o, &dom, &info, err);
+    int r = lv_find_our_domain(lv, o, &dom, &info, err);
+    if (r == 0)
+        r = hm_fail(err, HM_E_VM_NOT_FOUND, "vm %s does not exist", o->name);
+    else if (r > 0)
+        r = start_domain(lv, o, dom, &info, err);
     domain_info_clear(&info);
-    if (found < 0)
-        return found;
-    if (found == 0)
-        return hm_fail(err, HM_E_VM_NOT_FOUND, "vm %s does not exist", o->name);
-    int state = state_of(lv, o, dom, err);
-    int r = state < 0 ? state : start_from(lv, o, dom, state, err);
-    lv_touch_domain(lv, dom);
+    if (dom)
+        lv_touch_domain(lv, dom);
     return r;
 }
 

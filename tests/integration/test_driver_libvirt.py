@@ -203,6 +203,23 @@ def test_a_cdrom_and_a_raw_disk_are_seen_by_libvirt(host):
         ("disk", "raw", "virtio", "root01"), ("cdrom", "raw", "sata", None)]
 
 
+def test_a_vm_that_was_defined_for_kvm_starts_where_there_is_only_emulation(host):
+    host.do("create", "vm", "web", vm(), "--accel", "kvm")
+    assert host.thing("vm", "web")["details"]["type"] == "kvm"
+    host.do("start", "vm", "web", vm(), "--accel", "tcg")
+    host.site.wait_boot("web")
+    assert host.thing("vm", "web")["details"]["type"] == "qemu"
+
+
+def test_a_kept_disk_grows_and_does_not_shrink(host):
+    host.do("create", "vm", "web", vm())
+    host.do("remove", "vm", "web")
+    run_guest(host, vm(disks=[{"device": "root", "size": "32MiB"}]))
+    assert "disk vda 32 MiB, boot 1" in host.site.console("web")
+    host.do("remove", "vm", "web")
+    assert host.refuse("create", "vm", "web", vm())[0] == "refused"
+
+
 def test_hostile_text_stays_text(host):
     words = " x=\"'<&>]]>\" ${y} \\n"
     run_guest(host, vm(words=words))

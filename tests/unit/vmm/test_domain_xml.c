@@ -191,6 +191,7 @@ END_TEST
 static const struct {
     const char *path, *attribute, *value, *words; /* an edit, and what it is called */
 } edits[] = {
+    {"", "type", "kvm", "type is kvm, was made as qemu"},
     {"vcpu", NULL, "8", "vcpus is 8, was made as 3"},
     {"memory", NULL, "1048576", "memory is 1048576 KiB, was made as 98304 KiB"},
     {"os/cmdline", NULL, "single", "cmdline is single, was made as"},
