@@ -1,0 +1,170 @@
+"""VMs of placement `primary` on two sites with a libvirtd each: on the leader, and nowhere else."""
+
+import pytest
+from lib import guest
+from lib.declared import DESIRED, vm
+from lib.failover import boottime_ns
+from lib.pair import Pair, Watch, guests
+from lib.waiting import GaveUp, wait_until
+
+LAN = {"subnet": "192.168.78.1/24"}
+SLACK_MS = 600  # of a busy machine, beyond what the configuration bounds
+
+
+def db(**fields):
+    """The guest says something every 20 ms."""
+    return vm("db", network="lan", cmdline=guest.CMDLINE.format(name="db") + " beat=20", **fields)
+
+
+@pytest.fixture
+def make_pair(folder, nats, make_site):
+    pairs = []
+
+    def make(*sites, **config):
+        """Started, with the network and the VM declared, which run on site-a."""
+        pair = Pair(folder, nats.url, make_site, **config)
+        pairs.append(pair)
+        pair.start(*(getattr(pair, site) for site in sites))
+        pair.docs.put("network", "lan", LAN)
+        pair.docs.put("vm", "db", db())
+        pair.wait_runs("site-a")
+        return pair
+
+    yield make
+    for pair in pairs:
+        pair.close()
+
+
+def promise_ms(config):
+    """How long after the last good heartbeat its writer can at most serve."""
+    intervals = config["failure_threshold"] + 1
+    return intervals * config["heartbeat_interval_ms"] + config["fence_timeout_ms"] + 250
+
+
+def wait_runs_anew(pair):
+    """Until the VM, which was stopped on site-a, runs in a later epoch, wherever that is led."""
+    def leader():
+        lease = pair.lease()
+        return lease["epoch"] > 1 and lease["site_id"]
+    site = wait_until(leader, 30, "a leader in a later epoch")
+    pair.wait_runs(site, boots=2 if site == "site-a" else 1)
+
+
+def test_runs_on_the_leader_and_moves_with_the_role(make_pair):
+    """Power cut and return: defined and off on the replica, the other way round after a takeover,
+    and back by the handshake, in which the guest is asked to stop first."""
+    pair = make_pair(fence_timeout_ms=5000, failover_timeout_ms=6000)
+    pair.wait_phase("site-b", "Standby")
+    assert pair.a.domains() == {"db": "running"}
+    assert pair.b.domains() == {"db": "shut off"}
+    assert pair.b.virsh("domstate", "db", "--reason").startswith("shut off")
+    with Watch(pair) as watch:
+        pair.a.power_cut()
+        pair.wait_runs("site-b")
+        assert pair.b.wait_boot("db").name == "db"
+        assert pair.lease()["site_id"] == "site-b"
+        pair.a.power_on()
+        pair.a.start_agent()
+        pair.wait_phase("site-b", "Standby")
+        pair.wait_runs("site-a", boots=2)
+    watch.check_never_twice()
+    assert watch.speakers() == ["site-a", "site-b", "site-a"]
+    assert guest.STOPPING in pair.b.console("db"), "the guest was not asked to stop"
+    assert guest.STOPPING not in pair.a.console("db")
+    assert (pair.lease()["site_id"], pair.lease()["epoch"]) == ("site-a", 3)
+    assert pair.b.domains() == {"db": "shut off"}
+
+
+def test_nats_killed_stops_it_within_the_promise_and_what_is_pinned_runs_on(make_pair, nats):
+    pair = make_pair()
+    pair.pinned.put("vm", "web", vm("web"))
+    pair.a.wait_boot("web")
+    first, web = guests(pair.a, "db")[0], guests(pair.a, "web")
+    with Watch(pair) as watch:
+        killed = boottime_ns()
+        nats.kill()
+        gone = pair.wait_gone("site-a", first)
+        assert (gone - killed) / 1e6 <= promise_ms(pair.config) + SLACK_MS
+        nats.start()
+        wait_runs_anew(pair)
+    watch.check_never_twice()
+    assert guests(pair.a, "web") == web and len(pair.a.boots("web")) == 1
+
+
+def test_restarted_agent_fences_it_before_anything_else(make_pair):
+    pair = make_pair(failover_timeout_ms=8000)
+    first = guests(pair.a, "db")[0]
+    with Watch(pair) as watch:
+        pair.a.kill_agent()
+        assert guests(pair.a, "db") == [first]
+        pair.a.start_agent()
+
+        wait_until(lambda: fence_is_over(pair, first), 30, "a later epoch")
+        wait_runs_anew(pair)
+    watch.check_never_twice()
+
+
+def fence_is_over(pair, pid):
+    """True in a later epoch, which must not have begun while the guest of the earlier one lived."""
+    pair.a.agent.check_running()
+    epoch = pair.lease()["epoch"]  # asked first: the fence came before what it shows
+    if pid in guests(pair.a, "db") and epoch > 1:
+        raise GaveUp(f"epoch {epoch} began before the guest of epoch 1 was fenced")
+    return epoch > 1
+
+
+def test_nothing_is_released_while_a_stop_is_not_verified(make_pair, nats):
+    """libvirtd hangs while the lease is lost: the VM may run, so the role is not given away and the
+    site does not lead anew. After the thaw it is stopped, and only then starts in a later epoch."""
+    pair = make_pair("a")
+    first = guests(pair.a, "db")[0]
+    pair.a.freeze_libvirtd()
+    nats.kill()
+    wait_until(lambda: "could not be seen stopped" in pair.a.agent_log.read_text(), 30,
+               "the agent to say that it could not stop it")
+    nats.start()
+    pair_heartbeat = wait_until(lambda: pair.store.get("replica_heartbeat.site-a"), 20,
+                                "the site to be back")["counter"]
+    wait_until(lambda: pair.store.get("replica_heartbeat.site-a")["counter"] > pair_heartbeat + 45,
+               30, "more heartbeats than its failover_timeout has")
+    assert guests(pair.a, "db") == [first], "the hanging libvirtd could not have stopped it"
+    assert {(r["site_id"], r["epoch"]) for r in pair.leases()[1:]} == {("site-a", 1)}
+    pair.a.thaw_libvirtd()
+    pair.wait_gone("site-a", first)
+    wait_runs_anew(pair)
+
+
+def test_change_and_deletion_reach_both_sites(make_pair):
+    """Also a site whose agent was away."""
+    pair = make_pair()
+    pair.wait_phase("site-b", "Standby")
+    pair.b.kill_agent()
+    revision = pair.docs.put("vm", "db", db(memory="128MiB"))
+    pair.wait_phase("site-a", "Running", revision=revision)
+    before, after = pair.a.boots("db")[0], pair.a.wait_boot("db", 2)
+    assert after.mib > before.mib
+    pair.b.start_agent()
+    pair.wait_phase("site-b", "Standby", revision=revision)
+    assert "131072" in pair.b.virsh("dominfo", "db").split("Max memory:")[1].splitlines()[0]
+    assert pair.b.domains() == {"db": "shut off"} and not pair.b.boots("db")
+    pair.docs.delete("vm", "db")
+    for name, site in pair.sites.items():
+        pair.wait_phase(name, "Deleted")
+        assert site.domains() == {}
+    assert pair.lease()["epoch"] == 1
+
+
+def test_orphan_is_fenced_like_any_other(make_pair, nats):
+    """harmony_desired made anew: no document is left, but the VM still moves with the lease."""
+    pair = make_pair("a")
+    first = guests(pair.a, "db")[0]
+    pair.store.wait_for(pair.store.js.delete_stream(f"KV_{DESIRED}"))
+    wait_until(lambda: DESIRED in pair.a.agent_log.read_text(), 30, "the agent to notice")
+    pair.store.make_bucket(DESIRED)
+    wait_until(lambda: any(c["type"] == "Orphaned" for c in pair.status("site-a")["conditions"]), 30,
+               "the VM to be reported as an orphan")
+    assert guests(pair.a, "db") == [first]
+    nats.kill()
+    pair.wait_gone("site-a", first)
+    nats.start()
+    wait_runs_anew(pair)
