@@ -11,6 +11,7 @@
 struct lead_timer {
     uv_poll_t poll;
     int fd;
+    int64_t set_to; /* 0: it is not set, or has gone off */
     void (*alarm)(void *data);
     void *data;
 };
@@ -21,8 +22,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     uint64_t times;
     (void)status;
     (void)events;
-    if (read(t->fd, &times, sizeof times) == (ssize_t)sizeof times) /* else: set anew meanwhile */
-        t->alarm(t->data);
+    if (read(t->fd, &times, sizeof times) != (ssize_t)sizeof times)
+        return; /* it was set anew meanwhile */
+    t->set_to = 0;
+    t->alarm(t->data);
 }
 
 int lead_timer_new(uv_loop_t *loop, void (*alarm)(void *data), void *data, struct lead_timer **ret,
@@ -58,6 +61,9 @@ void lead_timer_free(struct lead_timer *t)
 
 void lead_timer_set(struct lead_timer *t, int64_t at_ns)
 {
+    if (at_ns == t->set_to)
+        return;
+    t->set_to = at_ns;
     struct itimerspec at = {
         .it_value = {.tv_sec = at_ns / 1000000000, .tv_nsec = at_ns % 1000000000}};
     timerfd_settime(t->fd, TFD_TIMER_ABSTIME, &at, NULL); /* a time in the past fires at once */

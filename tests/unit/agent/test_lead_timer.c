@@ -62,6 +62,18 @@ START_TEST(a_new_time_replaces_the_old_one)
 }
 END_TEST
 
+START_TEST(the_same_time_again_after_it_has_come_goes_off_again)
+{
+    lead_timer_set(timer, 1);
+    lead_timer_set(timer, 1);
+    uv_run(&loop, UV_RUN_ONCE);
+    ck_assert_int_eq(alarms, 1);
+    lead_timer_set(timer, 1);
+    uv_run(&loop, UV_RUN_ONCE);
+    ck_assert_int_eq(alarms, 2);
+}
+END_TEST
+
 START_TEST(zero_takes_the_alarm_back)
 {
     lead_timer_set(timer, 1);
@@ -80,6 +92,7 @@ int main(void)
     tcase_add_test(t, goes_off_once_and_not_early);
     tcase_add_test(t, a_time_in_the_past_goes_off_at_once);
     tcase_add_test(t, a_new_time_replaces_the_old_one);
+    tcase_add_test(t, the_same_time_again_after_it_has_come_goes_off_again);
     tcase_add_test(t, zero_takes_the_alarm_back);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
