@@ -4,9 +4,11 @@ What serves, and when, is read from the witness's records alone. One case each; 
 (an agent that hangs or dies for good while its workload runs on) are not among them.
 """
 
+import signal
+
 import pytest
 
-from lib.failover import Group, boottime_ns
+from lib.failover import GONE_NS, Group, boottime_ns
 from lib.fake_server import FakeOldServer
 from lib.paths import built
 from lib.processes import run
@@ -196,19 +198,52 @@ def test_nats_frozen_for_less_than_the_lease_costs_nothing(make_group, nats):
 
 # -- the agent fails ---------------------------------------------------------------------------------
 
-def test_killed_and_restarted_agent_fences_before_anything_else(make_group):
+def noting_hooks(group, notes):
+    """The witness's hooks, each of which first notes that it runs: "site-a fence 1"."""
+    for name, site in group.sites.items():
+        hooks = site.config["failover"]["hooks"]
+        for hook in ("promote", "fence"):
+            hooks[hook] = ["/bin/sh", "-c", f'echo {name} {hook} $HARMONY_EPOCH >>{notes}; exec "$@"', "-",
+                           *hooks[hook]]
+
+
+def test_killed_and_restarted_agent_fences_before_anything_else(make_group, folder):
     """Its witness ran on meanwhile; nothing serves in a later epoch before that one was stopped."""
     group = make_group(failover_timeout_ms=5000)
+    notes = folder / "notes"
+    noting_hooks(group, notes)
     group.init()
     group.start()
     group.wait_serving("site-a", epoch=1)
     group.a.kill_agent()
-    assert group.serving() == {"site-a": 1}
+    assert "site-a" in group.serving(GONE_NS)
+    before = len(notes.read_text().splitlines())
     group.a.start_agent()
     wait_until(lambda: min(group.serving().values(), default=0) > 1, 20, "a later epoch")
+    assert notes.read_text().splitlines()[before].startswith("site-a fence")
     assert_no_overlap(group)
     ended = group.last_of_epoch(1)
     assert all(v["first_ns"] > ended for v in group.report()["intervals"] if v["epoch"] > 1)
+
+
+def test_role_is_not_given_away_before_the_workload_was_seen_stopped(make_group, folder):
+    """The fence hook fails for a while during a planned end."""
+    group = make_group(failover_timeout_ms=5000)
+    hooks = group.a.config["failover"]["hooks"]
+    hooks["fence"] = ["/bin/sh", "-c", f'test ! -e {folder}/stuck && exec "$@"', "-", *hooks["fence"]]
+    group.init()
+    group.start()
+    group.wait_serving("site-a", epoch=1)
+    group.wait_replica("site-b")
+    (folder / "stuck").touch()
+    group.a.agent.signal(signal.SIGTERM)
+    wait_until(lambda: "could not be seen stopped: fence hook" in group.a.agent.log_end(100), 10,
+               "the fence to fail")
+    assert "site-a" in group.serving(GONE_NS)
+    assert group.lease()["status"] != "RELEASED"
+    (folder / "stuck").unlink()
+    group.wait_serving("site-b", epoch=2)
+    assert_no_overlap(group)
 
 
 def test_failed_promotion_is_undone_and_the_role_given_away(make_group):
