@@ -112,8 +112,23 @@ struct lv_place {
 int lv_pool_open(struct lv *lv, const char *name, struct lv_place *ret, struct hm_error *err);
 void lv_place_clear(struct lv_place *place);
 
-/* Processes (lv_process.c): the QEMU process of a domain, by its UUID, or 0. */
-int lv_process_of(const struct lv *lv, const char *uuid);
+/*
+ * Processes (lv_process.c): which QEMU runs which guest, by one walk through /proc. libvirt's API gives
+ * no pid, and its pid file may be in a namespace of its own; the UUID on QEMU's command line is the
+ * guest's own and never recycled. Empty where the processes are not on this host.
+ */
+struct lv_process {
+    char uuid[LV_UUID_MAX];
+    int pid;
+};
+struct lv_processes {
+    struct lv_process *items;
+    size_t count;
+    bool is_read;
+};
+void lv_processes_read(const struct lv *lv, struct lv_processes *ret);
+void lv_processes_clear(struct lv_processes *list);
+int lv_processes_find(const struct lv_processes *list, const char *uuid); /* its pid, or 0 */
 
 /* Verbs by kind (lv_vm.c, lv_network.c, lv_disk.c); see vmm/driver.h. */
 typedef int (*lv_verb)(struct lv *lv, const struct order *o, struct hm_error *err);

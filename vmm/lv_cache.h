@@ -35,6 +35,7 @@ struct lv_cache {
     size_t size, count; /* size is a power of two */
     unsigned pass;
     struct things networks, disks;
+    struct lv_processes processes; /* of the present pass, if it needed them */
     struct lv_pool_memory *pools;
     size_t pool_count;
 };

@@ -49,7 +49,10 @@ static void add_process(const struct lv *lv, struct domain_info *info, virDomain
     if (id == (unsigned)-1)
         return;
     json_object_set_new(info->details, "id", json_integer(id));
-    int pid = info->marked ? lv_process_of(lv, info->uuid) : 0;
+    struct lv_processes *processes = &lv->cache->processes;
+    if (info->marked && !processes->is_read)
+        lv_processes_read(lv, processes);
+    int pid = info->marked ? lv_processes_find(processes, info->uuid) : 0;
     if (pid > 0)
         json_object_set_new(info->details, "pid", json_integer(pid));
 }
@@ -320,6 +323,7 @@ int lv_observe(struct lv *lv, struct things *ret, struct hm_error *err)
     lv->cache->pass++;
     apply_dirty(lv->cache, &dirty);
     r = observe_all(lv, &dirty, &found, err);
+    lv_processes_clear(&lv->cache->processes);
     if (r < 0) { /* what was noted is not read yet: note all of it again */
         lv_touch_networks(lv);
         lv_touch_pools(lv);

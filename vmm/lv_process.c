@@ -6,54 +6,72 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "vmm/lv.h"
 
 enum { CMDLINE_MAX = 65536 };
 
-/* The argument after `-uuid`; libvirt always gives it to QEMU. */
-static bool runs_guest(const char *cmdline, size_t len, const char *uuid)
+/* The argument after `-uuid`, or NULL; libvirt always gives it to QEMU. */
+static const char *uuid_in(const char *cmdline, size_t len)
 {
     bool is_next = false;
     for (size_t at = 0; at < len; at += strlen(cmdline + at) + 1) {
         if (is_next)
-            return !strcmp(cmdline + at, uuid);
+            return cmdline + at;
         is_next = !strcmp(cmdline + at, "-uuid");
     }
-    return false;
+    return NULL;
 }
 
-static bool process_runs_guest(const char *pid, const char *uuid, char *buffer)
+/* Its command line, NUL-terminated; 0 bytes: gone, a kernel thread, or a zombie: nothing runs in it. */
+static size_t read_cmdline(const char *pid, char *buffer)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%.20s/cmdline", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return false;
+        return 0;
     ssize_t len = read(fd, buffer, CMDLINE_MAX - 1);
     close(fd);
-    if (len <= 0) /* gone, a kernel thread, or a zombie: nothing runs in it */
-        return false;
-    buffer[len] = '\0';
-    return runs_guest(buffer, (size_t)len, uuid);
+    buffer[len > 0 ? len : 0] = '\0';
+    return len > 0 ? (size_t)len : 0;
 }
 
-/*
- * libvirt's API gives no pid, and its pid file may be in a namespace of its own. The UUID on QEMU's
- * command line is the guest's own and never recycled, so /proc is asked for it.
- */
-int lv_process_of(const struct lv *lv, const char *uuid)
+static void add_process(struct lv_processes *list, const char *pid, char *buffer)
 {
-    if (!lv->is_qemu || !lv->is_local || !uuid)
-        return 0;
-    DIR *proc = opendir("/proc");
+    const char *uuid = uuid_in(buffer, read_cmdline(pid, buffer));
+    if (!uuid)
+        return;
+    list->items = hm_realloc_array(list->items, list->count + 1, sizeof *list->items);
+    struct lv_process *p = &list->items[list->count++];
+    p->pid = (int)strtol(pid, NULL, 10);
+    snprintf(p->uuid, sizeof p->uuid, "%s", uuid);
+}
+
+void lv_processes_read(const struct lv *lv, struct lv_processes *ret)
+{
+    *ret = (struct lv_processes){.is_read = true};
+    DIR *proc = lv->is_qemu && lv->is_local ? opendir("/proc") : NULL;
     if (!proc)
-        return 0;
-    char *buffer = malloc(CMDLINE_MAX);
-    int found = 0;
-    for (struct dirent *e; buffer && !found && (e = readdir(proc));)
-        if (isdigit((unsigned char)e->d_name[0]) && process_runs_guest(e->d_name, uuid, buffer))
-            found = (int)strtol(e->d_name, NULL, 10);
+        return;
+    char *buffer = hm_alloc(CMDLINE_MAX);
+    for (struct dirent *e; (e = readdir(proc));)
+        if (isdigit((unsigned char)e->d_name[0]))
+            add_process(ret, e->d_name, buffer);
     free(buffer);
     closedir(proc);
-    return found;
+}
+
+void lv_processes_clear(struct lv_processes *list)
+{
+    free(list->items);
+    *list = (struct lv_processes){0};
+}
+
+int lv_processes_find(const struct lv_processes *list, const char *uuid)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (!strcmp(list->items[i].uuid, uuid))
+            return list->items[i].pid;
+    return 0;
 }

@@ -213,7 +213,10 @@ int lv_vm_verify_stopped(struct lv *lv, const struct order *o, struct hm_error *
     char uuid[LV_UUID_MAX];
     if (virDomainGetUUIDString(dom, uuid) < 0)
         return lv_fail(lv, err, "vm %s: ask for its UUID", o->name);
-    int pid = lv_process_of(lv, uuid);
+    struct lv_processes processes;
+    lv_processes_read(lv, &processes);
+    int pid = lv_processes_find(&processes, uuid);
+    lv_processes_clear(&processes);
     if (pid > 0)
         return hm_fail(err, HM_E_REFUSED, "vm %s is off, says libvirt, but its process %d is there",
                        o->name, pid);
