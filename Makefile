@@ -97,7 +97,7 @@ unit: $(filter $(BUILD)/unit/$(if $(ONLY),$(ONLY)/)%,$(UNIT_TESTS))
 
 #: make lint                layering, banned calls, shell scripts, docs against the code
 lint:
-	$(Q)tests/lint
+	+$(Q)tests/lint
 
 format:
 	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
