@@ -47,13 +47,31 @@ static void role_changed(struct lead *l, const struct fo_effect *e)
                                   hb_reason_text(e->note.reason));
 }
 
+/* What the value of a note is, in words around it; NULL: it has none. */
+static const struct {
+    const char *before, *after;
+} values[] = {
+    [FO_NOTE_CONFIG] = {"revision ", ""},   [FO_NOTE_SILENCE_RESTARTED] = {"after ", " ms"},
+    [FO_NOTE_WATCH_DEAD] = {"for ", " ms"}, [FO_NOTE_ALARM_FENCE] = {"try ", ""},
+    [FO_NOTE_BACK_OFF] = {"for ", " ms"},   [FO_NOTE_ALARM_UNREADABLE] = {"revision ", ""},
+};
+
+static void log_note(const struct fo_effect *e)
+{
+    enum fo_note note = e->note.note;
+    if (note < HM_COUNT(values) && values[note].before)
+        hm_log(note_level(note), LEAD_LOG, "%s: %s%" PRId64 "%s", fo_note_text(note),
+               values[note].before, e->note.value, values[note].after);
+    else
+        hm_log(note_level(note), LEAD_LOG, "%s", fo_note_text(note));
+}
+
 static void take_note(struct lead *l, const struct fo_effect *e)
 {
     if (e->note.note == FO_NOTE_ROLE)
         role_changed(l, e);
     else
-        hm_log(note_level(e->note.note), LEAD_LOG, "%s (%" PRId64 ")", fo_note_text(e->note.note),
-               e->note.value);
+        log_note(e);
     lead_status_changed(l);
 }
 
@@ -96,6 +114,18 @@ static void set_alarm(struct lead *l)
     lead_timer_set(l->timer, at == FO_NEVER ? 0 : at);
 }
 
+/* The last word when lead_stop() has waited long enough. */
+static void log_what_is_open(const struct lead *l)
+{
+    if (!fo_has_stepped_down(&l->core))
+        hm_log(HM_LOG_ERROR, LEAD_LOG,
+               "the agent ends without having seen its workload stopped: stop it by hand, another "
+               "site may take over");
+    else
+        hm_log(HM_LOG_ERROR, LEAD_LOG,
+               "the agent ends while the disk still owes it what failover must remember");
+}
+
 void lead_end_if_stepped_down(struct lead *l)
 {
     void (*stopped)(void *data) = l->stopped;
@@ -103,10 +133,8 @@ void lead_end_if_stepped_down(struct lead *l)
     bool over = fo_has_stepped_down(&l->core) && l->memory.unsaved == 0;
     if (!stopped || (!late && !over))
         return;
-    if (late)
-        hm_log(HM_LOG_ERROR, LEAD_LOG,
-               "the agent ends without having seen its workload stopped: stop it by hand, another "
-               "site may take over");
+    if (!over)
+        log_what_is_open(l);
     l->stopped = NULL;
     l->ended = true;
     stopped(l->stopped_data);

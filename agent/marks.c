@@ -79,8 +79,8 @@ int marks_load(const char *path, struct marks *ret, struct hm_error *err)
     if (r < 0)
         return hm_fail(
             err, why.code,
-            "what failover remembers can't be read: %s: %s; repair the file, or remove it if "
-            "no other site leads",
+            "what failover remembers can't be read: %s: %s; repair it, or remove it while another "
+            "site leads",
             path, why.text);
     return 0;
 }
