@@ -16,6 +16,7 @@ struct desired {
     struct plan_doc *docs; /* made when asked for */
     size_t doc_count;
     bool docs_stale;
+    uint64_t generation;
 };
 
 struct desired *desired_new(const char *site)
@@ -62,6 +63,11 @@ static int order_docs_by_pointer(const void *a, const void *b)
 
 /* -- Entries --------------------------------------------------------------------------------------
  */
+
+uint64_t desired_generation(const struct desired *d)
+{
+    return d->generation;
+}
 
 static struct desired_entry *find(const struct desired *d, const char *key)
 {
@@ -197,6 +203,7 @@ bool desired_take(struct desired *d, const struct bus_entry *from)
     else
         take_document(e, from);
     d->docs_stale = true;
+    d->generation++;
     return true;
 }
 
@@ -218,6 +225,7 @@ bool desired_listing_complete(struct desired *d)
         e->missing = missing;
     }
     d->docs_stale |= changed;
+    d->generation += changed;
     return changed;
 }
 

@@ -49,6 +49,9 @@ bool desired_listing_complete(struct desired *d);
 /* What is in force, in the order that the plan wants; valid until the next call that changes it. */
 const struct plan_doc *desired_docs(struct desired *d, size_t *ret_count);
 
+/* Grows with every change of what is in force or was refused. */
+uint64_t desired_generation(const struct desired *d);
+
 const struct desired_entry *desired_find(const struct desired *d, const char *key);
 /* Every entry, also the refused ones that never were in force. */
 void desired_each(const struct desired *d, void (*visit)(void *data, const struct desired_entry *e),

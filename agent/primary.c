@@ -54,6 +54,7 @@ static void start(void *data, uint64_t epoch, int64_t deadline_ns, workload_done
     struct reconciler *r = data;
     struct primary *p = &r->primary;
     p->serving = true;
+    r->settled = false;
     p->epoch = epoch;
     p->start_done = done;
     p->start_arg = arg;
@@ -301,6 +302,7 @@ static void stop(void *data, uint64_t epoch, int64_t deadline_ns, workload_done 
     struct primary *p = &r->primary;
     static const struct hm_error superseded = {HM_E_CANCELLED, "a fence supersedes the start"};
     p->serving = false;
+    r->settled = false;
     p->epoch = epoch;
     p->stop_done = done;
     p->stop_arg = arg;

@@ -80,6 +80,7 @@ static void call_ended(void *arg)
     t->in_flight = false;
     t->ticket = NULL;
     t->ended_ns = hm_boottime_ns();
+    t->owner->settled = false;
     reconciler_kick(t->owner);
     if (t->primary)
         primary_call_ended(t->owner);
@@ -154,7 +155,7 @@ static bool may_act(struct reconciler *r, const struct task *t)
 static void carry_out(struct reconciler *r, struct task *t, const struct plan_step *s)
 {
     struct hm_error err;
-    if (s->verb == VERB_NOTHING || !may_act(r, t))
+    if (s->verb == VERB_NOTHING || r->queue_full || !may_act(r, t))
         return;
     t->verb = s->verb;
     if (check_allowed(r, s, &err) < 0) {
@@ -165,9 +166,10 @@ static void carry_out(struct reconciler *r, struct task *t, const struct plan_st
         log_failure(t);
         return;
     }
-    int sent = submit(r, t, s, &err);
-    if (sent == -HM_E_BUSY) /* the end of another call brings the next pass */
+    if (submit(r, t, s, &err) < 0) { /* the end of another call brings the next pass */
+        r->queue_full = true;
         return;
+    }
     t->in_flight = true;
     hm_log(HM_LOG_INFO, "reconcile", "%s: %s (%s)%s%s", t->key, plan_verb_name(s->verb),
            plan_op_name(s->op), s->why ? ": " : "", s->why ? s->why : "");
@@ -240,10 +242,20 @@ static void set_timer(struct reconciler *r)
     uv_timer_start(&r->timer, on_timer, (uint64_t)(wait / HM_MS + 1), 0);
 }
 
+/* Nothing will become due by time or by the end of a call. */
+static bool is_at_rest(const struct task *t, const struct plan_step *s)
+{
+    bool decided = s->op == PLAN_NONE || s->op == PLAN_BLOCKED;
+    return decided && !t->in_flight && !t->failures && !t->next_try_ns;
+}
+
 static void run_pass(struct reconciler *r)
 {
     struct plan_input in = make_input(r);
     struct plan plan;
+    r->queue_full = false;
+    r->settled = !r->unobserved.code;
+    r->planned_generation = desired_generation(r->options.desired);
     plan_make(&in, &plan);
     for (size_t i = 0; i < plan.count; i++) {
         struct plan_step *s = &plan.steps[i];
@@ -254,11 +266,40 @@ static void run_pass(struct reconciler *r)
             task_settled(t);
         carry_out(r, t, s);
         say_status(r, t, s);
+        r->settled &= is_at_rest(t, s);
     }
     primary_look(r, &plan);
     plan_clear(&plan);
     desired_each(r->options.desired, say_refused, r);
     set_timer(r);
+}
+
+/* The driver gives the same shared copy as long as nothing changed. */
+static bool is_same_thing(const struct thing *a, const struct thing *b)
+{
+    return a->shared && a->shared == b->shared && a->state == b->state && a->reason == b->reason;
+}
+
+static bool are_same_things(const struct things *a, const struct things *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!is_same_thing(&a->items[i], &b->items[i]))
+            return false;
+    return true;
+}
+
+/* The plan is a pure function: equal inputs, equal plan. What needs nothing is not planned twice. */
+static bool would_plan_the_same(const struct reconciler *r)
+{
+    return r->settled && !r->primary.start_done && !r->primary.stop_done &&
+           r->planned_generation == desired_generation(r->options.desired);
+}
+
+uint64_t reconciler_passes(const struct reconciler *r)
+{
+    return r->passes;
 }
 
 /* -- Plans that were asked for
@@ -338,6 +379,7 @@ static void on_observed(void *data, struct things *things, json_t *facts,
                         const struct hm_error *err)
 {
     struct reconciler *r = data;
+    bool same = !err && are_same_things(things, &r->things) && would_plan_the_same(r);
     if (err)
         note_failure(r, err);
     else
@@ -346,7 +388,9 @@ static void on_observed(void *data, struct things *things, json_t *facts,
         r->options.on_backend(r->options.data, facts, err);
     json_decref(facts);
     r->attempted = true;
-    run_pass(r);
+    if (!same)
+        run_pass(r);
+    r->passes++;
     answer_requests(r);
     if (r->dirty)
         begin_observation(r);

@@ -42,6 +42,9 @@ void reconciler_free(struct reconciler *r);
 /* Something may have changed: a pass will follow soon. */
 void reconciler_kick(struct reconciler *r);
 
+/* How many passes have ended, for the status and the bench. */
+uint64_t reconciler_passes(const struct reconciler *r);
+
 struct workload_documents reconciler_workload(struct reconciler *r);
 
 /* Plan for the documents in force with others laid over them, by a fresh observation. `done` once;

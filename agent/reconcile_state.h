@@ -53,6 +53,12 @@ struct reconciler {
     size_t request_count;
     struct primary primary;
     uint32_t jitter;
+    uint64_t passes;
+    /* The last plan was for this generation of the documents, and a plan for the same observation would
+     * do and say the same: nothing is under way, failed, or waited for. */
+    uint64_t planned_generation;
+    bool settled;
+    bool queue_full; /* in this pass: what is left waits for the end of a call */
 };
 
 /* A task of a primary document has a call that has not ended. */

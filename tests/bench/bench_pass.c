@@ -3,9 +3,9 @@
  *
  *     bench_pass NATS_URL COUNT ROUNDS
  *
- * Declares COUNT VMs on test:///default (in this process), lets the reconciler make them, then takes
- * turns: one bulk call (virConnectGetAllDomainStats, STATE, NOWAIT), one whole pass with a plan as
- * `harmonyctl plan` asks for it. Prints one JSON object with both, in microseconds.
+ * Declares COUNT VMs and makes them on test:///default (in this process) as the driver would, but for the
+ * validation of each definition, which takes 20 ms. Lets the reconciler start them, then takes
+ * turns: one bulk call (virConnectGetAllDomainStats, STATE, NOWAIT), one whole pass. Prints one JSON object with both, in microseconds.
  */
 #include <libvirt/libvirt.h>
 #include <stdio.h>
@@ -15,6 +15,9 @@
 #include "agent/reconcile.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "vmm/domain_xml.h"
+#include "vmm/mark.h"
 
 struct bench {
     uv_loop_t loop;
@@ -23,8 +26,6 @@ struct bench {
     struct status *status;
     struct reconciler *reconciler;
     size_t count;
-    bool answered;
-    json_int_t unchanged;
 };
 
 static void declare(struct bench *b)
@@ -38,20 +39,12 @@ static void declare(struct bench *b)
     }
 }
 
-static void on_plan(void *data, const json_t *plan)
-{
-    struct bench *b = data;
-    b->answered = true;
-    b->unchanged = json_integer_value(json_object_get(plan, "unchanged"));
-}
-
 static int64_t time_pass(struct bench *b)
 {
-    struct plan_request request = {.done = on_plan, .data = b};
+    uint64_t before = reconciler_passes(b->reconciler);
     int64_t began = hm_boottime_ns();
-    b->answered = false;
-    reconciler_plan(b->reconciler, &request);
-    while (!b->answered)
+    reconciler_kick(b->reconciler);
+    while (reconciler_passes(b->reconciler) == before)
         uv_run(&b->loop, UV_RUN_ONCE);
     return hm_boottime_ns() - began;
 }
@@ -81,10 +74,42 @@ static long long median_us(int64_t *times, size_t n)
     return times[n / 2] / 1000;
 }
 
-static void settle(struct bench *b)
+/* The driver's own XML and mark. */
+static void define(virConnectPtr conn, const struct plan_doc *doc)
 {
-    while (b->unchanged < (json_int_t)b->count)
-        time_pass(b);
+    struct order order = {
+        .kind = "vm", .name = doc->name, .key = doc->key, .site = "site-a", .spec = doc->spec};
+    struct vm_disks none = {0};
+    struct vm_build build = {
+        .name = doc->name, .type = "test", .arch = "i686", .spec = doc->spec, .disks = &none};
+    struct mark mark;
+    mark_of_order(&order, &mark);
+    HM_AUTOFREE char *xml = domain_xml(&build, &mark);
+    virDomainPtr domain = virDomainDefineXML(conn, xml);
+    if (!domain || virDomainCreate(domain) < 0)
+        abort();
+    virDomainFree(domain);
+    mark_clear(&mark);
+}
+
+static void define_all(struct bench *b, virConnectPtr conn)
+{
+    size_t count;
+    const struct plan_doc *docs = desired_docs(b->desired, &count);
+    for (size_t i = 0; i < count; i++)
+        define(conn, &docs[i]);
+}
+
+static int count_running(virConnectPtr conn)
+{
+    return virConnectListAllDomains(conn, NULL, VIR_CONNECT_LIST_DOMAINS_RUNNING);
+}
+
+/* Until all run (test:///default comes with one of its own), and their events have been heard. */
+static void settle(struct bench *b, virConnectPtr conn)
+{
+    while (count_running(conn) < (int)b->count + 1)
+        uv_run(&b->loop, UV_RUN_ONCE);
     for (int i = 0; i < 5; i++)
         time_pass(b);
 }
@@ -93,6 +118,7 @@ static void set_up(struct bench *b, const char *url)
 {
     struct bus_options bus = {.servers = url, .name = "bench"};
     struct hm_error err;
+    hm_log_setup(HM_LOG_WARN, HM_LOG_TEXT);
     uv_loop_init(&b->loop);
     if (bus_open(&b->loop, &bus, &b->bus, &err) < 0) {
         fprintf(stderr, "bench_pass: %s\n", err.text);
@@ -114,7 +140,6 @@ static void set_up(struct bench *b, const char *url)
     };
     b->reconciler = reconciler_new(&options);
     declare(b);
-    reconciler_kick(b->reconciler);
 }
 
 int main(int argc, char **argv)
@@ -127,8 +152,10 @@ int main(int argc, char **argv)
     size_t rounds = (size_t)strtoul(argv[3], NULL, 10);
     int64_t *passes = hm_alloc(rounds * sizeof *passes), *bulk = hm_alloc(rounds * sizeof *bulk);
     set_up(&b, argv[1]);
-    settle(&b);
     virConnectPtr conn = virConnectOpen("test:///default");
+    define_all(&b, conn);
+    reconciler_kick(b.reconciler);
+    settle(&b, conn);
     for (size_t i = 0; i < rounds; i++) {
         bulk[i] = time_bulk_call(conn);
         passes[i] = time_pass(&b);
