@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "bus/decode.h"
+#include "proto/text.h"
 
 static void release_json(json_t **json)
 {
@@ -14,23 +15,21 @@ static void release_json(json_t **json)
 }
 #define AUTO_JSON __attribute__((cleanup(release_json))) json_t
 
-static json_t *parse_object(const void *data, size_t len, struct hm_error *err)
+static int parse_object(const void *data, size_t len, json_t **ret, struct hm_error *err)
 {
-    if (len > JS_ANSWER_MAX) {
-        hm_fail(err, HM_E_TOO_LARGE, "the server's answer has %zu bytes, more than %d", len,
-                JS_ANSWER_MAX);
-        return NULL;
-    }
-    json_error_t where;
+    if (len > JS_ANSWER_MAX)
+        return hm_fail(err, HM_E_TOO_LARGE, "the server's answer has %zu bytes, more than %d", len,
+                       JS_ANSWER_MAX);
+    json_error_t where = {0};
     json_t *root = json_loadb(data, len, JSON_REJECT_DUPLICATES, &where);
-    if (!root)
-        hm_fail(err, HM_E_NATS, "the server's answer is not JSON: %s", where.text);
-    if (root && !json_is_object(root)) {
-        hm_fail(err, HM_E_NATS, "the server's answer is not a JSON object");
-        json_decref(root);
-        root = NULL;
+    if (json_is_object(root)) {
+        *ret = root;
+        return 0;
     }
-    return root;
+    json_decref(root);
+    char cited[JSON_ERROR_TEXT_LENGTH];
+    text_clean(root ? "not an object" : where.text, cited, sizeof cited);
+    return hm_fail(err, HM_E_NATS, "the server's answer is not a JSON object: %s", cited);
 }
 
 static int64_t int_of(const json_t *object, const char *name, int64_t fallback)
@@ -73,7 +72,7 @@ static bool read_error(const json_t *root, struct js_error *ret)
     ret->err_code = small_int_of(error, "err_code");
     if (!ret->code)
         ret->code = 500; /* an error without a code is one all the same */
-    snprintf(ret->text, sizeof ret->text, "%s", string_of(error, "description"));
+    text_clean(string_of(error, "description"), ret->text, sizeof ret->text);
     return true;
 }
 
@@ -92,10 +91,11 @@ static bool is_stream_of(const char *stream, const char *bucket)
 int js_parse_ack(const char *bucket, const void *data, size_t len, struct js_ack *ret,
                  struct hm_error *err)
 {
-    AUTO_JSON *root = parse_object(data, len, err);
+    AUTO_JSON *root = NULL;
     *ret = (struct js_ack){0};
-    if (!root)
-        return -HM_E_NATS;
+    int failed = parse_object(data, len, &root, err);
+    if (failed)
+        return failed;
     if (read_error(root, &ret->error)) {
         if (ret->error.err_code == JS_WRONG_LAST_SEQUENCE)
             ret->revision = sequence_in(ret->error.text);
@@ -143,10 +143,11 @@ static int read_message(const json_t *message, struct js_message *ret, struct hm
 
 int js_parse_message(const void *data, size_t len, struct js_message *ret, struct hm_error *err)
 {
-    AUTO_JSON *root = parse_object(data, len, err);
+    AUTO_JSON *root = NULL;
     *ret = (struct js_message){0};
-    if (!root)
-        return -HM_E_NATS;
+    int failed = parse_object(data, len, &root, err);
+    if (failed)
+        return failed;
     if (read_error(root, &ret->error))
         return 0;
     return read_message(json_object_get(root, "message"), ret, err);
@@ -185,11 +186,12 @@ static void read_stream_state(const json_t *root, struct bus_bucket *ret)
 int js_parse_stream(const void *data, size_t len, struct bus_bucket *ret,
                     struct js_error *ret_error, struct hm_error *err)
 {
-    AUTO_JSON *root = parse_object(data, len, err);
+    AUTO_JSON *root = NULL;
     *ret = (struct bus_bucket){0};
     *ret_error = (struct js_error){0};
-    if (!root)
-        return -HM_E_NATS;
+    int failed = parse_object(data, len, &root, err);
+    if (failed)
+        return failed;
     if (read_error(root, ret_error))
         return 0;
     const json_t *config = json_object_get(root, "config");
@@ -204,10 +206,11 @@ int js_parse_stream(const void *data, size_t len, struct bus_bucket *ret,
 
 int js_parse_consumer(const void *data, size_t len, struct js_consumer *ret, struct hm_error *err)
 {
-    AUTO_JSON *root = parse_object(data, len, err);
+    AUTO_JSON *root = NULL;
     *ret = (struct js_consumer){0};
-    if (!root)
-        return -HM_E_NATS;
+    int failed = parse_object(data, len, &root, err);
+    if (failed)
+        return failed;
     if (read_error(root, &ret->error))
         return 0;
     if (!*string_of(root, "name"))

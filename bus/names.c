@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "proto/text.h"
 
 static bool is_alnum(char c)
 {
@@ -25,22 +26,26 @@ static bool has_empty_token(const char *text)
     return len == 0 || text[0] == '.' || text[len - 1] == '.' || strstr(text, "..");
 }
 
+/* "<quoted> is not <what>" */
+static int not_a(const char *text, const char *what, int most, struct hm_error *err)
+{
+    char quoted[TEXT_QUOTE_MAX];
+    text_quote(text ? text : "", quoted);
+    return hm_fail(err, HM_E_INVALID, "%s is not %s, at most %d)", quoted, what, most);
+}
+
 int bus_check_bucket(const char *bucket, struct hm_error *err)
 {
     if (!bucket || !*bucket || strlen(bucket) > BUS_BUCKET_MAX || !made_of(bucket, "_-"))
-        return hm_fail(err, HM_E_INVALID,
-                       "\"%.64s\" is not a bucket name (letters, digits, - and _, at most %d)",
-                       bucket ? bucket : "", BUS_BUCKET_MAX);
+        return not_a(bucket, "a bucket name (letters, digits, - and _", BUS_BUCKET_MAX, err);
     return 0;
 }
 
 static int check_key_chars(const char *key, const char *extra, struct hm_error *err)
 {
     if (!key || has_empty_token(key) || strlen(key) > BUS_SUBJECT_MAX / 2 || !made_of(key, extra))
-        return hm_fail(
-            err, HM_E_INVALID,
-            "\"%.64s\" is not a key (letters, digits and -/_=., no empty part, at most %d)",
-            key ? key : "", BUS_SUBJECT_MAX / 2);
+        return not_a(key, "a key (letters, digits and -/_=., no empty part", BUS_SUBJECT_MAX / 2,
+                     err);
     return 0;
 }
 
@@ -60,7 +65,7 @@ int bus_check_subject(const char *subject, struct hm_error *err)
     for (const char *c = subject; good && *c; c++)
         good = *c > ' ' && *c < 0x7f;
     if (!good)
-        return hm_fail(err, HM_E_INVALID, "\"%.64s\" is not a subject", subject ? subject : "");
+        return not_a(subject, "a subject (printable ASCII, no empty part", BUS_SUBJECT_MAX, err);
     return 0;
 }
 

@@ -82,7 +82,8 @@ void bus_put(struct bus *bus, const struct bus_put *put, bus_put_done done, void
     mine->done = done;
     mine->data = data;
     mine->refused = check_put(put, &err) < 0;
-    char *what = hm_printf("put %s/%s", mine->bucket, put->key ? put->key : "");
+    char *what =
+        hm_printf("put %s/%s", mine->refused ? "" : mine->bucket, mine->refused ? "" : put->key);
     char expected[24];
     snprintf(expected, sizeof expected, "%" PRId64, put->expect_revision);
     HM_AUTOFREE char *subject = hm_printf("$KV.%s.%s", mine->bucket, put->key ? put->key : "");

@@ -21,9 +21,11 @@ static void request_answered(struct bus_call *call, const struct call_answer *an
 
 static int check_request(const char *subject, size_t len, struct hm_error *err)
 {
+    if (bus_check_subject(subject, err) < 0)
+        return -(int)HM_E_INVALID;
     if (len > BUS_PAYLOAD_MAX)
-        return hm_fail(err, HM_E_TOO_LARGE, "request %.64s: %zu bytes are too many", subject, len);
-    return bus_check_subject(subject, err);
+        return hm_fail(err, HM_E_TOO_LARGE, "request %s: %zu bytes are too many", subject, len);
+    return 0;
 }
 
 void bus_request(struct bus *bus, const char *subject, const void *payload, size_t len,

@@ -23,8 +23,10 @@ bool bus_parse_server_version(const char *greeting, size_t len, int ret_version[
         return false;
     json_t *info = json_loadb(greeting + 5, len - 5, JSON_DISABLE_EOF_CHECK, NULL);
     const char *text = json_string_value(json_object_get(info, "version"));
-    int *v = ret_version;
-    bool known = text && sscanf(text, "%9d.%9d.%9d", &v[0], &v[1], &v[2]) == 3;
+    int v[3];
+    bool known = text && sscanf(text, "%4d.%4d.%4d", &v[0], &v[1], &v[2]) == 3;
+    if (known)
+        memcpy(ret_version, v, sizeof v);
     json_decref(info);
     return known;
 }

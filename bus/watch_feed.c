@@ -13,6 +13,7 @@
 #include "bus/jetstream.h"
 #include "bus/names.h"
 #include "bus/watch.h"
+#include "proto/text.h"
 
 enum { TURN_MS = 4, SLICE = 32 };
 
@@ -117,11 +118,12 @@ static void hand_out_heartbeat(struct bus_watch *watch, natsMsg *message)
 static void hand_out_status(struct bus_watch *watch, natsMsg *message, const char *status)
 {
     const char *reply = natsMsg_GetReply(message);
-    struct hm_error err;
     if (strcmp(status, "100") != 0) {
         const char *text = header(message, "Description");
-        hm_fail(&err, HM_E_NATS, "watch %s: the server ended it: %.32s %.128s",
-                watch->options.bucket, status, text ? text : "");
+        char cited[TEXT_QUOTE_MAX];
+        struct hm_error err;
+        text_quote(text ? text : status, cited);
+        hm_fail(&err, HM_E_NATS, "watch %s: the server ended it: %s", watch->options.bucket, cited);
         watch_break(watch, &err);
     } else if (reply) {
         answer_flow_control(watch, reply);

@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "bus/server_version.h"
 #include "bus/wire_internal.h"
+#include "proto/text.h"
 
 enum {
+    DETAIL_MAX = 160,
     BACK_OFF_FIRST_MS = 100,
     BACK_OFF_MAX_MS = 2000,
     STABLE_MS = 5000, /* a connection that lasted this long was a good one */
@@ -61,7 +63,8 @@ static void on_complaint(natsConnection *connection, natsSubscription *subscript
     const char *text = NULL;
     if (natsConnection_GetLastError(connection, &text) == NATS_OK || !text || !*text)
         text = natsStatus_GetText(status);
-    char *copy = hm_strndup(text, WIRE_TEXT_MAX);
+    char *copy = hm_alloc(WIRE_TEXT_MAX);
+    text_clean(text, copy, WIRE_TEXT_MAX);
     pthread_mutex_lock(&living_lock);
     struct wire *wire = living;
     while (wire && wire != closure)
@@ -210,21 +213,22 @@ static void announce_connection(struct wire *wire)
     wire_post(wire, event);
 }
 
-/* libnats begins its sentences with the place in its source: "(conn.c:733): SSL handshake ..." */
-static const char *failure_detail(void)
+/* libnats begins its sentences with the place in its source: "(conn.c:733): SSL handshake ...", and
+ * what follows can be the server's. */
+static void clean_detail(const char *detail, char *out, size_t size)
 {
-    natsStatus same;
-    const char *detail = nats_GetLastError(&same);
     const char *place = detail && *detail == '(' ? strstr(detail, "): ") : NULL;
-    return place ? place + 3 : detail;
+    text_clean(place ? place + 3 : detail ? detail : "", out, size);
 }
 
 static void report_failure(struct wire *wire, natsStatus status)
 {
-    const char *detail = failure_detail();
+    natsStatus same;
+    char detail[DETAIL_MAX];
+    clean_detail(nats_GetLastError(&same), detail, sizeof detail);
     wire_post_text(wire, WIRE_NOT_CONNECTED,
-                   hm_printf("can't connect to NATS at %s: %s%s%.160s", wire->servers,
-                             natsStatus_GetText(status), detail ? ": " : "", detail ? detail : ""));
+                   hm_printf("can't connect to NATS at %s: %s%s%s", wire->servers,
+                             natsStatus_GetText(status), *detail ? ": " : "", detail));
 }
 
 /* Until libnats has called its last callback for this connection. */
@@ -313,10 +317,11 @@ static void serve(struct wire *wire)
 static void announce_loss(struct wire *wire)
 {
     const char *text = NULL;
+    char detail[DETAIL_MAX];
     natsStatus s = natsConnection_GetLastError(wire->connection, &text);
+    clean_detail(text && *text ? text : natsStatus_GetText(s), detail, sizeof detail);
     wire_post_text(wire, WIRE_DISCONNECTED,
-                   hm_printf("lost the connection to NATS at %s: %.160s", wire->servers,
-                             text && *text ? text : natsStatus_GetText(s)));
+                   hm_printf("lost the connection to NATS at %s: %s", wire->servers, detail));
 }
 
 static int64_t back_off_ms(unsigned failures)
