@@ -22,7 +22,7 @@
 
 struct lv_cache;
 
-enum { LV_UUID_MAX = VIR_UUID_STRING_BUFLEN, LV_DIRTY_MAX = 64 };
+enum { LV_UUID_MAX = VIR_UUID_STRING_BUFLEN, LV_DIRTY_MAX = 1024 };
 
 /* What changed since the last look. Too many domains to remember: all of them. */
 struct lv_dirty {

@@ -1,5 +1,8 @@
 #include "xml_fixture.h"
 
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
 #include "vmm/domain_xml.h"
 #include "vmm/shape.h"
 
@@ -75,6 +78,31 @@ START_TEST(every_field_has_its_place)
     ck_xpath(doc, "/domain/devices/interface[2][@type='bridge']/source/@bridge", "br0");
     ck_xpath(doc, "/domain/devices/interface[2]/mac/@address", "52:54:00:ab:00:01");
     ck_xpath(doc, "/domain/devices/interface[2]/model/@type", "e1000e");
+    xml_free(&doc);
+}
+END_TEST
+
+static const char *const every_element[] = {
+    "{\"disks\":[{\"device\":\"root\",\"size\":\"1GiB\",\"label\":\"root-01\"},"
+    "{\"device\":\"b\",\"image\":\"/"
+    "b.raw\",\"format\":\"raw\",\"readonly\":true,\"bus\":\"sata\"}],"
+    "\"cdroms\":[{\"path\":\"/one.iso\"}],\"networks\":[{\"network\":\"lan\"},{\"bridge\":\"br0\","
+    "\"mac\":\"52:54:00:AB:00:01\",\"model\":\"e1000e\"}],\"cpu\":\"host-passthrough\"}",
+    "{\"kernel\":\"/k\",\"initramfs\":\"/i\",\"cmdline\":\"<&>\",\"cpu\":\"Skylake-Server\"}",
+};
+
+START_TEST(every_element_is_in_libvirts_schema)
+{
+    virConnectPtr conn = virConnectOpen("test:///default");
+    xmlDocPtr doc = build(every_element[_i], NULL, "x86_64");
+    xmlSetProp(xml_root(doc), (const xmlChar *)"type", (const xmlChar *)"test");
+    char *xml = xml_print(doc);
+    virDomainPtr dom = virDomainDefineXMLFlags(conn, xml, VIR_DOMAIN_DEFINE_VALIDATE);
+    ck_assert_msg(dom != NULL, "%s", virGetLastErrorMessage());
+    virDomainUndefine(dom);
+    virDomainFree(dom);
+    virConnectClose(conn);
+    free(xml);
     xml_free(&doc);
 }
 END_TEST
@@ -290,6 +318,7 @@ int main(void)
     xml_setup();
     tcase_add_test(t, defaults_are_as_documented);
     tcase_add_test(t, every_field_has_its_place);
+    tcase_add_loop_test(t, every_element_is_in_libvirts_schema, 0, HM_COUNT(every_element));
     tcase_add_test(t, hostile_text_is_escaped);
     tcase_add_test(t, a_device_name_that_is_a_place_gets_it_and_others_what_is_free);
     tcase_add_test(t, more_than_26_disks_on_a_bus_have_targets);

@@ -297,7 +297,7 @@ END_TEST
 
 START_TEST(many_domains_are_each_seen_once)
 {
-    enum { COUNT = 80 }; /* more than are remembered one by one */
+    enum { COUNT = 1100 }; /* more than are remembered one by one */
     char name[16];
     for (int i = 0; i < COUNT; i++) {
         snprintf(name, sizeof name, "vm-%d", i);
