@@ -164,6 +164,28 @@ def bench_resources(folder):
         row(f"CPU a minute at T = 1 s, {count} documents", f"{cpu:.3f} s", aim="aim 0.03 s")
 
 
+# -- the bus alone ---------------------------------------------------------------------------------------
+
+def idle_bus(folder, url, mode):
+    """(RSS in MB, CPU seconds a minute) of the program in this mode."""
+    program = Process(mode, [built("bench/bench_bus"), url, mode], folder / f"{mode}.log").start()
+    wait_until(lambda: "ready" in program.log_end(), 30, f"bench_bus {mode}")
+    cost = idle_cost(program.pid), rss_mb(program.pid)
+    program.stop()
+    return cost
+
+
+def bench_bus(folder):
+    with NatsServer(folder) as server:
+        times = json.loads(run([built("bench/bench_bus"), server.url, "puts", 3000], timeout=300).stdout)
+        for p in (50, 99):
+            ours, bare = percentile(times["bus_us"], p), percentile(times["bare_us"], p)
+            row(f"acknowledged put, p{p}", f"{ours:.0f} us", f"js_Publish {bare:.0f} us", f"{ours / bare:.2f}")
+        (cpu, rss), (bare_cpu, bare_rss) = (idle_bus(folder, server.url, m) for m in ("idle", "bare"))
+        row("bus, 3 watches, idle: RSS", f"{rss:.1f} MB", f"bare {bare_rss:.1f} MB", f"+{rss - bare_rss:.1f}")
+        row("bus, 3 watches, idle: CPU a minute", f"{cpu:.3f} s", f"bare {bare_cpu:.3f} s")
+
+
 # -- failover -------------------------------------------------------------------------------------------
 
 def handovers(records):
@@ -210,7 +232,7 @@ def bench_failover(folder):
     row("  both at once", f"{max(overlaps):.1f} ms")
 
 
-PARTS = {"latency": bench_latency, "pass": bench_pass, "resources": bench_resources,
+PARTS = {"bus": bench_bus, "latency": bench_latency, "pass": bench_pass, "resources": bench_resources,
          "failover": bench_failover}
 
 
