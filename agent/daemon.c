@@ -102,6 +102,12 @@ static void on_disconnected(void *data)
     lead_bus_disconnected(d->lead);
 }
 
+static void on_refused(void *data)
+{
+    struct daemon *d = data;
+    hm_log(HM_LOG_WARN, "bus", "%s; trying on", bus_last_error(d->bus));
+}
+
 static void on_documents(void *data)
 {
     struct daemon *d = data;
@@ -172,6 +178,7 @@ static int open_bus(struct daemon *d, struct hm_error *err)
         .tls_key = c->nats.tls_key,
         .on_connected = on_connected,
         .on_disconnected = on_disconnected,
+        .on_refused = on_refused,
         .data = d,
     };
     return bus_open(&d->loop, &options, &d->bus, err);

@@ -21,7 +21,10 @@ static int parse_document(const json_t *in, struct doc *ret, struct hm_error *er
     if (!where || !kind || !name || !spec)
         return hm_fail(err, HM_E_INVALID,
                        "a document of the request needs where, kind, name and spec");
+    char parts[3][DOC_NAME_MAX + 1];
     HM_AUTOFREE char *key = hm_printf("%s.%s.%s", where, kind, name);
+    if (doc_key_split(key, parts[0], parts[1], parts[2], err) < 0)
+        return -(int)HM_E_INVALID;
     HM_AUTOFREE char *value = json_dumps(spec, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!value)
         return hm_fail(err, HM_E_INVALID, "%s: spec can't be read", key);
@@ -47,14 +50,45 @@ static int parse_documents(const json_t *list, struct doc_list *ret, struct hm_e
 static char **parse_keys(const json_t *list)
 {
     char **keys = hm_alloc((json_array_size(list) + 1) * sizeof *keys);
-    size_t i, n = 0;
+    size_t i;
     json_t *item;
     json_array_foreach(list, i, item)
     {
-        if (json_is_string(item))
-            keys[n++] = hm_strdup(json_string_value(item));
+        keys[i] = hm_strdup(json_string_value(item));
     }
     return keys;
+}
+
+static int check_deletes(const json_t *list, struct hm_error *err)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        if (!json_is_string(item))
+            return hm_fail(err, HM_E_INVALID,
+                           "the request's deletes[%zu] is not a key like site-a.vm.web", i);
+    }
+    return 0;
+}
+
+static int check_request(const json_t *root, struct hm_error *err)
+{
+    const char *name;
+    json_t *value;
+    if (!json_is_object(root))
+        return hm_fail(err, HM_E_INVALID,
+                       "the request is not an object with documents and deletes");
+    json_object_foreach((json_t *)root, name, value)
+    {
+        if (strcmp(name, "documents") != 0 && strcmp(name, "deletes") != 0)
+            return hm_fail(err, HM_E_INVALID,
+                           "the request has an unknown field \"%.60s\"; known: documents, deletes",
+                           name);
+        if (!json_is_array(value))
+            return hm_fail(err, HM_E_INVALID, "the request's %s is not a list", name);
+    }
+    return check_deletes(json_object_get(root, "deletes"), err);
 }
 
 int plan_service_parse(const void *payload, size_t len, struct plan_request *ret,
@@ -65,7 +99,9 @@ int plan_service_parse(const void *payload, size_t len, struct plan_request *ret
     if (!root)
         return hm_fail(err, HM_E_INVALID, "the request is not JSON: %s", why.text);
     struct plan_request q = {0};
-    int r = parse_documents(json_object_get(root, "documents"), &q.documents, err);
+    int r = check_request(root, err);
+    if (r >= 0)
+        r = parse_documents(json_object_get(root, "documents"), &q.documents, err);
     if (r < 0) {
         doc_list_clear(&q.documents);
     } else {

@@ -101,6 +101,16 @@ static void become_disconnected(struct bus *bus, const char *why)
         bus->on_disconnected(bus->data);
 }
 
+/* Every try fails in the same words, so they are told once. */
+static void note_refusal(struct bus *bus, const char *why)
+{
+    if (!strcmp(bus->last_error, why))
+        return;
+    snprintf(bus->last_error, sizeof bus->last_error, "%s", why);
+    if (!bus->closing && bus->on_refused)
+        bus->on_refused(bus->data);
+}
+
 static void note_complaint(struct bus *bus, const char *text)
 {
     snprintf(bus->complaint, sizeof bus->complaint, "%s", text);
@@ -146,7 +156,7 @@ static bool take_event(struct bus *bus, struct wire_event *event)
             become_disconnected(bus, event->text);
         break;
     case WIRE_NOT_CONNECTED:
-        snprintf(bus->last_error, sizeof bus->last_error, "%s", event->text);
+        note_refusal(bus, event->text);
         break;
     case WIRE_NOT_SENT:
         call_not_sent(bus, event->id, event->code, event->text);
@@ -214,6 +224,7 @@ int bus_open(uv_loop_t *loop, const struct bus_options *options, struct bus **re
     struct bus *bus = hm_alloc(sizeof *bus);
     *bus = (struct bus){.on_connected = options->on_connected,
                         .on_disconnected = options->on_disconnected,
+                        .on_refused = options->on_refused,
                         .data = options->data,
                         .timer_at_ns = INT64_MAX,
                         .open_handles = 2};

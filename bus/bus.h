@@ -30,6 +30,8 @@ struct bus_options {
     const char *tls_ca, *tls_cert, *tls_key; /* paths or NULL */
     void (*on_connected)(void *data);        /* first connection and every reconnection */
     void (*on_disconnected)(void *data);
+    /* No server lets us in; told whenever bus_last_error() has another reason for it. May be NULL. */
+    void (*on_refused)(void *data);
     void *data;
 };
 

@@ -32,6 +32,7 @@ struct bus {
     struct wire *wire;
     void (*on_connected)(void *data);
     void (*on_disconnected)(void *data);
+    void (*on_refused)(void *data);
     void *data;
 
     bool connected;

@@ -142,6 +142,7 @@ int wire_start(const struct bus_options *options, uv_async_t *wake, struct wire 
     struct wire *wire = hm_alloc(sizeof *wire);
     *wire = (struct wire){.wake = wake, .options = nats};
     wire->servers = wire_servers_text(options->servers);
+    wire->tls = wire_uses_tls(options);
     wire->events_end = &wire->events;
     wire->out_end = &wire->out;
     if (uv_mutex_init(&wire->lock) || uv_cond_init(&wire->changed))

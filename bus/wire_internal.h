@@ -38,6 +38,7 @@ struct wire {
     uv_async_t *wake;
     natsOptions *options;
     char *servers;
+    bool tls;
 
     /* Under the lock. */
     struct wire_event *events, **events_end;

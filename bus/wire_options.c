@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/file.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 2000,
@@ -13,6 +14,7 @@ enum {
     PING_INTERVAL_MS = 2000,
     PINGS_OUT = 2,
     SERVERS_MAX = 64,
+    CREDENTIALS_MAX = 64 * 1024,
 };
 
 static const char *after_scheme(const char *url)
@@ -104,9 +106,29 @@ static int check_readable(const char *what, const char *path, struct hm_error *e
     return 0;
 }
 
+/* libnats takes any file, and logs in without an identity if there is none in it. */
+static int check_credentials(const char *path, struct hm_error *err)
+{
+    char *text;
+    size_t len;
+    int failed = check_readable("nats.credentials", path, err);
+    if (failed)
+        return failed;
+    if (hm_file_read(path, CREDENTIALS_MAX, &text, &len, err) < 0)
+        return hm_wrap(err, "nats.credentials");
+    bool good = strstr(text, "BEGIN NATS USER JWT") && strstr(text, "USER NKEY SEED");
+    explicit_bzero(text, len);
+    free(text);
+    return good ? 0
+                : hm_fail(err, HM_E_INVALID,
+                          "nats.credentials: %s holds no user JWT with its seed; expected a .creds "
+                          "file, as nsc generate creds writes it",
+                          path);
+}
+
 static int set_identity(natsOptions *nats, const struct bus_options *o, struct hm_error *err)
 {
-    int failed = check_readable("nats.credentials", o->credentials, err);
+    int failed = o->credentials ? check_credentials(o->credentials, err) : 0;
     if (!failed && o->credentials)
         failed = from_nats(natsOptions_SetUserCredentialsFromFiles(nats, o->credentials, NULL),
                            "nats.credentials", err);
@@ -128,10 +150,15 @@ static int check_tls(const struct bus_options *o, struct hm_error *err)
     return failed ? failed : check_readable("nats.tls.key", o->tls_key, err);
 }
 
+bool wire_uses_tls(const struct bus_options *o)
+{
+    return o->tls_ca || o->tls_cert || strstr(o->servers, "tls://");
+}
+
 static int set_tls(natsOptions *nats, const struct bus_options *o, struct hm_error *err)
 {
     int failed = check_tls(o, err);
-    if (failed || (!o->tls_ca && !o->tls_cert && !strstr(o->servers, "tls://")))
+    if (failed || !wire_uses_tls(o))
         return failed;
     failed = from_nats(natsOptions_SetSecure(nats, true), "nats.tls", err);
     if (!failed && o->tls_ca)

@@ -1,7 +1,8 @@
 /*
  * From bus options to libnats's: addresses, credentials, TLS, and the timing of the connection.
  *
- * Fails for what can never work: a malformed address, a file that can't be read, half a key pair.
+ * Fails for what can never work: a malformed address, a file that can't be read or holds no
+ * credentials, half a key pair.
  * Sentences name files and addresses without the user and password that an address may hold.
  * Thread: any.
  */
@@ -15,6 +16,9 @@
 
 /* On success *ret is the caller's to natsOptions_Destroy(). */
 int wire_options(const struct bus_options *options, natsOptions **ret, struct hm_error *err);
+
+/* Is the connection encrypted, as far as we ask for it? */
+bool wire_uses_tls(const struct bus_options *options);
 
 /* The addresses without secrets, for sentences. The caller frees it. */
 char *wire_servers_text(const char *servers);

@@ -221,14 +221,24 @@ static void clean_detail(const char *detail, char *out, size_t size)
     text_clean(place ? place + 3 : detail ? detail : "", out, size);
 }
 
+/* With TLS 1.3 a server looks at our certificate after our side of the handshake is over, so all that
+ * libnats sees of a refusal is that the connection ends. */
+static const char *advice(const struct wire *wire, natsStatus status)
+{
+    bool may_be_refused = wire->tls && (status == NATS_IO_ERROR || status == NATS_PROTOCOL_ERROR ||
+                                        status == NATS_CONNECTION_CLOSED);
+    return may_be_refused ? "; the server may want a client certificate, or refuse this one" : "";
+}
+
 static void report_failure(struct wire *wire, natsStatus status)
 {
     natsStatus same;
     char detail[DETAIL_MAX];
     clean_detail(nats_GetLastError(&same), detail, sizeof detail);
     wire_post_text(wire, WIRE_NOT_CONNECTED,
-                   hm_printf("can't connect to NATS at %s: %s%s%s", wire->servers,
-                             natsStatus_GetText(status), *detail ? ": " : "", detail));
+                   hm_printf("can't connect to NATS at %s: %s%s%s%s", wire->servers,
+                             natsStatus_GetText(status), *detail ? ": " : "", detail,
+                             advice(wire, status)));
 }
 
 /* Until libnats has called its last callback for this connection. */

@@ -41,6 +41,8 @@ START_TEST(refuses_what_can_never_work)
     const char *host = "nats://host:4222";
     refuse(&(struct bus_options){.servers = host, .credentials = "/nonexistent"}, HM_E_INVALID,
            "/nonexistent");
+    refuse(&(struct bus_options){.servers = host, .credentials = "/etc/hostname"}, HM_E_INVALID,
+           "holds no user JWT");
     refuse(&(struct bus_options){.servers = host, .tls_ca = "/nonexistent"}, HM_E_INVALID,
            "nats.tls.ca");
     refuse(&(struct bus_options){.servers = host, .tls_ca = "/etc/hostname"}, HM_E_INVALID,
