@@ -53,7 +53,7 @@ def wait_runs_anew(pair):
 def test_runs_on_the_leader_and_moves_with_the_role(make_pair):
     """Power cut and return: defined and off on the replica, the other way round after a takeover,
     and back by the handshake, in which the guest is asked to stop first."""
-    pair = make_pair(fence_timeout_ms=5000, failover_timeout_ms=6000)
+    pair = make_pair(fence_timeout_ms=5000, failover_timeout_ms=6000, yield_after_ms=2000)
     pair.wait_phase("site-b", "Standby")
     assert pair.a.domains() == {"db": "running"}
     assert pair.b.domains() == {"db": "shut off"}

@@ -26,7 +26,7 @@ from .waiting import wait_until
 
 # A real virDomainDestroy takes some time: fence_timeout is larger than where a process is killed.
 PAIR_CONFIG = {**CONFIG, "fence_timeout_ms": 2000, "failover_timeout_ms": 3500,
-               "yield_after_ms": 2000}
+               "yield_after_ms": 60000}
 
 
 class Pair:
