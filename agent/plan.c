@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/depends.h"
+#include "agent/describe.h"
 #include "agent/index.h"
 #include "base/alloc.h"
 
@@ -210,8 +211,10 @@ static void plan_creation(const struct world *w, struct plan_step *s)
 {
     if (!dependencies_ready(w, s, false))
         return;
+    HM_AUTOFREE char *words = describe_spec(s->doc->kind->name, s->doc->spec);
     bool stays_off = is_vm(s->doc) && !wants_running(w, s->doc);
-    decide(s, PLAN_CREATE, VERB_CREATE, stays_off ? hm_strdup("defined and stopped") : NULL);
+    decide(s, PLAN_CREATE, VERB_CREATE,
+           hm_printf("%s%s", words, stays_off ? "; defined and stopped" : ""));
 }
 
 /* The document that it was made from is deleted, so that it goes. A clone, which carries the mark of
