@@ -17,11 +17,20 @@ enum {
     QUEUE_DEPTH = 64,
 };
 
-/* A connection that any worker may find dead and open anew. Users hold it for reading. */
+/* One opening of the driver. What is replaced is closed when its last user leaves it, so that a call
+ * that hangs on a dead connection keeps nobody from the new one. */
+struct session {
+    void *self;
+    uint64_t number; /* counts the openings */
+    unsigned users;
+};
+
+/* A connection that any worker may find dead, and open anew. */
 struct connection {
-    pthread_rwlock_t lock;
-    void *self;     /* NULL: not open */
-    uint64_t opens; /* how often it was opened */
+    pthread_mutex_t opening; /* held by the one who opens; taken before `lock` */
+    pthread_mutex_t lock;    /* guards all below, and is never held for long */
+    struct session *now;     /* NULL: not open */
+    uint64_t opens;
 };
 
 struct backend {
@@ -30,54 +39,86 @@ struct backend {
     struct connection main, fence;
     struct hm_workq *observe, *act, *stop, *fence_lane;
     uv_async_t changed;
-    pthread_mutex_t changed_lock; /* guards: */
-    bool closed;                  /* `changed` must not be sent any more */
-    uint64_t probed; /* main.opens when the facts were last given; observing worker only */
+    pthread_mutex_t changed_lock;  /* guards: */
+    bool closed;                   /* `changed` must not be sent any more */
+    uint64_t probed;               /* session whose facts were given; observing worker only */
     struct observation *observing; /* the one under way, or NULL */
 };
 
 /* -- Connections (worker threads) ---------------------------------------------------------------
  */
 
-static bool is_usable(const struct backend *b, const struct connection *c)
+static void connection_init(struct connection *c)
 {
-    return c->self && b->options.driver->is_alive(c->self);
+    pthread_mutex_init(&c->opening, NULL);
+    pthread_mutex_init(&c->lock, NULL);
 }
 
-static int reopen(struct backend *b, struct connection *c, struct hm_error *err)
+/* The session, if it is alive, with one user more. */
+static struct session *join_session(const struct backend *b, struct connection *c)
 {
-    const struct driver *d = b->options.driver;
-    int r = 0;
-    pthread_rwlock_wrlock(&c->lock);
-    if (!is_usable(b, c)) {
-        if (c->self)
-            d->close(c->self);
-        c->self = NULL;
-        r = d->open(&b->driver_options, &c->self, err);
-        c->opens++;
-    }
-    pthread_rwlock_unlock(&c->lock);
-    return r;
+    pthread_mutex_lock(&c->lock);
+    struct session *s = c->now && b->options.driver->is_alive(c->now->self) ? c->now : NULL;
+    if (s)
+        s->users++;
+    pthread_mutex_unlock(&c->lock);
+    return s;
 }
 
-/* Hold the connection for a call; opens it first if need be. On success connection_leave() follows.
- */
-static int connection_enter(struct backend *b, struct connection *c, struct hm_error *err)
+static void end_session(const struct backend *b, struct session *s)
 {
-    for (;;) {
-        pthread_rwlock_rdlock(&c->lock);
-        if (is_usable(b, c))
-            return 0;
-        pthread_rwlock_unlock(&c->lock);
-        int r = reopen(b, c, err);
-        if (r < 0)
-            return r;
-    }
+    b->options.driver->close(s->self);
+    free(s);
 }
 
-static void connection_leave(struct connection *c)
+static void leave_session(const struct backend *b, struct connection *c, struct session *s)
 {
-    pthread_rwlock_unlock(&c->lock);
+    pthread_mutex_lock(&c->lock);
+    bool last = --s->users == 0 && s != c->now;
+    pthread_mutex_unlock(&c->lock);
+    if (last)
+        end_session(b, s);
+}
+
+/* `next` may be NULL: there is none any more. */
+static void replace_session(const struct backend *b, struct connection *c, struct session *next)
+{
+    pthread_mutex_lock(&c->lock);
+    struct session *old = c->now;
+    bool unused = old && old->users == 0;
+    c->now = next;
+    pthread_mutex_unlock(&c->lock);
+    if (unused)
+        end_session(b, old);
+}
+
+/* With `opening` held. The first user is the caller. */
+static struct session *open_session(const struct backend *b, struct connection *c,
+                                    struct hm_error *err)
+{
+    void *self = NULL;
+    replace_session(b, c, NULL);
+    if (b->options.driver->open(&b->driver_options, &self, err) < 0)
+        return NULL;
+    struct session *s = hm_alloc(sizeof *s);
+    *s = (struct session){.self = self, .number = ++c->opens, .users = 1};
+    replace_session(b, c, s);
+    return s;
+}
+
+/* Hold the connection for a call; opens it first if need be. NULL: it can't be opened. */
+static struct session *connection_enter(const struct backend *b, struct connection *c,
+                                        struct hm_error *err)
+{
+    struct session *s = join_session(b, c);
+    if (s)
+        return s;
+    pthread_mutex_lock(&c->opening);
+    s = join_session(b, c); /* somebody else was faster */
+    if (!s)
+        s = open_session(b, c, err);
+    pthread_mutex_unlock(&c->opening);
+    return s;
 }
 
 /* -- Observe ------------------------------------------------------------------------------------
@@ -104,14 +145,16 @@ static void observe_work(void *data)
 {
     struct observation *o = data;
     struct backend *b = o->backend;
-    o->result = connection_enter(b, &b->main, &o->err);
-    if (o->result < 0)
+    struct session *s = connection_enter(b, &b->main, &o->err);
+    if (!s) {
+        o->result = -(int)o->err.code;
         return;
-    o->result = b->options.driver->observe(b->main.self, &o->things, &o->err);
-    if (o->result >= 0 && b->probed != b->main.opens &&
-        b->options.driver->probe(b->main.self, &o->facts, NULL) >= 0)
-        b->probed = b->main.opens;
-    connection_leave(&b->main);
+    }
+    o->result = b->options.driver->observe(s->self, &o->things, &o->err);
+    if (o->result >= 0 && b->probed != s->number &&
+        b->options.driver->probe(s->self, &o->facts, NULL) >= 0)
+        b->probed = s->number;
+    leave_session(b, &b->main, s);
 }
 
 static void observe_done(void *data, bool timed_out)
@@ -174,9 +217,11 @@ bool backend_observe(struct backend *b, backend_observed done, void *data)
 /* -- Calls --------------------------------------------------------------------------------------
  */
 
+enum call_state { CALL_QUEUED, CALL_BEGUN, CALL_CANCELLED };
+
 struct backend_ticket {
     struct backend *backend;
-    atomic_bool cancelled, begun;
+    _Atomic(enum call_state) state;
     struct backend_call given;
     char *kind, *name, *key;
     int result;
@@ -206,6 +251,13 @@ static int run_verb(const struct driver *d, void *self, const struct backend_cal
                    c->order.name);
 }
 
+/* To begin or to be cancelled: whoever is first decides. */
+static bool leave_queue(struct backend_ticket *c, enum call_state next)
+{
+    enum call_state queued = CALL_QUEUED;
+    return atomic_compare_exchange_strong(&c->state, &queued, next);
+}
+
 /* The call may have waited for its worker. */
 static void cut_grace(struct backend_call *c)
 {
@@ -214,36 +266,43 @@ static void cut_grace(struct backend_call *c)
         c->order.grace_ms = left_ms > 0 ? left_ms : 0;
 }
 
-static void call_work(void *data)
+static void run_call(struct backend_ticket *c, struct session *s)
 {
-    struct backend_ticket *c = data;
     const struct driver *d = c->backend->options.driver;
-    struct connection *conn = c->given.lane == LANE_FENCE ? &c->backend->fence : &c->backend->main;
-    c->result = connection_enter(c->backend, conn, &c->err);
-    if (c->result < 0)
-        return;
-    if (atomic_load(&c->cancelled)) { /* the last moment before something happens */
-        connection_leave(conn);
+    if (!leave_queue(c, CALL_BEGUN)) { /* the last moment before something happens */
         c->result = hm_fail(&c->err, HM_E_CANCELLED, "%s %s: %s was cancelled before it began",
                             c->kind, c->name, plan_verb_name(c->given.verb));
         return;
     }
-    atomic_store(&c->begun, true);
     cut_grace(&c->given);
-    c->result = run_verb(d, conn->self, &c->given, &c->err);
+    c->result = run_verb(d, s->self, &c->given, &c->err);
     if (c->result >= 0 && c->given.verify_stopped)
-        c->result = d->verify_stopped(conn->self, &c->given.order, &c->err);
-    connection_leave(conn);
+        c->result = d->verify_stopped(s->self, &c->given.order, &c->err);
+}
+
+static void call_work(void *data)
+{
+    struct backend_ticket *c = data;
+    struct backend *b = c->backend;
+    struct connection *conn = c->given.lane == LANE_FENCE ? &b->fence : &b->main;
+    struct session *s = connection_enter(b, conn, &c->err);
+    if (!s) {
+        c->result = -(int)c->err.code;
+        return;
+    }
+    run_call(c, s);
+    leave_session(b, conn, s);
 }
 
 static void call_done(void *data, bool timed_out)
 {
     struct backend_ticket *c = data;
     struct hm_error late; /* `err` is the worker's until it has left the call */
+    bool begun = atomic_load(&c->state) == CALL_BEGUN;
     if (timed_out)
         hm_fail(&late, HM_E_TIMEOUT, "%s %s: %s has not %s within %lld ms%s", c->kind, c->name,
-                plan_verb_name(c->given.verb), atomic_load(&c->begun) ? "answered" : "begun",
-                (long long)c->given.timeout_ms, atomic_load(&c->begun) ? "; it goes on" : "");
+                plan_verb_name(c->given.verb), begun ? "answered" : "begun",
+                (long long)c->given.timeout_ms, begun ? "; it goes on" : "");
     c->given.done(c->given.arg, timed_out ? &late : c->result < 0 ? &c->err : NULL);
 }
 
@@ -302,9 +361,10 @@ int backend_submit(struct backend *b, const struct backend_call *given,
     return r;
 }
 
-void backend_cancel(struct backend_ticket *ticket)
+bool backend_cancel(struct backend_ticket *ticket)
 {
-    atomic_store(&ticket->cancelled, true);
+    leave_queue(ticket, CALL_CANCELLED);
+    return atomic_load(&ticket->state) == CALL_CANCELLED;
 }
 
 /* -- Life ---------------------------------------------------------------------------------------
@@ -334,8 +394,8 @@ struct backend *backend_new(const struct backend_options *options)
     if (!b->options.observe_timeout_ms)
         b->options.observe_timeout_ms = OBSERVE_TIMEOUT_MS;
     pthread_mutex_init(&b->changed_lock, NULL);
-    pthread_rwlock_init(&b->main.lock, NULL);
-    pthread_rwlock_init(&b->fence.lock, NULL);
+    connection_init(&b->main);
+    connection_init(&b->fence);
     uv_async_init(options->loop, &b->changed, on_changed);
     b->changed.data = b;
     b->observe = hm_workq_new(options->loop, "observe", 1, 1);
@@ -354,13 +414,6 @@ static bool anything_hangs(const struct backend *b)
 {
     return hm_workq_busy(b->observe) || hm_workq_busy(b->act) || hm_workq_busy(b->stop) ||
            hm_workq_busy(b->fence_lane);
-}
-
-static void close_connection(struct backend *b, struct connection *c)
-{
-    if (c->self)
-        b->options.driver->close(c->self);
-    c->self = NULL;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -385,7 +438,7 @@ void backend_free(struct backend *b)
         uv_close((uv_handle_t *)&b->changed, NULL);
         return;
     }
-    close_connection(b, &b->main);
-    close_connection(b, &b->fence);
+    replace_session(b, &b->main, NULL);
+    replace_session(b, &b->fence, NULL);
     uv_close((uv_handle_t *)&b->changed, on_closed);
 }

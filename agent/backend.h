@@ -71,8 +71,8 @@ struct backend_ticket; /* valid until `ended` was called */
 int backend_submit(struct backend *b, const struct backend_call *call,
                    struct backend_ticket **ret_ticket, struct hm_error *err);
 
-/* Should the call not have begun, it never will: it ends with HM_E_CANCELLED. One that has begun
- * goes on. */
-void backend_cancel(struct backend_ticket *ticket);
+/* True: the call has not begun and never will; it ends with HM_E_CANCELLED when a worker comes to
+ * it. False: it has begun, and goes on. */
+bool backend_cancel(struct backend_ticket *ticket);
 
 #endif

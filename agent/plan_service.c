@@ -61,11 +61,13 @@ static char **parse_keys(const json_t *list)
 
 static int check_deletes(const json_t *list, struct hm_error *err)
 {
+    char where[DOC_NAME_MAX + 1], kind[DOC_NAME_MAX + 1], name[DOC_NAME_MAX + 1];
     size_t i;
     json_t *item;
     json_array_foreach(list, i, item)
     {
-        if (!json_is_string(item))
+        const char *key = json_string_value(item);
+        if (!key || doc_key_split(key, where, kind, name, NULL) < 0)
             return hm_fail(err, HM_E_INVALID,
                            "the request's deletes[%zu] is not a key like site-a.vm.web", i);
     }
@@ -118,6 +120,14 @@ static void respond(struct bus_incoming *to, const json_t *value)
     bus_respond(to, text, strlen(text));
 }
 
+static void respond_error(struct bus_incoming *to, const struct hm_error *err)
+{
+    json_t *reply =
+        json_pack("{s:{s:s, s:s}}", "error", "code", hm_code_name(err->code), "text", err->text);
+    respond(to, reply);
+    json_decref(reply);
+}
+
 static void on_plan(void *data, const json_t *plan)
 {
     respond(data, plan);
@@ -131,15 +141,13 @@ static void serve(void *data, struct bus_incoming *request, const char *subject,
     struct hm_error err;
     (void)subject;
     if (plan_service_parse(payload, len, &q, &err) < 0) {
-        json_t *reply =
-            json_pack("{s:{s:s, s:s}}", "error", "code", hm_code_name(err.code), "text", err.text);
-        respond(request, reply);
-        json_decref(reply);
+        respond_error(request, &err);
         return;
     }
     q.done = on_plan;
     q.data = request;
-    reconciler_plan(s->reconciler, &q);
+    if (reconciler_plan(s->reconciler, &q, &err) < 0)
+        respond_error(request, &err);
 }
 
 struct plan_service *plan_service_new(struct bus *bus, const char *site, struct reconciler *r)

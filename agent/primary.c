@@ -2,9 +2,8 @@
  * The documents of placement `primary` as a workload: started and stopped as the lease says.
  *
  * A stop is a fence. It goes by the names of all VMs that were ever made from a primary document or
- * may be in the making, and works in rounds: kill, see stopped. A round counts only if no other
- * call about a primary document was in flight when it began, since such a call could bring a VM up
- * behind it.
+ * may be in the making, and works in rounds: kill, see stopped. A round counts only if no start of
+ * a primary document was in flight when it began, since that could bring a VM up behind it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +58,7 @@ static void start(void *data, uint64_t epoch, int64_t deadline_ns, workload_done
     p->start_done = done;
     p->start_arg = arg;
     p->start_deadline_ns = deadline_ns;
+    p->started_ns = hm_boottime_ns();
     p->ill = p->down = (struct hm_error){0};
     for (size_t i = 0; i < r->task_count; i++)
         if (r->task_list[i]->primary) {
@@ -181,6 +181,18 @@ static void add_target(struct reconciler *r, const char *kind, const char *name,
     };
 }
 
+/* Another thing has that name (a conflict, which the plan reports): it is not to be touched. */
+static bool is_something_else(const struct reconciler *r, const struct plan_doc *doc)
+{
+    for (size_t i = 0; i < r->things.count; i++) {
+        const struct thing *t = &r->things.items[i];
+        if (!strcmp(t->kind, doc->kind->name) && !strcmp(t->name, doc->name))
+            return t->state != THING_ABSENT &&
+                   (!t->marked || !t->mark_key || strcmp(t->mark_key, doc->key) != 0);
+    }
+    return false;
+}
+
 /* What serves are VMs; networks and disks of the primary serve nobody by themselves. */
 static void collect_targets(struct reconciler *r)
 {
@@ -192,8 +204,17 @@ static void collect_targets(struct reconciler *r)
             add_target(r, t->kind, t->name, t->mark_key, t->spec);
     }
     for (size_t i = 0; i < count; i++)
-        if (is_primary_key(docs[i].key) && !docs[i].held && !strcmp(docs[i].kind->name, "vm"))
+        if (is_primary_key(docs[i].key) && !strcmp(docs[i].kind->name, "vm") &&
+            !is_something_else(r, &docs[i]))
             add_target(r, docs[i].kind->name, docs[i].name, docs[i].key, docs[i].spec);
+}
+
+/* The fence went past the tasks: what was observed meanwhile is old for them, too. */
+static void outdate_tasks(struct reconciler *r)
+{
+    for (size_t i = 0; i < r->task_count; i++)
+        if (r->task_list[i]->primary)
+            r->task_list[i]->ended_ns = hm_boottime_ns();
 }
 
 static void end_stop(struct reconciler *r, const struct hm_error *err)
@@ -203,6 +224,7 @@ static void end_stop(struct reconciler *r, const struct hm_error *err)
     p->stop_done = NULL;
     uv_timer_stop(&p->timer);
     free_targets(p);
+    outdate_tasks(r);
     reconciler_kick(r);
     if (done)
         done(p->stop_arg, err);
@@ -218,7 +240,7 @@ static void end_round(struct reconciler *r)
         end_stop(r, NULL);
     else if (p->error.code && hm_boottime_ns() >= p->stop_deadline_ns)
         end_stop(r, &p->error);
-    else if (!reconciler_primary_call_in_flight(r) && !p->error.code)
+    else if (!reconciler_start_in_flight(r) && !p->error.code)
         begin_round(r);
     else
         set_timer(p, hm_boottime_ns() + ROUND_PAUSE_MS * HM_MS);
@@ -227,7 +249,7 @@ static void end_round(struct reconciler *r)
 static void fence_done(void *arg, const struct hm_error *err)
 {
     struct fence_target *target = arg;
-    if (err)
+    if (err && err->code != HM_E_CONFLICT) /* what has that name is not ours: nothing to stop */
         target->owner->primary.error = *err;
 }
 
@@ -255,6 +277,7 @@ static void fence_target(struct reconciler *r, struct fence_target *target)
                   .spec = target->spec,
                   .grace_ms = grace > 0 ? grace : 0,
                   .primary = true},
+        .stop_by_ns = hm_boottime_ns() + (grace > 0 ? grace : 0) * HM_MS,
         .verify_stopped = true,
         .timeout_ms = FENCE_CALL_TIMEOUT_MS + (grace > 0 ? grace : 0),
         .done = fence_done,
@@ -270,7 +293,7 @@ static void begin_round(struct reconciler *r)
 {
     struct primary *p = &r->primary;
     p->error = (struct hm_error){0};
-    p->round_is_final = !reconciler_primary_call_in_flight(r);
+    p->round_is_final = !reconciler_start_in_flight(r);
     p->calls = 1; /* held while calls are submitted, so that the round can't end in between */
     for (size_t i = 0; i < p->target_count; i++)
         fence_target(r, &p->targets[i]);
@@ -283,7 +306,7 @@ static void cancel_primary_calls(struct reconciler *r)
 {
     for (size_t i = 0; i < r->task_count; i++)
         if (r->task_list[i]->primary && r->task_list[i]->in_flight)
-            backend_cancel(r->task_list[i]->ticket);
+            r->task_list[i]->cancelled = backend_cancel(r->task_list[i]->ticket);
 }
 
 /* Names are known once the first observation has ended; by documents alone if the backend is away.
@@ -337,14 +360,14 @@ void primary_look(struct reconciler *r, const struct plan *plan)
     struct primary *p = &r->primary;
     if (p->stop_done && !p->targets && p->calls == 0)
         begin_fence(r);
-    else if (p->serving && !r->unobserved.code)
+    else if (p->serving && !r->unobserved.code && r->things_since_ns >= p->started_ns)
         look_for_health(r, plan);
 }
 
 void primary_call_ended(struct reconciler *r)
 {
     struct primary *p = &r->primary;
-    if (p->stop_done && p->calls == 0 && !reconciler_primary_call_in_flight(r))
+    if (p->stop_done && p->calls == 0 && !reconciler_start_in_flight(r))
         begin_round(r);
 }
 

@@ -10,8 +10,9 @@
 #include "base/log.h"
 
 enum {
-    RESYNC_MS = 30000, /* a pass at least this often */
-    REOPEN_MS = 2000,  /* try a backend again that can't be observed */
+    MOST_REQUESTS = 32, /* plans that wait for an observation */
+    RESYNC_MS = 30000,  /* a pass at least this often, unless the options say otherwise */
+    REOPEN_MS = 2000,   /* try a backend again that can't be observed */
     CALL_TIMEOUT_MS = 120000,
     STOP_GRACE_DEFAULT_MS = 30000,
     STOP_MARGIN_MS = 60000,
@@ -35,11 +36,13 @@ static struct task *task_for(struct reconciler *r, const struct plan_doc *doc)
     return t;
 }
 
-bool reconciler_primary_call_in_flight(const struct reconciler *r)
+bool reconciler_start_in_flight(const struct reconciler *r)
 {
-    for (size_t i = 0; i < r->task_count; i++)
-        if (r->task_list[i]->primary && r->task_list[i]->in_flight)
+    for (size_t i = 0; i < r->task_count; i++) {
+        const struct task *t = r->task_list[i];
+        if (t->primary && t->in_flight && t->verb == VERB_START && !t->cancelled)
             return true;
+    }
     return false;
 }
 
@@ -77,7 +80,7 @@ static void call_done(void *arg, const struct hm_error *err)
 static void call_ended(void *arg)
 {
     struct task *t = arg;
-    t->in_flight = false;
+    t->in_flight = t->cancelled = false;
     t->ticket = NULL;
     t->ended_ns = hm_boottime_ns();
     t->owner->settled = false;
@@ -136,12 +139,19 @@ static int submit(struct reconciler *r, struct task *t, const struct plan_step *
 /* What was observed is older than the last call's end: the next pass will know better. */
 static bool is_stale(const struct reconciler *r, const struct task *t)
 {
-    return t->ended_ns >= r->observe_began_ns;
+    return t->ended_ns >= r->things_since_ns;
 }
 
-static bool may_act(struct reconciler *r, const struct task *t)
+/* To end what must not run waits for no back-off of anything else that failed. */
+static bool is_backing_off(const struct task *t, enum plan_verb verb)
 {
-    if (t->in_flight || hm_boottime_ns() < t->next_try_ns)
+    bool tried_that = verb != VERB_KILL || t->verb == VERB_KILL;
+    return tried_that && hm_boottime_ns() < t->next_try_ns;
+}
+
+static bool may_act(struct reconciler *r, const struct task *t, enum plan_verb verb)
+{
+    if (t->in_flight || is_backing_off(t, verb))
         return false;
     if (t->primary && primary_is_fencing(r))
         return false;
@@ -155,7 +165,7 @@ static bool may_act(struct reconciler *r, const struct task *t)
 static void carry_out(struct reconciler *r, struct task *t, const struct plan_step *s)
 {
     struct hm_error err;
-    if (s->verb == VERB_NOTHING || r->queue_full || !may_act(r, t))
+    if (s->verb == VERB_NOTHING || r->queue_full || !may_act(r, t, s->verb))
         return;
     t->verb = s->verb;
     if (check_allowed(r, s, &err) < 0) {
@@ -195,14 +205,30 @@ static void say_status(struct reconciler *r, struct task *t, const struct plan_s
     status_set(r->options.status, name, doc_status_json(s, t, e, serving, t->since));
 }
 
-/* Documents that never were acceptable have no step; they are said all the same. */
+/* A delete marker stays for ever; what was declared under the other placement since then has the
+ * word about that name. */
+static bool is_of_the_past(const struct plan *plan, size_t i)
+{
+    const struct plan_step *s = &plan->steps[i];
+    if (!s->doc->deleted || s->op != PLAN_NONE)
+        return false;
+    for (size_t k = i ? i - 1 : 0; k <= i + 1 && k < plan->count; k++) {
+        const struct plan_doc *other = plan->steps[k].doc;
+        if (!other->deleted && other->kind == s->doc->kind && !strcmp(other->name, s->doc->name))
+            return true;
+    }
+    return false;
+}
+
+/* Documents that never were acceptable have no step; they are said all the same, if their key is a
+ * document's: any other could be mistaken for the agent's own. */
 static void say_refused(void *data, const struct desired_entry *e)
 {
     struct reconciler *r = data;
-    const char *dot = strchr(e->key, '.');
-    if (!e->refused || e->doc.kind || !dot)
+    char where[DOC_NAME_MAX + 1], kind[DOC_NAME_MAX + 1], name[DOC_NAME_MAX + 1];
+    if (!e->refused || e->doc.kind || doc_key_split(e->key, where, kind, name, NULL) < 0)
         return;
-    status_set(r->options.status, dot + 1,
+    status_set(r->options.status, strchr(e->key, '.') + 1,
                json_pack("{s:s, s:I, s:s, s:{s:s, s:s}}", "phase", "Failed", "desired_revision",
                          (json_int_t)e->seen_revision, "state", "absent", "error", "code",
                          hm_code_name(e->error.code), "text", e->error.text));
@@ -231,7 +257,7 @@ static void on_timer(uv_timer_t *timer)
 /* The next pass that nothing else would cause: a back-off's end, or the resync. */
 static void set_timer(struct reconciler *r)
 {
-    int64_t now = hm_boottime_ns(), wait = RESYNC_MS * HM_MS;
+    int64_t now = hm_boottime_ns(), wait = r->options.resync_ms * HM_MS;
     if (r->unobserved.code)
         wait = REOPEN_MS * HM_MS;
     for (size_t i = 0; i < r->task_count; i++) {
@@ -246,7 +272,7 @@ static void set_timer(struct reconciler *r)
 static bool is_at_rest(const struct task *t, const struct plan_step *s)
 {
     bool decided = s->op == PLAN_NONE || s->op == PLAN_BLOCKED;
-    return decided && !t->in_flight && !t->failures && !t->next_try_ns;
+    return decided && s->verb == VERB_NOTHING && !t->in_flight && !t->failures && !t->next_try_ns;
 }
 
 static void run_pass(struct reconciler *r)
@@ -265,13 +291,13 @@ static void run_pass(struct reconciler *r)
         if (s->op == PLAN_NONE && !t->in_flight)
             task_settled(t);
         carry_out(r, t, s);
-        say_status(r, t, s);
+        if (!is_of_the_past(&plan, i))
+            say_status(r, t, s);
         r->settled &= is_at_rest(t, s);
     }
     primary_look(r, &plan);
     plan_clear(&plan);
     desired_each(r->options.desired, say_refused, r);
-    set_timer(r);
 }
 
 /* The driver gives the same shared copy as long as nothing changed. */
@@ -305,12 +331,13 @@ uint64_t reconciler_passes(const struct reconciler *r)
 /* -- Plans that were asked for
  * ---------------------------------------------------------------------- */
 
-static void free_request(struct plan_request *q)
+void plan_request_clear(struct plan_request *q)
 {
     doc_list_clear(&q->documents);
     for (char **key = q->deleted_keys; key && *key; key++)
         free(*key);
     free(q->deleted_keys);
+    *q = (struct plan_request){0};
 }
 
 static void answer_request(struct reconciler *r, struct plan_request *q)
@@ -341,16 +368,22 @@ static void answer_requests(struct reconciler *r)
     r->request_count = 0;
     for (size_t i = 0; i < count; i++) {
         answer_request(r, &requests[i]);
-        free_request(&requests[i]);
+        plan_request_clear(&requests[i]);
     }
     free(requests);
 }
 
-void reconciler_plan(struct reconciler *r, struct plan_request *request)
+int reconciler_plan(struct reconciler *r, struct plan_request *request, struct hm_error *err)
 {
+    if (r->request_count >= MOST_REQUESTS) {
+        plan_request_clear(request);
+        return hm_fail(err, HM_E_BUSY, "%d plans are waiting for the backend already",
+                       MOST_REQUESTS);
+    }
     r->requests = hm_realloc_array(r->requests, r->request_count + 1, sizeof *r->requests);
     r->requests[r->request_count++] = *request;
     reconciler_kick(r);
+    return 0;
 }
 
 /* -- Observation
@@ -369,6 +402,7 @@ static void note_success(struct reconciler *r, struct things *things)
         hm_log(HM_LOG_INFO, "reconcile", "the backend answers again");
     r->unobserved = (struct hm_error){0};
     things_clear(&r->things);
+    r->things_since_ns = r->observe_began_ns;
     r->things = *things;
     *things = (struct things){0};
 }
@@ -390,6 +424,7 @@ static void on_observed(void *data, struct things *things, json_t *facts,
     r->attempted = true;
     if (!same)
         run_pass(r);
+    set_timer(r);
     r->passes++;
     answer_requests(r);
     if (r->dirty)
@@ -426,6 +461,8 @@ struct reconciler *reconciler_new(const struct reconciler_options *options)
     struct reconciler *r = hm_alloc(sizeof *r);
     r->options = *options;
     r->jitter = (uint32_t)hm_boottime_ns();
+    if (!r->options.resync_ms)
+        r->options.resync_ms = RESYNC_MS;
     index_init(&r->tasks, 64);
     uv_timer_init(options->loop, &r->timer);
     r->timer.data = r;
@@ -461,7 +498,7 @@ void reconciler_free(struct reconciler *r)
     backend_free(r->backend);
     primary_close(&r->primary);
     for (size_t i = 0; i < r->request_count; i++)
-        free_request(&r->requests[i]);
+        plan_request_clear(&r->requests[i]);
     free(r->requests);
     uv_close((uv_handle_t *)&r->timer, on_closed);
 }

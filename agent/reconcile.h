@@ -28,6 +28,7 @@ struct reconciler_options {
     struct status *status;   /* borrowed */
     const struct driver *driver;
     struct driver_options driver_options; /* on_change and data are set by the backend */
+    int64_t resync_ms;                    /* a pass at least this often; 0: 30 s */
     /* May a document name these host paths? Returns 0, or fails with a sentence. May be NULL. */
     int (*allows)(void *data, const char *kind, const json_t *spec, struct hm_error *err);
     /* What the backend is (facts) or why it can't be asked; for the agent's own status. */
@@ -47,14 +48,16 @@ uint64_t reconciler_passes(const struct reconciler *r);
 
 struct workload_documents reconciler_workload(struct reconciler *r);
 
-/* Plan for the documents in force with others laid over them, by a fresh observation. `done` once;
- * `plan` is borrowed. The documents are taken over (also on failure). */
+/* Plan for the documents in force with others laid over them, by a fresh observation. `done` once,
+ * unless it fails: HM_E_BUSY, too many are waiting. `plan` is borrowed. The documents are taken over
+ * (also on failure). */
 struct plan_request {
     struct doc_list documents;
     char **deleted_keys; /* NULL-terminated; may be NULL */
     void (*done)(void *data, const json_t *plan);
     void *data;
 };
-void reconciler_plan(struct reconciler *r, struct plan_request *request);
+void plan_request_clear(struct plan_request *request); /* frees what it holds */
+int reconciler_plan(struct reconciler *r, struct plan_request *request, struct hm_error *err);
 
 #endif

@@ -21,6 +21,7 @@ struct primary {
     workload_done start_done; /* NULL: no start under way */
     void *start_arg;
     int64_t start_deadline_ns;
+    int64_t started_ns; /* what was observed before says nothing about this epoch */
 
     workload_done stop_done; /* NULL: no stop under way */
     void *stop_arg;
@@ -28,7 +29,7 @@ struct primary {
     struct fence_target *targets;
     size_t target_count;
     unsigned calls;        /* fence calls of this round that have not ended */
-    bool round_is_final;   /* no other call for a primary document was in flight when it began */
+    bool round_is_final;   /* no start of a primary document was in flight when it began */
     struct hm_error error; /* of the last round; code HM_OK: none */
     uv_timer_t timer;      /* deadlines, and the pause between rounds */
 
@@ -42,12 +43,13 @@ struct reconciler {
     struct index tasks; /* "", key -> struct task */
     struct task **task_list;
     size_t task_count;
-    struct things things;       /* as last observed */
+    struct things things;       /* as last observed, and */
+    int64_t things_since_ns;    /* when that observation began: older news is not in it */
     struct hm_error unobserved; /* why the last observation failed; HM_OK: it did not */
     bool attempted;             /* the first observation has ended, well or not */
     bool dirty;                 /* a pass is wanted */
     bool closing;
-    int64_t observe_began_ns;
+    int64_t observe_began_ns;      /* of the one under way, or the last */
     uv_timer_t timer;              /* the next pass that nothing else causes */
     struct plan_request *requests; /* waiting for an observation */
     size_t request_count;
@@ -61,8 +63,8 @@ struct reconciler {
     bool queue_full; /* in this pass: what is left waits for the end of a call */
 };
 
-/* A task of a primary document has a call that has not ended. */
-bool reconciler_primary_call_in_flight(const struct reconciler *r);
+/* A start of a primary document has not ended and may still do something. */
+bool reconciler_start_in_flight(const struct reconciler *r);
 
 void primary_init(struct primary *p, struct reconciler *r);
 void primary_silence(struct primary *p); /* no `done` is called any more */

@@ -23,6 +23,7 @@ struct task {
     char key[DOC_KEY_MAX + 1];
     bool primary;
     bool in_flight;
+    bool cancelled;                /* in flight, but it has not begun and never will */
     struct backend_ticket *ticket; /* while in flight */
     enum plan_verb verb;           /* the last or present one */
     int64_t ended_ns;              /* BOOTTIME when a worker last left a call */

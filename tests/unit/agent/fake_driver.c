@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "proto/doc.h"
+#include "vmm/thing.h"
 
 enum { MOST_THINGS = 64, MOST_RULES = 1024, MOST_CONNECTIONS = 64, MOST_BUSY = 32 };
 
@@ -32,6 +33,8 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct thing things[MOST_THINGS];
+    struct thing_shared
+        *seen[MOST_THINGS]; /* what observations share; NULL: not since it changed */
     size_t thing_count;
     struct rule rules[MOST_RULES];
     size_t rule_count;
@@ -109,11 +112,19 @@ static struct thing *find(const char *kind, const char *name)
     return NULL;
 }
 
+static void forget_seen(const struct thing *t)
+{
+    struct thing_shared **seen = &fake.seen[t - fake.things];
+    thing_shared_unref(*seen);
+    *seen = NULL;
+}
+
 static void mark(struct thing *t, const char *site, const char *key, const json_t *spec)
 {
     char hash[DOC_HASH_TEXT];
     json_t *taken = json_deep_copy(spec);
     spec_hash(spec, hash);
+    forget_seen(t);
     free(t->mark_site);
     free(t->mark_key);
     free(t->mark_hash);
@@ -135,8 +146,13 @@ static struct thing *add(const char *kind, const char *name, enum thing_state st
 
 static void remove_thing(struct thing *t)
 {
+    size_t at = (size_t)(t - fake.things), last = --fake.thing_count;
+    forget_seen(t);
     thing_clear(t);
-    *t = fake.things[--fake.thing_count];
+    fake.things[at] = fake.things[last];
+    fake.seen[at] = fake.seen[last];
+    fake.things[last] = (struct thing){0};
+    fake.seen[last] = NULL;
 }
 
 static struct thing copy_of(const struct thing *t)
@@ -151,6 +167,16 @@ static struct thing copy_of(const struct thing *t)
         .mark_hash = t->mark_hash ? hm_strdup(t->mark_hash) : NULL,
         .spec = json_deep_copy(t->spec),
     };
+}
+
+/* Like a real driver: what did not change is the same shared copy in every observation. */
+static struct thing view_of(size_t i)
+{
+    if (!fake.seen[i]) {
+        struct thing copy = copy_of(&fake.things[i]);
+        fake.seen[i] = thing_shared_new(&copy);
+    }
+    return thing_view(fake.seen[i], fake.things[i].state, NULL);
 }
 
 static int check_mark(const struct thing *t, const struct order *o, bool may_adopt,
@@ -227,7 +253,7 @@ static int fake_observe(void *self, struct things *ret, struct hm_error *err)
     note_call("observe", NULL);
     ret->items = hm_alloc((fake.thing_count + 1) * sizeof *ret->items);
     for (size_t i = 0; i < fake.thing_count; i++)
-        ret->items[ret->count++] = copy_of(&fake.things[i]);
+        ret->items[ret->count++] = view_of(i);
     int r = obey("observe", NULL, err);
     unlock();
     if (r < 0)
@@ -373,11 +399,11 @@ const struct driver fake_driver = {
 void fake_free(void)
 {
     lock();
-    for (size_t i = 0; i < fake.thing_count; i++)
-        thing_clear(&fake.things[i]);
+    while (fake.thing_count > 0)
+        remove_thing(&fake.things[fake.thing_count - 1]);
     for (size_t i = 0; i < fake.connection_count; i++)
         free(fake.connections[i].site);
-    fake.thing_count = fake.connection_count = 0;
+    fake.connection_count = 0;
     hm_buf_free(&fake.story);
     unlock();
 }

@@ -10,8 +10,6 @@
 #include "tests/lib/turn.h"
 #include "world.h"
 
-#define VM "{\"disks\":[{\"device\":\"vda\",\"image\":\"/i/a\"}]}"
-
 static uv_loop_t loop;
 static struct backend *b;
 static json_t *spec;
@@ -41,7 +39,7 @@ static void set_up(void)
     uv_loop_init(&loop);
     fake_reset();
     changes = 0;
-    spec = world_spec("vm", VM);
+    spec = world_spec("vm", VM "}");
     begin(0);
 }
 
@@ -271,7 +269,7 @@ START_TEST(order_is_copied)
     struct backend_call call = order(VERB_CREATE, name, &c);
     call.order.kind = kind;
     call.order.key = key;
-    call.order.spec = world_spec("vm", VM);
+    call.order.spec = world_spec("vm", VM "}");
     fake_hold("create", NULL);
     ck_assert_int_eq(backend_submit(b, &call, NULL, NULL), 0);
     json_decref((json_t *)(uintptr_t)call.order.spec);
@@ -411,6 +409,47 @@ START_TEST(lanes_do_not_wait_for_each_other)
 }
 END_TEST
 
+/* The first call that comes through opens the connection; those that wanted to open it, too, must
+ * not wait until it ends. */
+START_TEST(calls_that_open_together_run_together)
+{
+    struct call calls[4];
+    char names[4][16];
+    fake_hold("open", NULL);
+    fake_hold("create", NULL);
+    for (int i = 0; i < 4; i++) {
+        snprintf(names[i], sizeof names[i], "n%d", i);
+        submit(VERB_CREATE, names[i], &calls[i]);
+    }
+    TURN_UNTIL(&loop, fake_inside("open", NULL) == 1);
+    fake_let_go("open", NULL);
+    TURN_UNTIL(&loop, fake_inside("create", NULL) == 4);
+    fake_let_go("create", NULL);
+    TURN_UNTIL(&loop, all_ended(calls, 4));
+    ck_assert_int_eq(fake_calls("open", NULL), 1);
+}
+END_TEST
+
+/* A call that hangs on a dead connection keeps nobody from the new one. */
+START_TEST(dead_connection_is_closed_by_its_last_user)
+{
+    struct call hanging, c;
+    fake_hold("create", "web");
+    submit(VERB_CREATE, "web", &hanging);
+    TURN_UNTIL(&loop, fake_inside("create", "web"));
+    fake_die();
+    observe();
+    ck_assert_int_eq(seen.err.code, HM_OK);
+    submit(VERB_CREATE, "db", &c);
+    TURN_UNTIL(&loop, c.ended);
+    ck_assert_int_eq(c.err.code, HM_OK);
+    ck_assert_int_eq(fake_connections(), 2);
+    fake_let_go("create", "web");
+    TURN_UNTIL(&loop, hanging.ended);
+    ck_assert_int_eq(fake_connections(), 1);
+}
+END_TEST
+
 START_TEST(stopped_is_what_was_seen_stopped)
 {
     struct call c = {0};
@@ -528,6 +567,8 @@ int main(void)
     tcase_add_test(c, cancelled_before_it_began_never_begins);
     tcase_add_test(c, queue_is_bounded);
     tcase_add_test(c, lanes_do_not_wait_for_each_other);
+    tcase_add_test(c, calls_that_open_together_run_together);
+    tcase_add_test(c, dead_connection_is_closed_by_its_last_user);
     tcase_add_test(c, stopped_is_what_was_seen_stopped);
     tcase_add_test(c, grace_ends_when_it_was_to_end);
     tcase_add_test(c, connections_are_closed_at_the_end);

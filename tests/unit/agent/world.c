@@ -155,6 +155,25 @@ const struct plan_step *world_step(const struct world *w, const char *key)
     ck_abort_msg("there is no step for %s", key);
 }
 
+void world_expect(struct world *w, const char *key, enum plan_op op, enum plan_verb verb)
+{
+    world_plan(w);
+    const struct plan_step *s = world_step(w, key);
+    ck_assert_msg(s->op == op && s->verb == verb, "%s: %s by %s (%s), expected %s by %s", key,
+                  plan_op_name(s->op), plan_verb_name(s->verb), s->why ? s->why : "-",
+                  plan_op_name(op), plan_verb_name(verb));
+    bool needs_reason = op == PLAN_BLOCKED || op == PLAN_WAIT || op == PLAN_RESTART ||
+                        op == PLAN_REPLACE || op == PLAN_REMOVE || op == PLAN_STOP;
+    ck_assert_msg(!needs_reason || (s->why && *s->why), "%s: no reason given", key);
+}
+
+void world_expect_why(const struct world *w, const char *key, const char *part)
+{
+    const char *why = world_step(w, key)->why;
+    ck_assert_msg(why && strstr(why, part), "%s: \"%s\" does not say \"%s\"", key,
+                  why ? why : "(nothing)", part);
+}
+
 void world_clear(struct world *w)
 {
     plan_clear(&w->plan);

@@ -8,6 +8,14 @@
 
 #include "agent/plan.h"
 
+/* Specs that many tests use; the first three are open at their end. */
+#define VM         "{\"disks\":[{\"device\":\"vda\",\"image\":\"/images/a.qcow2\"}]"
+#define VM_ON_DISK "{\"disks\":[{\"device\":\"vda\",\"disk\":\"data\"}]" /* a replacement of VM */
+#define VM_ON_LAN  VM ",\"networks\":[{\"network\":\"lan\"}]"
+#define PROTECTED  ",\"protect\":true}"
+#define NET        "{\"subnet\":\"192.168.100.1/24\"}"
+#define NET_REPL   "{\"subnet\":\"192.168.101.1/24\"}" /* a replacement of NET */
+
 enum { WORLD_DOCS = 32 };
 
 struct world_doc {
@@ -47,6 +55,11 @@ void world_mark(struct thing *t, const char *key, const json_t *spec);
 /* Make the plan; returns it. */
 const struct plan *world_plan(struct world *w);
 const struct plan_step *world_step(const struct world *w, const char *key);
+
+/* Plan, and check the step for `key`; that what needs a reason has one, too. */
+void world_expect(struct world *w, const char *key, enum plan_op op, enum plan_verb verb);
+/* The reason of the last plan's step holds this. */
+void world_expect_why(const struct world *w, const char *key, const char *part);
 
 void world_clear(struct world *w);
 
