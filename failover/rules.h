@@ -25,7 +25,7 @@
     X(CAS_PROMOTION,      3,  MUTANT,     I3,  "stalled watch",     "a promotion expects the revision of the last heartbeat seen")                      \
     X(EPOCH_ABOVE_SEEN,   3,  MUTANT,     I2,  "power cut",         "a promotion's epoch exceeds every epoch ever seen")                                \
     X(RELEASE_VERIFIED,   3,  MUTANT,     I11, "slow stop",         "RELEASED is sent only after the workload was verified stopped")                    \
-    X(RELEASE_ENDS_EPOCH, 3,  MUTANT,     I2,  "lost answer",       "after RELEASED or a fence the sender never leads in that epoch again")              \
+    X(RELEASE_ENDS_EPOCH, 3,  REDUNDANT,  I2,  "lost answer",       "after RELEASED or a fence the sender never leads in that epoch again")              \
     X(RELEASE_COUNTER,    3,  MUTANT,     I6,  "none",              "RELEASED has a counter of its own, else de-duplication swallows it")               \
     X(RELEASE_AT_ONCE,    3,  MUTANT,     I6,  "none",              "a release is taken at once, without waiting for staleness")                         \
     X(NEXT_FIRST,         3,  MUTANT,     I10, "three sites",       "for 3T after a release only the site that it names may take it")                    \
@@ -42,7 +42,7 @@
     X(FENCE_AT_DEADLINE,  4,  MUTANT,     I1,  "late loop",         "fence at s + F of the last acknowledged heartbeat, whatever the counters say")      \
     X(FENCE_AT_NTH,       4,  REDUNDANT,  I1,  "outage",            "fence at the n-th failed heartbeat in a row")                                       \
     X(OWN_ANSWER,         4,  MUTANT,     I1,  "late answers",      "an answer concludes only the attempt that it answers")                             \
-    X(LATE_IS_FAILURE,    4,  REDUNDANT,  I13, "flapping latency",  "an attempt not acknowledged within T has failed; a late answer gives a revision only") \
+    X(LATE_IS_FAILURE,    4,  MUTANT,     I1,  "frozen host",  "an attempt not acknowledged within T has failed; a late answer gives a revision only") \
     X(PROMISE_FENCE,      4,  MUTANT,     I1,  "slow stop",         "the promise covers fence_timeout")                                                  \
     X(PROMISE_LATENESS,   4,  MUTANT,     I1,  "late loop",         "the promise covers Lg, the worst lateness of the fence")                            \
     X(PROMISE_DRIFT,      4,  MUTANT,     I1,  "drift",             "the promise is divided by 1 - rho")                                                 \
@@ -53,7 +53,7 @@
     X(SMALLEST_FENCE,     4,  MUTANT,     I1,  "live config",       "the smallest fence_timeout of the last acknowledged and any sent since counts")     \
     X(SILENCE_BY_ECHO,    4,  REDUNDANT,  I1,  "stalled watch",     "silence counts only while own heartbeats come back with gaps of at most 3T")        \
     X(REVISION_RESTARTS,  4,  MUTANT,     I1,  "stalled watch",     "any other revision, by watch, read or rejection, restarts the silence")             \
-    X(READ_WHEN_SILENT,   4,  DIAGNOSTIC, I4,  "stalled watch",     "without a new revision for 2T, and after a gap, the key is read every T")           \
+    X(READ_WHEN_SILENT,   4,  MUTANT,     I4,  "stalled watch",     "without a new revision for 2T, and after a gap, the key is read every T")           \
     X(STALE_READ_DROPPED, 4,  DIAGNOSTIC, I4,  "slow reads",        "the answer to a read sent before the last revision arrived is dropped")             \
     X(STAMPS_AGREE,       4,  REDUNDANT,  I1,  "none",              "the stamps must show failover_timeout of silence too")                              \
     X(STAMPS_WAIVED,      4,  MUTANT,     I4,  "stream leader change", "the stamps do not count where they disagree with the own clock by more than T") \
@@ -72,7 +72,7 @@
     X(WATCH_BACK_OFF,     8,  DIAGNOSTIC, I4,  "stalled watch",     "remaking the watch backs off, with jitter")                                         \
     /* -- probes and promotions ----------------------------------------------------------------------------------------------------------------- */ \
     X(FIT_LEADS,          1,  MUTANT,     I10, "failing probe",     "only a fit site promotes")                                                          \
-    X(PROBE_FENCES,       6,  MUTANT,     I4,  "failing probe",     "n failed probes: release to a ready replica, else restart here")                    \
+    X(PROBE_FENCES,       6,  MUTANT,     I4,  "dead workload",     "n failed probes: release to a ready replica, else restart here")                    \
     X(PROMOTE_LIMIT,      6,  MUTANT,     I4,  "hanging promotion", "a promotion that takes longer than promote_timeout is fenced and released")         \
     X(BACK_OFF,           6,  DIAGNOSTIC, I4,  "failing promotion", "a site whose promotion or probe failed backs off, unless it is the only one")       \
     X(STOP_RETRIED,       6,  MUTANT,     I4,  "failing stop",      "a stop that could not be verified is asked for again, and never released before")   \
@@ -84,7 +84,7 @@
     X(YIELD_AFTER,        11, MUTANT,     I13, "return",            "yield only when the preferred primary has been ready for yield_after")               \
     X(YIELD_DOUBLES,      11, DIAGNOSTIC, I13, "return",            "yield_after doubles after each return that lasted less than 10 min")                 \
     X(YIELD_HEARD,        11, MUTANT,     I13, "power cut of next", "RELEASED is sent only if the preferred primary was heard within 2T")                \
-    X(RETAKE_OWN,         11, DIAGNOSTIC, I4,  "lost answer",       "a site may retake its own lease at once, with a higher epoch, once stopped")        \
+    X(RETAKE_OWN,         11, MUTANT,     I4,  "lost answer",       "a site may retake its own lease at once, with a higher epoch, once stopped")        \
     X(CLAIM_STOPPED,      11, REDUNDANT,  I1,  "failing stop",      "a site promotes only when its workload is verified stopped")
 /* clang-format on */
 

@@ -81,6 +81,25 @@ static void check_cause(struct sim *w, const struct item *before, const struct i
                 m->hb.site.text, hb_reason_text(m->hb.reason));
 }
 
+/* Among healthy sites the one that is named takes a release as soon as it hears of it. */
+static void check_handover(struct sim *w, const struct item *before, const struct item *m)
+{
+    bool taken = before->hb.status == HB_RELEASED && m->hb.status != HB_RELEASED;
+    bool calm = w->healed && before->stored_at > w->healed_at + 4 * w->shape.period &&
+                w->shape.rtt < w->shape.period / 8;
+    int64_t most = 2 * m->hb.interval_ms * SIM_MS + 2 * w->shape.rtt;
+    if (taken && calm && hb_site_is_set(&before->hb.next) && w->now - before->stored_at > most)
+        violate(w, SIM_I6, "%s took the role %lld ms after it was released", m->hb.site.text,
+                (long long)((w->now - before->stored_at) / SIM_MS));
+}
+
+/* A write that was stuck is a fault for as long as it is. */
+void check_late(struct sim *w, const struct item *m)
+{
+    if (w->healed && w->served_after == 0 && w->now - m->sent_at > w->shape.period)
+        check_healed(w);
+}
+
 void check_stored(struct sim *w, const struct item *before, const struct item *m)
 {
     const struct site *s = &w->sites[m->site];
@@ -89,8 +108,10 @@ void check_stored(struct sim *w, const struct item *before, const struct item *m
         violate(w, SIM_I3, "revision %llu by %s, which had not seen %llu",
                 (unsigned long long)m->revision, name_of(w, m->site),
                 (unsigned long long)before->revision);
-    if (before)
+    if (before) {
         check_cause(w, before, m);
+        check_handover(w, before, m);
+    }
     if (m->hb.status == HB_RELEASED && s->serving && s->serving_epoch <= m->hb.epoch)
         violate(w, SIM_I11, "%s released epoch %llu and serves %llu", name_of(w, m->site),
                 (unsigned long long)m->hb.epoch, (unsigned long long)s->serving_epoch);
@@ -143,7 +164,7 @@ static void check_yield(struct sim *w, unsigned site)
     int64_t since = max64(preferred->booted, preferred->unfit_told);
     w->stats->yields++;
     int64_t unnoticed = 4 * w->shape.period; /* went and came back sooner than others can tell */
-    if (w->now - preferred->booted < unnoticed)
+    if (w->now - since < (since == preferred->booted ? unnoticed : w->shape.period))
         return;
     if (w->now - since < needed)
         violate(w, SIM_I13, "%s yields after %lld ms, yield_after is %lld ms", name_of(w, site),
@@ -190,7 +211,7 @@ void check_start(struct sim *w, unsigned site, uint64_t epoch)
 
 static bool serves_well(const struct site *s)
 {
-    return s->serving && s->up_and_well && !s->frozen && s->probe_fails == 0 &&
+    return s->serving && s->up_and_well && !s->dead && !s->frozen && s->probe_fails == 0 &&
            s->core.role == HB_ROLE_LEADER;
 }
 
@@ -219,10 +240,24 @@ static int64_t liveness_bound(const struct sim *w)
     return bound + w->healed_extra;
 }
 
+/* yield_after, as often doubled as it was; a failed try; stop, release, claim, start. */
+static int64_t handover_bound(const struct sim *w)
+{
+    const struct cluster_config *c = &w->configs[w->config_count - 1];
+    unsigned doublings = 0;
+    for (unsigned i = 0; i < w->shape.sites; i++)
+        if (w->sites[i].core.yield.doublings > doublings)
+            doublings = w->sites[i].core.yield.doublings;
+    int64_t period = 2 * w->shape.period;
+    int64_t yield = (c->yield_after_ms * SIM_MS) << doublings;
+    int64_t again = (c->success_threshold + 10) * period + c->fence_timeout_ms * SIM_MS;
+    return 2 * (yield + again) + 40 * period;
+}
+
 bool check_end(struct sim *w)
 {
     const struct cluster_config *c = &w->configs[w->config_count - 1];
-    if (!w->healed || w->shape.rtt > c->heartbeat_interval_ms * SIM_MS / 3)
+    if (!w->healed || w->shape.rtt > c->heartbeat_interval_ms * SIM_MS / 3 || w->needs_force)
         return w->now >= w->shape.ends; /* nobody can lead where answers take longer than T */
     int64_t since = w->now - w->healed_at, bound = liveness_bound(w);
     if (w->served_after == 0 || w->served_after - w->healed_at > bound) {
@@ -233,12 +268,9 @@ bool check_end(struct sim *w)
     }
     if (w->now < w->shape.ends)
         return false;
-    if (!c->yield_to_primary || serves_well(&w->sites[0]))
+    if (!c->yield_to_primary || w->sites[0].gone || serves_well(&w->sites[0]))
         return true;
-    /* handover: yield_after (doubled), stop, release, claim, start */
-    int64_t yield = (c->yield_after_ms * SIM_MS) << 7;
-    int64_t more = bound + yield + c->fence_timeout_ms * SIM_MS + 8 * w->shape.period;
-    if (since > 2 * more)
+    if (since > bound + handover_bound(w))
         violate(w, SIM_I6, "%s does not lead %lld ms after the last fault", name_of(w, 0),
                 (long long)(since / SIM_MS));
     return false;
@@ -248,13 +280,28 @@ static int64_t extra_for(const struct sim *w, const struct site *s)
 {
     int64_t period = w->shape.period, clock = site_clock(s, w->now), extra = 0;
     const struct cluster_config *c = &s->core.config;
+    if (!s->up)
+        return 0;
     if (s->core.back_off.until > clock)
         extra = max64(extra, s->core.back_off.until - clock);
-    if (s->watch_dead)
+    if (s->watch_dead || s->watch_last > w->now + period)
         extra = max64(extra, 5 * period + max64(0, s->core.watch.retry - clock));
+    if (s->dead) /* n probes, the stop, and the start here or elsewhere */
+        extra += (c->failure_threshold + c->success_threshold + 4) * 2 * period +
+                 c->fence_timeout_ms * SIM_MS;
     if (s->core.role == HB_ROLE_PROMOTING)
         extra += (c->promote_timeout_ms + c->fence_timeout_ms) * SIM_MS + 4 * period;
     return extra;
+}
+
+/* "Nobody but its own writer promotes over a paused record; if the writer is dead, promote --force" */
+static bool paused_by_the_dead(const struct sim *w)
+{
+    const struct heartbeat *hb = &w->items[w->store.lease].hb;
+    for (unsigned i = 0; i < w->shape.sites; i++)
+        if (w->sites[i].gone && hb_site_equal(&w->configs[0].sites[i], &hb->site))
+            return hb->paused;
+    return false;
 }
 
 /* The faults have stopped: from here on somebody has to serve soon. */
@@ -264,6 +311,7 @@ void check_healed(struct sim *w)
     w->healed_at = w->now;
     w->healed_extra = w->shape.period / 2; /* starting the workload */
     w->healed_promise_ms = w->store.lease ? w->items[w->store.lease].hb.expires_in_ms : 0;
+    w->needs_force = paused_by_the_dead(w);
     for (unsigned i = 0; i < w->shape.sites; i++) {
         w->healed_extra += extra_for(w, &w->sites[i]);
         check_serves(w, i);

@@ -96,13 +96,21 @@ static void cut_leader(struct sim *w, const struct timed_fault *f, int by)
         l->cut_down += by;
 }
 
-static void pause_all(struct sim *w, bool paused)
+/* Sometimes only the leader hears of it, and is cut off. */
+static void pause_all(struct sim *w, const struct timed_fault *f, bool paused)
 {
     struct cluster_config *c = another_config(w);
+    struct link *l = &w->sites[f->site].link;
+    bool leader_only = f->amount % 3 == 0;
+    if (leader_only)
+        l->cut_up += paused ? 1 : -1;
     if (!c)
         return;
     c->paused = paused;
-    tell_all(w, 3 * w->shape.period);
+    if (leader_only && paused)
+        tell(w, (unsigned)f->site, 0);
+    else
+        tell_all(w, 3 * w->shape.period);
 }
 
 /* -- links and store -------------------------------------------------------------------------------- */
@@ -154,20 +162,30 @@ static void stale_node(struct sim *w, struct site *s, bool begins)
 
 /* -- hosts and agents -------------------------------------------------------------------------------- */
 
+/* What waits for the loop is put off until then, so that it must not be after the faults have stopped. */
+static void stand_still(struct sim *w, struct site *s, int64_t length)
+{
+    int64_t until = w->now + length;
+    if (until > w->shape.faults_until)
+        until = w->shape.faults_until;
+    if (s->busy_until < until)
+        s->busy_until = until;
+}
+
 static void stall(struct sim *w, const struct timed_fault *f)
 {
     struct site *s = &w->sites[f->site];
     int64_t most = site_may_stall(w, (unsigned)f->site);
     int64_t length = f->length < most ? f->length : most;
-    if (length > 0 && s->busy_until < w->now + length)
-        s->busy_until = w->now + length;
+    if (length > 0)
+        stand_still(w, s, length);
 }
 
 static void freeze_host(struct sim *w, const struct timed_fault *f)
 {
     struct site *s = &w->sites[f->site];
     s->frozen = true;
-    s->busy_until = w->now + f->length;
+    stand_still(w, s, f->length);
 }
 
 /* What serves after its deadline is excepted from I1 until it was stopped: no agent ran to fence it. */
@@ -213,6 +231,7 @@ static void power_cut(struct sim *w, const struct timed_fault *f)
 {
     site_power_cut(w, (unsigned)f->site);
     w->sites[f->site].run++;
+    w->sites[f->site].gone = f->length == FAULT_FOR_GOOD;
     queue_push(w, w->now + f->length, K_BOOT, (unsigned)f->site, 0, 1, 0);
 }
 
@@ -292,7 +311,7 @@ static void counted_fault(struct sim *w, struct timed_fault *f, bool begins)
         cut_leader(w, f, by);
         break;
     case FAULT_PAUSE:
-        pause_all(w, begins);
+        pause_all(w, f, begins);
         break;
     default:
         break;
@@ -312,10 +331,11 @@ static bool is_of_the_host(enum fault_type type)
 }
 
 /* Half of them strike whoever leads. */
-static int choose_site(struct sim *w, enum fault_type type)
+static int choose_site(struct sim *w, const struct timed_fault *f)
 {
     int leader = site_leading(w);
-    bool at_leader = type == FAULT_SHRINK || rng_chance(&w->rng, 500);
+    bool at_leader = f->at_leader || f->type == FAULT_SHRINK || f->type == FAULT_PAUSE ||
+                     f->type == FAULT_WORKLOAD_DIES || rng_chance(&w->rng, 500);
     if (leader >= 0 && at_leader)
         return leader;
     return (int)rng_below(&w->rng, w->shape.sites);
@@ -323,7 +343,7 @@ static int choose_site(struct sim *w, enum fault_type type)
 
 void fault_begin(struct sim *w, struct timed_fault *f)
 {
-    f->site = choose_site(w, f->type);
+    f->site = choose_site(w, f);
     struct site *s = &w->sites[f->site];
     if (f->dropped || (is_of_the_host(f->type) && (!s->up || s->frozen)))
         return;
@@ -343,6 +363,8 @@ void fault_begin(struct sim *w, struct timed_fault *f)
         stall(w, f);
     else if (f->type == FAULT_WATCH_DEAD)
         s->watch_dead = true;
+    else if (f->type == FAULT_WORKLOAD_DIES)
+        s->dead = s->has_probe && s->serving;
     else if (f->type == FAULT_CONFIG)
         change_config(w, f);
     else if (f->type == FAULT_SHRINK)

@@ -24,6 +24,8 @@
     X(REFUSE, "refused writes", 4, "the store answers 10158 or 10164")                             \
     X(UNREADABLE, "unreadable records", 3, "the site can't parse the lease record")                \
     X(PROBE_FAILS, "failing probe", 4, "the site's workload is not well")                          \
+    X(WORKLOAD_DIES, "dead workload", 4,                                                           \
+      "the workload dies and is well again only once started anew")                                \
     X(PROBE_HANGS, "hanging probe", 2, "the site's probe does not answer")                         \
     X(PROMOTE_FAILS, "failing promotion", 3, "the site can't start the workload")                  \
     X(PROMOTE_HANGS, "hanging promotion", 3, "starting the workload does not end")                 \
@@ -40,5 +42,7 @@ enum fault_type {
 #undef SIM_FAULT_ENUM
         FAULT_COUNT,
 };
+
+#define FAULT_FOR_GOOD (1000000 * SIM_S)
 
 #endif

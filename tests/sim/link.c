@@ -31,6 +31,7 @@ static uint32_t item_of(struct sim *w, unsigned site, const struct fo_effect *e)
     item->key = (uint8_t)e->send.key;
     item->site = (uint8_t)site;
     item->run = w->sites[site].run;
+    item->sent_at = w->now;
     item->send = e->send.send;
     item->expect = e->send.expect_revision;
     item->seen_revision = w->sites[site].seen_revision;

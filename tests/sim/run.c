@@ -33,11 +33,12 @@ static void heal(struct sim *w)
         fault_end(w, &w->faults[i]);
     for (unsigned i = 0; i < w->shape.sites; i++) {
         struct site *s = &w->sites[i];
-        if (!s->up)
+        if (!s->up && !s->gone)
             site_boot(w, i, false);
         s->busy_until = 0;
         s->link.loss = 0;
-        queue_push(w, w->now + 1, K_CONFIG, i, 0, w->config_count - 1, 0);
+        if (s->up)
+            queue_push(w, w->now + 1, K_CONFIG, i, 0, w->config_count - 1, 0);
     }
     if (w->trace)
         trace_line(w, -1, "the faults have stopped");

@@ -55,11 +55,20 @@ static void draw_config(struct sim *w)
     c->failover_timeout_ms = cluster_config_promise_ms(c) + CLUSTER_MARGIN_MS + slack;
 }
 
+/* Time between two faults that have nothing to do with each other. */
+static int64_t apart(const struct sim *w)
+{
+    const struct cluster_config *c = &w->configs[0];
+    return (c->failure_threshold + c->success_threshold + 8) * w->shape.period;
+}
+
 static void draw_times(struct sim *w)
 {
     struct shape *p = &w->shape;
     p->faults_from = 10 * p->period;
     p->faults_until = p->faults_from + rng_range(&w->rng, 38 * SIM_S, 55 * SIM_S);
+    if (p->short_faults && p->faults_until < p->faults_from + 4 * apart(w))
+        p->faults_until = p->faults_from + 4 * apart(w);
     p->ends = p->faults_until + 6 * p->period;
     if (p->ends < 60 * SIM_S)
         p->ends = 60 * SIM_S;
@@ -105,6 +114,45 @@ static int64_t draw_length(struct sim *w)
     return 1 + rng_below(&w->rng, share);
 }
 
+/* A site, most often the leader, is lost for good while the other faults come to their end. */
+static void draw_last_cut(struct sim *w)
+{
+    struct rng *r = &w->rng;
+    if (!rng_chance(r, 300))
+        return;
+    int64_t before = rng_below(r, 4 * w->shape.period);
+    w->faults[w->fault_count++] = (struct timed_fault){.type = FAULT_POWER_CUT,
+                                                       .begin = w->shape.faults_until - 1 - before,
+                                                       .length = FAULT_FOR_GOOD,
+                                                       .site = -1};
+}
+
+/* A link that fails by degrees: first answers are lost or late, then nothing passes any more. */
+static void draw_failing_link(struct sim *w)
+{
+    static const enum fault_type first[] = {FAULT_CUT_DOWN, FAULT_SLOW, FAULT_LOSS,
+                                            FAULT_STALE_NODE, FAULT_LATE_WRITES};
+    struct rng *r = &w->rng;
+    int64_t period = w->shape.period;
+    if (!rng_chance(r, 400))
+        return;
+    int64_t room = w->shape.faults_until - w->shape.faults_from;
+    struct timed_fault *f = &w->faults[w->fault_count];
+    f[0] = (struct timed_fault){.type = first[rng_below(r, 5)],
+                                .begin = w->shape.faults_from + rng_below(r, room),
+                                .length = period / 4 + rng_below(r, 2 * period),
+                                .site = -1,
+                                .at_leader = true,
+                                .amount = rng_below(r, INT64_MAX / 2)};
+    f[1] = (struct timed_fault){.type = rng_chance(r, 500) ? FAULT_PARTITION : FAULT_CUT_UP,
+                                .begin = f[0].begin + f[0].length + rng_below(r, period),
+                                .length = draw_length(w),
+                                .site = -1,
+                                .at_leader = true,
+                                .amount = rng_below(r, INT64_MAX / 2)};
+    w->fault_count += 2;
+}
+
 static void draw_faults(struct sim *w)
 {
     struct rng *r = &w->rng;
@@ -117,6 +165,8 @@ static void draw_faults(struct sim *w)
                                             .site = -1,
                                             .amount = rng_below(r, INT64_MAX / 2)};
     }
+    draw_failing_link(w);
+    draw_last_cut(w);
 }
 
 /* "Faults shorter than nT - T/4 - round trip, at a round trip of at most T/12" (I5), one at a time. */
@@ -129,16 +179,15 @@ static void draw_short_faults(struct sim *w)
     int64_t period = w->shape.period;
     int64_t round_trip = w->shape.rtt + 2 * w->sites[0].link.jitter;
     int64_t longest = c->failure_threshold * period - period / 4 - round_trip - 2 * SIM_MS;
-    int64_t apart = (c->failure_threshold + c->success_threshold + 8) * period;
     int64_t at = w->shape.faults_from;
     w->fault_count = 0;
-    while (w->fault_count < 8 && at + apart < w->shape.faults_until) {
+    while (w->fault_count < 8 && at + apart(w) <= w->shape.faults_until) {
         w->faults[w->fault_count++] = (struct timed_fault){.type = types[rng_below(r, 6)],
                                                            .begin = at + rng_below(r, period),
                                                            .length = 1 + rng_below(r, longest),
                                                            .site = -1,
                                                            .amount = rng_below(r, INT64_MAX / 2)};
-        at += apart;
+        at += apart(w);
     }
 }
 

@@ -89,7 +89,7 @@ struct item {
     int64_t expect;
     uint64_t seen_revision; /* highest lease revision that the writer knew when it sent this */
     uint64_t revision;
-    int64_t stamp, stored_at;
+    int64_t stamp, sent_at, stored_at;
 };
 
 enum sim_kind {
@@ -144,7 +144,7 @@ struct site {
     struct fo_state core;
     int64_t timer;      /* real time when its timer rings */
     int64_t busy_until; /* its loop runs no sooner (stalled, frozen) */
-    bool up;
+    bool up, gone;      /* gone: for good, also after the faults have stopped */
     uint16_t run;
     int64_t booted;
     /* clock */
@@ -163,6 +163,7 @@ struct site {
     bool frozen;      /* host: what serves does not, for now */
     bool excused;     /* thawed after its deadline: excepted from I1 until stopped (docs) */
     bool up_and_well; /* started and well: counts for liveness */
+    bool dead;        /* has died by itself since it was started */
     bool has_probe;
     uint64_t serving_epoch;
     uint32_t workload_serial; /* a start or stop voids what is on its way for the one before */
@@ -195,7 +196,7 @@ struct timed_fault {
     int64_t begin, length;
     int site; /* -1: chosen when it begins */
     int64_t amount;
-    bool active, dropped;
+    bool active, dropped, at_leader;
 };
 
 enum { FAULTS_MAX = 24 };
@@ -245,7 +246,7 @@ struct sim {
     int serving_count;
     int64_t served_at, settled_at; /* last time when somebody served */
     bool settled;                  /* a leader serves for the first time */
-    bool healed;
+    bool healed, needs_force;
     int64_t healed_at, served_after, healed_extra, healed_promise_ms;
     bool trace;
     struct stats *stats;
@@ -305,6 +306,7 @@ void schedule_draw(struct sim *w);
 void violate(struct sim *w, enum sim_invariant which, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void check_stored(struct sim *w, const struct item *before, const struct item *after);
+void check_late(struct sim *w, const struct item *m); /* once it is the current one */
 void check_start(struct sim *w, unsigned site, uint64_t epoch);
 void check_serving(struct sim *w);
 void check_send(struct sim *w, unsigned site, const struct fo_effect *e);

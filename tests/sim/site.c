@@ -35,6 +35,7 @@ void site_stops_serving(struct sim *w, unsigned site)
     s->serving = false;
     s->up_and_well = false;
     s->excused = false;
+    s->dead = false;
     s->workload_serial++;
 }
 
@@ -44,6 +45,7 @@ static void start_workload(struct sim *w, unsigned site, const struct fo_effect 
     check_start(w, site, e->workload.epoch);
     s->serving = true;
     s->serving_epoch = e->workload.epoch;
+    s->dead = false;
     s->workload_serial++;
     check_serving(w);
     if (s->promote_hangs > 0)
@@ -227,7 +229,7 @@ static void deliver_config(struct sim *w, const struct entry *e)
 static void deliver_probe(struct sim *w, const struct entry *e)
 {
     struct site *s = &w->sites[e->site];
-    bool ok = s->probe_fails == 0 && s->probe_hangs == 0;
+    bool ok = s->probe_fails == 0 && s->probe_hangs == 0 && !s->dead;
     if (ok && s->fit_since == 0)
         s->fit_since = w->now;
     else if (!ok)

@@ -54,6 +54,8 @@ static void keep(struct sim *w, uint32_t item)
         item_drop(w, *slot);
     item_hold(w, item);
     *slot = item;
+    if (m->key == FO_KEY_LEASE)
+        check_late(w, m);
     for (unsigned i = 0; i < w->shape.sites; i++)
         link_watch(w, i, item);
 }
@@ -129,6 +131,7 @@ void store_restart_watch(struct sim *w, unsigned site)
     struct site *s = &w->sites[site];
     const struct link *l = &s->link;
     s->watch_epoch++;
+    s->watch_last = 0;
     s->watch_dead = l->cut_down > 0 || l->cut_up > 0 || w->store.outage > 0 || l->stale_node > 0 ||
                     s->told_disconnected;
     link_watch(w, site, w->store.lease);
