@@ -19,3 +19,8 @@ sim: $(BUILD)/sim
 #: make sim-mutants         each rule switched off in turn must be noticed
 sim-mutants: $(BUILD)/sim
 	$(Q)$(BUILD)/sim --mutants --runs $(N) --jobs $(JOBS)
+
+#: make sim-test [SIM_BUDGET=60]   the simulator's part of the tests
+sim-test: $(BUILD)/sim
+	$(Q)$(MAKE) --no-print-directory SAN=1 BUILD=$(BUILD)/san $(BUILD)/san/sim
+	$(Q)tests/sim/run_tests $(BUILD)/sim $(BUILD)/san/sim $(SIM_BUDGET) 20000 $(JOBS)
