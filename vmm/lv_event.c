@@ -203,12 +203,12 @@ static void on_closed(virConnectPtr conn, int reason, void *data)
     pthread_mutex_unlock(&lv->lock);
 }
 
+/* States are asked for at each look; nothing else went stale. */
 static void on_second_look(int timer, void *data)
 {
     struct lv *lv = data;
     virEventRemoveTimeout(timer);
     pthread_mutex_lock(&lv->lock);
-    lv->dirty.all_domains = lv->dirty.networks = lv->dirty.pools = true;
     tell(lv);
     pthread_mutex_unlock(&lv->lock);
 }
