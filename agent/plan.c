@@ -398,6 +398,22 @@ static void plan_document(const struct world *w, struct plan_step *s)
         plan_power(w, s);
 }
 
+/* What will not be allowed to come back is not stopped either: the whole step is blocked. */
+static void block_what_is_not_allowed(const struct world *w, struct plan_step *s)
+{
+    const struct plan_input *in = w->input;
+    bool makes = s->op == PLAN_CREATE || s->op == PLAN_ADOPT || s->op == PLAN_UPDATE ||
+                 s->op == PLAN_RESTART || s->op == PLAN_REPLACE || s->op == PLAN_START;
+    struct hm_error err;
+    if (!makes || !in->allows ||
+        in->allows(in->allows_data, s->doc->kind->name, s->doc->spec, &err) >= 0)
+        return;
+    bool changes = s->diff.count > 0;
+    block(s, hm_strdup(err.text));
+    if (changes)
+        keep_up(w, s);
+}
+
 /* -- The whole
  * ---------------------------------------------------------------------------------------- */
 
@@ -444,6 +460,7 @@ void plan_make(const struct plan_input *input, struct plan *ret)
         s->doc = &input->docs[i];
         s->thing = index_get(&w.things, s->doc->kind->name, s->doc->name);
         plan_document(&w, s);
+        block_what_is_not_allowed(&w, s);
     }
     find_orphans(&w, ret);
     index_free(&w.things);

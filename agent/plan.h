@@ -79,6 +79,9 @@ struct plan_input {
     const struct things *things;
     /* Not NULL: why the backend could not be observed; then nothing is planned but waiting. */
     const char *unobserved;
+    /* May a document say this on this host (paths)? 0, or fails with a sentence. Pure. NULL: it may. */
+    int (*allows)(void *data, const char *kind, const json_t *spec, struct hm_error *err);
+    void *allows_data;
 };
 
 struct plan_step {

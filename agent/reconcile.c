@@ -103,17 +103,6 @@ static const json_t *spec_for(const struct plan_step *s)
     return as_it_was && s->thing && s->thing->spec ? s->thing->spec : s->doc->spec;
 }
 
-/* Asked before the first verb of a step: what will not be allowed to come back is not stopped. */
-static int check_allowed(const struct reconciler *r, const struct plan_step *s,
-                         struct hm_error *err)
-{
-    bool only_ends = s->op == PLAN_STOP || s->op == PLAN_REMOVE;
-    const json_t *spec = s->op == PLAN_BLOCKED ? spec_for(s) : s->doc->spec;
-    if (only_ends || !r->options.allows)
-        return 0;
-    return r->options.allows(r->options.data, s->doc->kind->name, spec, err);
-}
-
 static int submit(struct reconciler *r, struct task *t, const struct plan_step *s,
                   struct hm_error *err)
 {
@@ -168,10 +157,6 @@ static void carry_out(struct reconciler *r, struct task *t, const struct plan_st
     if (s->verb == VERB_NOTHING || r->queue_full || !may_act(r, t, s->verb))
         return;
     t->verb = s->verb;
-    if (check_allowed(r, s, &err) < 0) {
-        call_done(t, &err);
-        return;
-    }
     if (task_relapsed(t, s->verb, hm_boottime_ns(), next_jitter(r))) {
         log_failure(t);
         return;
@@ -244,6 +229,8 @@ static struct plan_input make_input(struct reconciler *r)
         .serving = r->primary.serving,
         .things = &r->things,
         .unobserved = r->unobserved.code ? r->unobserved.text : NULL,
+        .allows = r->options.allows,
+        .allows_data = r->options.data,
     };
     in.docs = desired_docs(r->options.desired, &in.doc_count);
     return in;

@@ -29,7 +29,7 @@ struct reconciler_options {
     const struct driver *driver;
     struct driver_options driver_options; /* on_change and data are set by the backend */
     int64_t resync_ms;                    /* a pass at least this often; 0: 30 s */
-    /* May a document name these host paths? Returns 0, or fails with a sentence. May be NULL. */
+    /* As in struct plan_input. */
     int (*allows)(void *data, const char *kind, const json_t *spec, struct hm_error *err);
     /* What the backend is (facts) or why it can't be asked; for the agent's own status. */
     void (*on_backend)(void *data, const json_t *facts, const struct hm_error *err);
