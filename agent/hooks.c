@@ -72,13 +72,21 @@ void hooks_kill(struct hooks *h, enum hook hook)
         hm_process_kill(h->running[hook]->process);
 }
 
+static char *name_for_error(const struct hooks *h, enum hook hook,
+                            const struct hm_process_result *result)
+{
+    if (result->not_started)
+        return hm_printf("%s hook %s", hook_name(hook), h->options.commands[hook].argv[0]);
+    return hm_printf("%s hook", hook_name(hook));
+}
+
 static void hook_ended(void *data, const struct hm_process_result *result)
 {
     struct run *run = data;
     struct hooks *h = run->owner;
     if (h) {
         struct hm_error err = {0};
-        HM_AUTOFREE char *what = hm_printf("%s hook", hook_name(run->hook));
+        HM_AUTOFREE char *what = name_for_error(h, run->hook, result);
         h->running[run->hook] = NULL;
         h->stuck[run->hook] = result->unkillable;
         bool failed = hm_process_check(what, result, &err) < 0;

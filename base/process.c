@@ -1,14 +1,15 @@
 #include "base/process.h"
 
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/spawn.h"
 
 enum { UNKILLABLE_AFTER_MS = 1000, OUTPUT_GRACE_MS = 50 };
 
@@ -22,7 +23,8 @@ struct stream {
 };
 
 struct hm_process {
-    uv_process_t child;
+    struct hm_spawned child;
+    uv_signal_t end; /* SIGCHLD: one of the children has ended */
     uv_timer_t timer;
     struct stream out, err;
     struct hm_process_result result;
@@ -41,6 +43,8 @@ static void handle_closed(uv_handle_t *handle)
         return;
     hm_buf_free(&p->out.text);
     hm_buf_free(&p->err.text);
+    if (p->child.verdict >= 0)
+        close(p->child.verdict);
     free(p);
 }
 
@@ -55,7 +59,7 @@ static void release(struct hm_process *p)
     close_handle((uv_handle_t *)&p->timer);
     close_handle((uv_handle_t *)&p->out.pipe);
     close_handle((uv_handle_t *)&p->err.pipe);
-    close_handle((uv_handle_t *)&p->child);
+    close_handle((uv_handle_t *)&p->end);
 }
 
 static void report(struct hm_process *p)
@@ -89,17 +93,36 @@ static void report_when_complete(struct hm_process *p)
         uv_timer_start(&p->timer, output_grace_over, OUTPUT_GRACE_MS, 0);
 }
 
-static void child_exited(uv_process_t *child, int64_t status, int signal)
+static void note_status(struct hm_process *p, int status)
 {
-    struct hm_process *p = child->data;
+    struct hm_process_result *r = &p->result;
+    r->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    r->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    r->not_started = hm_spawn_errno(&p->child);
+}
+
+static void child_exited(uv_signal_t *end, int number)
+{
+    struct hm_process *p = end->data;
+    int status;
+    (void)number;
+    if (waitpid(p->child.pid, &status, WNOHANG) != p->child.pid)
+        return;
     p->exited = true;
-    p->result.exit_code = signal ? -1 : (int)status;
-    p->result.signal = signal;
+    note_status(p, status);
+    uv_signal_stop(&p->end);
     uv_timer_stop(&p->timer);
     if (p->reported) /* had been given up as unkillable */
         release(p);
     else
         report_when_complete(p);
+}
+
+/* From now, not from when the loop last looked at the clock. */
+static void set_timer(struct hm_process *p, uv_timer_cb ring, int64_t ms)
+{
+    uv_update_time(p->timer.loop);
+    uv_timer_start(&p->timer, ring, (uint64_t)ms, 0);
 }
 
 static void still_there(uv_timer_t *timer)
@@ -114,8 +137,9 @@ void hm_process_kill(struct hm_process *p)
 {
     if (!p || p->exited || p->reported)
         return;
-    kill(-p->child.pid, SIGKILL);
-    uv_timer_start(&p->timer, still_there, UNKILLABLE_AFTER_MS, 0);
+    if (kill(-p->child.pid, SIGKILL) < 0)
+        kill(p->child.pid, SIGKILL); /* it has not come to lead its group yet */
+    set_timer(p, still_there, UNKILLABLE_AFTER_MS);
 }
 
 static void deadline_passed(uv_timer_t *timer)
@@ -183,23 +207,24 @@ static char **merged_environment(char *const *env)
 static struct hm_process *new_process(uv_loop_t *loop, const struct hm_process_options *o)
 {
     struct hm_process *p = hm_alloc(sizeof *p);
+    p->child.verdict = -1;
     p->done = o->done;
     p->data = o->data;
     p->out.text.limit = p->err.text.limit = o->output_max ? o->output_max : 1;
     uv_timer_init(loop, &p->timer);
+    uv_signal_init(loop, &p->end);
     uv_pipe_init(loop, &p->out.pipe, 0);
     uv_pipe_init(loop, &p->err.pipe, 0);
-    p->timer.data = p->out.pipe.data = p->err.pipe.data = p->child.data = p;
+    p->timer.data = p->out.pipe.data = p->err.pipe.data = p->end.data = p;
     p->open_handles = 4;
     p->started_ns = hm_boottime_ns();
     return p;
 }
 
-/* Libraries open sockets without O_CLOEXEC. A hook's child that lives on must not hold them open.
- * close_range(2), Linux 5.11. */
-static void keep_descriptors_from_children(void)
+static void read_output(struct stream *s, int fd)
 {
-    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+    uv_pipe_open(&s->pipe, fd);
+    uv_read_start((uv_stream_t *)&s->pipe, give_chunk, output_read);
 }
 
 int hm_process_start(uv_loop_t *loop, const struct hm_process_options *o, struct hm_process **ret,
@@ -207,30 +232,15 @@ int hm_process_start(uv_loop_t *loop, const struct hm_process_options *o, struct
 {
     struct hm_process *p = new_process(loop, o);
     HM_AUTOFREE char **env = merged_environment(o->env);
-    uv_stdio_container_t stdio[3] = {
-        {.flags = UV_IGNORE},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&p->out.pipe},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&p->err.pipe},
-    };
-    uv_process_options_t options = {
-        .exit_cb = child_exited,
-        .file = o->argv[0],
-        .args = (char **)o->argv,
-        .env = env,
-        .flags = UV_PROCESS_DETACHED, /* setsid(2): a group of its own that can be killed whole */
-        .stdio_count = 3,
-        .stdio = stdio,
-    };
-    keep_descriptors_from_children();
-    int r = uv_spawn(loop, &p->child, &options);
+    uv_signal_start(&p->end, child_exited, SIGCHLD); /* before there is anything to miss */
+    int r = hm_spawn(o->argv, env, &p->child, err);
     if (r < 0) {
         release(p);
-        return hm_fail(err, HM_E_PROCESS, "cannot start %s: %s", o->argv[0], uv_strerror(r));
+        return r;
     }
-    uv_read_start((uv_stream_t *)&p->out.pipe, give_chunk, output_read);
-    uv_read_start((uv_stream_t *)&p->err.pipe, give_chunk, output_read);
-    uv_timer_start(&p->timer, deadline_passed, (uint64_t)(o->timeout_ms > 0 ? o->timeout_ms : 0),
-                   0);
+    read_output(&p->out, p->child.out);
+    read_output(&p->err, p->child.err);
+    set_timer(p, deadline_passed, o->timeout_ms > 0 ? o->timeout_ms : 0);
     if (ret)
         *ret = p;
     return 0;
@@ -252,6 +262,9 @@ int hm_process_check(const char *what, const struct hm_process_result *r, struct
 {
     if (r->exit_code == 0)
         return 0;
+    if (r->not_started)
+        return hm_fail(err, HM_E_PROCESS, "%s can't be started: %s", what,
+                       strerror(r->not_started));
     if (r->unkillable)
         return hm_fail(err, HM_E_TIMEOUT, "%s was killed after %lld ms and is still there", what,
                        (long long)r->took_ms);

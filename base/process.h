@@ -24,6 +24,7 @@ struct hm_process;
 struct hm_process_result {
     int exit_code;   /* 0-255, or -1 when a signal ended it */
     int signal;      /* the signal that ended it, or 0 */
+    int not_started; /* errno for which the program could not be executed, or 0 */
     bool timed_out;  /* the deadline passed and it was killed */
     bool unkillable; /* it was killed and is still there */
     bool truncated;  /* it wrote more than the bound; the rest was thrown away */
@@ -43,8 +44,9 @@ struct hm_process_options {
     void *data;
 };
 
-/* Start it. A program that can't be started fails here and `done` is not called. *ret (may be NULL)
- * is valid until `done` returns. */
+/* Start it, and wait for nothing: that the program is not there, or is on a disk that hangs, is told by
+ * `done`. Fails, without `done`, only for want of processes or descriptors. *ret (may be NULL) is valid
+ * until `done` returns. */
 int hm_process_start(uv_loop_t *loop, const struct hm_process_options *options,
                      struct hm_process **ret, struct hm_error *err);
 

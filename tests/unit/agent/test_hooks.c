@@ -123,13 +123,15 @@ END_TEST
 START_TEST(missing_program_is_told)
 {
     static char *argv[] = {(char *)"/nonexistent/hook", NULL};
-    struct hm_error err;
     struct hooks_options o = {.loop = &loop, .site = "site-a", .group = "default"};
     o.commands[HOOK_FENCE].argv = argv;
     hooks = hooks_new(&o);
-    ck_assert_int_eq(run(HOOK_FENCE, 0, &err), -HM_E_PROCESS);
-    ck_assert_str_eq(err.text,
-                     "fence hook: cannot start /nonexistent/hook: no such file or directory");
+    ck_assert_int_eq(run(HOOK_FENCE, 0, NULL), 1);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(ends, 1);
+    ck_assert_int_eq(last_error.code, HM_E_PROCESS);
+    ck_assert_str_eq(last_error.text,
+                     "fence hook /nonexistent/hook can't be started: No such file or directory");
     ck_assert(!hooks_running(hooks, HOOK_FENCE));
 }
 END_TEST
