@@ -363,7 +363,7 @@ void desired_overlay_clear(struct desired_overlay *o)
 /* -- Cache
  * ------------------------------------------------------------------------------------------- */
 
-char *desired_to_cache(const struct desired *d)
+json_t *desired_to_cache(const struct desired *d)
 {
     json_t *entries = json_object();
     for (size_t i = 0; i < d->count; i++) {
@@ -377,10 +377,7 @@ char *desired_to_cache(const struct desired *d)
             json_object_set(o, "spec", e->doc.given);
         json_object_set_new(entries, e->key, o);
     }
-    json_t *root = json_pack("{s:i, s:s, s:o}", "version", 1, "site", d->site, "entries", entries);
-    char *text = json_dumps(root, JSON_COMPACT);
-    json_decref(root);
-    return text;
+    return json_pack("{s:i, s:s, s:o}", "version", 1, "site", d->site, "entries", entries);
 }
 
 static void take_cached(struct desired *d, const char *key, const json_t *o)

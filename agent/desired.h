@@ -57,10 +57,10 @@ const struct desired_entry *desired_find(const struct desired *d, const char *ke
 void desired_each(const struct desired *d, void (*visit)(void *data, const struct desired_entry *e),
                   void *data);
 
-/* The cache: a JSON text to be written to disk (the caller frees it), and its way back. What the
- * cache holds is verified again; entries that are no longer acceptable are refused, as from the
- * bucket. */
-char *desired_to_cache(const struct desired *d);
+/* The cache: what is to be written to disk, as JSON (a new reference; any thread may render it, since it
+ * refers only to what never changes), and its way back. What the cache holds is verified again;
+ * entries that are no longer acceptable are refused, as from the bucket. */
+json_t *desired_to_cache(const struct desired *d);
 int desired_from_cache(struct desired *d, const char *text, size_t len, struct hm_error *err);
 
 /* The documents in force with others laid over them, for a plan that was asked for. `docs` are

@@ -36,7 +36,8 @@ struct feed {
 
 struct write {
     struct feed *feed;
-    char *path, *text;
+    char *path;
+    json_t *content;
     int result;
     struct hm_error err;
 };
@@ -46,7 +47,8 @@ static void on_save(uv_timer_t *timer);
 static void write_work(void *data)
 {
     struct write *w = data;
-    w->result = hm_file_write_atomic(w->path, w->text, strlen(w->text), 0600, &w->err);
+    HM_AUTOFREE char *text = json_dumps(w->content, JSON_COMPACT);
+    w->result = hm_file_write_atomic(w->path, text, strlen(text), 0600, &w->err);
 }
 
 static void write_done(void *data, bool timed_out)
@@ -66,7 +68,7 @@ static void write_release(void *data)
 {
     struct write *w = data;
     free(w->path);
-    free(w->text);
+    json_decref(w->content);
     free(w);
 }
 
@@ -80,7 +82,7 @@ static void on_save(uv_timer_t *timer)
     struct write *w = hm_alloc(sizeof *w);
     w->feed = f;
     w->path = hm_strdup(f->options.cache_path);
-    w->text = desired_to_cache(f->options.desired);
+    w->content = desired_to_cache(f->options.desired);
     struct hm_job job = {
         .work = write_work, .done = write_done, .release = write_release, .data = w};
     f->saving = true;

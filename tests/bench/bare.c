@@ -2,7 +2,10 @@
  * The least that a program with the same connections and domains costs: the yardstick for the agent's
  * memory and processor time.
  *
- *     bare NATS_URL COUNT        prints "ready", then waits for SIGTERM
+ *     bare NATS_URL FILE         prints "ready", then waits for SIGTERM
+ *
+ * FILE holds the XML of the domains to define and start, each ended by a NUL byte: the very ones that the
+ * agent would define (bench/domains), so that what libvirt's test driver keeps is the same.
  */
 #include <libvirt/libvirt.h>
 #include <nats/nats.h>
@@ -10,19 +13,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void define_domains(virConnectPtr conn, long count)
+static void define_domains(virConnectPtr conn, const char *path)
 {
-    for (long i = 0; i < count; i++) {
-        char xml[256];
-        snprintf(xml, sizeof xml,
-                 "<domain type='test'><name>vm%ld</name><memory unit='MiB'>16</memory>"
-                 "<os><type>hvm</type></os></domain>",
-                 i);
+    FILE *file = fopen(path, "r");
+    char *xml = NULL;
+    size_t size = 0;
+    if (!file)
+        exit(1);
+    while (getdelim(&xml, &size, '\0', file) > 0) {
         virDomainPtr domain = virDomainDefineXML(conn, xml);
         if (!domain || virDomainCreate(domain) < 0)
             exit(1);
         virDomainFree(domain);
     }
+    free(xml);
+    fclose(file);
 }
 
 int main(int argc, char **argv)
@@ -40,7 +45,7 @@ int main(int argc, char **argv)
     virConnectPtr conn = virConnectOpen("test:///default");
     if (!conn)
         return 1;
-    define_domains(conn, strtol(argv[2], NULL, 10));
+    define_domains(conn, argv[2]);
     puts("ready");
     fflush(stdout);
     sigwait(&term, &number);

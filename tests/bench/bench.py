@@ -138,7 +138,9 @@ def idle_cost(pid):
 
 
 def bare_cost(folder, url, count):
-    bare = Process("bare", [built("bench/bare"), url, count], folder / f"bare{count}.log").start()
+    domains = folder / "domains"
+    domains.write_text(run([built("bench/domains"), count]).stdout)
+    bare = Process("bare", [built("bench/bare"), url, domains], folder / f"bare{count}.log").start()
     wait_until(lambda: "ready" in bare.log_end(), 60, "the bare program")
     cost = rss_mb(bare.pid)
     bare.stop()

@@ -358,7 +358,9 @@ END_TEST
 static void restart_from_cache(void)
 {
     struct hm_error err;
-    HM_AUTOFREE char *text = desired_to_cache(d);
+    json_t *content = desired_to_cache(d);
+    HM_AUTOFREE char *text = json_dumps(content, JSON_COMPACT);
+    json_decref(content);
     desired_free(d);
     d = desired_new("site-a");
     int r = desired_from_cache(d, text, strlen(text), &err);
