@@ -77,9 +77,15 @@ static bool shall_run(const struct plan_step *s)
     return !power || !strcmp(power, "on");
 }
 
+static bool is_made_from(const struct thing *t, const struct plan_doc *doc)
+{
+    return t->marked && t->mark_key && !strcmp(t->mark_key, doc->key);
+}
+
+/* What someone else runs under that name is not it. */
 static bool runs(const struct plan_step *s)
 {
-    return s->thing && s->thing->state == THING_RUNNING;
+    return s->thing && is_made_from(s->thing, s->doc) && s->thing->state == THING_RUNNING;
 }
 
 static void note_run(const struct plan_step *s, struct task *t)
@@ -187,8 +193,7 @@ static bool is_something_else(const struct reconciler *r, const struct plan_doc 
     for (size_t i = 0; i < r->things.count; i++) {
         const struct thing *t = &r->things.items[i];
         if (!strcmp(t->kind, doc->kind->name) && !strcmp(t->name, doc->name))
-            return t->state != THING_ABSENT &&
-                   (!t->marked || !t->mark_key || strcmp(t->mark_key, doc->key) != 0);
+            return t->state != THING_ABSENT && !is_made_from(t, doc);
     }
     return false;
 }

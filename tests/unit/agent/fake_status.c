@@ -2,12 +2,13 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
 struct status {
     json_t *said;
-    int words;
+    int words, failures;
 };
 
 struct status *fake_status_new(void)
@@ -28,6 +29,7 @@ void status_set(struct status *s, const char *name, json_t *value)
     ck_assert_msg(value != NULL, "%s: no status", name);
     s->words++;
     json_object_set_new(s->said, name, value);
+    s->failures += !strcmp(fake_phase_of(s, name), "Failed");
 }
 
 const json_t *fake_status_of(const struct status *s, const char *name)
@@ -44,4 +46,9 @@ const char *fake_phase_of(const struct status *s, const char *name)
 int fake_status_words(const struct status *s)
 {
     return s->words;
+}
+
+int fake_status_failures(const struct status *s)
+{
+    return s->failures;
 }

@@ -9,6 +9,7 @@ void fake_status_free(struct status *s);
 /* The last word about "vm.web", or NULL; borrowed. */
 const json_t *fake_status_of(const struct status *s, const char *name);
 const char *fake_phase_of(const struct status *s, const char *name); /* "" when nothing was said */
-int fake_status_words(const struct status *s); /* how often anything was said */
+int fake_status_words(const struct status *s);    /* how often anything was said */
+int fake_status_failures(const struct status *s); /* how often "Failed" was */
 
 #endif
