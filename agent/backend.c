@@ -274,6 +274,11 @@ static void run_call(struct backend_ticket *c, struct session *s)
                             c->kind, c->name, plan_verb_name(c->given.verb));
         return;
     }
+    if (c->given.verb == VERB_START && !lease_holds(c->given.lease)) {
+        c->result = hm_fail(&c->err, HM_E_REFUSED, "%s %s: the lease ran out before it was started",
+                            c->kind, c->name);
+        return;
+    }
     cut_grace(&c->given);
     c->result = run_verb(d, s->self, &c->given, &c->err);
     if (c->result >= 0 && c->given.verify_stopped)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "agent/lease.h"
 #include "agent/plan.h"
 #include "base/error.h"
 #include "vmm/driver.h"
@@ -54,8 +55,10 @@ enum backend_lane {
 struct backend_call {
     enum plan_verb verb; /* not VERB_NOTHING */
     enum backend_lane lane;
-    struct order order;  /* copied, with its texts; the spec by reference */
-    int64_t stop_by_ns;  /* BOOTTIME: the grace of a stop is cut to end by then; 0: not */
+    struct order order; /* copied, with its texts; the spec by reference */
+    int64_t stop_by_ns; /* BOOTTIME: the grace of a stop is cut to end by then; 0: not */
+    struct lease_limit
+        *lease;          /* VERB_START: only while it holds; NULL: always. Outlives the call */
     bool verify_stopped; /* after a stop or kill: succeed only when it was seen stopped */
     int64_t timeout_ms;
     /* Once: the result, or HM_E_TIMEOUT while the call goes on (or if it never began). */

@@ -27,6 +27,7 @@ struct daemon {
     struct reconciler *reconciler;
     struct lead *lead;
     struct plan_service *plans;
+    struct lease_limit lease; /* written by the lead, read by those who start */
     uv_signal_t term, interrupt;
     uv_timer_t say; /* gathers changes of the agent's own status */
     char *cache_path;
@@ -206,6 +207,7 @@ static void start_reconciler(struct daemon *d)
         .status = d->status,
         .driver = driver_find("libvirt"),
         .driver_options = driver_options(d->config),
+        .lease = &d->lease,
         .allows = allows,
         .on_backend = on_backend,
         .data = d,
@@ -235,6 +237,7 @@ static int make_lead(struct daemon *d, struct hm_error *err)
         .bus = d->bus,
         .config = d->config,
         .documents = reconciler_workload(d->reconciler),
+        .lease = &d->lease,
         .on_role_change = on_role_change,
         .on_status = say_soon,
         .data = d,

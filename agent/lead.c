@@ -88,12 +88,20 @@ static void (*const carry_out[])(struct lead *l, const struct fo_effect *effect)
     [FO_DO_NOTE] = take_note,
 };
 
+static void note_lease(struct lead *l)
+{
+    const struct fo_lease *lease = &l->core.lease;
+    int64_t until = lease->paused ? INT64_MAX : lease->deadline;
+    lease_set(l->options.lease, lease->held ? until : 0);
+}
+
 /* -- Events ------------------------------------------------------------------- */
 
 static void step(struct lead *l, const struct fo_event *event)
 {
     struct fo_effects effects;
     fo_step(&l->core, event, hm_boottime_ns(), &effects);
+    note_lease(l);
     l->next_ns = effects.next_ns;
     for (unsigned i = 0; i < effects.count; i++)
         carry_out[effects.items[i].type](l, &effects.items[i]);

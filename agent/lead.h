@@ -21,6 +21,7 @@
 #include <jansson.h>
 #include <uv.h>
 
+#include "agent/lease.h"
 #include "agent/workload.h"
 #include "base/error.h"
 #include "bus/bus.h"
@@ -33,6 +34,7 @@ struct lead_options {
     struct bus *bus;                     /* borrowed; opened by the caller */
     const struct agent_config *config;   /* borrowed */
     struct workload_documents documents; /* what the reconciler offers; zeroed: none */
+    struct lease_limit *lease;           /* written here, outlives the workers; may be NULL */
     /* May be NULL. `role` is the core's word for it ("leader", "replica", ...); borrowed texts. */
     void (*on_role_change)(void *data, const char *role, uint64_t epoch, const char *reason);
     /* Something that lead_status() shows has changed (not the heartbeats themselves). May be NULL.

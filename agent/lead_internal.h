@@ -54,8 +54,9 @@ struct lead {
         uint64_t epoch;   /* of the last start */
         int64_t start_deadline;
         enum hb_reason reason;
-        bool stopping; /* the core awaits the end of a stop */
-        uint64_t stop_epoch;
+        bool stopping;       /* the core awaits the end of a stop */
+        bool stop_asked;     /* ever, */
+        uint64_t stop_epoch; /* the last time for this epoch */
         int64_t stop_due;
         bool ill;                /* by the last probe */
         struct hb_site followed; /* whom the follow hook was last told */

@@ -60,6 +60,14 @@ static void begin_start(struct lead *l)
     workload_start(l->work.workload, &context, l->work.start_deadline, started, l);
 }
 
+/* Whatever else the loop brings before the timer: a lease that has run out meanwhile starts nothing. */
+static void look_at_deadline(struct lead *l)
+{
+    static const struct fo_event timer = {.type = FO_EV_TIMER};
+    if (l->work.start_waits)
+        lead_event(l, &timer);
+}
+
 /* -- Marks -------------------------------------------------------------------- */
 
 static void marks_saved(void *data, const struct hm_error *err)
@@ -69,6 +77,7 @@ static void marks_saved(void *data, const struct hm_error *err)
     if (err)
         hm_log(HM_LOG_ERROR, LEAD_LOG, "what failover must remember was not saved: %s", err->text);
     lead_end_if_stepped_down(l);
+    look_at_deadline(l);
     if (!l->work.start_waits || l->memory.unsaved > 0)
         return;
     if (err) {
@@ -120,11 +129,13 @@ static void stopped(void *arg, const struct hm_error *err)
         stop_answered(l, err);
 }
 
-/* A stop that is asked for again comes with its old deadline, and gets the same time once more. */
+/* A stop that is asked for again comes with its old deadline, and gets the same time once more. The
+ * first one does not: a loop that was late, or a host that was frozen, kills first and asks later. */
 static int64_t deadline_of_stop(const struct lead *l, const struct fo_effect *effect)
 {
     int64_t now = hm_boottime_ns(), limit = l->core.terms.fence_limit;
-    if (effect->workload.deadline_ns > now)
+    bool again = l->work.stop_asked && l->work.stop_epoch == effect->workload.epoch;
+    if (!again || effect->workload.deadline_ns > now)
         return effect->workload.deadline_ns;
     return now + (limit > 0 ? limit : FENCE_UNCONFIGURED_NS);
 }
@@ -135,6 +146,7 @@ void lead_stop_workload(struct lead *l, const struct fo_effect *effect)
     int64_t deadline = deadline_of_stop(l, effect);
     l->work.serving = false;
     l->work.start_waits = false;
+    l->work.stop_asked = true;
     l->work.stop_epoch = effect->workload.epoch;
     if (!l->work.stopping || deadline < l->work.stop_due)
         l->work.stop_due = deadline;
@@ -273,6 +285,7 @@ int lead_work_new(struct lead *l, struct hm_error *err)
     l->memory.file = marks_file_new(l->memory.disk, path);
     l->work.hooks = make_hooks(l);
     l->work.workload = workload_new(l->work.hooks, &l->options.documents);
+    workload_set_lease(l->work.workload, l->options.lease);
     return 0;
 }
 

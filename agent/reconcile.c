@@ -117,6 +117,7 @@ static int submit(struct reconciler *r, struct task *t, const struct plan_step *
                   .spec = spec,
                   .grace_ms = s->verb == VERB_STOP ? grace : 0,
                   .primary = t->primary},
+        .lease = t->primary ? r->options.lease : NULL,
         .timeout_ms = timeout_for(s->verb, grace),
         .done = call_done,
         .ended = call_ended,

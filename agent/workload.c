@@ -28,6 +28,8 @@ struct stopping {
     workload_done done; /* of the newest call: earlier ones are joined by it */
     void *arg;
     struct hm_error why; /* the first thing that went wrong; OK: nothing did */
+    unsigned parts;      /* hook, documents: not ended */
+    bool documents_begun;
 };
 
 struct probing {
@@ -42,6 +44,7 @@ struct workload {
     struct starting start;
     struct stopping stop;
     struct probing probe;
+    struct lease_limit *lease;
     bool serving; /* started, and no stop asked for since */
 };
 
@@ -66,6 +69,11 @@ struct workload *workload_new(struct hooks *hooks, const struct workload_documen
     w->hooks = hooks;
     w->documents = *documents;
     return w;
+}
+
+void workload_set_lease(struct workload *w, struct lease_limit *lease)
+{
+    w->lease = lease;
 }
 
 void workload_free(struct workload *w)
@@ -124,6 +132,11 @@ static void documents_started(void *arg, const struct hm_error *err)
         start_ended(w, err);
         return;
     }
+    if (!lease_holds(w->lease)) {
+        hm_fail(&why, HM_E_REFUSED, "the lease ran out while the documents were started");
+        start_ended(w, &why);
+        return;
+    }
     int r = hooks_run(w->hooks, HOOK_PROMOTE, &w->start.for_hook.context,
                       ms_until(w->start.deadline_ns), promote_hook_ended, w, &why);
     if (r <= 0)
@@ -160,8 +173,10 @@ static void note_failure(struct workload *w, const struct hm_error *err)
         w->stop.why = *err;
 }
 
-static void stop_ended(struct workload *w)
+static void part_ended(struct workload *w)
 {
+    if (--w->stop.parts > 0)
+        return;
     struct hm_error why = w->stop.why;
     w->stop.active = false;
     w->stop.done(w->stop.arg, why.code == HM_OK ? NULL : &why);
@@ -172,16 +187,26 @@ static void documents_stopped(void *arg, const struct hm_error *err)
     struct workload *w = arg;
     if (err)
         note_failure(w, err);
-    stop_ended(w);
+    part_ended(w);
 }
 
 static void stop_documents(struct workload *w)
 {
+    if (w->stop.documents_begun)
+        return;
+    w->stop.documents_begun = true;
+    w->stop.parts++;
     if (w->documents.stop)
         w->documents.stop(w->documents.data, w->stop.for_hook.context.epoch, w->stop.deadline_ns,
                           documents_stopped, w);
     else
         documents_stopped(w, NULL);
+}
+
+static void hook_is_over(struct workload *w)
+{
+    stop_documents(w);
+    part_ended(w);
 }
 
 static void fence_hook_ended(void *data, const struct hm_error *err, const char *out,
@@ -192,25 +217,43 @@ static void fence_hook_ended(void *data, const struct hm_error *err, const char 
     (void)took_ns;
     if (err)
         note_failure(w, err);
-    stop_documents(w);
+    hook_is_over(w);
+}
+
+static bool is_too_late(const struct workload *w)
+{
+    return hm_boottime_ns() >= w->stop.deadline_ns;
+}
+
+static int64_t hook_limit_ms(const struct workload *w)
+{
+    int64_t left_ms = ms_until(w->stop.deadline_ns);
+    if (is_too_late(w))
+        return INT32_MAX; /* nothing waits for it any more: its own limit */
+    return has_documents(w) ? (left_ms + 1) / 2 : left_ms;
 }
 
 static void run_fence_hook(struct workload *w)
 {
     struct hm_error why;
-    int64_t left_ms = ms_until(w->stop.deadline_ns);
-    int64_t limit_ms = has_documents(w) ? (left_ms + 1) / 2 : left_ms;
     if (hooks_stuck(w->hooks, HOOK_PROMOTE)) {
         hm_fail(
             &why, HM_E_REFUSED,
             "a promote hook could not be killed: what it may still start can't be seen stopped");
         note_failure(w, &why);
     }
-    int r = hooks_run(w->hooks, HOOK_FENCE, &w->stop.for_hook.context, limit_ms, fence_hook_ended,
-                      w, &why);
+    int r = hooks_run(w->hooks, HOOK_FENCE, &w->stop.for_hook.context, hook_limit_ms(w),
+                      fence_hook_ended, w, &why);
     if (r < 0)
         note_failure(w, &why);
     if (r <= 0)
+        hook_is_over(w);
+}
+
+/* A deadline that is over asks no more: kill. */
+static void kill_if_late(struct workload *w)
+{
+    if (is_too_late(w))
         stop_documents(w);
 }
 
@@ -219,15 +262,22 @@ void workload_stop(struct workload *w, const struct hook_context *context, int64
 {
     w->stop.done = done;
     w->stop.arg = arg;
-    if (w->stop.active)
+    if (w->stop.active) {
+        if (deadline_ns < w->stop.deadline_ns)
+            w->stop.deadline_ns = deadline_ns;
+        kill_if_late(w);
         return;
+    }
     w->serving = false;
     context_set(&w->stop.for_hook, context);
     w->stop.active = true;
     w->stop.deadline_ns = deadline_ns;
     w->stop.why = (struct hm_error){0};
+    w->stop.parts = 1; /* the hook */
+    w->stop.documents_begun = false;
     if (w->start.active)
         w->start.superseded = true;
+    kill_if_late(w);
     if (hooks_running(w->hooks, HOOK_PROMOTE))
         hooks_kill(w->hooks, HOOK_PROMOTE); /* its end begins the fence */
     else

@@ -19,6 +19,7 @@
 #include <uv.h>
 
 #include "agent/hooks.h"
+#include "agent/lease.h"
 #include "base/error.h"
 
 typedef void (*workload_done)(void *arg,
@@ -49,6 +50,8 @@ struct workload;
 struct workload *workload_new(struct hooks *hooks, const struct workload_documents *documents);
 /* No `done` is called after it, and the documents must call none: the reconciler ends in the same
  * turn of the loop. Not from inside a `done`; before the hooks. NULL is allowed. */
+/* Nothing begins to start after it has run out; borrowed; NULL (at first): nothing limits. */
+void workload_set_lease(struct workload *w, struct lease_limit *lease);
 void workload_free(struct workload *w);
 
 /* `context` is copied. Ends with HM_E_CANCELLED when a fence supersedes it. */
@@ -58,8 +61,9 @@ void workload_start(struct workload *w, const struct hook_context *context, int6
 /*
  * Stop everything and see that it is stopped. The fence hook has until half of the time that is
  * left when there are documents, else all of it (and never more than its own limit). One fence at a
- * time: a second one while the first is under way joins it, with its own `done` and the first one's
- * deadline.
+ * time: a second one while the first is under way joins it, with its own `done` and the earlier of both
+ * deadlines. Where the deadline has passed already (a frozen host that woke), the documents are stopped
+ * at once, beside the fence hook, which then has its own limit.
  */
 void workload_stop(struct workload *w, const struct hook_context *context, int64_t deadline_ns,
                    workload_done done, void *arg);

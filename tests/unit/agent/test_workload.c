@@ -319,6 +319,47 @@ START_TEST(sick_document_fails_the_probe_of_who_serves)
 }
 END_TEST
 
+/* A frozen host that woke: kill first, ask later. */
+START_TEST(late_stop_kills_beside_the_hook)
+{
+    fake.any = true;
+    set_up_with(NULL, "exec sleep 0.2", NULL);
+    stop_within(-1000);
+    ck_assert_str_eq(story.data,
+                     "stop-documents(3) "); /* the hook has not even been begun to wait for */
+    run();
+    ck_assert_str_eq(story.data, "stop-documents(3) stopped:ok ");
+}
+END_TEST
+
+START_TEST(stop_that_is_asked_for_sooner_kills_sooner)
+{
+    fake.any = true;
+    set_up_with(NULL, "exec sleep 0.2", NULL);
+    stop_within(10000);
+    ck_assert_ptr_null(story.data);
+    stop_within(-1);
+    ck_assert_str_eq(story.data, "stop-documents(3) ");
+    run();
+    ck_assert_str_eq(story.data, "stop-documents(3) stopped:ok ");
+}
+END_TEST
+
+START_TEST(nothing_is_promoted_when_the_lease_ran_out_meanwhile)
+{
+    struct lease_limit lease = {0};
+    fake.hold_start = true;
+    set_up_with("exit 0", NULL, NULL);
+    workload_set_lease(w, &lease);
+    lease_set(&lease, hm_boottime_ns() + 60000 * HM_MS);
+    start();
+    lease_set(&lease, hm_boottime_ns() - 1);
+    fake.start_done(fake.start_arg, NULL);
+    run();
+    ck_assert_str_eq(story.data, "start-documents(3) started:refused ");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("workload");
@@ -341,6 +382,9 @@ int main(void)
     tcase_add_test(t, failing_probe_says_why);
     tcase_add_test(t, hanging_probe_is_answered_once_and_the_next_one_busy);
     tcase_add_test(t, sick_document_fails_the_probe_of_who_serves);
+    tcase_add_test(t, late_stop_kills_beside_the_hook);
+    tcase_add_test(t, stop_that_is_asked_for_sooner_kills_sooner);
+    tcase_add_test(t, nothing_is_promoted_when_the_lease_ran_out_meanwhile);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
