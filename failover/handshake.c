@@ -70,8 +70,8 @@ int64_t fo_yield_at(const struct fo_state *s, int64_t now)
 {
     if (s->role != HB_ROLE_LEADER || !s->config.yield_to_primary || s->rank == 1)
         return FO_NEVER;
-    if (s->config.paused || s->lease.paused)
-        return FO_NEVER;
+    if (s->config.paused || s->lease.paused || s->failures > 0)
+        return FO_NEVER; /* who can't write can't hand over either */
     const struct fo_peer *peer = fo_peer_find(s, preferred(s));
     if (!peer || !fo_peer_is_ready(s, peer, now))
         return FO_NEVER;

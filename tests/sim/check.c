@@ -81,6 +81,14 @@ static void check_cause(struct sim *w, const struct item *before, const struct i
                 m->hb.site.text, hb_reason_text(m->hb.reason));
 }
 
+static bool is_up(const struct sim *w, const struct hb_site *site)
+{
+    for (unsigned i = 0; i < w->shape.sites; i++)
+        if (hb_site_equal(&w->configs[0].sites[i], site))
+            return w->sites[i].up;
+    return false;
+}
+
 /* Among healthy sites the one that is named takes a release as soon as it hears of it. */
 static void check_handover(struct sim *w, const struct item *before, const struct item *m)
 {
@@ -88,7 +96,7 @@ static void check_handover(struct sim *w, const struct item *before, const struc
     bool calm = w->healed && before->stored_at > w->healed_at + 4 * w->shape.period &&
                 w->shape.rtt < w->shape.period / 8;
     int64_t most = 2 * m->hb.interval_ms * SIM_MS + 2 * w->shape.rtt;
-    if (taken && calm && hb_site_is_set(&before->hb.next) && w->now - before->stored_at > most)
+    if (taken && calm && is_up(w, &before->hb.next) && w->now - before->stored_at > most)
         violate(w, SIM_I6, "%s took the role %lld ms after it was released", m->hb.site.text,
                 (long long)((w->now - before->stored_at) / SIM_MS));
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -103,6 +104,16 @@ static void add(struct stats *sum, const struct stats *s)
         to[i] += from[i];
 }
 
+/* Of this process and the workers that have ended. */
+static double cpu_s(void)
+{
+    struct rusage self, children;
+    getrusage(RUSAGE_SELF, &self);
+    getrusage(RUSAGE_CHILDREN, &children);
+    return (double)(self.ru_utime.tv_sec + children.ru_utime.tv_sec) +
+           (double)(self.ru_utime.tv_usec + children.ru_utime.tv_usec) / 1e6;
+}
+
 static void print_stats(const struct stats *s, double took, unsigned jobs)
 {
     static const char *const lengths[] = {"<60", "60", "80", "100", "120", "140", "160", "180+"};
@@ -110,8 +121,10 @@ static void print_stats(const struct stats *s, double took, unsigned jobs)
            " (%.0f each), simulated %.1f days\n",
            s->schedules, s->counted, s->events, (double)s->events / (double)s->schedules,
            (double)s->simulated_ms / 86400e3);
-    printf("  per core and second: %.0f schedules, %.2f million events (%.1f s, %u jobs)\n",
-           (double)s->schedules / took / jobs, (double)s->events / took / jobs / 1e6, took, jobs);
+    double cpu = cpu_s();
+    printf("  per core and second: %.0f schedules, %.2f million events (%.1f s of processor time; "
+           "%.1f s passed, %u jobs)\n",
+           (double)s->schedules / cpu, (double)s->events / cpu / 1e6, cpu, took, jobs);
     printf("  promotions %" PRIu64 ", claims %" PRIu64 " (denied %" PRIu64 "), fences %" PRIu64
            ", yields %" PRIu64 "\n",
            s->leaders, s->claims, s->denied, s->fences, s->yields);
