@@ -135,7 +135,7 @@ static void claim(struct fo_run *r, enum hb_reason reason)
     uint64_t first_counter = again ? s->lease.first_counter : s->counter + 1;
     s->lease = (struct fo_lease){.epoch = epoch, .first_counter = first_counter, .reason = reason};
     fo_role_set(r, HB_ROLE_CLAIMING, reason);
-    fo_emit_persist(r, epoch);
+    fo_emit_persist(r);
     /* "promotion: expects the revision of the last heartbeat seen" (3) */
     bool compare = fo_rule_on(s, FO_RULE_CAS_PROMOTION);
     int64_t expect = compare ? (int64_t)s->known.revision : FO_ANY_REVISION;

@@ -33,7 +33,7 @@ void fo_emit_read(struct fo_run *r);
 void fo_emit_start(struct fo_run *r);
 void fo_emit_stop(struct fo_run *r);
 void fo_emit_plain(struct fo_run *r, enum fo_effect_type type);
-void fo_emit_persist(struct fo_run *r, uint64_t seen_epoch);
+void fo_emit_persist(struct fo_run *r);
 void fo_emit_takeover(struct fo_run *r); /* incident and audit */
 void fo_emit_note(struct fo_run *r, enum fo_note note, int64_t value);
 void fo_emit_role(struct fo_run *r, enum hb_role from);

@@ -52,10 +52,12 @@ void fo_emit_plain(struct fo_run *r, enum fo_effect_type type)
     add(r, type);
 }
 
-void fo_emit_persist(struct fo_run *r, uint64_t seen_epoch)
+/* Own epochs count from the claim on: a claim that was not answered may still be stored. */
+void fo_emit_persist(struct fo_run *r)
 {
+    const struct fo_state *s = r->s;
     struct fo_effect *e = add(r, FO_DO_PERSIST);
-    e->persist.seen_epoch = seen_epoch;
+    e->persist.seen_epoch = s->lease.epoch > s->seen_epoch ? s->lease.epoch : s->seen_epoch;
     e->persist.paused = r->s->lease.paused;
 }
 

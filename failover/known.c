@@ -7,7 +7,7 @@ void fo_epoch_seen(struct fo_run *r, uint64_t epoch)
     if (epoch <= r->s->seen_epoch)
         return;
     r->s->seen_epoch = epoch;
-    fo_emit_persist(r, epoch);
+    fo_emit_persist(r);
 }
 
 /* "So does any revision other than the last known one" restart the silence. (4) */

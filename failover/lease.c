@@ -21,7 +21,7 @@ static void rearm(struct fo_run *r, const struct fo_attempt *a)
     r->s->lease.deadline = r->now + a->terms.fence_start;
     r->s->lease.fence_limit = a->terms.fence_limit;
     fo_emit_note(r, FO_NOTE_RESUMED, 0);
-    fo_emit_persist(r, r->s->seen_epoch);
+    fo_emit_persist(r);
 }
 
 /* Before the first send of a heartbeat. */
@@ -47,7 +47,7 @@ static void take_pause(struct fo_run *r, bool paused)
         return;
     lease->paused = paused;
     fo_emit_note(r, paused ? FO_NOTE_PAUSED : FO_NOTE_RESUMED, 0);
-    fo_emit_persist(r, r->s->seen_epoch);
+    fo_emit_persist(r);
 }
 
 static void take_hold(struct fo_run *r)

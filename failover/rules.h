@@ -48,7 +48,7 @@
     X(PROMISE_DRIFT,      4,  MUTANT,     I1,  "drift",             "the promise is divided by 1 - rho")                                                 \
     X(WAIT_DRIFT,         4,  MUTANT,     I1,  "drift",             "the replica's wait is multiplied by 1 + rho")                                       \
     X(RANK_STAGGER,       4,  REDUNDANT,  I1,  "three sites",       "lower ranks wait 2T longer each, so that candidates do not collide")                \
-    X(SEND_SHORTENS,      4,  MUTANT,     I1,  "live config",       "before each send the deadline becomes the earlier of itself and s + F")            \
+    X(SEND_SHORTENS,      4,  PAIR(FENCE_AT_NTH), I1,  "live config",       "before each send the deadline becomes the earlier of itself and s + F")            \
     X(ACK_TERMS,          4,  MUTANT,     I1,  "live config",       "an acknowledgement prolongs by the values which that heartbeat carried")            \
     X(SMALLEST_FENCE,     4,  MUTANT,     I1,  "live config",       "the smallest fence_timeout of the last acknowledged and any sent since counts")     \
     X(SILENCE_BY_ECHO,    4,  REDUNDANT,  I1,  "stalled watch",     "silence counts only while own heartbeats come back with gaps of at most 3T")        \

@@ -146,7 +146,8 @@ static void check_release(struct sim *w, unsigned site, const struct heartbeat *
     const struct site *s = &w->sites[site];
     if (hb->reason != HB_REASON_YIELD)
         return;
-    int64_t window = 2 * w->shape.period * 2; /* of the slowest T that any site may still use */
+    int64_t slowest = 2 * w->shape.period; /* T that any site may still use */
+    int64_t window = 2 * slowest * 1001 / 1000;
     if (w->now - s->peer_heard[0] > window)
         violate(w, SIM_I13, "%s yields to %s, not heard for %lld ms", name_of(w, site),
                 name_of(w, 0), (long long)((w->now - s->peer_heard[0]) / SIM_MS));
@@ -162,6 +163,7 @@ void check_send(struct sim *w, unsigned site, const struct fo_effect *e)
     } else if (w->sites[site].core.role == HB_ROLE_CLAIMING && !w->sites[site].core.lease.held) {
         w->stats->claims++;
         check_claim(w, site);
+        fault_at_claim(w, site);
     }
 }
 

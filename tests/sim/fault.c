@@ -341,19 +341,35 @@ static int choose_site(struct sim *w, const struct timed_fault *f)
     return (int)rng_below(&w->rng, w->shape.sites);
 }
 
+/* A host that freezes with a promotion on its way finds the answer when it goes on. */
+void fault_at_claim(struct sim *w, unsigned site)
+{
+    struct timed_fault *f = w->armed;
+    if (!f || w->healed || w->sites[site].frozen)
+        return;
+    w->armed = NULL;
+    f->site = (int)site;
+    f->active = true;
+    freeze_host(w, f);
+    queue_push(w, w->sites[site].busy_until, K_FAULT_END, site, (uint32_t)(f - w->faults), 1, 0);
+}
+
 void fault_begin(struct sim *w, struct timed_fault *f)
 {
     f->site = choose_site(w, f);
     struct site *s = &w->sites[f->site];
     if (f->dropped || (is_of_the_host(f->type) && (!s->up || s->frozen)))
         return;
-    f->active = true;
+    f->armed = f->type == FAULT_FREEZE_HOST && f->amount % 3 == 0;
+    f->active = !f->armed;
     w->stats->faults++;
     w->stats->by_fault[f->type]++;
     if (w->trace)
         trace_line(w, f->site, "FAULT %s for %lld ms", fault_name(f->type),
                    (long long)(f->length / SIM_MS));
-    if (f->type == FAULT_POWER_CUT)
+    if (f->armed)
+        w->armed = f;
+    else if (f->type == FAULT_POWER_CUT)
         power_cut(w, f);
     else if (f->type == FAULT_RESTART)
         restart_agent(w, f);

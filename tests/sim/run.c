@@ -24,6 +24,7 @@ static void begin(struct sim *w, uint64_t seed, uint64_t rules, uint64_t drop_fa
     memset(w->holders, 0, sizeof(w->holders));
     w->settled = w->healed = false;
     w->healed_at = w->served_after = 0;
+    w->armed = NULL;
 }
 
 /* All faults end, everything is reachable and up, everybody has the last configuration. */
@@ -60,7 +61,8 @@ static void world_event(struct sim *w, const struct entry *e)
             fault_begin(w, &w->faults[e->item]);
         break;
     case K_FAULT_END:
-        fault_end(w, &w->faults[e->item]);
+        if (!w->faults[e->item].armed || e->x != 0)
+            fault_end(w, &w->faults[e->item]);
         break;
     case K_BOOT:
         if (!s->up)

@@ -80,7 +80,8 @@ static void draw_site(struct sim *w, unsigned i)
     struct rng *r = &w->rng;
     memset(s, 0, sizeof(*s));
     s->timer = INT64_MAX;
-    s->ppm = w->shape.tight ? (rng_chance(r, 500) ? 500 : -500) : rng_range(r, -500, 500);
+    int64_t extreme = rng_chance(r, 500) ? 500 : -500;
+    site_set_drift(s, w->shape.tight ? extreme : rng_range(r, -500, 500));
     s->offset = rng_range(r, 0, 1000 * SIM_S);
     s->has_probe = w->shape.probes;
     s->link.latency = w->shape.rtt / 2;

@@ -148,7 +148,7 @@ struct site {
     uint16_t run;
     int64_t booted;
     /* clock */
-    int64_t ppm, offset;
+    int64_t offset, gain, loss; /* site_set_drift() */
     struct link link;
     bool connected, told_disconnected;
     bool watch_dead;
@@ -197,6 +197,7 @@ struct timed_fault {
     int site; /* -1: chosen when it begins */
     int64_t amount;
     bool active, dropped, at_leader;
+    bool armed; /* begins, and ends, later than it was drawn */
 };
 
 enum { FAULTS_MAX = 24 };
@@ -234,7 +235,8 @@ struct sim {
     unsigned config_count;
     struct timed_fault faults[FAULTS_MAX];
     unsigned fault_count;
-    uint64_t drop_faults; /* bit i: leave fault i out (shrinking) */
+    struct timed_fault *armed; /* strikes the next site that claims the lease */
+    uint64_t drop_faults;      /* bit i: leave fault i out (shrinking) */
     struct fo_effects effects;
     /* checks */
     enum sim_invariant violated;
@@ -284,6 +286,7 @@ void link_answer_read(struct sim *w, unsigned site, uint32_t request, uint32_t i
 void link_watch(struct sim *w, unsigned site, uint32_t item);
 
 /* site.c: an agent and its workload. */
+void site_set_drift(struct site *s, int64_t ppm);
 int64_t site_clock(const struct site *s, int64_t real);
 int64_t site_real(const struct site *s, int64_t clock);
 void site_boot(struct sim *w, unsigned site, bool workload_stopped);
@@ -298,6 +301,7 @@ int64_t site_may_stall(const struct sim *w, unsigned site);
 /* fault.c */
 void fault_begin(struct sim *w, struct timed_fault *f);
 void fault_end(struct sim *w, struct timed_fault *f);
+void fault_at_claim(struct sim *w, unsigned site);
 
 /* schedule.c: draws it from the seed. */
 void schedule_draw(struct sim *w);

@@ -3,17 +3,30 @@
 
 #include "sim.h"
 
-enum { PPM = 1000000 };
+enum { PPM = 1000000, DRIFT_BITS = 40 };
+
+/* Share of the time that the clock gains, as a binary fraction: there is no division in the loop. */
+static int64_t gained(int64_t time, int64_t share)
+{
+    return (int64_t)(((__int128)time * share) >> DRIFT_BITS);
+}
+
+void site_set_drift(struct site *s, int64_t ppm)
+{
+    s->gain = ppm * ((int64_t)1 << DRIFT_BITS) / PPM;
+    s->loss = ppm * ((int64_t)1 << DRIFT_BITS) / (PPM + ppm);
+}
 
 int64_t site_clock(const struct site *s, int64_t real)
 {
-    return s->offset + real + real * s->ppm / PPM;
+    return s->offset + real + gained(real, s->gain);
 }
 
 /* The first instant at which its clock shows this. */
 int64_t site_real(const struct site *s, int64_t clock)
 {
-    int64_t real = (clock - s->offset) - (clock - s->offset) * s->ppm / (PPM + s->ppm) - 2;
+    int64_t since = clock - s->offset;
+    int64_t real = since - gained(since, s->loss) - 2;
     while (site_clock(s, real) < clock)
         real++;
     return real;
