@@ -1,5 +1,6 @@
 /* harmonyd: the host agent. */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 
 #include "agent/daemon.h"
@@ -72,6 +73,7 @@ int main(int argc, char **argv)
     struct arguments args = {0};
     struct agent_config config = {0};
     struct hm_error err;
+    mallopt(M_ARENA_MAX, 1); /* twenty threads that mostly wait need no heap each */
     tree_setup();
     int code = parse_arguments(argc, argv, &args);
     if (code >= 0)
