@@ -87,11 +87,18 @@ void fo_yield_advance(struct fo_run *r)
         fo_lease_end(r, HB_REASON_YIELD);
 }
 
-/* A new epoch was seen: remember when the preferred primary came back. */
+static bool follows_yield(const struct fo_known *known)
+{
+    return known->has_record && known->readable && known->record.status == HB_RELEASED &&
+           known->record.reason == HB_REASON_YIELD;
+}
+
+/* A new epoch was seen: remember when the preferred primary came back. Its first election is no
+ * return, nor is a role that another site gave up for its own reasons. */
 void fo_yield_note_leader(struct fo_run *r, const struct heartbeat *record)
 {
     bool returned = record->reason == HB_REASON_RELEASED_TO && record->status != HB_RELEASED &&
-                    hb_site_equal(&record->site, preferred(r->s));
+                    hb_site_equal(&record->site, preferred(r->s)) && follows_yield(&r->s->known);
     if (returned)
         r->s->yield.returned = r->now;
 }

@@ -247,6 +247,31 @@ START_TEST(test_yields_to_the_preferred_primary)
 }
 END_TEST
 
+/* How often yield_after is doubled after site-a took a lease released for this reason, and died. */
+static unsigned doublings_after(enum hb_reason reason)
+{
+    struct one_site t;
+    begin(&t, "site-b", FO_RULES_ALL);
+    struct heartbeat open = released(3, "site-a"), held = held_by("site-a", 4, 1);
+    open.reason = reason;
+    held.reason = HB_REASON_RELEASED_TO;
+    lease_seen(&t, &open, 101);
+    lease_seen(&t, &held, t.revision = 102);
+    live_until(&t, t.now + 20000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+    answer(&t, FO_KEY_LEASE, t.core.lease_try.record.counter, 1, FO_WRITE_STORED, ++t.revision);
+    ck_assert_int_eq(t.core.role, HB_ROLE_PROMOTING);
+    return t.core.yield.doublings;
+}
+
+START_TEST(test_only_a_short_return_doubles_the_wait)
+{
+    ck_assert_uint_eq(doublings_after(HB_REASON_YIELD), 1);
+    ck_assert_uint_eq(doublings_after(HB_REASON_NONE), 0); /* the first election */
+    ck_assert_uint_eq(doublings_after(HB_REASON_PROBE_FAILED), 0);
+}
+END_TEST
+
 START_TEST(test_step_down_hands_over)
 {
     struct one_site t;
@@ -281,6 +306,7 @@ int main(void)
     tcase_add_test(tc, test_another_holder_is_a_lost_lease);
     tcase_add_test(tc, test_restarted_agent_fences_first);
     tcase_add_test(tc, test_yields_to_the_preferred_primary);
+    tcase_add_test(tc, test_only_a_short_return_doubles_the_wait);
     tcase_add_test(tc, test_step_down_hands_over);
     suite_add_tcase(suite, tc);
     SRunner *sr = srunner_create(suite);
