@@ -6,7 +6,9 @@
 #include "agent/index.h"
 #include "base/alloc.h"
 
-enum { MOST_IN_FLIGHT = 32, TIMEOUT_MS = 5000, RETRY_MS = 2000 };
+#define BUCKET "harmony_status"
+
+enum { MOST_IN_FLIGHT = 32, TIMEOUT_MS = 5000, RETRY_MS = 2000, CHECK_MS = 10000 };
 
 struct entry {
     struct status *owner;
@@ -14,13 +16,19 @@ struct entry {
     json_t *said; /* what shall stand in the bucket */
     json_t *sent; /* what is being written, or was acknowledged */
     bool in_flight, acknowledged, queued;
+    bool again;         /* what is in flight may go to a bucket that is no more */
     struct entry *next; /* in the queue */
 };
 
 struct status {
     struct bus *bus;
     char *site;
-    uv_timer_t retry;
+    uv_timer_t retry, check;
+    int open_handles;
+    int64_t created_ns;     /* of the bucket; 0: not known */
+    uint64_t last_revision; /* highest that a write of ours got in it */
+    uint64_t revision_when_asked;
+    bool asking;
     struct entry **entries;
     size_t count;
     struct index by_key;
@@ -70,12 +78,16 @@ static void on_written(void *data, const struct bus_put_result *result)
     struct status *s = e->owner;
     e->in_flight = false;
     s->in_flight--;
-    e->acknowledged = result->outcome == BUS_PUT_STORED || result->outcome == BUS_PUT_DUPLICATE;
-    if (!e->acknowledged && result->error.code == HM_E_CANCELLED)
+    bool stored = result->outcome == BUS_PUT_STORED || result->outcome == BUS_PUT_DUPLICATE;
+    e->acknowledged = stored && !e->again;
+    e->again = false;
+    if (stored && result->revision > s->last_revision)
+        s->last_revision = result->revision;
+    if (!stored && result->error.code == HM_E_CANCELLED)
         return; /* the bus is closing */
     if (!is_settled(e))
         enqueue(e);
-    if (e->acknowledged)
+    if (stored)
         write_pending(s);
     else
         uv_timer_start(&s->retry, on_retry, RETRY_MS, 0);
@@ -90,7 +102,7 @@ static void write_entry(struct status *s, struct entry *e)
     s->in_flight++;
     char *text = json_dumps(e->said, JSON_COMPACT);
     struct bus_put put = {
-        .bucket = "harmony_status",
+        .bucket = BUCKET,
         .key = e->key,
         .value = text,
         .len = strlen(text),
@@ -107,20 +119,66 @@ static void write_pending(struct status *s)
         write_entry(s, dequeue(s));
 }
 
+/* -- Is it still the same bucket?
+ * -------------------------------------------------------------------- */
+
+static void write_all(struct status *s)
+{
+    s->last_revision = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        s->entries[i]->acknowledged = false;
+        s->entries[i]->again = s->entries[i]->in_flight;
+        enqueue(s->entries[i]);
+    }
+    write_pending(s);
+}
+
+static void on_bucket(void *data, const struct bus_bucket *info, const struct hm_error *err)
+{
+    struct status *s = data;
+    s->asking = false;
+    if (err || !info->exists)
+        return;
+    bool another = s->created_ns && info->created_ns != s->created_ns;
+    bool rolled_back = info->last_revision < s->revision_when_asked;
+    s->created_ns = info->created_ns;
+    if (another || rolled_back)
+        write_all(s);
+}
+
+static void ask(struct status *s)
+{
+    if (s->asking || !bus_is_connected(s->bus))
+        return;
+    s->asking = true;
+    s->revision_when_asked = s->last_revision;
+    bus_bucket_info(s->bus, BUCKET, TIMEOUT_MS, on_bucket, s);
+}
+
+static void on_check(uv_timer_t *timer)
+{
+    ask(timer->data);
+}
+
+/* -- Life
+ * -------------------------------------------------------------------------------------------- */
+
 struct status *status_new(uv_loop_t *loop, struct bus *bus, const char *site)
 {
     struct status *s = hm_alloc(sizeof *s);
     s->bus = bus;
     s->site = hm_strdup(site);
     uv_timer_init(loop, &s->retry);
-    s->retry.data = s;
+    uv_timer_init(loop, &s->check);
+    s->retry.data = s->check.data = s;
+    s->open_handles = 2;
+    uv_timer_start(&s->check, on_check, CHECK_MS, CHECK_MS);
     index_init(&s->by_key, 64);
     return s;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void free_entries(struct status *s)
 {
-    struct status *s = handle->data;
     for (size_t i = 0; i < s->count; i++) {
         json_decref(s->entries[i]->said);
         json_decref(s->entries[i]->sent);
@@ -128,6 +186,14 @@ static void on_closed(uv_handle_t *handle)
         free(s->entries[i]);
     }
     free(s->entries);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct status *s = handle->data;
+    if (--s->open_handles > 0)
+        return;
+    free_entries(s);
     index_free(&s->by_key);
     free(s->site);
     free(s);
@@ -135,9 +201,14 @@ static void on_closed(uv_handle_t *handle)
 
 void status_free(struct status *s)
 {
-    if (s)
-        uv_close((uv_handle_t *)&s->retry, on_closed);
+    if (!s)
+        return;
+    uv_close((uv_handle_t *)&s->retry, on_closed);
+    uv_close((uv_handle_t *)&s->check, on_closed);
 }
+
+/* -- Words
+ * ------------------------------------------------------------------------------------------- */
 
 static struct entry *find_or_add(struct status *s, const char *name)
 {
@@ -167,13 +238,5 @@ void status_set(struct status *s, const char *name, json_t *value)
 void status_connected(struct status *s)
 {
     write_pending(s);
-}
-
-void status_write_all(struct status *s)
-{
-    for (size_t i = 0; i < s->count; i++) {
-        s->entries[i]->acknowledged = false;
-        enqueue(s->entries[i]);
-    }
-    write_pending(s);
+    ask(s);
 }

@@ -2,8 +2,9 @@
  * Statuses: what the agent says about each document and about itself, in harmony_status.
  *
  * The last word per key is kept and written when it changed, a bounded number at a time; a write
- * that failed is tried again, and everything is written again after the bucket was made anew. A
- * status that says the same as the last acknowledged one is not written. Thread: the loop's.
+ * that failed is tried again. A status that says the same as the last acknowledged one is not
+ * written, unless the bucket was made anew or rolled back: that is looked for at every connection
+ * and every 10 s, and then everything is written again. Thread: the loop's.
  */
 #ifndef HM_AGENT_STATUS_H
 #define HM_AGENT_STATUS_H
@@ -24,8 +25,5 @@ void status_set(struct status *s, const char *name, json_t *value);
 
 /* Connected (again): write what is not acknowledged. */
 void status_connected(struct status *s);
-
-/* The bucket may have been made anew: write every last word again. */
-void status_write_all(struct status *s);
 
 #endif

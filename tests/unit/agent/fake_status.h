@@ -1,4 +1,5 @@
-/* A fake of agent/status.h: keeps the last word about each document, writes nothing. */
+/* A fake of agent/status.h: keeps the last word about each document, writes nothing. A program that
+ * uses it includes fakes/status.c. */
 #ifndef HM_TESTS_FAKE_STATUS_H
 #define HM_TESTS_FAKE_STATUS_H
 

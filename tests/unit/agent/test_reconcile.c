@@ -7,6 +7,7 @@
 
 #include "agent/reconcile_state.h"
 #include "base/alloc.h"
+#include "fakes/status.c"
 #include "site.h"
 
 #define VM        "{\"disks\":[{\"device\":\"vda\",\"image\":\"/i/a\"}]"

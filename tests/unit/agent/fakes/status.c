@@ -1,4 +1,6 @@
-#include "fake_status.h"
+/* Included by the programs that want it instead of agent/status.c. (From an archive test_status.c, too,
+ * would get it.) */
+#include "tests/unit/agent/fake_status.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,0 +1,250 @@
+#include "agent/doc_status.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+static struct world w;
+static struct task task;
+static struct desired_entry entry;
+
+static void set_up(void)
+{
+    w = (struct world){0};
+    task = (struct task){0};
+    entry = (struct desired_entry){.revision = 7, .seen_revision = 7};
+}
+
+static void tear_down(void)
+{
+    world_clear(&w);
+}
+
+static const struct plan_step *step(const char *key)
+{
+    world_plan(&w);
+    return world_step(&w, key);
+}
+
+static void expect_phase(const char *key, enum doc_phase expected)
+{
+    enum doc_phase phase = doc_phase(step(key), &task, w.serving);
+    ck_assert_msg(phase == expected, "%s, expected %s", doc_phase_name(phase),
+                  doc_phase_name(expected));
+}
+
+START_TEST(phases_say_how_it_is)
+{
+    world_declare(&w, "site-a.vm.web", VM "}");
+    expect_phase("site-a.vm.web", PHASE_PENDING);
+    task.failures = 1;
+    expect_phase("site-a.vm.web", PHASE_FAILED);
+    task.failures = 0;
+    struct thing *t = world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
+    expect_phase("site-a.vm.web", PHASE_RUNNING);
+    t->state = THING_PAUSED;
+    expect_phase("site-a.vm.web", PHASE_WAITING);
+    world_declare(&w, "site-a.vm.web", VM_ON_DISK ",\"change\":\"live\"}");
+    t->state = THING_RUNNING;
+    expect_phase("site-a.vm.web", PHASE_BLOCKED);
+    world_declare(&w, "site-a.vm.web", NULL);
+    expect_phase("site-a.vm.web", PHASE_PENDING);
+    world_remove_thing(&w, t);
+    expect_phase("site-a.vm.web", PHASE_DELETED);
+}
+END_TEST
+
+START_TEST(off_is_stopped_and_off_for_want_of_the_lead_is_standby)
+{
+    world_declare(&w, "site-a.vm.web", VM ",\"power\":\"off\"}");
+    world_made(&w, "site-a.vm.web", THING_OFF, VM ",\"power\":\"off\"}");
+    world_declare(&w, "primary.vm.db", VM "}");
+    world_made(&w, "primary.vm.db", THING_OFF, VM "}");
+    expect_phase("site-a.vm.web", PHASE_STOPPED);
+    expect_phase("primary.vm.db", PHASE_STANDBY);
+    w.serving = true;
+    expect_phase("primary.vm.db", PHASE_PENDING);
+}
+END_TEST
+
+static json_t *status(const char *key)
+{
+    json_t *o = doc_status_json(step(key), &task, &entry, w.serving, "2026-11-22T14:03:12.481Z");
+    ck_assert_ptr_nonnull(o);
+    return o;
+}
+
+static const char *text(const json_t *o, const char *name)
+{
+    const char *value = json_string_value(json_object_get(o, name));
+    return value ? value : "";
+}
+
+static const json_t *condition(const json_t *o, const char *type)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(o, "conditions"), i, c)
+    {
+        if (!strcmp(text(c, "type"), type))
+            return c;
+    }
+    return NULL;
+}
+
+START_TEST(applied_is_what_the_thing_has)
+{
+    world_declare(&w, "site-a.vm.web", VM "}");
+    struct thing *t = world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
+    t->details = json_pack("{s:i}", "id", 3);
+    json_t *o = status("site-a.vm.web");
+    ck_assert_str_eq(text(o, "phase"), "Running");
+    ck_assert_str_eq(text(o, "state"), "running");
+    ck_assert_str_eq(text(o, "since"), "2026-11-22T14:03:12.481Z");
+    ck_assert_int_eq(json_integer_value(json_object_get(o, "desired_revision")), 7);
+    ck_assert_int_eq(json_integer_value(json_object_get(o, "applied_revision")), 7);
+    ck_assert_str_eq(text(o, "hash"), t->mark_hash);
+    ck_assert(json_is_true(json_object_get(condition(o, "Ready"), "status")));
+    ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(o, "details"), "id")), 3);
+    json_decref(o);
+    world_declare(&w, "site-a.vm.web", VM ",\"vcpus\":3}");
+    o = status("site-a.vm.web");
+    ck_assert_ptr_null(json_object_get(o, "applied_revision"));
+    ck_assert_str_eq(text(o, "next"), "restart");
+    ck_assert_ptr_nonnull(strstr(text(o, "reason"), "vcpus 2 -> 3"));
+    ck_assert(json_is_false(json_object_get(condition(o, "Ready"), "status")));
+    json_decref(o);
+}
+END_TEST
+
+START_TEST(refused_revision_is_the_error_that_is_told)
+{
+    world_declare(&w, "site-a.vm.web", VM "}");
+    world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
+    entry.refused = true;
+    entry.seen_revision = 8;
+    hm_fail(&entry.error, HM_E_INVALID, "site-a.vm.web rev 8: no");
+    json_t *o = status("site-a.vm.web");
+    ck_assert_str_eq(text(o, "phase"), "Running");
+    ck_assert_int_eq(json_integer_value(json_object_get(o, "desired_revision")), 8);
+    ck_assert_int_eq(json_integer_value(json_object_get(o, "applied_revision")), 7);
+    ck_assert_str_eq(text(json_object_get(o, "error"), "code"), "invalid");
+    json_decref(o);
+}
+END_TEST
+
+START_TEST(failure_and_orphan_are_told)
+{
+    world_declare(&w, "site-a.vm.web", VM "}");
+    task.failures = 2;
+    hm_fail(&task.error, HM_E_LIBVIRT, "it does not start");
+    entry.missing = true;
+    json_t *o = status("site-a.vm.web");
+    ck_assert_str_eq(text(o, "phase"), "Failed");
+    ck_assert_str_eq(text(o, "state"), "absent");
+    ck_assert_str_eq(text(json_object_get(o, "error"), "text"), "it does not start");
+    ck_assert_ptr_nonnull(condition(o, "Orphaned"));
+    json_decref(o);
+}
+END_TEST
+
+/* -- The fingerprint: equal if and only if the status is -----------------------------------------
+ */
+
+static uint64_t fingerprint(void)
+{
+    return doc_status_fingerprint(step("site-a.vm.web"), &task, &entry, w.serving);
+}
+
+static void fail_task(struct thing *t)
+{
+    (void)t;
+    task.failures++;
+    hm_fail(&task.error, HM_E_IO, "no");
+}
+
+static void crash(struct thing *t)
+{
+    t->state = THING_CRASHED;
+}
+
+static void give_reason(struct thing *t)
+{
+    t->reason = strdup("crashed");
+}
+
+static void give_details(struct thing *t)
+{
+    t->details = json_object();
+}
+
+static void drift(struct thing *t)
+{
+    t->drift = strdup("memory");
+}
+
+static void declare_anew(struct thing *t)
+{
+    (void)t;
+    world_declare(&w, "site-a.vm.web", VM ",\"vcpus\":3}");
+}
+
+static void see_revision(struct thing *t)
+{
+    (void)t;
+    entry.seen_revision++;
+}
+
+static void go_missing(struct thing *t)
+{
+    (void)t;
+    entry.missing = true;
+}
+
+static void (*const news[])(struct thing *t) = {fail_task, crash,        give_reason,  give_details,
+                                                drift,     declare_anew, see_revision, go_missing};
+
+START_TEST(what_the_status_shows_changes_the_fingerprint)
+{
+    world_declare(&w, "site-a.vm.web", VM "}");
+    struct thing *t = world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
+    uint64_t before = fingerprint();
+    ck_assert_uint_eq(fingerprint(), before);
+    news[_i](t);
+    ck_assert_uint_ne(fingerprint(), before);
+}
+END_TEST
+
+START_TEST(each_error_has_a_fingerprint_of_its_own)
+{
+    world_declare(&w, "site-a.vm.web", VM "}");
+    fail_task(NULL);
+    uint64_t before = fingerprint();
+    task.failures++; /* the same, once more: nothing new */
+    ck_assert_uint_eq(fingerprint(), before);
+    hm_fail(&task.error, HM_E_IO, "something else");
+    ck_assert_uint_ne(fingerprint(), before);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("doc_status");
+    TCase *c = tcase_create("doc_status");
+    tcase_add_checked_fixture(c, set_up, tear_down);
+    tcase_add_test(c, phases_say_how_it_is);
+    tcase_add_test(c, off_is_stopped_and_off_for_want_of_the_lead_is_standby);
+    tcase_add_test(c, applied_is_what_the_thing_has);
+    tcase_add_test(c, refused_revision_is_the_error_that_is_told);
+    tcase_add_test(c, failure_and_orphan_are_told);
+    tcase_add_loop_test(c, what_the_status_shows_changes_the_fingerprint, 0, 8);
+    tcase_add_test(c, each_error_has_a_fingerprint_of_its_own);
+    suite_add_tcase(s, c);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? 1 : 0;
+}
