@@ -223,7 +223,7 @@ struct backend_ticket {
     struct backend *backend;
     _Atomic(enum call_state) state;
     struct backend_call given;
-    char *kind, *name, *key;
+    char *kind, *name, *key, *seen_uuid;
     int result;
     struct hm_error err;
 };
@@ -285,6 +285,23 @@ static void run_call(struct backend_ticket *c, struct session *s)
         c->result = d->verify_stopped(s->self, &c->given.order, &c->err);
 }
 
+/* Nobody can be asked. A kill still ends what was seen to be ours; it stays an error, since that it is
+ * stopped can't be verified. */
+static void call_without_session(struct backend_ticket *c)
+{
+    const struct driver *d = c->backend->options.driver;
+    c->result = -(int)c->err.code;
+    if (c->given.verb != VERB_KILL || !d->kill_seen || !leave_queue(c, CALL_BEGUN))
+        return;
+    struct hm_error why = {0};
+    int r = d->kill_seen(&c->backend->driver_options, &c->given.order, &why);
+    if (r > 0)
+        hm_wrap(&c->err, "%s %s: its process was killed, whether it stays off is unknown", c->kind,
+                c->name);
+    else if (r < 0)
+        c->result = hm_fail(&c->err, why.code, "%s", why.text);
+}
+
 static void call_work(void *data)
 {
     struct backend_ticket *c = data;
@@ -292,7 +309,7 @@ static void call_work(void *data)
     struct connection *conn = c->given.lane == LANE_FENCE ? &b->fence : &b->main;
     struct session *s = connection_enter(b, conn, &c->err);
     if (!s) {
-        c->result = -(int)c->err.code;
+        call_without_session(c);
         return;
     }
     run_call(c, s);
@@ -317,6 +334,7 @@ static void free_call(struct backend_ticket *c)
     free(c->kind);
     free(c->name);
     free(c->key);
+    free(c->seen_uuid);
     free(c);
 }
 
@@ -335,6 +353,8 @@ static struct backend_ticket *new_call(struct backend *b, const struct backend_c
     c->given.order.kind = c->kind = hm_strdup(given->order.kind);
     c->given.order.name = c->name = hm_strdup(given->order.name);
     c->given.order.key = c->key = hm_strdup(given->order.key);
+    c->seen_uuid = given->order.seen_uuid ? hm_strdup(given->order.seen_uuid) : NULL;
+    c->given.order.seen_uuid = c->seen_uuid;
     c->given.order.site = b->driver_options.site;
     c->given.order.spec = json_incref((json_t *)given->order.spec);
     return c;

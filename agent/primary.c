@@ -163,6 +163,7 @@ static void free_targets(struct primary *p)
         free(p->targets[i].kind);
         free(p->targets[i].name);
         free(p->targets[i].key);
+        free(p->targets[i].seen_uuid);
         json_decref(p->targets[i].spec);
     }
     free(p->targets);
@@ -171,7 +172,7 @@ static void free_targets(struct primary *p)
 }
 
 static void add_target(struct reconciler *r, const char *kind, const char *name, const char *key,
-                       const json_t *spec)
+                       const char *uuid, const json_t *spec)
 {
     struct primary *p = &r->primary;
     for (size_t i = 0; i < p->target_count; i++)
@@ -183,6 +184,7 @@ static void add_target(struct reconciler *r, const char *kind, const char *name,
         .kind = hm_strdup(kind),
         .name = hm_strdup(name),
         .key = hm_strdup(key),
+        .seen_uuid = uuid ? hm_strdup(uuid) : NULL,
         .spec = json_incref((json_t *)spec),
     };
 }
@@ -198,6 +200,13 @@ static bool is_something_else(const struct reconciler *r, const struct plan_doc 
     return false;
 }
 
+/* By which it may be killed unasked: only with our own mark, which another site's is not. */
+static const char *seen_uuid(const struct reconciler *r, const struct thing *t)
+{
+    bool is_ours = t->mark_site && !strcmp(t->mark_site, r->options.site);
+    return is_ours ? json_string_value(json_object_get(t->details, "uuid")) : NULL;
+}
+
 /* What serves are VMs; networks and disks of the primary serve nobody by themselves. */
 static void collect_targets(struct reconciler *r)
 {
@@ -206,12 +215,12 @@ static void collect_targets(struct reconciler *r)
     for (size_t i = 0; i < r->things.count; i++) {
         const struct thing *t = &r->things.items[i];
         if (t->marked && is_primary_key(t->mark_key) && !strcmp(t->kind, "vm"))
-            add_target(r, t->kind, t->name, t->mark_key, t->spec);
+            add_target(r, t->kind, t->name, t->mark_key, seen_uuid(r, t), t->spec);
     }
     for (size_t i = 0; i < count; i++)
         if (is_primary_key(docs[i].key) && !strcmp(docs[i].kind->name, "vm") &&
             !is_something_else(r, &docs[i]))
-            add_target(r, docs[i].kind->name, docs[i].name, docs[i].key, docs[i].spec);
+            add_target(r, docs[i].kind->name, docs[i].name, docs[i].key, NULL, docs[i].spec);
 }
 
 /* The fence went past the tasks: what was observed meanwhile is old for them, too. */
@@ -279,6 +288,7 @@ static void fence_target(struct reconciler *r, struct fence_target *target)
         .order = {.kind = target->kind,
                   .name = target->name,
                   .key = target->key,
+                  .seen_uuid = target->seen_uuid,
                   .spec = target->spec,
                   .grace_ms = grace > 0 ? grace : 0,
                   .primary = true},

@@ -10,6 +10,7 @@
 struct fence_target {
     struct reconciler *owner;
     char *kind, *name, *key;
+    char *seen_uuid; /* order.seen_uuid; NULL: not seen */
     json_t *spec;
 };
 

@@ -69,8 +69,11 @@ void things_clear(struct things *list);
 struct order {
     const char *kind, *name, *key, *site;
     const json_t *spec; /* in normal form; NULL for stop, kill, remove when no document exists */
-    int64_t grace_ms;   /* stop: how long the guest has before it is stopped hard; 0: at once */
-    bool primary; /* placement: primary: the backend's own autostart and restart must be off */
+    /* kill: the UUID of the VM that was observed under this name and key with our mark; NULL:
+     * none was. By it alone it is killed when the backend does not answer. */
+    const char *seen_uuid;
+    int64_t grace_ms; /* stop: how long the guest has before it is stopped hard; 0: at once */
+    bool primary;     /* placement: primary: the backend's own autostart and restart must be off */
 };
 
 struct driver_options {
@@ -105,6 +108,11 @@ struct driver {
     int (*start)(void *self, const struct order *o, struct hm_error *err);
     int (*stop)(void *self, const struct order *o, struct hm_error *err); /* graceful, then hard */
     int (*kill)(void *self, const struct order *o, struct hm_error *err); /* at once */
+    /* The backend can't be reached: end what runs o->seen_uuid on this host, without asking. 1: seen
+     * ended, which is no proof that it stays off; 0: nothing is seen here. NULL: not a thing of this
+     * backend. */
+    int (*kill_seen)(const struct driver_options *options, const struct order *o,
+                     struct hm_error *err);
     int (*verify_stopped)(void *self, const struct order *o,
                           struct hm_error *err);                            /* 0 only if seen */
     int (*remove)(void *self, const struct order *o, struct hm_error *err); /* absent: fine (> 0) */

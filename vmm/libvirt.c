@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "vmm/lv.h"
+#include "vmm/lv_vm.h"
 
 static const struct lv_kind *const kinds[] = {&lv_vm_kind, &lv_network_kind, &lv_disk_kind, NULL};
 static const char *const kind_names[] = {"vm", "network", "disk", NULL};
@@ -93,5 +94,6 @@ const struct driver libvirt_driver = {
 #define VERB_ROW(verb) .verb = verb_##verb,
     LV_VERBS(VERB_ROW)
 #undef VERB_ROW
-        .is_alive = is_alive,
+        .kill_seen = lv_vm_kill_seen,
+    .is_alive = is_alive,
 };

@@ -47,9 +47,10 @@ struct lv {
     pthread_mutex_t lock;   /* guards what follows */
     pthread_cond_t changed; /* an event came */
     struct lv_dirty dirty;
-    bool looking; /* a timer for missing addresses runs */
-    bool lost;    /* the connection is gone */
-    bool closing; /* no more on_change */
+    bool looking;        /* a timer for missing addresses runs */
+    bool lost;           /* the connection is gone */
+    bool closing;        /* no more on_change */
+    unsigned unanswered; /* questions that a kill gave up waiting for, and that are still open */
     void (*on_change)(void *data);
     void *data;
 
@@ -129,6 +130,12 @@ struct lv_processes {
 void lv_processes_read(const struct lv *lv, struct lv_processes *ret);
 void lv_processes_clear(struct lv_processes *list);
 int lv_processes_find(const struct lv_processes *list, const char *uuid); /* its pid, or 0 */
+/*
+ * SIGKILL to the process of this host that carries the UUID, through a pidfd (pidfd_open(2)). 1: it was
+ * seen ended; 0: nothing was done, because none, or more than one, is to be seen from here (a pid
+ * namespace of its own) or it may not be signalled; HM_E_TIMEOUT: it is still there after wait_ms.
+ */
+int lv_process_kill(const char *uuid, int64_t wait_ms, struct hm_error *err);
 
 /* Verbs by kind (lv_vm.c, lv_network.c, lv_disk.c); see vmm/driver.h. */
 typedef int (*lv_verb)(struct lv *lv, const struct order *o, struct hm_error *err);

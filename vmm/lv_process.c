@@ -1,12 +1,17 @@
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "vmm/lv.h"
 
 enum { CMDLINE_MAX = 65536 };
@@ -48,10 +53,9 @@ static void add_process(struct lv_processes *list, const char *pid, char *buffer
     snprintf(p->uuid, sizeof p->uuid, "%s", uuid);
 }
 
-void lv_processes_read(const struct lv *lv, struct lv_processes *ret)
+static void read_processes(struct lv_processes *ret)
 {
-    *ret = (struct lv_processes){.is_read = true};
-    DIR *proc = lv->is_qemu && lv->is_local ? opendir("/proc") : NULL;
+    DIR *proc = opendir("/proc");
     if (!proc)
         return;
     char *buffer = hm_alloc(CMDLINE_MAX);
@@ -60,6 +64,13 @@ void lv_processes_read(const struct lv *lv, struct lv_processes *ret)
             add_process(ret, e->d_name, buffer);
     free(buffer);
     closedir(proc);
+}
+
+void lv_processes_read(const struct lv *lv, struct lv_processes *ret)
+{
+    *ret = (struct lv_processes){.is_read = true};
+    if (lv->is_qemu && lv->is_local)
+        read_processes(ret);
 }
 
 void lv_processes_clear(struct lv_processes *list)
@@ -74,4 +85,68 @@ int lv_processes_find(const struct lv_processes *list, const char *uuid)
         if (!strcmp(list->items[i].uuid, uuid))
             return list->items[i].pid;
     return 0;
+}
+
+/* -- The hard stop ----------------------------------------------------------------------------- */
+
+/* The pid of the one process that carries it; 0: there is none, or it can't be told which. */
+static int only_process(const char *uuid)
+{
+    struct lv_processes all = {0};
+    read_processes(&all);
+    int pid = 0, count = 0;
+    for (size_t i = 0; i < all.count; i++)
+        if (!strcmp(all.items[i].uuid, uuid)) {
+            pid = all.items[i].pid;
+            count++;
+        }
+    lv_processes_clear(&all);
+    return count == 1 ? pid : 0;
+}
+
+static bool carries(int pid, const char *uuid)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%d", pid);
+    HM_AUTOFREE char *buffer = hm_alloc(CMDLINE_MAX);
+    const char *seen = uuid_in(buffer, read_cmdline(number, buffer));
+    return seen && !strcmp(seen, uuid);
+}
+
+/* A pidfd is readable once its process has ended, reaped or not. */
+static bool has_ended(int pidfd, int64_t wait_ms)
+{
+    int64_t deadline = hm_boottime_ns() + wait_ms * HM_MS;
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    for (;;) {
+        int64_t left = (deadline - hm_boottime_ns()) / HM_MS;
+        int n = poll(&ended, 1, left > 0 ? (int)left : 0);
+        if (n > 0 || left <= 0)
+            return n > 0;
+    }
+}
+
+static int kill_and_see(int pidfd, int pid, int64_t wait_ms, struct hm_error *err)
+{
+    if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+        return 0; /* not ours to signal: libvirtd may */
+    if (has_ended(pidfd, wait_ms))
+        return 1;
+    return hm_fail(err, HM_E_TIMEOUT,
+                   "its process %d got SIGKILL and is still there after %lld ms: it hangs in the "
+                   "kernel, see /proc/%d/stack",
+                   pid, (long long)wait_ms, pid);
+}
+
+/* The pidfd holds the process, so what is looked at after it was opened is what is killed: a pid that
+ * was given to somebody else in between does not carry the UUID. */
+int lv_process_kill(const char *uuid, int64_t wait_ms, struct hm_error *err)
+{
+    int pid = only_process(uuid);
+    int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    if (pidfd < 0)
+        return 0;
+    int r = carries(pid, uuid) ? kill_and_see(pidfd, pid, wait_ms, err) : 0;
+    close(pidfd);
+    return r;
 }

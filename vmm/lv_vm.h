@@ -18,10 +18,18 @@ const char *lv_domain_type(const struct lv *lv, const json_t *spec);
 /* Stop it hard, and wait until libvirt says that it is off. One that is off is fine. */
 int lv_vm_destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err);
 
+/* SIGKILL to its process, before libvirt is asked for anything that waits for it. Where the process
+ * can't be seen nothing is done: lv_vm_destroy() has to do. */
+int lv_vm_kill_process(struct lv *lv, const struct order *o, virDomainPtr dom,
+                       struct hm_error *err);
+
 int lv_vm_create(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_stop(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_kill(struct lv *lv, const struct order *o, struct hm_error *err);
+/* driver.kill_seen */
+int lv_vm_kill_seen(const struct driver_options *options, const struct order *o,
+                    struct hm_error *err);
 int lv_vm_verify_stopped(struct lv *lv, const struct order *o, struct hm_error *err);
 
 #endif

@@ -143,6 +143,14 @@ int lv_vm_destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struct
     return off < 0 ? off : 0;
 }
 
+/* libvirt's own hard stop begins with SIGTERM and gives a stuck QEMU 10 s. What has had its grace and
+ * nobody waits for may have them; a fence has not. */
+static int stop_hard(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+{
+    int r = o->primary || o->grace_ms == 0 ? lv_vm_kill_process(lv, o, dom, err) : 0;
+    return r < 0 ? r : lv_vm_destroy(lv, o, dom, err);
+}
+
 static void press_button(virDomainPtr dom)
 {
     if (virDomainShutdownFlags(dom, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) < 0 &&
@@ -174,9 +182,9 @@ static int stop_domain(struct lv *lv, const struct order *o, virDomainPtr dom, s
         return state < 0 ? state : 0;
     /* A paused guest can't hear the button. */
     if (state == VIR_DOMAIN_PAUSED && o->grace_ms > 0 && resume(lv, o, dom, NULL) < 0)
-        return lv_vm_destroy(lv, o, dom, err);
+        return stop_hard(lv, o, dom, err);
     int off = state == VIR_DOMAIN_CRASHED ? 0 : ask_to_stop(lv, o, dom, err);
-    return off != 0 ? (off < 0 ? off : 0) : lv_vm_destroy(lv, o, dom, err);
+    return off != 0 ? (off < 0 ? off : 0) : stop_hard(lv, o, dom, err);
 }
 
 int lv_vm_stop(struct lv *lv, const struct order *o, struct hm_error *err)
@@ -190,13 +198,6 @@ int lv_vm_stop(struct lv *lv, const struct order *o, struct hm_error *err)
     int r = stop_domain(lv, o, dom, err);
     lv_touch_domain(lv, dom);
     return r;
-}
-
-int lv_vm_kill(struct lv *lv, const struct order *o, struct hm_error *err)
-{
-    struct order at_once = *o;
-    at_once.grace_ms = 0;
-    return lv_vm_stop(lv, &at_once, err);
 }
 
 int lv_vm_verify_stopped(struct lv *lv, const struct order *o, struct hm_error *err)

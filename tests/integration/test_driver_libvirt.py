@@ -4,6 +4,7 @@ import json
 import select
 import signal
 import subprocess
+import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -63,8 +64,8 @@ class Host:
         assert code == 0, said["error"]
         return {(t["kind"], t["name"]): t for t in said["things"]}
 
-    def session(self):
-        return Session(self.site.enter(built("drive"), "session"))
+    def session(self, *options):
+        return Session(self.site.enter(built("drive"), *options, "session"))
 
     def thing(self, kind, name):
         return self.things().get((kind, name))
@@ -167,6 +168,50 @@ def test_kill_is_proved_by_the_process(host):
     host.do("kill", "vm", "web", vm())
     host.do("verify_stopped", "vm", "web", vm())
     assert host.site.run("kill", "-0", pid, check=False).returncode != 0
+
+
+def lives(host, pid):
+    return host.site.run("kill", "-0", pid, check=False).returncode == 0
+
+
+def test_kill_does_not_wait_for_a_frozen_process(host):
+    run_guest(host)
+    with host.session() as session:
+        host.site.run("kill", "-STOP", host.site.qemu_pid("web"))
+        began = time.monotonic()
+        assert session.ask("kill", "vm", "web")["result"] == 0
+        assert session.ask("verify_stopped", "vm", "web")["result"] == 0
+        took = time.monotonic() - began
+    print(f"a frozen guest was verified stopped after {took * 1000:.0f} ms")
+    assert took < 2  # libvirt's own hard stop takes 10 s
+
+
+def test_while_libvirtd_hangs_only_what_was_seen_to_be_ours_is_killed(host):
+    run_guest(host)
+    pid, uuid = host.site.qemu_pid("web"), host.site.virsh("domuuid", "web")
+    other = "6d1c1b0a-3c9f-4f4e-9a36-5f0d2a9b7c11"
+    with host.session("--seen", other) as stranger, host.session("--seen", uuid) as session:
+        assert session.ask("probe")["result"] == stranger.ask("probe")["result"] == 0
+        host.site.freeze_libvirtd()
+        began = time.monotonic()
+        assert stranger.ask("kill", "vm", "web")["code"] == "timeout"
+        assert lives(host, pid)
+        said = session.ask("kill", "vm", "web")
+        assert said["code"] == "timeout" and "its process was killed" in said["error"]
+        wait_until(lambda: not lives(host, pid), 2, "the process to be reaped")
+        assert time.monotonic() - began < 2
+        host.site.thaw_libvirtd()
+        wait_until(lambda: session.ask("kill", "vm", "web")["result"] >= 0, 10, "libvirtd's answer")
+        assert session.ask("verify_stopped", "vm", "web")["result"] == 0
+
+
+def test_a_foreign_guest_is_not_killed_whatever_was_seen_before(host):
+    foreign_domain(host)
+    host.site.virsh("start", "web")
+    pid, uuid = host.site.qemu_pid("web"), host.site.virsh("domuuid", "web")
+    with host.session("--seen", uuid) as session:
+        assert session.ask("kill", "vm", "web")["code"] == "conflict"
+    assert lives(host, pid)
 
 
 def test_a_guest_whose_process_died_has_crashed(host):

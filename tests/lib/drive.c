@@ -1,7 +1,8 @@
 /*
  * A driver's verbs, for tests: what the agent would call, without the agent.
  *
- *   drive [--uri URI] [--image-dir DIR] [--site SITE] [--accel WORD] [--primary] VERB [KIND NAME [SPEC]]
+ *   drive [--uri URI] [--image-dir DIR] [--site SITE] [--accel WORD] [--primary] [--seen UUID]
+ *         VERB [KIND NAME [SPEC]]
  *
  * VERB: observe, probe, create, update, start, stop, kill, verify_stopped, remove. SPEC: the document
  * as JSON; it is verified as the agent verifies it, and its key is SITE.KIND.NAME (or primary.KIND.NAME).
@@ -54,6 +55,7 @@ static void forget_changes(void)
 struct call {
     struct driver_options options;
     const char *verb, *kind, *name, *text;
+    const char *seen;
     bool primary;
 };
 
@@ -122,6 +124,7 @@ static int order(const struct call *c, const struct driver *d, void *self, struc
                       .key = key,
                       .site = c->options.site,
                       .spec = doc.spec,
+                      .seen_uuid = c->seen,
                       .grace_ms = spec_int(doc.spec, "stop_grace", 0),
                       .primary = c->primary};
     r = verb(self, &o, err);
@@ -190,10 +193,13 @@ static void serve(const struct call *given, const struct driver *d, void **self)
 
 static struct call read_arguments(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"uri", required_argument, NULL, 'u'},  {"image-dir", required_argument, NULL, 'i'},
-        {"site", required_argument, NULL, 's'}, {"accel", required_argument, NULL, 'a'},
-        {"primary", no_argument, NULL, 'p'},    {0}};
+    static const struct option options[] = {{"uri", required_argument, NULL, 'u'},
+                                            {"image-dir", required_argument, NULL, 'i'},
+                                            {"site", required_argument, NULL, 's'},
+                                            {"accel", required_argument, NULL, 'a'},
+                                            {"primary", no_argument, NULL, 'p'},
+                                            {"seen", required_argument, NULL, 'k'},
+                                            {0}};
     struct call c = {.options = {.uri = "qemu:///system",
                                  .image_dir = "/var/lib/libvirt/images",
                                  .site = "site-a",
@@ -211,6 +217,8 @@ static struct call read_arguments(int argc, char **argv)
             c.options.accel = optarg;
         else if (option == 'p')
             c.primary = true;
+        else if (option == 'k')
+            c.seen = optarg;
         else
             exit(2);
     }
