@@ -347,6 +347,21 @@ static int fake_kill(void *self, const struct order *o, struct hm_error *err)
     return set_state(self, "kill", o, THING_OFF, err);
 }
 
+/* Every thing of the fake is on this host and has the UUID that the order says. */
+static int fake_kill_seen(const struct driver_options *options, const struct order *o,
+                          struct hm_error *err)
+{
+    (void)options;
+    lock();
+    int r = obey("kill_seen", o->name, err);
+    struct thing *t = find(o->kind, o->name);
+    bool runs = r == 0 && o->seen_uuid && t && t->state == THING_RUNNING;
+    if (runs)
+        t->state = THING_CRASHED;
+    unlock();
+    return r < 0 ? r : runs;
+}
+
 static int fake_verify_stopped(void *self, const struct order *o, struct hm_error *err)
 {
     (void)self;
@@ -388,6 +403,7 @@ const struct driver fake_driver = {
     .start = fake_start,
     .stop = fake_stop,
     .kill = fake_kill,
+    .kill_seen = fake_kill_seen,
     .verify_stopped = fake_verify_stopped,
     .remove = fake_remove,
     .is_alive = fake_is_alive,

@@ -261,6 +261,34 @@ START_TEST(failure_is_told)
 }
 END_TEST
 
+static void submit_seen(enum plan_verb verb, struct call *c)
+{
+    struct backend_call call = order(verb, "web", c);
+    char uuid[] = "6d1c1b0a-3c9f-4f4e-9a36-5f0d2a9b7c11";
+    call.order.seen_uuid = uuid;
+    *c = (struct call){0};
+    ck_assert_int_eq(backend_submit(b, &call, NULL, NULL), 0);
+    memset(uuid, 'x', sizeof uuid - 1);
+    TURN_UNTIL(&loop, c->ended);
+    ck_assert_int_eq(c->err.code, HM_E_CONNECTION);
+}
+
+START_TEST(without_a_connection_only_a_kill_of_what_was_seen_is_carried_out)
+{
+    struct call c;
+    fake_put("vm", "web", THING_RUNNING, "site-a.vm.web", spec);
+    fake_fail("open", NULL, HM_E_CONNECTION);
+    submit(VERB_KILL, "web", &c);
+    TURN_UNTIL(&loop, c.ended);
+    ck_assert_int_eq(c.err.code, HM_E_CONNECTION);
+    submit_seen(VERB_STOP, &c);
+    ck_assert_int_eq(fake_state("vm", "web"), THING_RUNNING);
+    submit_seen(VERB_KILL, &c);
+    ck_assert_int_eq(fake_state("vm", "web"), THING_CRASHED);
+    ck_assert_ptr_nonnull(strstr(c.err.text, "its process was killed"));
+}
+END_TEST
+
 /* The texts of an order are the backend's from the call on. */
 START_TEST(order_is_copied)
 {
@@ -582,6 +610,7 @@ int main(void)
     tcase_add_test(c, changes_reach_the_loop);
     tcase_add_test(c, verbs_are_carried_out);
     tcase_add_test(c, failure_is_told);
+    tcase_add_test(c, without_a_connection_only_a_kill_of_what_was_seen_is_carried_out);
     tcase_add_test(c, order_is_copied);
     tcase_add_test(c, late_call_is_told_and_goes_on);
     tcase_add_test(c, late_before_it_began_does_not_go_on);
