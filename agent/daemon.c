@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "agent/allow.h"
 #include "agent/feed.h"
 #include "agent/lead.h"
+#include "agent/lock.h"
 #include "agent/plan_service.h"
 #include "agent/reconcile.h"
 #include "base/alloc.h"
@@ -35,6 +37,7 @@ struct daemon {
     json_t *backend_facts;
     struct hm_error backend_error;
     char started[HM_TIME_TEXT_MAX];
+    int lock; /* on state_dir, until the very end; -1: not taken */
     bool stopping;
 };
 
@@ -261,6 +264,8 @@ static int start(struct daemon *d, struct hm_error *err)
 {
     int r = prepare_folders(d->config, err);
     if (r >= 0)
+        r = d->lock = agent_lock(d->config->state_dir, err);
+    if (r >= 0)
         r = check_driver(d->config, err);
     if (r >= 0)
         r = open_bus(d, err);
@@ -328,7 +333,7 @@ static void end(struct daemon *d)
 
 int daemon_run(const struct agent_config *config, struct hm_error *err)
 {
-    struct daemon d = {.config = config};
+    struct daemon d = {.config = config, .lock = -1};
     begin(&d);
     int r = start(&d, err);
     if (r >= 0) {
@@ -337,5 +342,7 @@ int daemon_run(const struct agent_config *config, struct hm_error *err)
         uv_run(&d.loop, UV_RUN_DEFAULT);
     }
     end(&d);
+    if (d.lock >= 0)
+        close(d.lock);
     return r;
 }
