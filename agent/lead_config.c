@@ -38,6 +38,14 @@ static void remember_config(struct lead *l, const struct cluster_config *config,
     lead_save_marks(l);
 }
 
+/* After the bucket was made anew, the same revision may carry another content. */
+static bool is_in_force(const struct lead *l, const struct cluster_config *config,
+                        uint64_t revision)
+{
+    return l->core.has_config && revision == l->core.config_revision &&
+           cluster_config_equal(config, &l->core.config);
+}
+
 void lead_config_changed(struct lead *l, const struct bus_entry *entry)
 {
     struct cluster_config config;
@@ -47,7 +55,7 @@ void lead_config_changed(struct lead *l, const struct bus_entry *entry)
         config_refused(l, entry->revision, &why);
     } else if (cluster_config_parse(entry->value, entry->len, &config, &why) < 0) {
         config_refused(l, entry->revision, &why);
-    } else if (!l->core.has_config || entry->revision != l->core.config_revision) {
+    } else if (!is_in_force(l, &config, entry->revision)) {
         remember_config(l, &config, entry->revision);
         config_accepted(l, &config, entry->revision);
     }

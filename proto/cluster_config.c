@@ -244,6 +244,29 @@ unsigned cluster_config_rank(const struct cluster_config *config, const struct h
     return 0;
 }
 
+static bool sites_equal(const struct cluster_config *a, const struct cluster_config *b)
+{
+    if (a->site_count != b->site_count)
+        return false;
+    for (unsigned i = 0; i < a->site_count; i++)
+        if (!hb_site_equal(&a->sites[i], &b->sites[i]))
+            return false;
+    return true;
+}
+
+/* Field by field: padding is not content. */
+bool cluster_config_equal(const struct cluster_config *a, const struct cluster_config *b)
+{
+    return sites_equal(a, b) && a->heartbeat_interval_ms == b->heartbeat_interval_ms &&
+           a->failover_timeout_ms == b->failover_timeout_ms &&
+           a->fence_timeout_ms == b->fence_timeout_ms &&
+           a->promote_timeout_ms == b->promote_timeout_ms &&
+           a->max_promise_ms == b->max_promise_ms && a->yield_after_ms == b->yield_after_ms &&
+           a->maximum_lag == b->maximum_lag && a->failure_threshold == b->failure_threshold &&
+           a->success_threshold == b->success_threshold && a->paused == b->paused &&
+           a->yield_to_primary == b->yield_to_primary;
+}
+
 unsigned cluster_config_warnings(const struct cluster_config *config, bool replicated,
                                  struct hm_error out[CLUSTER_WARNINGS_MAX])
 {

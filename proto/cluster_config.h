@@ -60,6 +60,9 @@ int64_t cluster_config_promise_ms(const struct cluster_config *config);
 /* Rank of a site, 1 being the preferred primary; 0: not in the group. */
 unsigned cluster_config_rank(const struct cluster_config *config, const struct hb_site *site);
 
+/* The same in every field. */
+bool cluster_config_equal(const struct cluster_config *a, const struct cluster_config *b);
+
 /* Sentences about what is weaker than it should be (failure_threshold 1, ...). Returns how many.
  * `replicated`: the bucket has more than one replica. */
 unsigned cluster_config_warnings(const struct cluster_config *config, bool replicated,

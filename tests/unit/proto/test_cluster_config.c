@@ -141,6 +141,38 @@ START_TEST(test_renders_and_reads_back)
 }
 END_TEST
 
+/* Each differs in one field from the first. */
+static const char *const unlike[] = {
+    "{" SITES "," TIMES "}",
+    "{\"primary_site_id\":\"x\",\"replica_site_id\":\"site-b\"," TIMES "}",
+    "{\"primary_site_id\":\"site-a\"," TIMES "}",
+    "{" SITES "," TIMES ",\"failure_threshold\":1}",
+    "{" SITES "," TIMES ",\"success_threshold\":3}",
+    "{" SITES "," TIMES ",\"fence_timeout_ms\":7}",
+    "{" SITES "," TIMES ",\"promote_timeout_ms\":700}",
+    "{" SITES "," TIMES ",\"max_promise_ms\":140000}",
+    "{" SITES "," TIMES ",\"yield_to_primary\":false}",
+    "{" SITES "," TIMES ",\"yield_after_ms\":7}",
+    "{" SITES "," TIMES ",\"maximum_lag\":7}",
+    "{" SITES "," TIMES ",\"paused\":true}",
+    "{" SITES ",\"failover_timeout_ms\":5001,\"heartbeat_interval_ms\":1000}",
+    "{" SITES ",\"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":999}",
+};
+
+START_TEST(test_equal_in_every_field)
+{
+    struct cluster_config first, same, other;
+    memset(&same, 0x5A, sizeof(same));
+    ck_assert_int_eq(parse(unlike[0], &first, NULL), 0);
+    ck_assert_int_eq(parse(unlike[0], &same, NULL), 0);
+    ck_assert(cluster_config_equal(&first, &same));
+    for (unsigned i = 1; i < sizeof(unlike) / sizeof(unlike[0]); i++) {
+        ck_assert_int_eq(parse(unlike[i], &other, NULL), 0);
+        ck_assert_msg(!cluster_config_equal(&first, &other), "%s", unlike[i]);
+    }
+}
+END_TEST
+
 START_TEST(test_warnings)
 {
     struct cluster_config c;
@@ -165,6 +197,7 @@ int main(void)
     tcase_add_test(tc, test_ranks);
     tcase_add_loop_test(tc, test_wrong_is_refused, 0, sizeof(wrong) / sizeof(wrong[0]));
     tcase_add_test(tc, test_renders_and_reads_back);
+    tcase_add_test(tc, test_equal_in_every_field);
     tcase_add_test(tc, test_warnings);
     suite_add_tcase(suite, tc);
     SRunner *sr = srunner_create(suite);
