@@ -22,6 +22,9 @@ static enum hm_log_level note_level(enum fo_note note)
     case FO_NOTE_ALARM_NO_READY:
     case FO_NOTE_ALARM_FENCE:
     case FO_NOTE_ALARM_UNREADABLE:
+    case FO_NOTE_ALARM_TWIN:
+    case FO_NOTE_ALARM_EPOCH:
+    case FO_NOTE_ALARM_EPOCHS_SPENT:
         return HM_LOG_ERROR;
     case FO_NOTE_WATCH_DEAD:
     case FO_NOTE_BACK_OFF:
@@ -51,9 +54,11 @@ static void role_changed(struct lead *l, const struct fo_effect *e)
 static const struct {
     const char *before, *after;
 } values[] = {
-    [FO_NOTE_CONFIG] = {"revision ", ""},   [FO_NOTE_SILENCE_RESTARTED] = {"after ", " ms"},
-    [FO_NOTE_WATCH_DEAD] = {"for ", " ms"}, [FO_NOTE_ALARM_FENCE] = {"try ", ""},
-    [FO_NOTE_BACK_OFF] = {"for ", " ms"},   [FO_NOTE_ALARM_UNREADABLE] = {"revision ", ""},
+    [FO_NOTE_CONFIG] = {"revision ", ""},          [FO_NOTE_SILENCE_RESTARTED] = {"after ", " ms"},
+    [FO_NOTE_WATCH_DEAD] = {"for ", " ms"},        [FO_NOTE_ALARM_FENCE] = {"try ", ""},
+    [FO_NOTE_BACK_OFF] = {"for ", " ms"},          [FO_NOTE_ALARM_UNREADABLE] = {"revision ", ""},
+    [FO_NOTE_ALARM_EPOCH] = {"epoch ", ""},        [FO_NOTE_ALARM_EPOCHS_SPENT] = {"epoch ", ""},
+    [FO_NOTE_ALARM_TWIN] = {"its heartbeat ", ""},
 };
 
 static void log_note(const struct fo_effect *e)
@@ -230,6 +235,7 @@ void lead_start(struct lead *l)
     struct fo_event start = {.type = FO_EV_START};
     start.start.has_probe = hooks_has(l->work.hooks, HOOK_PROBE) || l->options.documents.health;
     start.start.seen_epoch = l->memory.marks.epoch;
+    start.start.led_epoch = l->memory.marks.led_epoch;
     lead_use_cached_config(l);
     l->started = true;
     lead_event(l, &start);

@@ -9,6 +9,8 @@ static bool may_claim(const struct fo_state *s)
         return false;
     if (s->config.paused && fo_rule_on(s, FO_RULE_PAUSE_HOLDS))
         return false;
+    if (s->seen_epoch >= HB_EPOCH_MAX)
+        return false; /* nothing above it can be written */
     if (s->successes < s->config.success_threshold && fo_rule_on(s, FO_RULE_SUCCESSES_FIRST))
         return false;
     return fo_fit_to_lead(s) || !fo_rule_on(s, FO_RULE_FIT_LEADS);
@@ -57,6 +59,20 @@ static int64_t release_taken_at(const struct fo_state *s, int64_t now, enum hb_r
     return expires ? s->known.learnt + 3 * s->terms.period : FO_NEVER;
 }
 
+/* When this site may retake what it held itself. This run knows that it has stopped. An earlier run
+ * on this host has too, if the marks name its epoch, but they may have been copied with the host:
+ * whoever serves under them would be heard. Anybody else may serve, whatever its name. (11) */
+static int64_t own_free_at(const struct fo_state *s)
+{
+    const struct heartbeat *record = &s->known.record;
+    if (!hb_site_equal(&record->site, &s->site) || !fo_rule_on(s, FO_RULE_RETAKE_OWN))
+        return FO_NEVER;
+    if (record->nonce == s->nonce)
+        return 0;
+    bool by_marks = s->led_epoch != 0 && record->epoch == s->led_epoch;
+    return by_marks ? s->known.learnt + 2 * s->terms.period : FO_NEVER;
+}
+
 static int64_t lease_free_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason)
 {
     const struct fo_known *known = &s->known;
@@ -67,9 +83,10 @@ static int64_t lease_free_at(const struct fo_state *s, int64_t now, enum hb_reas
         return fo_rule_on(s, FO_RULE_UNREADABLE_HOLDS) ? silence_ends(s, now) : 0;
     if (known->record.status == HB_RELEASED)
         return release_taken_at(s, now, ret_reason);
-    if (hb_site_equal(&known->record.site, &s->site) && fo_rule_on(s, FO_RULE_RETAKE_OWN)) {
+    int64_t own = own_free_at(s);
+    if (own != FO_NEVER) {
         *ret_reason = HB_REASON_RETAKE;
-        return 0;
+        return own;
     }
     /* "Nobody but its own writer ... promotes over a paused record" (11) */
     if (known->record.paused && fo_rule_on(s, FO_RULE_PAUSED_RECORD))

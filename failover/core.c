@@ -34,6 +34,9 @@ static void started(struct fo_run *r, const struct fo_event *event)
     s->probe.due = s->heartbeat_due = s->idle_since = r->now;
     if (event->start.seen_epoch > s->seen_epoch)
         s->seen_epoch = event->start.seen_epoch;
+    s->led_epoch = event->start.led_epoch;
+    if (s->seen_epoch >= HB_EPOCH_MAX)
+        fo_emit_note(r, FO_NOTE_ALARM_EPOCHS_SPENT, (int64_t)s->seen_epoch);
     fo_workload_at_start(r, event->start.workload_stopped);
 }
 
@@ -41,8 +44,9 @@ static void started(struct fo_run *r, const struct fo_event *event)
 static void configured(struct fo_run *r, const struct fo_event *event)
 {
     struct fo_state *s = r->s;
-    if (s->has_config && event->config.revision == s->config_revision)
-        return;
+    if (s->has_config && event->config.revision == s->config_revision &&
+        cluster_config_equal(event->config.config, &s->config))
+        return; /* a bucket made anew uses the numbers of the old one again */
     s->config = *event->config.config;
     s->config_revision = event->config.revision;
     s->has_config = true;
@@ -57,9 +61,9 @@ static void configured(struct fo_run *r, const struct fo_event *event)
 static void lease_event(struct fo_run *r, const struct fo_event *event)
 {
     struct fo_state *s = r->s;
-    const struct heartbeat *record = event->entry.record;
+    const struct heartbeat *record = fo_believed(r, event->entry.record);
     fo_known_learn(r, record, event->entry.revision, event->entry.stamp_ns, true);
-    if (!record || record->nonce != s->nonce)
+    if (!record || !fo_is_own_beat(r, record))
         return;
     fo_echo_seen(r, record->counter, event->entry.stamp_ns);
     /* "the watch never concludes an attempt" (4): what follows is the mutant. */
@@ -101,7 +105,7 @@ static void dispatch(struct fo_run *r, const struct fo_event *event)
         lease_event(r, event);
         break;
     case FO_EV_ECHO:
-        if (event->entry.record && event->entry.record->nonce == r->s->nonce)
+        if (event->entry.record && fo_is_own_beat(r, event->entry.record))
             fo_echo_seen(r, event->entry.record->counter, event->entry.stamp_ns);
         break;
     case FO_EV_PEER:

@@ -17,6 +17,8 @@ struct fo_run {
 enum { FO_LATENESS_MS = CLUSTER_GUARDIAN_MS };
 #define FO_MS       1000000LL
 #define FO_LATENESS (FO_LATENESS_MS * FO_MS)
+/* No group changes its leader so often while a site is away: such an epoch was made up. */
+#define FO_EPOCH_JUMP_MAX ((uint64_t)1 << 20)
 
 static inline int64_t fo_min(int64_t a, int64_t b)
 {
@@ -105,6 +107,7 @@ void fo_known_learn(struct fo_run *r, const struct heartbeat *record, uint64_t r
                     int64_t stamp, bool by_watch);
 void fo_known_number(struct fo_run *r, uint64_t revision);
 void fo_epoch_seen(struct fo_run *r, uint64_t epoch);
+const struct heartbeat *fo_believed(struct fo_run *r, const struct heartbeat *record);
 void fo_read_now(struct fo_run *r);
 void fo_read_advance(struct fo_run *r);
 void fo_read_answered(struct fo_run *r, const struct fo_event *event);
@@ -115,6 +118,9 @@ void fo_echo_seen(struct fo_run *r, uint64_t counter, int64_t stamp);
 void fo_echo_owed(struct fo_run *r, uint64_t counter);
 void fo_watch_advance(struct fo_run *r);
 int64_t fo_watch_next(const struct fo_state *s);
+
+/* twin.c: another agent with this site's id. */
+bool fo_is_own_beat(struct fo_run *r, const struct heartbeat *record);
 
 /* peers.c */
 void fo_peers_take_config(struct fo_state *s);

@@ -95,6 +95,7 @@ struct fo_event {
             bool workload_stopped; /* seen stopped just now; false: may run, will be fenced */
             bool has_probe;        /* false: no FO_DO_PROBE, always fit */
             uint64_t seen_epoch;   /* from the marks on disk; 0: none */
+            uint64_t led_epoch;    /* likewise: of the last start on this host */
         } start;
         struct {
             const struct cluster_config *config;
@@ -161,6 +162,10 @@ enum fo_effect_type {
     X(ALARM_FENCE, "workload could not be verified stopped") /* alarm; value: tries */             \
     X(ALARM_UNREADABLE,                                                                            \
       "primary_heartbeat can't be parsed: unknown holder") /* alarm; value: revision */            \
+    X(ALARM_TWIN,                                                                                  \
+      "another agent heartbeats under this site_id: stop one") /* alarm; value: its counter */     \
+    X(ALARM_EPOCH, "an epoch far above all others is not believed") /* alarm; value: the epoch */  \
+    X(ALARM_EPOCHS_SPENT, "no epoch is left to lead in") /* alarm; value: the highest seen */      \
     X(PAUSED, "pause acknowledged: self-fencing is off")                                           \
     X(RESUMED, "pause ended: self-fencing is on")                                                  \
     X(BACK_OFF, "backs off before it leads again") /* value: ms */

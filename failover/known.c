@@ -7,7 +7,25 @@ void fo_epoch_seen(struct fo_run *r, uint64_t epoch)
     if (epoch <= r->s->seen_epoch)
         return;
     r->s->seen_epoch = epoch;
+    if (epoch >= HB_EPOCH_MAX)
+        fo_emit_note(r, FO_NOTE_ALARM_EPOCHS_SPENT, (int64_t)epoch);
     fo_emit_persist(r);
+}
+
+static uint64_t highest(const struct heartbeat *record)
+{
+    return record->epoch > record->seen_epoch ? record->epoch : record->seen_epoch;
+}
+
+/* A lease record, or NULL (read like one that can't be parsed) when its epoch is made up. A site
+ * that remembers nothing has to take what the key says. */
+const struct heartbeat *fo_believed(struct fo_run *r, const struct heartbeat *record)
+{
+    uint64_t seen = r->s->seen_epoch;
+    if (!record || seen == 0 || highest(record) <= seen + FO_EPOCH_JUMP_MAX)
+        return record;
+    fo_emit_note(r, FO_NOTE_ALARM_EPOCH, (int64_t)highest(record));
+    return NULL;
 }
 
 /* "So does any revision other than the last known one" restart the silence. (4) */
@@ -35,7 +53,7 @@ static void take_record(struct fo_run *r, const struct heartbeat *record, int64_
     if (record->epoch > r->s->seen_epoch)
         fo_yield_note_leader(r, record);
     known->record = *record;
-    fo_epoch_seen(r, record->epoch > record->seen_epoch ? record->epoch : record->seen_epoch);
+    fo_epoch_seen(r, highest(record));
     fo_seen_push(r, record, known->revision, stamp);
     fo_lease_seen(r, record);
 }
@@ -117,6 +135,7 @@ void fo_read_answered(struct fo_run *r, const struct fo_event *event)
         return;
     }
     s->read.wanted = false;
-    fo_lease_key_read(r, event->read.record, event->read.revision);
-    fo_known_learn(r, event->read.record, event->read.revision, event->read.stamp_ns, false);
+    const struct heartbeat *record = fo_believed(r, event->read.record);
+    fo_lease_key_read(r, record, event->read.revision);
+    fo_known_learn(r, record, event->read.revision, event->read.stamp_ns, false);
 }

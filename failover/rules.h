@@ -33,7 +33,7 @@
     X(RELEASE_NAMES_READY,3,  DIAGNOSTIC, I4,  "none",              "an involuntary release names a ready site heard within 2T, or nobody")              \
     X(SUCCESSES_FIRST,    3,  MUTANT,     I13, "flapping latency",  "a site leads only after success_threshold acknowledged heartbeats in a row")        \
     X(MISSING_IS_OUTAGE,  3,  REDUNDANT,  I3,  "key missing",       "a missing key is an outage of the store, never `no primary'")                       \
-    X(UNREADABLE_HOLDS,   3,  MUTANT,     I1,  "unreadable record", "a record that can't be parsed is an unknown holder with the longest promise")       \
+    X(UNREADABLE_HOLDS,   3,  MUTANT,     I1,  "unreadable record", "a record that can't be parsed or believed is an unknown holder with the longest promise") \
     X(HONOUR_PROMISE,     3,  MUTANT,     I1,  "live config",       "a replica waits for the larger of failover_timeout and the last record's promise") \
     X(CONFIG_HEARTBEAT,   3,  DIAGNOSTIC, I1,  "live config",       "a change of configuration triggers a heartbeat")                                    \
     X(INCIDENT,           3,  DIAGNOSTIC, I10, "power cut",         "a promotion writes incident.<epoch> with what was seen of the old leader")          \
@@ -84,7 +84,7 @@
     X(YIELD_AFTER,        11, MUTANT,     I13, "return",            "yield only when the preferred primary has been ready for yield_after")               \
     X(YIELD_DOUBLES,      11, DIAGNOSTIC, I13, "return",            "yield_after doubles after each return that lasted less than 10 min")                 \
     X(YIELD_HEARD,        11, MUTANT,     I13, "power cut of next", "RELEASED is sent only if the preferred primary was heard within 2T")                \
-    X(RETAKE_OWN,         11, MUTANT,     I4,  "lost answer",       "a site may retake its own lease at once, with a higher epoch, once stopped")        \
+    X(RETAKE_OWN,         11, MUTANT,     I4,  "lost answer",       "a site retakes its own lease, once stopped: at once if this run held it, after 2T if its marks say so") \
     X(CLAIM_STOPPED,      11, REDUNDANT,  I1,  "failing stop",      "a site promotes only when its workload is verified stopped")
 /* clang-format on */
 

@@ -135,6 +135,7 @@ struct fo_state {
     struct hb_site release_next;
 
     uint64_t seen_epoch; /* highest epoch in any record, peer or mark */
+    uint64_t led_epoch;  /* from the marks: of the last start on this host; 0: none */
     uint64_t counter;    /* last attempt */
     struct fo_lease lease;
     struct fo_attempt lease_try, replica_try;
@@ -172,6 +173,10 @@ struct fo_state {
 
     struct fo_peer peers[CLUSTER_SITES_MAX];
     unsigned peer_count;
+    struct {
+        uint64_t nonce, counter; /* of a run that is not this one, under this site's id */
+        unsigned beats;          /* new ones heard of it */
+    } twin;
 
     struct {
         int64_t until, length; /* of a site whose promotion or probe failed */

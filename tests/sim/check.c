@@ -65,7 +65,10 @@ static bool cause_is_true(const struct sim *w, const struct item *before, const 
     if (before->hb.status == HB_RELEASED)
         return may_take_release(w, before, m);
     bool own = hb_site_equal(&before->hb.site, &m->hb.site);
-    return m->hb.reason == (own ? HB_REASON_RETAKE : HB_REASON_STALE);
+    bool same_run = before->hb.nonce == m->hb.nonce;
+    if (m->hb.reason == HB_REASON_STALE) /* what its marks don't know might be another agent's */
+        return !own || !same_run;
+    return own && m->hb.reason == HB_REASON_RETAKE;
 }
 
 static void check_cause(struct sim *w, const struct item *before, const struct item *m)

@@ -156,7 +156,7 @@ struct site {
     int64_t watch_last;
     int unreadable;  /* can't parse lease records */
     unsigned config; /* index of the one delivered last */
-    uint64_t marks_epoch;
+    uint64_t marks_epoch, marks_led;
     uint64_t seen_revision;
     /* workload */
     bool serving;     /* from the start being asked for to the end of the stop */

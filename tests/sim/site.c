@@ -56,6 +56,7 @@ static void start_workload(struct sim *w, unsigned site, const struct fo_effect 
 {
     struct site *s = &w->sites[site];
     check_start(w, site, e->workload.epoch);
+    s->marks_led = e->workload.epoch;
     s->serving = true;
     s->serving_epoch = e->workload.epoch;
     s->dead = false;
@@ -344,7 +345,8 @@ void site_boot(struct sim *w, unsigned site, bool workload_stopped)
     event = (struct fo_event){.type = FO_EV_START,
                               .start = {.workload_stopped = workload_stopped,
                                         .has_probe = s->has_probe,
-                                        .seen_epoch = s->marks_epoch}};
+                                        .seen_epoch = s->marks_epoch,
+                                        .led_epoch = s->marks_led}};
     step(w, site, &event);
     queue_push(w, w->now + rng_below(&w->rng, w->shape.period / 4), K_CONNECTED, site, 0, 0, 0);
     queue_push(w, w->now + rng_below(&w->rng, w->shape.period), K_CONFIG, site, 0,

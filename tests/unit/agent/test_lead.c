@@ -306,6 +306,61 @@ START_TEST(last_good_configuration_is_remembered)
 }
 END_TEST
 
+static bool new_one_is_in_force(void)
+{
+    json_t *status = lead_status(lead);
+    json_t *in_force = json_object_get(status, "config");
+    bool taken = json_integer_value(json_object_get(in_force, "failover_timeout_ms")) == 2000;
+    json_decref(status);
+    return taken;
+}
+
+static bool new_one_is_remembered(void)
+{
+    struct marks marks = {0};
+    return marks_load(marks_path(), &marks, NULL) == 0 && strstr(marks.config, "2000");
+}
+
+START_TEST(same_revision_of_a_new_bucket_is_another_configuration)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    end_lead();
+    fake_bus_reset();
+    fake_bus.bucket.created_ns = 2;
+    ck_assert_uint_eq(
+        fake_bus_put_text("cluster_config",
+                          "{\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\","
+                          "\"heartbeat_interval_ms\":50,\"failure_threshold\":3,"
+                          "\"fence_timeout_ms\":300,\"failover_timeout_ms\":2000}"),
+        1);
+    make_lead();
+    lead_start(lead);
+    ck_assert(!new_one_is_in_force());
+    ck_assert(wait_for(new_one_is_in_force));
+    ck_assert(wait_for(new_one_is_remembered));
+}
+END_TEST
+
+static bool retaken(void)
+{
+    return leads() && lead_epoch(lead) == 2;
+}
+
+START_TEST(lease_of_the_marks_is_retaken)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    end_lead(); /* without a word, as after a crash */
+    make_lead();
+    lead_start(lead);
+    ck_assert(wait_for(retaken));
+    ck_assert_ptr_nonnull(strstr(fake_bus_last("cluster_state")->value, "retook its own lease"));
+}
+END_TEST
+
 static void note_end(void *data)
 {
     (void)data;
@@ -429,6 +484,8 @@ int main(void)
     tcase_add_test(t, old_server_gets_no_write);
     tcase_add_test(t, refused_configuration_leaves_the_last_good_one);
     tcase_add_test(t, last_good_configuration_is_remembered);
+    tcase_add_test(t, same_revision_of_a_new_bucket_is_another_configuration);
+    tcase_add_test(t, lease_of_the_marks_is_retaken);
     tcase_add_test(t, planned_end_stops_then_releases);
     tcase_add_test(t, planned_end_without_a_store_still_stops);
     tcase_add_test(t, leader_that_cannot_write_stops);

@@ -49,6 +49,16 @@ static inline const struct fo_effect *effect(const struct one_site *t, enum fo_e
     return NULL;
 }
 
+/* The value of this note in the last step; -1: not noted. */
+static inline int64_t noted(const struct one_site *t, enum fo_note note)
+{
+    const struct fo_effect *e;
+    for (unsigned i = 0; (e = effect(t, FO_DO_NOTE, i)) != NULL; i++)
+        if (e->note.note == note)
+            return e->note.value;
+    return -1;
+}
+
 /* The send on this key in the last step, or NULL. */
 static inline const struct fo_effect *sent(const struct one_site *t, enum fo_key key)
 {

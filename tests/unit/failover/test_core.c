@@ -290,6 +290,26 @@ START_TEST(test_step_down_hands_over)
 }
 END_TEST
 
+START_TEST(test_config_heartbeat_for_new_content_under_the_same_revision)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    beat(&t);
+    struct cluster_config other = t.config; /* as in a bucket that was made anew */
+    struct fo_event event = {.type = FO_EV_CONFIG, .config = {.config = &other, .revision = 1}};
+    step(&t, &event);
+    ck_assert_ptr_null(effect(&t, FO_DO_NOTE, 0));
+    ck_assert_ptr_null(sent(&t, FO_KEY_LEASE));
+    other.fence_timeout_ms = 700;
+    step(&t, &event);
+    ck_assert_int_eq(noted(&t, FO_NOTE_CONFIG), 1);
+    ck_assert_int_eq(t.core.config.fence_timeout_ms, 700);
+    ck_assert_ptr_nonnull(sent(&t, FO_KEY_LEASE));
+    ck_assert_int_lt(sent(&t, FO_KEY_LEASE)->send.record->expires_in_ms, 4753);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core");
@@ -308,6 +328,7 @@ int main(void)
     tcase_add_test(tc, test_yields_to_the_preferred_primary);
     tcase_add_test(tc, test_only_a_short_return_doubles_the_wait);
     tcase_add_test(tc, test_step_down_hands_over);
+    tcase_add_test(tc, test_config_heartbeat_for_new_content_under_the_same_revision);
     suite_add_tcase(suite, tc);
     SRunner *sr = srunner_create(suite);
     srunner_run_all(sr, CK_NORMAL);
