@@ -215,6 +215,7 @@ def test_killed_and_restarted_agent_fences_before_anything_else(make_group, fold
     group.init()
     group.start()
     group.wait_serving("site-a", epoch=1)
+    wait_until(lambda: group.lease()["role"] == "leader", 10, "the promotion to end")
     group.a.kill_agent()
     assert "site-a" in group.serving(GONE_NS)
     before = len(notes.read_text().splitlines())
