@@ -83,8 +83,11 @@ static void on_save(uv_timer_t *timer)
     w->feed = f;
     w->path = hm_strdup(f->options.cache_path);
     w->content = desired_to_cache(f->options.desired);
-    struct hm_job job = {
-        .work = write_work, .done = write_done, .release = write_release, .data = w};
+    struct hm_job job = {.work = write_work,
+                         .done = write_done,
+                         .release = write_release,
+                         .orphan = write_release,
+                         .data = w};
     f->saving = true;
     hm_workq_submit(f->disk, &job, NULL); /* one at a time: the queue has room */
 }

@@ -176,8 +176,11 @@ static void release_write(void *data)
 static void begin_write(struct marks_file *f)
 {
     struct write *w = hm_alloc(sizeof *w);
-    struct hm_job job = {
-        .work = write_marks, .done = write_ended, .release = release_write, .data = w};
+    struct hm_job job = {.work = write_marks,
+                         .done = write_ended,
+                         .release = release_write,
+                         .orphan = release_write,
+                         .data = w};
     struct hm_error err;
     *w = (struct write){
         .owner = f, .path = hm_strdup(f->path), .text = render(&f->next), .waiters = f->waiting};

@@ -35,7 +35,8 @@ int marks_load(const char *path, struct marks *ret, struct hm_error *err);
 
 struct marks_file;
 struct marks_file *marks_file_new(struct hm_workq *queue, const char *path); /* queue is borrowed */
-/* A write under way is finished by its worker; no `done` is called after this. NULL is allowed. */
+/* A write under way is finished by its worker; no `done` is called after this. Before the queue
+ * is freed. NULL is allowed. */
 void marks_file_free(struct marks_file *file);
 
 /*

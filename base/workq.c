@@ -53,6 +53,14 @@ static void leave(struct hm_workq *q)
     free(q);
 }
 
+/* Left behind by hm_workq_free(). */
+static void free_orphan(struct item *i)
+{
+    if (i->job.orphan)
+        i->job.orphan(i->job.data);
+    free(i);
+}
+
 /* With the lock, which is free while the work is done. */
 static void run_item(struct hm_workq *q, struct item *i)
 {
@@ -66,7 +74,7 @@ static void run_item(struct hm_workq *q, struct item *i)
     if (!q->closing)
         uv_async_send(&q->wake);
     else
-        free(i); /* left behind by hm_workq_free() */
+        free_orphan(i);
 }
 
 static void *worker(void *arg)

@@ -23,6 +23,7 @@ struct hm_job {
     void (*work)(void *data);                 /* worker thread */
     void (*done)(void *data, bool timed_out); /* loop thread */
     void (*release)(void *data);              /* loop thread; may be NULL */
+    void (*orphan)(void *data);               /* worker thread; may be NULL, see hm_workq_free() */
     void *data;
     int64_t deadline_ns; /* BOOTTIME; 0: none */
 };
@@ -35,8 +36,8 @@ int hm_workq_submit(struct hm_workq *q, const struct hm_job *job, struct hm_erro
 unsigned hm_workq_busy(const struct hm_workq *q); /* jobs accepted and not finished by a worker */
 
 /* No `done` is called after this. Jobs that no worker is inside of are released; a worker inside of
- * one is left behind and its job never released (the process is ending). The loop must run once
- * more. NULL is allowed; so is a call from inside a `done`. */
+ * one is left behind, and its job never released: `orphan` frees the data when the worker comes out of it
+ * (on that thread, in place of `release`; NULL: the process is ending). The loop must run once more. NULL is allowed; so is a call from inside a `done`. */
 void hm_workq_free(struct hm_workq *q);
 
 #endif

@@ -22,6 +22,7 @@ struct probe {
     atomic_int entered, left;
     pthread_t worker;
     int done, late, released; /* loop thread */
+    atomic_int orphaned;
     int done_at, released_at; /* place in the order of callbacks */
     int worked_at;
 };
@@ -55,10 +56,20 @@ static void release(void *data)
     p->released_at = ++order;
 }
 
+static void orphan(void *data)
+{
+    struct probe *p = data;
+    p->orphaned++;
+}
+
 static int submit(struct probe *p, int64_t deadline_ns)
 {
-    struct hm_job job = {
-        .work = work, .done = done, .release = release, .data = p, .deadline_ns = deadline_ns};
+    struct hm_job job = {.work = work,
+                         .done = done,
+                         .release = release,
+                         .orphan = orphan,
+                         .data = p,
+                         .deadline_ns = deadline_ns};
     return hm_workq_submit(q, &job, NULL);
 }
 
@@ -379,6 +390,8 @@ START_TEST(hanging_worker_is_left_behind)
     ck_assert_int_eq(count_threads(), before);
     ck_assert_int_eq(hanging.done, 1);
     ck_assert_int_eq(hanging.released, 0);
+    ck_assert_int_eq(hanging.orphaned, 1);
+    ck_assert_int_eq(waiting.orphaned, 0);
     uv_loop_init(&loop);
 }
 END_TEST
