@@ -119,7 +119,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static void set_alarm(struct lead *l)
 {
-    int64_t at = l->next_ns;
+    int64_t at = earlier(l->next_ns, l->follow.due);
     if (l->work.stopping)
         at = earlier(at, l->work.stop_due);
     if (l->stopped)
@@ -233,7 +233,8 @@ int lead_new(const struct lead_options *options, struct lead **ret, struct hm_er
 void lead_start(struct lead *l)
 {
     struct fo_event start = {.type = FO_EV_START};
-    start.start.has_probe = hooks_has(l->work.hooks, HOOK_PROBE) || l->options.documents.health;
+    start.start.has_probe = hooks_has(l->work.hooks, HOOK_PROBE) ||
+                            hooks_has(l->work.hooks, HOOK_RESYNC) || l->options.documents.health;
     start.start.seen_epoch = l->memory.marks.epoch;
     start.start.led_epoch = l->memory.marks.led_epoch;
     lead_use_cached_config(l);

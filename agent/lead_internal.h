@@ -1,7 +1,7 @@
 /*
  * The failover driver's inside, shared by its parts only: lead.c (life, events in, effects out),
  * lead_store.c (the bucket), lead_config.c (cluster_config), lead_audit.c (records after the fact),
- * lead_work.c (workload, marks, hooks), lead_status.c. See lead.h.
+ * lead_work.c (workload, marks), lead_follow.c (another leader's hooks), lead_status.c. See lead.h.
  */
 #ifndef HM_AGENT_LEAD_INTERNAL_H
 #define HM_AGENT_LEAD_INTERNAL_H
@@ -58,9 +58,19 @@ struct lead {
         bool stop_asked;     /* ever, */
         uint64_t stop_epoch; /* the last time for this epoch */
         int64_t stop_due;
-        bool ill;                /* by the last probe */
-        struct hb_site followed; /* whom the follow hook was last told */
+        bool ill; /* by the last probe */
     } work;
+
+    struct {
+        struct hb_site leader; /* another that serves, as last seen; unset: none, or this one */
+        struct hb_site told;   /* whom the hook that runs, or ran last, was told */
+        bool done;             /* the follow hook has succeeded for `leader` */
+        int64_t wait;          /* back-off after the last failure, ns; 0: none */
+        int64_t retry_at, due; /* BOOTTIME; 0: no failure; due: FO_NEVER while nobody serves */
+        bool diverged;         /* an epoch of another site was seen above marks.led_epoch */
+        bool need_told;
+        struct hm_error failed; /* the last attempt; OK: none, or it went well */
+    } follow;
 
     struct {
         struct bus_watch *watch;
@@ -120,6 +130,12 @@ void lead_stop_workload(struct lead *l, const struct fo_effect *effect);
 void lead_probe(struct lead *l, const struct fo_effect *effect);
 void lead_persist(struct lead *l, const struct fo_effect *effect);
 void lead_stop_if_overdue(struct lead *l);
-void lead_follow(struct lead *l); /* a new leader: tell the hooks */
+
+/* lead_follow.c */
+void lead_follow(struct lead *l); /* after every event: tell the hooks who serves, or try again */
+/* True, with the sentence, while resync is configured and owed: nothing starts here. */
+bool lead_must_resync(const struct lead *l, struct hm_error *why);
+/* False while that holds, or while it can't be known yet because no record was read. */
+bool lead_may_be_fit(const struct lead *l);
 
 #endif

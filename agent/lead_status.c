@@ -84,7 +84,7 @@ static void add_error(json_t *list, const struct hm_error *err)
 
 static json_t *warnings_json(const struct lead *l)
 {
-    struct hm_error config[CLUSTER_WARNINGS_MAX];
+    struct hm_error resync, config[CLUSTER_WARNINGS_MAX];
     json_t *list = json_deep_copy(l->store.warnings);
     unsigned count = l->core.has_config
                          ? cluster_config_warnings(&l->core.config, l->store.replicated, config)
@@ -94,6 +94,9 @@ static json_t *warnings_json(const struct lead *l)
     add_error(list, &l->store.server);
     add_error(list, &l->store.refused);
     add_error(list, &l->store.broken);
+    if (lead_must_resync(l, &resync))
+        add_error(list, &resync);
+    add_error(list, &l->follow.failed);
     return list;
 }
 

@@ -1,5 +1,4 @@
-/* The driver's side towards this host: the workload, what is remembered on disk, the follow hooks.
- */
+/* The driver's side towards this host: the workload, and what is remembered on disk. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -103,10 +102,16 @@ void lead_persist(struct lead *l, const struct fo_effect *effect)
 
 void lead_start_workload(struct lead *l, const struct fo_effect *effect)
 {
+    struct hm_error why;
     l->work.epoch = effect->workload.epoch;
     l->work.start_deadline = effect->workload.deadline_ns;
     l->work.reason = effect->workload.reason;
+    if (lead_must_resync(l, &why)) { /* learnt since the last probe */
+        start_fails(l, why.text);
+        return;
+    }
     l->work.start_waits = true;
+    l->follow.diverged = false;
     l->memory.marks.led_epoch = effect->workload.epoch;
     lead_save_marks(l); /* its end begins the start */
 }
@@ -178,7 +183,7 @@ static void probed(void *arg, const struct workload_health *health)
 {
     struct lead *l = arg;
     struct fo_event event = {.type = FO_EV_PROBE};
-    event.probe.ok = health->well;
+    event.probe.ok = health->well && lead_may_be_fit(l);
     event.probe.latency_us = health->took_ns / 1000;
     event.probe.lag = health->lag_known ? health->lag_bytes : -1;
     log_change_of_health(l, health);
@@ -190,73 +195,6 @@ void lead_probe(struct lead *l, const struct fo_effect *effect)
     (void)effect;
     struct hook_context context = context_for(l, lead_epoch(l), l->core.reason);
     workload_probe(l->work.workload, &context, l->core.terms.period, probed, l);
-}
-
-/* -- Following another leader ------------------------------------------------- */
-
-static void followed(void *data, const struct hm_error *err, const char *out, int64_t took_ns)
-{
-    (void)data;
-    (void)out;
-    if (err)
-        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s", err->text);
-    else
-        hm_log(HM_LOG_INFO, LEAD_LOG, "follow hook ended well after %lld ms",
-               (long long)(took_ns / HM_MS));
-}
-
-static void run_follow_hook(struct lead *l)
-{
-    struct hm_error why;
-    struct hook_context context = context_for(l, lead_epoch(l), l->core.reason);
-    if (hooks_run(l->work.hooks, HOOK_FOLLOW, &context, 0, followed, l, &why) < 0)
-        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s", why.text);
-}
-
-static void caught_up(struct lead *l)
-{
-    l->memory.marks.led_epoch = 0;
-    lead_save_marks(l);
-    run_follow_hook(l);
-}
-
-static void resynced(void *data, const struct hm_error *err, const char *out, int64_t took_ns)
-{
-    struct lead *l = data;
-    (void)out;
-    (void)took_ns;
-    if (err)
-        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s; this site does not follow %s", err->text,
-               l->work.followed.text);
-    else
-        caught_up(l);
-}
-
-static void run_resync_hook(struct lead *l)
-{
-    struct hm_error why;
-    struct hook_context context = context_for(l, lead_epoch(l), l->core.reason);
-    int r = hooks_run(l->work.hooks, HOOK_RESYNC, &context, 0, resynced, l, &why);
-    if (r < 0)
-        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s", why.text);
-    else if (r == 0)
-        caught_up(l);
-}
-
-/* A site that led before may have diverged: it catches up first. */
-void lead_follow(struct lead *l)
-{
-    const struct hb_site *leader = fo_leader(&l->core);
-    if (l->core.role != HB_ROLE_REPLICA || !leader || !hb_site_is_set(leader) ||
-        hb_site_equal(leader, &l->work.followed))
-        return;
-    l->work.followed = *leader;
-    if (hb_site_equal(leader, &l->core.site))
-        return;
-    if (l->memory.marks.led_epoch)
-        run_resync_hook(l);
-    else
-        run_follow_hook(l);
 }
 
 /* -- Life --------------------------------------------------------------------- */

@@ -172,6 +172,7 @@ struct bus_watch *bus_watch_start(struct bus *bus, const struct bus_watch_option
 {
     (void)bus;
     fake_bus.watch = *options;
+    free(fake_bus.filter);
     fake_bus.filter = hm_strdup(options->filter);
     fake_bus.watching = true;
     return (struct bus_watch *)&fake_bus.watch;

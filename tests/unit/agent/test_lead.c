@@ -18,6 +18,15 @@ static struct agent_config config;
 static char folder[] = "/tmp/test_lead.XXXXXX";
 static struct hm_buf story;
 
+static const char *in_folder(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static const char *const left_by_hooks[] = {"follow_ran", "follow_ok", "resync_ran", "resync_ok"};
+
 /* Documents that take note; a stop is answered at once, unless `hold_stop`. */
 static struct {
     bool hold_stop;
@@ -108,6 +117,8 @@ static void tear_down(void)
     end_lead();
     ck_assert_int_eq(uv_loop_close(&loop), 0);
     unlink(marks_path());
+    for (size_t i = 0; i < HM_COUNT(left_by_hooks); i++)
+        unlink(in_folder(left_by_hooks[i]));
     rmdir(folder);
     hm_buf_free(&story);
     fake_bus_reset();
@@ -470,6 +481,182 @@ START_TEST(other_groups_have_keys_of_their_own)
 }
 END_TEST
 
+/* -- Following another leader --------------------------------------------------------------------- */
+
+static void touch(const char *name)
+{
+    ck_assert_int_eq(hm_file_write_atomic(in_folder(name), "", 0, 0600, NULL), 0);
+}
+
+static bool exists(const char *name)
+{
+    return access(in_folder(name), F_OK) == 0;
+}
+
+static char *hook_argv[HOOK_COUNT][4];
+static char hook_script[HOOK_COUNT][256];
+
+/* A lead whose hook notes that it ran in `<name>_ran`, and succeeds once there is a file `<name>_ok`. */
+static void use_hook(enum hook hook)
+{
+    const char *name = hook_name(hook);
+    end_lead();
+    snprintf(hook_script[hook], sizeof hook_script[hook], "cd %s; echo >>%s_ran; test -e %s_ok",
+             folder, name, name);
+    hook_argv[hook][0] = (char *)"/bin/sh";
+    hook_argv[hook][1] = (char *)"-c";
+    hook_argv[hook][2] = hook_script[hook];
+    config.failover.hooks[hook] = hook_argv[hook];
+    make_lead();
+}
+
+static void site_b_is(const char *role, int epoch)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"site_id\":\"site-b\",\"status\":\"HEALTHY\",\"epoch\":%d,\"counter\":%u,"
+             "\"expires_in_ms\":1000,\"role\":\"%s\"}",
+             epoch, fake_bus.count, role);
+    fake_bus_put_text("primary_heartbeat", text);
+}
+
+static void site_b_releases(int epoch)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"site_id\":null,\"status\":\"RELEASED\",\"epoch\":%d,\"next\":\"site-a\"}", epoch);
+    fake_bus_put_text("primary_heartbeat", text);
+}
+
+static void wait_ms(int64_t ms)
+{
+    patience_end = hm_boottime_ns() + ms * HM_MS;
+    ck_assert(wait_for(patience_is_over));
+}
+
+static bool is_replica(void)
+{
+    return !strcmp(lead_role(lead), "replica");
+}
+
+static bool follow_ran(void)
+{
+    return exists("follow_ran");
+}
+
+static bool resync_failed(void)
+{
+    return warns_of("resync hook exited with 1");
+}
+
+static bool owes_resync(void)
+{
+    return warns_of("before its resync hook has succeeded");
+}
+
+static bool owes_nothing(void)
+{
+    return !owes_resync();
+}
+
+static bool follow_failed(void)
+{
+    return warns_of("follow hook exited with 1");
+}
+
+static bool follow_went_well(void)
+{
+    return exists("follow_ok") && !follow_failed();
+}
+
+/* This site has led in epoch 1, and site-b in epoch 2. */
+static void let_site_b_take_over(void)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    site_b_is("leader", 2);
+    ck_assert(wait_for(is_replica));
+}
+
+START_TEST(claim_is_nobody_to_follow)
+{
+    use_hook(HOOK_FOLLOW);
+    init_group();
+    site_b_is("promoting", 1);
+    lead_start(lead);
+    ck_assert(wait_for(is_replica));
+    wait_ms(200);
+    ck_assert(!follow_ran());
+    site_b_is("leader", 1);
+    ck_assert(wait_for(follow_ran));
+}
+END_TEST
+
+START_TEST(follow_is_tried_until_it_succeeds)
+{
+    use_hook(HOOK_FOLLOW);
+    init_group();
+    site_b_is("leader", 1);
+    lead_start(lead);
+    ck_assert(wait_for(follow_failed));
+    touch("follow_ok");
+    ck_assert(wait_for(follow_went_well));
+}
+END_TEST
+
+START_TEST(site_that_owes_a_resync_does_not_lead)
+{
+    use_hook(HOOK_RESYNC);
+    let_site_b_take_over();
+    ck_assert(wait_for(resync_failed));
+    ck_assert(owes_resync());
+    site_b_releases(2);
+    wait_ms(1500);
+    ck_assert(is_replica());
+    ck_assert_int_eq(fake.starts, 1);
+    site_b_is("leader", 3);
+    touch("resync_ok");
+    ck_assert(wait_for(owes_nothing));
+    site_b_releases(3);
+    ck_assert(wait_for(leads));
+    ck_assert_int_eq(fake.starts, 2);
+}
+END_TEST
+
+START_TEST(debt_of_a_resync_survives_a_restart)
+{
+    use_hook(HOOK_RESYNC);
+    let_site_b_take_over();
+    ck_assert(wait_for(resync_failed));
+    end_lead();
+    site_b_releases(2);
+    fake_bus.watched = 0;
+    fake_bus.ready = false;
+    make_lead();
+    lead_start(lead);
+    ck_assert(wait_for(owes_resync));
+    wait_ms(1500);
+    ck_assert_int_eq(fake.starts, 1);
+}
+END_TEST
+
+START_TEST(site_that_was_alone_owes_nothing)
+{
+    use_hook(HOOK_RESYNC);
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    fake_bus.refuses_writes = true;
+    ck_assert(wait_for(stopped_serving));
+    fake_bus.refuses_writes = false;
+    ck_assert(wait_for(leads));
+    ck_assert_int_eq(fake.starts, 2);
+    ck_assert(!exists("resync_ran"));
+    ck_assert(owes_nothing());
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("lead");
@@ -492,6 +679,11 @@ int main(void)
     tcase_add_test(t, leader_leaves_a_record);
     tcase_add_test(t, heartbeats_of_strangers_are_not_counted);
     tcase_add_test(t, other_groups_have_keys_of_their_own);
+    tcase_add_test(t, claim_is_nobody_to_follow);
+    tcase_add_test(t, follow_is_tried_until_it_succeeds);
+    tcase_add_test(t, site_that_owes_a_resync_does_not_lead);
+    tcase_add_test(t, debt_of_a_resync_survives_a_restart);
+    tcase_add_test(t, site_that_was_alone_owes_nothing);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
