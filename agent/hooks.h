@@ -25,8 +25,10 @@
     X(PROBE, "probe", "every heartbeat: could this site lead, is what runs here well?")            \
     X(PROMOTE, "promote", "after the documents of placement primary were started")                 \
     X(FENCE, "fence", "stop what the promote hook started; before the documents are stopped")      \
-    X(FOLLOW, "follow", "another site leads now: follow it (replicate from it)")                   \
-    X(RESYNC, "resync", "this site led before and may have diverged: catch up with the leader")
+    X(FOLLOW, "follow",                                                                            \
+      "another site serves now: follow it (replicate from it); again until it succeeds")           \
+    X(RESYNC, "resync",                                                                            \
+      "this site served before and may have diverged: catch up; it can't lead before")
 
 enum hook {
 #define HOOK_ENUM(id, name, when) HOOK_##id,

@@ -274,6 +274,29 @@ def test_failing_probe_of_the_leader_moves_the_role(make_group, folder):
 
 # -- hooks ---------------------------------------------------------------------------------------------
 
+def test_site_that_owes_a_resync_does_not_lead_until_it_succeeded(make_group, folder):
+    """site-a led, then site-b: site-a catches up late, and is yielded to only then."""
+    group = make_group(yield_after_ms=100, hooks={"resync": ["/bin/sh", "-c", f"test -e {folder}/mended"]})
+    group.init()
+    group.start()
+    group.wait_serving("site-a", epoch=1)
+    group.wait_replica("site-b")
+    group.a.power_cut()
+    group.wait_serving("site-b", epoch=2)
+    group.a.power_on(libvirtd=False)
+    group.a.start_agent()
+    group.wait_warning("site-a", "resync hook exited with 1")
+    group.wait_warning("site-a", "before its resync hook has succeeded")
+    counter = group.lease()["counter"]
+    wait_until(lambda: group.lease()["counter"] > counter + 20, 20, "site-b's heartbeats to go on")
+    assert group.serving() == {"site-b": 2}
+    assert not group.status("site-a")["fit"]
+    (folder / "mended").touch()
+    wait_until(lambda: group.status("site-a")["fit"], 20, "site-a to be fit")
+    group.wait_serving("site-a", timeout=30)
+    assert_no_overlap(group)
+
+
 def test_follow_and_resync_hooks_are_told_the_new_leader(make_group, folder):
     def note(what):
         return ["/bin/sh", "-c", f"echo {what} $HARMONY_SITE $HARMONY_LEADER $HARMONY_EPOCH >>{folder}/notes"]
