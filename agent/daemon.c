@@ -333,7 +333,9 @@ static void end(struct daemon *d)
 
 int daemon_run(const struct agent_config *config, struct hm_error *err)
 {
-    struct daemon d = {.config = config, .lock = -1};
+    /* The loop outlives this function if a thread that could not end still wakes it. */
+    static struct daemon d;
+    d = (struct daemon){.config = config, .lock = -1};
     begin(&d);
     int r = start(&d, err);
     if (r >= 0) {

@@ -25,7 +25,9 @@ struct feed {
     uv_timer_t check, save;
     uint64_t last_revision; /* highest that came through the watch */
     int64_t created_ns;     /* of the bucket; 0: not known */
-    unsigned behind;        /* checks in a row that found the watch behind */
+    uint64_t due;           /* the bucket's last revision at the check before */
+    uint64_t absent;        /* one that a whole listing did not bring: it was purged */
+    bool listed;            /* the watch, as it is now, has given all that is stored */
     bool complete, saving, save_again, asking;
     struct hm_error trouble;
     int open_handles;
@@ -140,7 +142,7 @@ static void on_ready(void *data)
 {
     struct feed *f = data;
     bool first = !f->complete;
-    f->complete = true;
+    f->complete = f->listed = true;
     f->trouble = (struct hm_error){0};
     if (desired_listing_complete(f->options.desired))
         hm_log(HM_LOG_WARN, "feed",
@@ -155,7 +157,7 @@ static void on_ready(void *data)
 static void listing_begins(struct feed *f)
 {
     f->last_revision = 0;
-    f->behind = 0;
+    f->listed = false;
     desired_listing_begins(f->options.desired);
 }
 
@@ -176,22 +178,33 @@ static void remake(struct feed *f, const char *why)
     bus_watch_restart(f->watch);
 }
 
+static void another_bucket(struct feed *f)
+{
+    f->due = f->absent = 0;
+    remake(f, "the bucket was deleted and made anew");
+}
+
+/* The watch must have brought by now what the bucket had at the check before. If a new listing doesn't
+ * bring it either, it isn't there any more (purged). */
 static void compare(struct feed *f, const struct bus_bucket *info)
 {
     bool another = f->created_ns && info->created_ns != f->created_ns;
+    uint64_t due = f->due;
     f->created_ns = info->created_ns;
-    f->behind = info->last_revision > f->last_revision ? f->behind + 1 : 0;
-    if (another)
-        remake(f, "the bucket was deleted and made anew");
-    else if (f->behind >= 2)
+    f->due = info->last_revision;
+    if (another) {
+        another_bucket(f);
+    } else if (f->last_revision < due && due != f->absent) {
+        f->absent = due;
         remake(f, "the watch is behind the bucket");
+    }
 }
 
 static void on_info(void *data, const struct bus_bucket *info, const struct hm_error *err)
 {
     struct feed *f = data;
     f->asking = false;
-    if (!err && info->exists && f->complete)
+    if (!err && info->exists && f->listed)
         compare(f, info);
 }
 
@@ -227,7 +240,8 @@ struct feed *feed_new(const struct feed_options *options)
         .data = f,
     };
     f->watch = bus_watch_start(options->bus, &watch);
-    uv_timer_start(&f->check, on_check, CHECK_MS, CHECK_MS);
+    uint64_t check_ms = options->check_ms ? (uint64_t)options->check_ms : CHECK_MS;
+    uv_timer_start(&f->check, on_check, check_ms, check_ms);
     return f;
 }
 

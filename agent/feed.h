@@ -1,9 +1,9 @@
 /*
  * The feed: brings harmony_desired into the desired state, and keeps a copy on disk.
  *
- * The watch is checked end to end: every 10 s the bucket's last sequence is compared with the last
- * one that came through the watch; if it lags twice in a row, or the bucket is another one than
- * before, the watch is made anew, counted and logged. The cache is written off the loop,
+ * The watch is checked end to end: every check_ms the last sequence that came through the watch is
+ * compared with the one that the bucket had at the check before; if it has not got there, or the bucket is
+ * another one than before, the watch is made anew, counted and logged. The cache is written off the loop,
  * atomically, after changes. Thread: the loop's.
  */
 #ifndef HM_AGENT_FEED_H
@@ -22,6 +22,7 @@ struct feed_options {
     struct bus *bus;
     struct desired *desired;
     const char *cache_path;        /* borrowed */
+    int64_t check_ms;              /* between two checks of the watch; 0: 10 s */
     void (*on_change)(void *data); /* what is in force, or refused, has changed */
     void *data;
 };

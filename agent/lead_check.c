@@ -11,6 +11,11 @@ int lead_check_server(const int version[3], struct hm_error *err)
     if (version[0] > LEAD_SERVER_MAJOR ||
         (version[0] == LEAD_SERVER_MAJOR && version[1] >= LEAD_SERVER_MINOR))
         return 0;
+    if (!version[0])
+        return hm_fail(err, HM_E_UNSUPPORTED,
+                       "nats-server's version can't be told (its greeting on a second connection is "
+                       "not heard): this site will not lead until it is; is there a limit of "
+                       "connections?");
     return hm_fail(
         err, HM_E_UNSUPPORTED,
         "nats-server %d.%d.%d is too old to carry a lease (before 2.9.21 two sites could "

@@ -89,6 +89,13 @@ static void become_connected(struct bus *bus, const struct wire_event *event)
         bus->on_connected(bus->data);
 }
 
+static void learn_version(struct bus *bus, const struct wire_event *event)
+{
+    memcpy(bus->version, event->version, sizeof bus->version);
+    if (bus->on_connected)
+        bus->on_connected(bus->data);
+}
+
 static void become_disconnected(struct bus *bus, const char *why)
 {
     bus->connected = false;
@@ -150,6 +157,10 @@ static bool take_event(struct bus *bus, struct wire_event *event)
     case WIRE_CONNECTED:
         if (!bus->closing)
             become_connected(bus, event);
+        break;
+    case WIRE_VERSION:
+        if (!bus->closing && bus->connected && event->session == bus->session)
+            learn_version(bus, event);
         break;
     case WIRE_DISCONNECTED:
         if (bus->connected)

@@ -28,7 +28,9 @@ struct bus_options {
     const char *credentials; /* .creds file or NULL */
     const char *user, *password, *token;     /* or NULL (harmonyctl contexts) */
     const char *tls_ca, *tls_cert, *tls_key; /* paths or NULL */
-    void (*on_connected)(void *data);        /* first connection and every reconnection */
+    /* First connection and every reconnection; once more for a connection when the server's version
+     * becomes known later than it. */
+    void (*on_connected)(void *data);
     void (*on_disconnected)(void *data);
     /* No server lets us in; told whenever bus_last_error() has another reason for it. May be NULL. */
     void (*on_refused)(void *data);
@@ -45,7 +47,7 @@ int bus_open(uv_loop_t *loop, const struct bus_options *options, struct bus **re
  * a connection is being tried). NULL is allowed. */
 void bus_close(struct bus *bus);
 bool bus_is_connected(const struct bus *bus);
-/* The server's version as numbers (2,10,3), 0,0,0 when not connected. */
+/* The server's version as numbers (2,10,3); 0,0,0 when not connected, or not known (see on_connected). */
 void bus_server_version(const struct bus *bus, int ret_version[3]);
 const char *bus_last_error(const struct bus *bus); /* why it is not connected; "" if unknown */
 

@@ -91,7 +91,7 @@ static size_t read_line(int fd, char *out, size_t size, int64_t deadline_ns)
     return len;
 }
 
-void bus_fetch_server_version(const char *url, int ret_version[3])
+bool bus_fetch_server_version(const char *url, int ret_version[3])
 {
     int64_t deadline_ns = hm_boottime_ns() + BUDGET_MS * HM_MS;
     HM_AUTOFREE char *copy = hm_strdup(url);
@@ -100,9 +100,9 @@ void bus_fetch_server_version(const char *url, int ret_version[3])
     split_address(copy, &host, &port);
     int fd = dial(host, port, deadline_ns);
     if (fd < 0)
-        return;
+        return false;
     HM_AUTOFREE char *greeting = hm_alloc(GREETING_MAX);
     size_t len = read_line(fd, greeting, GREETING_MAX, deadline_ns);
     close(fd);
-    bus_parse_server_version(greeting, len, ret_version);
+    return bus_parse_server_version(greeting, len, ret_version);
 }

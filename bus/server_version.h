@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* `url` as libnats gives it ("nats://user:pass@host:4222"). Zeros when it can't be told. */
-void bus_fetch_server_version(const char *url, int ret_version[3]);
+/* `url` as libnats gives it ("nats://user:pass@host:4222"). False, and zeros, when it can't be told. */
+bool bus_fetch_server_version(const char *url, int ret_version[3]);
 
 /* From the greeting's bytes: "INFO {...,\"version\":\"2.10.3\",...}". */
 bool bus_parse_server_version(const char *greeting, size_t len, int ret_version[3]);

@@ -120,6 +120,8 @@ static void tell_broken(struct bus_watch *watch, const struct hm_error *why)
 
 void watch_break(struct bus_watch *watch, const struct hm_error *why)
 {
+    if (watch->delivered) /* whoever counts entries must hear that they begin again */
+        watch->told = false;
     give_up_consumer(watch);
     watch->state = watch->bus->connected ? WATCH_RESTING : WATCH_WAITING;
     if (watch->state == WATCH_RESTING)

@@ -26,6 +26,7 @@ struct wire;
 enum wire_event_kind {
     WIRE_MESSAGE,   /* `message`, for the inbox (`subscription` 0) or a subscription */
     WIRE_CONNECTED, /* `inbox`, `version`, and `session`, which numbers the connections */
+    WIRE_VERSION,   /* `version`, which was not known at WIRE_CONNECTED */
     WIRE_DISCONNECTED,
     WIRE_NOT_CONNECTED, /* an attempt failed: `text` */
     WIRE_NOT_SENT,      /* the publish with `id` failed: `code`, `text` */

@@ -54,6 +54,7 @@ struct wire {
     char inbox[WIRE_INBOX_MAX];
     unsigned failures;
     int64_t connected_ns;
+    int64_t ask_version_ns; /* when to ask again; INT64_MAX: it is known */
     bool pinned; /* a libnats thread may live on that we can't wait for: never free this */
 };
 

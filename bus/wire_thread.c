@@ -11,6 +11,8 @@
 
 enum {
     DETAIL_MAX = 160,
+    VERSION_TRIES = 2,
+    VERSION_RETRY_MS = 5000,
     BACK_OFF_FIRST_MS = 100,
     BACK_OFF_MAX_MS = 2000,
     STABLE_MS = 5000, /* a connection that lasted this long was a good one */
@@ -200,16 +202,38 @@ static void renew_inbox(struct wire *wire)
     uv_mutex_unlock(&wire->lock);
 }
 
-static void announce_connection(struct wire *wire)
+/* Another connection to the same server, only to read its greeting: it can fail when ours did not. */
+static bool learn_version(struct wire *wire, int ret_version[3])
 {
     char url[512] = "";
-    struct wire_event *event = wire_new_event(WIRE_CONNECTED);
     natsConnection_GetConnectedUrl(wire->connection, url, sizeof url);
-    bus_fetch_server_version(url, event->version);
+    for (int tries = 0; tries < VERSION_TRIES; tries++)
+        if (bus_fetch_server_version(url, ret_version))
+            return true;
+    wire->ask_version_ns = hm_boottime_ns() + VERSION_RETRY_MS * HM_MS;
+    return false;
+}
+
+static void announce_connection(struct wire *wire)
+{
+    struct wire_event *event = wire_new_event(WIRE_CONNECTED);
+    wire->ask_version_ns = INT64_MAX;
+    learn_version(wire, event->version);
     event->inbox = hm_strdup(wire->inbox);
     uv_mutex_lock(&wire->lock);
     wire->session++;
     uv_mutex_unlock(&wire->lock);
+    wire_post(wire, event);
+}
+
+static void announce_version(struct wire *wire)
+{
+    int version[3];
+    wire->ask_version_ns = INT64_MAX;
+    if (!learn_version(wire, version))
+        return;
+    struct wire_event *event = wire_new_event(WIRE_VERSION);
+    memcpy(event->version, version, sizeof version);
     wire_post(wire, event);
 }
 
@@ -303,22 +327,40 @@ static void send_one(struct wire *wire, struct outgoing *one)
     wire_free_outgoing(one);
 }
 
+/* With the lock held: until there is something to do, which may be to ask for the version. */
+static void wait_for_work(struct wire *wire)
+{
+    if (wire->ask_version_ns == INT64_MAX) {
+        uv_cond_wait(&wire->changed, &wire->lock);
+        return;
+    }
+    int64_t left_ns = wire->ask_version_ns - hm_boottime_ns();
+    if (left_ns > 0)
+        uv_cond_timedwait(&wire->changed, &wire->lock, (uint64_t)left_ns);
+}
+
+/* Without the lock. */
+static void work(struct wire *wire, struct outgoing *one, bool adjust)
+{
+    if (adjust)
+        adjust_subscriptions(wire); /* fails only when the connection is about to be gone */
+    if (one)
+        send_one(wire, one);
+    if (hm_boottime_ns() >= wire->ask_version_ns)
+        announce_version(wire);
+}
+
 /* Work until the connection is gone, or all is sent after wire_stop(). */
 static void serve(struct wire *wire)
 {
     uv_mutex_lock(&wire->lock);
     while (!wire->closed && (!wire->stopping || wire->out)) {
+        if (!wire->out && !wire->subscriptions_changed)
+            wait_for_work(wire);
         struct outgoing *one = wire_next_outgoing(wire);
         bool adjust = wire->subscriptions_changed;
-        if (!one && !adjust) {
-            uv_cond_wait(&wire->changed, &wire->lock);
-            continue;
-        }
         uv_mutex_unlock(&wire->lock);
-        if (adjust)
-            adjust_subscriptions(wire); /* fails only when the connection is about to be gone */
-        if (one)
-            send_one(wire, one);
+        work(wire, one, adjust);
         uv_mutex_lock(&wire->lock);
     }
     uv_mutex_unlock(&wire->lock);

@@ -29,6 +29,7 @@ static void on_expired(uv_timer_t *timer)
 {
     struct session *s = timer->data;
     s->expired = true;
+    uv_stop(&s->loop);
 }
 
 static void begin(struct session *s, struct hm_error *err)
@@ -38,8 +39,10 @@ static void begin(struct session *s, struct hm_error *err)
     s->result = 0;
 }
 
+/* uv_run(UV_RUN_ONCE) goes on to wait after a timer's callback, unless it is told not to. */
 static void finish(struct session *s, int result)
 {
+    uv_stop(&s->loop);
     s->done = true;
     s->result = result;
 }
@@ -158,8 +161,8 @@ void session_close(struct session *s)
     if (s->bus)
         bus_close(s->bus);
     uv_close((uv_handle_t *)&s->timer, NULL);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&s->loop);
+    while (uv_loop_close(&s->loop) == UV_EBUSY)
+        uv_run(&s->loop, UV_RUN_DEFAULT);
     free(s->servers);
     free(s);
 }

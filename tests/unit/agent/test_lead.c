@@ -299,6 +299,30 @@ START_TEST(refused_configuration_leaves_the_last_good_one)
 }
 END_TEST
 
+/* In a bucket that was made anew, revision 1 can be another text. */
+START_TEST(same_revision_is_not_the_same_configuration)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    static const char other[] =
+        "{\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\","
+        "\"heartbeat_interval_ms\":50,\"failure_threshold\":3,\"fence_timeout_ms\":300,"
+        "\"failover_timeout_ms\":2000}";
+    struct bus_entry entry = {.bucket = "harmony_failover",
+                              .key = "cluster_config",
+                              .value = other,
+                              .len = sizeof other - 1,
+                              .revision = 1,
+                              .stamp_ns = hm_wall_ns()};
+    fake_bus.watch.on_entry(fake_bus.watch.data, &entry);
+    json_t *status = lead_status(lead);
+    json_t *in_force = json_object_get(status, "config");
+    ck_assert_int_eq(json_integer_value(json_object_get(in_force, "failover_timeout_ms")), 2000);
+    json_decref(status);
+}
+END_TEST
+
 START_TEST(last_good_configuration_is_remembered)
 {
     init_group();
@@ -668,6 +692,7 @@ int main(void)
     tcase_add_test(t, failed_stop_is_asked_for_again_with_time_to_act);
     tcase_add_test(t, old_server_gets_no_write);
     tcase_add_test(t, refused_configuration_leaves_the_last_good_one);
+    tcase_add_test(t, same_revision_is_not_the_same_configuration);
     tcase_add_test(t, last_good_configuration_is_remembered);
     tcase_add_test(t, same_revision_of_a_new_bucket_is_another_configuration);
     tcase_add_test(t, lease_of_the_marks_is_retaken);

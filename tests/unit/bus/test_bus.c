@@ -1,3 +1,8 @@
+#include <arpa/inet.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,6 +95,84 @@ START_TEST(waits_for_the_server)
         run_until(&loop, !bus_is_connected(bus));
         ck_assert_int_eq(disconnects, round);
     }
+}
+END_TEST
+
+/* -- A server whose greeting is heard late ------------------------------------------------------- */
+
+static void copy_between(int a, int b)
+{
+    struct pollfd ends[2] = {{.fd = a, .events = POLLIN}, {.fd = b, .events = POLLIN}};
+    char bytes[4096];
+    while (poll(ends, 2, -1) > 0)
+        for (int i = 0; i < 2; i++) {
+            ssize_t n = ends[i].revents ? read(ends[i].fd, bytes, sizeof bytes) : 0;
+            if (ends[i].revents && (n <= 0 || write(ends[!i].fd, bytes, (size_t)n) != n))
+                _exit(0);
+        }
+    _exit(0);
+}
+
+static int listen_on_loopback(int *ret_port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, size), 0);
+    ck_assert_int_eq(listen(fd, 16), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    *ret_port = ntohs(at.sin_port);
+    return fd;
+}
+
+static int dial_server(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)server.port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
+        _exit(1);
+    return fd;
+}
+
+/* A process that passes the first connection on to the server, and those after the next `silent`
+ * ones, to which it says nothing. It ends with the test. */
+static int start_reluctant_proxy(int silent)
+{
+    int port, listener = listen_on_loopback(&port);
+    if (fork() > 0) {
+        close(listener);
+        return port;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGCHLD, SIG_IGN);
+    for (int i = 0;; i++) {
+        int client = accept(listener, NULL, NULL);
+        if (i > 0 && i <= silent)
+            continue; /* it stays open */
+        if (fork() == 0)
+            copy_between(client, dial_server());
+        close(client);
+    }
+}
+
+/* It is connected all the same, and says so once more when the version is known. */
+START_TEST(version_that_comes_late)
+{
+    nats_server_start(&server, NULL);
+    HM_AUTOFREE char *url = hm_printf("nats://127.0.0.1:%d", start_reluctant_proxy(2));
+    struct bus_options options = default_options();
+    options.servers = url;
+    connect_bus(&options);
+    int version[3];
+    bus_server_version(bus, version);
+    ck_assert_int_eq(version[0], 0);
+    ck_assert(!create("b", 8, false).failed);
+    run_until(&loop, connects == 2);
+    bus_server_version(bus, version);
+    ck_assert_int_eq(version[0], 2);
+    ck_assert_int_eq(disconnects, 0);
 }
 END_TEST
 
@@ -325,19 +408,13 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {refuses_what_can_never_work,
-                            version_and_name,
-                            waits_for_the_server,
-                            tries_every_address,
-                            user_and_password,
-                            refused_until_corrected,
-                            token,
-                            forbidden_subjects,
-                            tls_on_both_sides,
-                            tls_of_a_stranger,
-                            tls_without_our_certificate,
-                            tls_of_another_host,
-                            no_tls_where_it_is_wanted};
+    const TTest *tests[] = {refuses_what_can_never_work, version_and_name,
+                            waits_for_the_server,        version_that_comes_late,
+                            tries_every_address,         user_and_password,
+                            refused_until_corrected,     token,
+                            forbidden_subjects,          tls_on_both_sides,
+                            tls_of_a_stranger,           tls_without_our_certificate,
+                            tls_of_another_host,         no_tls_where_it_is_wanted};
     Suite *suite = suite_create("bus");
     TCase *tcase = tcase_create("bus");
     tcase_add_checked_fixture(tcase, setup_loop, teardown);
