@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/made.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/workq.h"
@@ -37,6 +38,7 @@ struct backend {
     struct backend_options options;
     struct driver_options driver_options;
     struct connection main, fence;
+    struct made made;
     struct hm_workq *observe, *act, *stop, *fence_lane;
     uv_async_t changed;
     pthread_mutex_t changed_lock;  /* guards: */
@@ -151,6 +153,8 @@ static void observe_work(void *data)
         return;
     }
     o->result = b->options.driver->observe(s->self, &o->things, &o->err);
+    if (o->result >= 0)
+        made_note_seen(&b->made, &o->things);
     if (o->result >= 0 && b->probed != s->number &&
         b->options.driver->probe(s->self, &o->facts, NULL) >= 0)
         b->probed = s->number;
@@ -266,6 +270,23 @@ static void cut_grace(struct backend_call *c)
         c->order.grace_ms = left_ms > 0 ? left_ms : 0;
 }
 
+static bool brings_a_primary_vm(const struct backend_call *c)
+{
+    return c->order.primary && !strcmp(c->order.kind, "vm") &&
+           (c->verb == VERB_CREATE || c->verb == VERB_UPDATE || c->verb == VERB_START);
+}
+
+/* What may not be touched and is seen stopped all the same needs no touch. */
+static int see_stopped(const struct driver *d, void *self, int result, const struct order *o,
+                       struct hm_error *err)
+{
+    if (result >= 0)
+        return d->verify_stopped(self, o, err);
+    if (result == -(int)HM_E_CONFLICT && d->verify_stopped(self, o, NULL) >= 0)
+        return 0;
+    return result;
+}
+
 static void run_call(struct backend_ticket *c, struct session *s)
 {
     const struct driver *d = c->backend->options.driver;
@@ -274,6 +295,11 @@ static void run_call(struct backend_ticket *c, struct session *s)
                             c->kind, c->name, plan_verb_name(c->given.verb));
         return;
     }
+    if (brings_a_primary_vm(&c->given))
+        c->result = made_note(&c->backend->made, &c->err);
+    if (c->result < 0)
+        return;
+    /* The disk may have taken its time: the lease has the last word. */
     if (c->given.verb == VERB_START && !lease_holds(c->given.lease)) {
         c->result = hm_fail(&c->err, HM_E_REFUSED, "%s %s: the lease ran out before it was started",
                             c->kind, c->name);
@@ -281,8 +307,8 @@ static void run_call(struct backend_ticket *c, struct session *s)
     }
     cut_grace(&c->given);
     c->result = run_verb(d, s->self, &c->given, &c->err);
-    if (c->result >= 0 && c->given.verify_stopped)
-        c->result = d->verify_stopped(s->self, &c->given.order, &c->err);
+    if (c->given.verify_stopped)
+        c->result = see_stopped(d, s->self, c->result, &c->given.order, &c->err);
 }
 
 /* Nobody can be asked. A kill still ends what was seen to be ours; it stays an error, since that it is
@@ -418,6 +444,7 @@ struct backend *backend_new(const struct backend_options *options)
     b->driver_options.data = b;
     if (!b->options.observe_timeout_ms)
         b->options.observe_timeout_ms = OBSERVE_TIMEOUT_MS;
+    made_open(&b->made, options->driver_options.state_dir);
     pthread_mutex_init(&b->changed_lock, NULL);
     connection_init(&b->main);
     connection_init(&b->fence);
@@ -435,6 +462,11 @@ const struct driver *backend_driver(const struct backend *b)
     return b->options.driver;
 }
 
+bool backend_ever_had_primary(const struct backend *b)
+{
+    return made_any(&b->made);
+}
+
 static bool anything_hangs(const struct backend *b)
 {
     return hm_workq_busy(b->observe) || hm_workq_busy(b->act) || hm_workq_busy(b->stop) ||
@@ -444,6 +476,7 @@ static bool anything_hangs(const struct backend *b)
 static void on_closed(uv_handle_t *handle)
 {
     struct backend *b = handle->data;
+    made_close(&b->made);
     free(b);
 }
 

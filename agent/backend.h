@@ -38,6 +38,10 @@ void backend_free(struct backend *b);
 
 const struct driver *backend_driver(const struct backend *b);
 
+/* A VM of placement `primary` may exist or have existed on this host: one was seen, or was to be
+ * made or started, now or by an agent before this one (agent/made.h). */
+bool backend_ever_had_primary(const struct backend *b);
+
 /* `things` is the callee's to take (things_clear()); NULL when it could not be observed. `facts`
  * (what the backend is and can do; a new reference) comes once for each connection, with its first
  * success if they are to be had, else NULL. */
@@ -58,8 +62,9 @@ struct backend_call {
     struct order order; /* copied, with its texts; the spec by reference */
     int64_t stop_by_ns; /* BOOTTIME: the grace of a stop is cut to end by then; 0: not */
     struct lease_limit
-        *lease;          /* VERB_START: only while it holds; NULL: always. Outlives the call */
-    bool verify_stopped; /* after a stop or kill: succeed only when it was seen stopped */
+        *lease; /* VERB_START: only while it holds; NULL: always. Outlives the call */
+    /* After a stop or kill: succeed only when it was seen stopped; also if it is not ours. */
+    bool verify_stopped;
     int64_t timeout_ms;
     /* Once: the result, or HM_E_TIMEOUT while the call goes on (or if it never began). */
     void (*done)(void *arg, const struct hm_error *err);

@@ -10,9 +10,10 @@
 #include "base/log.h"
 
 enum {
-    MOST_REQUESTS = 32, /* plans that wait for an observation */
-    RESYNC_MS = 30000,  /* a pass at least this often, unless the options say otherwise */
-    REOPEN_MS = 2000,   /* try a backend again that can't be observed */
+    MOST_REQUESTS = 32,        /* plans that wait for an observation */
+    RESYNC_MS = 30000,         /* a pass at least this often, unless the options say otherwise */
+    REOPEN_MS = 2000,          /* try a backend again that can't be observed */
+    REOPEN_FOR_FENCE_MS = 250, /* the same while a fence can't end without a look */
     CALL_TIMEOUT_MS = 120000,
     STOP_GRACE_DEFAULT_MS = 30000,
     STOP_MARGIN_MS = 60000,
@@ -247,7 +248,7 @@ static void set_timer(struct reconciler *r)
 {
     int64_t now = hm_boottime_ns(), wait = r->options.resync_ms * HM_MS;
     if (r->unobserved.code)
-        wait = REOPEN_MS * HM_MS;
+        wait = (primary_is_fencing(r) ? REOPEN_FOR_FENCE_MS : REOPEN_MS) * HM_MS;
     for (size_t i = 0; i < r->task_count; i++) {
         const struct task *t = r->task_list[i];
         if (t->next_try_ns > now && t->next_try_ns - now < wait)
@@ -382,6 +383,7 @@ static void note_failure(struct reconciler *r, const struct hm_error *err)
     if (strcmp(r->unobserved.text, err->text) != 0)
         hm_log(HM_LOG_WARN, "reconcile", "%s; nothing is changed until it answers", err->text);
     r->unobserved = *err;
+    r->unobserved_since_ns = r->observe_began_ns;
 }
 
 static void note_success(struct reconciler *r, struct things *things)
@@ -409,7 +411,6 @@ static void on_observed(void *data, struct things *things, json_t *facts,
     if (r->options.on_backend && (facts || err))
         r->options.on_backend(r->options.data, facts, err);
     json_decref(facts);
-    r->attempted = true;
     if (!same)
         run_pass(r);
     set_timer(r);

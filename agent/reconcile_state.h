@@ -1,4 +1,5 @@
-/* What the files of the reconciler share: reconcile.c (the pass), primary.c (the workload). */
+/* What the files of the reconciler share: reconcile.c (the pass), primary.c (the workload), fence.c
+ * (how it is stopped). */
 #ifndef HM_AGENT_RECONCILE_STATE_H
 #define HM_AGENT_RECONCILE_STATE_H
 
@@ -12,6 +13,7 @@ struct fence_target {
     char *kind, *name, *key;
     char *seen_uuid; /* order.seen_uuid; NULL: not seen */
     json_t *spec;
+    bool marked; /* there is such a thing, with a primary mark (of any site), by the last look */
 };
 
 /* The workload's side: at most one start and one stop at a time. */
@@ -27,10 +29,13 @@ struct primary {
     workload_done stop_done; /* NULL: no stop under way */
     void *stop_arg;
     int64_t stop_deadline_ns;
+    int64_t stop_asked_ns; /* what was observed before does not show what is to be stopped */
     struct fence_target *targets;
     size_t target_count;
+    size_t next_target;    /* of this round: the first that was not submitted yet */
     unsigned calls;        /* fence calls of this round that have not ended */
-    bool round_is_final;   /* no start of a primary document was in flight when it began */
+    bool round_counts;     /* no start of a primary document was in flight when it began */
+    bool awaits_look;      /* the round was good; only the observation is missing */
     struct hm_error error; /* of the last round; code HM_OK: none */
     uv_timer_t timer;      /* deadlines, and the pause between rounds */
 
@@ -44,11 +49,11 @@ struct reconciler {
     struct index tasks; /* "", key -> struct task */
     struct task **task_list;
     size_t task_count;
-    struct things things;       /* as last observed, and */
-    int64_t things_since_ns;    /* when that observation began: older news is not in it */
-    struct hm_error unobserved; /* why the last observation failed; HM_OK: it did not */
-    bool attempted;             /* the first observation has ended, well or not */
-    bool dirty;                 /* a pass is wanted */
+    struct things things;        /* as last observed, and */
+    int64_t things_since_ns;     /* when that observation began: older news is not in it */
+    struct hm_error unobserved;  /* why the last observation failed; HM_OK: it did not */
+    int64_t unobserved_since_ns; /* when the last one that failed began */
+    bool dirty;                  /* a pass is wanted */
     bool closing;
     int64_t observe_began_ns;      /* of the one under way, or the last */
     uv_timer_t timer;              /* the next pass that nothing else causes */
@@ -76,5 +81,13 @@ void primary_look(struct reconciler *r, const struct plan *plan);
 void primary_call_ended(struct reconciler *r);
 /* While a fence is under way, only the fence acts on primary documents. */
 bool primary_is_fencing(const struct reconciler *r);
+void primary_set_timer(struct primary *p, int64_t at_ns);
+
+/* The stop of the workload, from its request (`stop_done` and the times are set) to `stop_done`. */
+void fence_begin(struct reconciler *r);
+void fence_look(struct reconciler *r);       /* an observation has ended, well or not */
+void fence_call_ended(struct reconciler *r); /* a call of a primary document has */
+void fence_timer(struct reconciler *r);      /* the time set by primary_set_timer() has come */
+void fence_free(struct primary *p);
 
 #endif

@@ -4,13 +4,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "proto/doc.h"
 #include "vmm/thing.h"
 
-enum { MOST_THINGS = 64, MOST_RULES = 1024, MOST_CONNECTIONS = 64, MOST_BUSY = 32 };
+enum { MOST_THINGS = 128, MOST_RULES = 1024, MOST_CONNECTIONS = 64, MOST_BUSY = 32 };
 
 /* A rule about one verb, for one thing or any. */
 struct rule {
@@ -19,6 +20,7 @@ struct rule {
     bool any;
     enum hm_code fails;
     bool held;
+    unsigned takes_ms;
     int inside, calls;
 };
 
@@ -97,6 +99,11 @@ static int obey(const char *verb, const char *name, struct hm_error *err)
     wait_while_held(any);
     if (one != any)
         wait_while_held(one);
+    if (any->takes_ms) {
+        unlock();
+        usleep(any->takes_ms * 1000);
+        lock();
+    }
     enum hm_code code = one->fails ? one->fails : any->fails;
     return code ? hm_fail(err, code, "fake: %s %s fails", verb, name ? name : "") : 0;
 }
@@ -443,6 +450,17 @@ void fake_put(const char *kind, const char *name, enum thing_state state, const 
     unlock();
 }
 
+void fake_set_site(const char *kind, const char *name, const char *site)
+{
+    lock();
+    struct thing *t = find(kind, name);
+    ck_assert(t && t->marked);
+    forget_seen(t);
+    free(t->mark_site);
+    t->mark_site = hm_strdup(site);
+    unlock();
+}
+
 void fake_set_state(const char *kind, const char *name, enum thing_state state)
 {
     lock();
@@ -464,6 +482,13 @@ void fake_fail(const char *verb, const char *name, enum hm_code code)
 {
     lock();
     rule_for(verb, name)->fails = code;
+    unlock();
+}
+
+void fake_take_time(const char *verb, unsigned ms)
+{
+    lock();
+    rule_for(verb, NULL)->takes_ms = ms;
     unlock();
 }
 

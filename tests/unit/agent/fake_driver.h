@@ -19,10 +19,12 @@ void fake_free(void);  /* forget what was there; workers may still be inside */
 /* A thing that is there: made from `key` ("site-a.vm.web") with that spec, or foreign (NULL). */
 void fake_put(const char *kind, const char *name, enum thing_state state, const char *key,
               const json_t *spec);
+void fake_set_site(const char *kind, const char *name, const char *site); /* in its mark */
 void fake_set_state(const char *kind, const char *name, enum thing_state state);
 enum thing_state fake_state(const char *kind, const char *name); /* ABSENT when it is not there */
 
 void fake_fail(const char *verb, const char *name, enum hm_code code); /* HM_OK: works again */
+void fake_take_time(const char *verb, unsigned ms); /* each call lasts that long */
 void fake_hold(const char *verb, const char *name);
 void fake_let_go(const char *verb, const char *name);
 int fake_inside(const char *verb, const char *name); /* calls held there now */

@@ -27,7 +27,7 @@ static void on_backend(void *data, const json_t *facts, const struct hm_error *e
         s->backend_error = *err;
 }
 
-void site_begin_resyncing(struct site *s, int64_t resync_ms)
+static void begin(struct site *s, int64_t resync_ms, const char *state_dir)
 {
     *s = (struct site){0};
     hm_log_setup(HM_LOG_ERROR, HM_LOG_TEXT);
@@ -41,7 +41,7 @@ void site_begin_resyncing(struct site *s, int64_t resync_ms)
         .desired = s->desired,
         .status = s->status,
         .driver = &fake_driver,
-        .driver_options = {.site = "site-a"},
+        .driver_options = {.site = "site-a", .state_dir = state_dir},
         .resync_ms = resync_ms,
         .allows = allows,
         .on_backend = on_backend,
@@ -53,7 +53,17 @@ void site_begin_resyncing(struct site *s, int64_t resync_ms)
 
 void site_begin(struct site *s)
 {
-    site_begin_resyncing(s, 0);
+    begin(s, 0, NULL);
+}
+
+void site_begin_resyncing(struct site *s, int64_t resync_ms)
+{
+    begin(s, resync_ms, NULL);
+}
+
+void site_begin_in(struct site *s, const char *state_dir)
+{
+    begin(s, 0, state_dir);
 }
 
 void site_free_reconciler(struct site *s)
@@ -126,8 +136,8 @@ const char *site_error(const struct site *s, const char *name)
     return code ? code : "";
 }
 
-/* One whole pass: the second observation begins after the pass of the first. */
-static void pass(struct site *s)
+/* The second observation begins after the pass of the first. */
+void site_look(struct site *s)
 {
     for (int i = 0; i < 2; i++) {
         int seen = fake_calls("observe", NULL);
@@ -142,9 +152,9 @@ void site_settle(struct site *s)
     do {
         free(before);
         before = after;
-        pass(s);
+        site_look(s);
         drain(s);
-        pass(s);
+        site_look(s);
         after = fake_story();
     } while (strcmp(before, after) != 0);
     free(before);

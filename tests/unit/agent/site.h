@@ -24,6 +24,7 @@ struct site {
 
 void site_begin(struct site *s);
 void site_begin_resyncing(struct site *s, int64_t resync_ms); /* a pass at least this often */
+void site_begin_in(struct site *s, const char *state_dir);    /* which outlives an agent */
 void site_free_reconciler(struct site *s); /* before the rest, to see what that does */
 void site_end(struct site *s); /* waits for calls under way: nothing may be held any more */
 
@@ -34,6 +35,9 @@ void site_made(struct site *s, const char *key, enum thing_state state, const ch
 
 const char *site_phase(const struct site *s, const char *name); /* "vm.web" */
 const char *site_error(const struct site *s, const char *name); /* code of the error, or "" */
+
+/* Wait for one whole pass over a new observation. */
+void site_look(struct site *s);
 
 /* Wait until two whole passes have changed nothing more. */
 void site_settle(struct site *s);

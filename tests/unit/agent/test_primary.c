@@ -167,13 +167,17 @@ END_TEST
 /* What was seen before the fence of the last epoch says nothing about this one. */
 START_TEST(start_does_not_believe_old_news)
 {
-    site_put(&s, "primary.vm.db", VM "}");
+    site_put(&s, "primary.vm.db", VM ",\"stop_grace\":\"0s\"}");
     start_and_wait();
     site_settle(&s);
+    fake_hold("kill", "db");
+    stop(9000);
+    SITE_UNTIL(&s, fake_inside("kill", "db"));
+    site_look(&s);
     fake_hold("observe", NULL);
     reconciler_kick(s.reconciler);
     SITE_UNTIL(&s, fake_inside("observe", NULL)); /* it has seen db running */
-    stop(9000);
+    fake_let_go("kill", "db");
     SITE_UNTIL(&s, has_answered("stopped:ok"));
     fake_hold("start", "db");
     start(9000);

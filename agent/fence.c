@@ -1,0 +1,363 @@
+/*
+ * The fence: how the documents of placement `primary` are stopped, and when they count as stopped.
+ *
+ * It works in rounds over all VMs that were seen with the mark of a primary document, or may be made
+ * from one by the documents: kill, see stopped. A few at a time, so that their number never meets
+ * the bound of a queue. The killing begins at once, by what is known; but the stop is verified only
+ * - by a round that began with no start of a primary document in flight (it could bring a VM up
+ *   behind the round),
+ * - together with an observation that succeeded, began after the stop was asked for, and shows no VM
+ *   that the round did not stop. What was never seen was not seen stopped.
+ * A name that a stranger has is nothing to stop; a VM with a primary mark that we may not stop (of
+ * another site: site_id was changed) is not stopped. One exception to the observation: a host whose
+ * backend can't be reached, that has no primary VM document and never had a primary VM (agent/made.h)
+ * has nothing to stop: hooks alone can lead without a backend (ADR 0002).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/made.h"
+#include "agent/reconcile_state.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+    AT_ONCE = 8,         /* calls in flight: a worker that ends one finds the next */
+    ROUND_PAUSE_MS = 50, /* between two rounds */
+    CALL_TIMEOUT_MS = 60000,
+    SOFT_STOP_RESERVE_MS = 2000, /* of the time left: what the hard stop and the check may take */
+};
+
+/* -- Targets
+ * ------------------------------------------------------------------------------------------------
+ */
+
+void fence_free(struct primary *p)
+{
+    for (size_t i = 0; i < p->target_count; i++) {
+        free(p->targets[i].kind);
+        free(p->targets[i].name);
+        free(p->targets[i].key);
+        free(p->targets[i].seen_uuid);
+        json_decref(p->targets[i].spec);
+    }
+    free(p->targets);
+    p->targets = NULL;
+    p->target_count = 0;
+}
+
+static struct fence_target *find_target(const struct primary *p, const char *kind, const char *name)
+{
+    for (size_t i = 0; i < p->target_count; i++)
+        if (!strcmp(p->targets[i].kind, kind) && !strcmp(p->targets[i].name, name))
+            return &p->targets[i];
+    return NULL;
+}
+
+static void add_target(struct reconciler *r, struct fence_target t)
+{
+    struct primary *p = &r->primary;
+    p->targets = hm_realloc_array(p->targets, p->target_count + 1, sizeof *p->targets);
+    p->targets[p->target_count++] = (struct fence_target){
+        .owner = r,
+        .kind = hm_strdup(t.kind),
+        .name = hm_strdup(t.name),
+        .key = hm_strdup(t.key),
+        .seen_uuid = t.seen_uuid ? hm_strdup(t.seen_uuid) : NULL,
+        .spec = json_incref(t.spec),
+        .marked = t.marked,
+    };
+}
+
+static const struct thing *find_thing(const struct reconciler *r, const char *kind,
+                                      const char *name)
+{
+    for (size_t i = 0; i < r->things.count; i++)
+        if (!strcmp(r->things.items[i].kind, kind) && !strcmp(r->things.items[i].name, name))
+            return &r->things.items[i];
+    return NULL;
+}
+
+/* Networks and disks of the primary serve nobody by themselves. */
+static bool is_primary_vm(const struct thing *t)
+{
+    return t && t->marked && made_is_primary_key(t->mark_key) && !strcmp(t->kind, "vm");
+}
+
+/* Another thing has that name (a conflict, which the plan reports): it is not to be touched. */
+static bool is_something_else(const struct reconciler *r, const struct plan_doc *doc)
+{
+    const struct thing *t = find_thing(r, doc->kind->name, doc->name);
+    return t && t->state != THING_ABSENT &&
+           (!t->marked || !t->mark_key || strcmp(t->mark_key, doc->key) != 0);
+}
+
+/* By which it may be killed unasked: only with our own mark, which another site's is not. */
+static const char *uuid_of(const struct reconciler *r, const struct thing *t)
+{
+    bool is_ours = t->mark_site && !strcmp(t->mark_site, r->options.site);
+    return is_ours ? json_string_value(json_object_get(t->details, "uuid")) : NULL;
+}
+
+/* Known from documents, or from an earlier look. */
+static void target_seen(struct fence_target *known, const char *uuid)
+{
+    known->marked = true;
+    free(known->seen_uuid);
+    known->seen_uuid = uuid ? hm_strdup(uuid) : NULL;
+}
+
+static bool collect_seen(struct reconciler *r)
+{
+    struct primary *p = &r->primary;
+    bool news = false;
+    for (size_t i = 0; i < r->things.count; i++) {
+        const struct thing *t = &r->things.items[i];
+        if (!is_primary_vm(t))
+            continue;
+        struct fence_target *known = find_target(p, t->kind, t->name);
+        news |= !known || !known->marked;
+        if (known)
+            target_seen(known, uuid_of(r, t));
+        else
+            add_target(r, (struct fence_target){.kind = t->kind,
+                                                .name = t->name,
+                                                .key = t->mark_key,
+                                                .seen_uuid = (char *)uuid_of(r, t),
+                                                .spec = t->spec,
+                                                .marked = true});
+    }
+    return news;
+}
+
+static bool collect_declared(struct reconciler *r)
+{
+    bool news = false;
+    size_t count;
+    const struct plan_doc *docs = desired_docs(r->options.desired, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct plan_doc *d = &docs[i];
+        if (!made_is_primary_key(d->key) || strcmp(d->kind->name, "vm") != 0 ||
+            is_something_else(r, d) || find_target(&r->primary, d->kind->name, d->name))
+            continue;
+        add_target(r, (struct fence_target){.kind = (char *)d->kind->name,
+                                            .name = (char *)d->name,
+                                            .key = (char *)d->key,
+                                            .spec = (json_t *)d->spec});
+        news = true;
+    }
+    return news;
+}
+
+/* What was a target stays one for this stop. True: there is something that the last round did not
+ * know. Only while no call is in flight: the calls point to the targets. */
+static bool collect_targets(struct reconciler *r)
+{
+    struct primary *p = &r->primary;
+    for (size_t i = 0; i < p->target_count; i++)
+        p->targets[i].marked &=
+            is_primary_vm(find_thing(r, p->targets[i].kind, p->targets[i].name));
+    bool seen = collect_seen(r), declared = collect_declared(r);
+    return seen || declared;
+}
+
+/* -- The end
+ * ------------------------------------------------------------------------------------------------
+ */
+
+/* The fence went past the tasks: what was observed meanwhile is old for them, too. */
+static void outdate_tasks(struct reconciler *r)
+{
+    for (size_t i = 0; i < r->task_count; i++)
+        if (r->task_list[i]->primary)
+            r->task_list[i]->ended_ns = hm_boottime_ns();
+}
+
+static void end_stop(struct reconciler *r, const struct hm_error *err)
+{
+    struct primary *p = &r->primary;
+    workload_done done = p->stop_done;
+    p->stop_done = NULL;
+    p->awaits_look = false;
+    uv_timer_stop(&p->timer);
+    fence_free(p);
+    outdate_tasks(r);
+    reconciler_kick(r);
+    if (done)
+        done(p->stop_arg, err);
+}
+
+static bool is_seen(const struct reconciler *r)
+{
+    return !r->unobserved.code && r->things_since_ns >= r->primary.stop_asked_ns;
+}
+
+static bool has_never_had_any(const struct reconciler *r)
+{
+    const struct primary *p = &r->primary;
+    return r->unobserved.code == HM_E_CONNECTION && r->unobserved_since_ns >= p->stop_asked_ns &&
+           p->target_count == 0 && !backend_ever_had_primary(r->backend);
+}
+
+static bool is_late(const struct primary *p)
+{
+    return hm_boottime_ns() >= p->stop_deadline_ns;
+}
+
+/* All that is known is stopped; is there more? The next look brings us here again, or the time. */
+static void end_if_seen(struct reconciler *r)
+{
+    struct primary *p = &r->primary;
+    struct hm_error unseen;
+    p->awaits_look = true;
+    if (is_seen(r) || has_never_had_any(r)) {
+        end_stop(r, NULL);
+    } else if (is_late(p)) {
+        hm_fail(&unseen, r->unobserved.code ? r->unobserved.code : HM_E_TIMEOUT,
+                "what runs here was not seen since the stop was asked for: %s",
+                r->unobserved.code ? r->unobserved.text : "the backend has not answered");
+        end_stop(r, &unseen);
+    } else {
+        primary_set_timer(p, p->stop_deadline_ns);
+    }
+}
+
+static void begin_round(struct reconciler *r);
+
+/* No call is in flight: the round is over. */
+static void end_round(struct reconciler *r)
+{
+    struct primary *p = &r->primary;
+    bool good = !p->error.code && p->round_counts;
+    if (good && !collect_targets(r))
+        end_if_seen(r);
+    else if (p->error.code && is_late(p))
+        end_stop(r, &p->error);
+    else if (!p->error.code && !reconciler_start_in_flight(r))
+        begin_round(r);
+    else
+        primary_set_timer(p, hm_boottime_ns() + ROUND_PAUSE_MS * HM_MS);
+}
+
+/* -- A round
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void fence_done(void *arg, const struct hm_error *err)
+{
+    struct fence_target *t = arg;
+    struct hm_error *error = &t->owner->primary.error;
+    if (!err || (err->code == HM_E_CONFLICT && !t->marked)) /* a stranger's: nothing to stop */
+        return;
+    if (err->code == HM_E_CONFLICT)
+        hm_fail(error, err->code,
+                "%s %s was made from %s but may not be stopped: %s; stop it by hand, or set "
+                "site_id to what it was",
+                t->kind, t->name, t->key, err->text);
+    else
+        *error = *err;
+}
+
+static void submit_more(struct reconciler *r);
+
+static void fence_ended(void *arg)
+{
+    struct fence_target *target = arg;
+    struct reconciler *r = target->owner;
+    r->primary.calls--;
+    if (r->primary.stop_done)
+        submit_more(r);
+}
+
+/* A VM that was never made here, or is off, makes these verbs succeed at once. */
+static int submit_target(struct reconciler *r, struct fence_target *target, struct hm_error *err)
+{
+    const struct primary *p = &r->primary;
+    int64_t left_ms = (p->stop_deadline_ns - hm_boottime_ns()) / HM_MS - SOFT_STOP_RESERVE_MS;
+    int64_t grace = spec_int(target->spec, "stop_grace", 0);
+    grace = grace < left_ms ? grace : left_ms;
+    struct backend_call call = {
+        .verb = grace > 0 ? VERB_STOP : VERB_KILL,
+        .lane = LANE_FENCE,
+        .order = {.kind = target->kind,
+                  .name = target->name,
+                  .key = target->key,
+                  .seen_uuid = target->seen_uuid,
+                  .spec = target->spec,
+                  .grace_ms = grace > 0 ? grace : 0,
+                  .primary = true},
+        .stop_by_ns = hm_boottime_ns() + (grace > 0 ? grace : 0) * HM_MS,
+        .verify_stopped = true,
+        .timeout_ms = CALL_TIMEOUT_MS + (grace > 0 ? grace : 0),
+        .done = fence_done,
+        .ended = fence_ended,
+        .arg = target,
+    };
+    return backend_submit(r->backend, &call, NULL, err);
+}
+
+/* What the queue refuses comes when a call has ended; the round goes on until all had their turn. */
+static void submit_more(struct reconciler *r)
+{
+    struct primary *p = &r->primary;
+    struct hm_error err = {0};
+    while (p->calls < AT_ONCE && p->next_target < p->target_count) {
+        if (submit_target(r, &p->targets[p->next_target], &err) < 0)
+            break;
+        p->next_target++;
+        p->calls++;
+    }
+    if (p->calls > 0)
+        return;
+    if (err.code) /* and no call of ours will end */
+        p->error = err;
+    end_round(r);
+}
+
+static void begin_round(struct reconciler *r)
+{
+    struct primary *p = &r->primary;
+    collect_targets(r);
+    p->error = (struct hm_error){0};
+    p->round_counts = !reconciler_start_in_flight(r);
+    p->awaits_look = false;
+    p->next_target = 0;
+    submit_more(r);
+}
+
+/* -- What happens to it
+ * ------------------------------------------------------------------------------------------------
+ */
+
+void fence_begin(struct reconciler *r)
+{
+    r->primary.stop_asked_ns = hm_boottime_ns();
+    hm_log(HM_LOG_DEBUG, "primary", "stopping the VMs of placement primary");
+    reconciler_kick(r);
+    begin_round(r);
+}
+
+void fence_look(struct reconciler *r)
+{
+    if (r->primary.awaits_look)
+        end_round(r);
+}
+
+void fence_call_ended(struct reconciler *r)
+{
+    const struct primary *p = &r->primary;
+    if (p->calls == 0 && !p->round_counts && !reconciler_start_in_flight(r))
+        begin_round(r);
+}
+
+void fence_timer(struct reconciler *r)
+{
+    const struct primary *p = &r->primary;
+    if (p->calls > 0)
+        return;
+    if (p->awaits_look)
+        end_round(r);
+    else
+        begin_round(r);
+}
