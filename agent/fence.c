@@ -27,6 +27,7 @@ enum {
     ROUND_PAUSE_MS = 50, /* between two rounds */
     CALL_TIMEOUT_MS = 60000,
     SOFT_STOP_RESERVE_MS = 2000, /* of the time left: what the hard stop and the check may take */
+    LOOK_AT_LEAST_MS = 1000,     /* what an observation may take, even if the stop is late */
 };
 
 /* -- Targets
@@ -205,6 +206,12 @@ static bool is_late(const struct primary *p)
     return hm_boottime_ns() >= p->stop_deadline_ns;
 }
 
+static int64_t look_deadline(const struct primary *p)
+{
+    int64_t least = p->stop_asked_ns + LOOK_AT_LEAST_MS * HM_MS;
+    return p->stop_deadline_ns > least ? p->stop_deadline_ns : least;
+}
+
 /* All that is known is stopped; is there more? The next look brings us here again, or the time. */
 static void end_if_seen(struct reconciler *r)
 {
@@ -213,13 +220,13 @@ static void end_if_seen(struct reconciler *r)
     p->awaits_look = true;
     if (is_seen(r) || has_never_had_any(r)) {
         end_stop(r, NULL);
-    } else if (is_late(p)) {
+    } else if (hm_boottime_ns() >= look_deadline(p)) {
         hm_fail(&unseen, r->unobserved.code ? r->unobserved.code : HM_E_TIMEOUT,
                 "what runs here was not seen since the stop was asked for: %s",
                 r->unobserved.code ? r->unobserved.text : "the backend has not answered");
         end_stop(r, &unseen);
     } else {
-        primary_set_timer(p, p->stop_deadline_ns);
+        primary_set_timer(p, look_deadline(p));
     }
 }
 

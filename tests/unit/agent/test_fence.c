@@ -183,6 +183,17 @@ START_TEST(an_old_look_does_not_count)
 }
 END_TEST
 
+/* Its time is over before it begins; that keeps nobody from looking. */
+START_TEST(a_late_stop_looks_all_the_same)
+{
+    site_made(&s, "primary.vm.gone", THING_RUNNING, VM "}");
+    fake_take_time("observe", 50);
+    stop_and_wait(-100);
+    expect_stopped();
+    ck_assert_int_eq(fake_state("vm", "gone"), THING_OFF);
+}
+END_TEST
+
 START_TEST(a_look_that_hangs_ends_the_stop_unverified)
 {
     fake_hold("observe", NULL);
@@ -274,6 +285,7 @@ static void add_tests(TCase *c)
     tcase_add_test(c, what_was_not_seen_is_not_stopped);
     tcase_add_test(c, what_documents_name_is_killed_unseen);
     tcase_add_test(c, an_old_look_does_not_count);
+    tcase_add_test(c, a_late_stop_looks_all_the_same);
     tcase_add_test(c, a_look_that_hangs_ends_the_stop_unverified);
     tcase_add_test(c, host_that_never_had_a_vm_has_nothing_to_stop);
     tcase_add_test(c, document_of_a_vm_is_something_to_stop);
