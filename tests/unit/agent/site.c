@@ -81,6 +81,24 @@ static bool is_idle(const struct reconciler *r)
     return r->primary.calls == 0;
 }
 
+static void note_observed(void *data, struct things *things, json_t *facts,
+                          const struct hm_error *err)
+{
+    bool *ended = data;
+    (void)things;
+    (void)err;
+    json_decref(facts);
+    *ended = true;
+}
+
+/* One of our own can begin only when none is under way. */
+static void end_observation(struct site *s)
+{
+    bool ended = false;
+    SITE_UNTIL(s, backend_observe(s->reconciler->backend, note_observed, &ended));
+    SITE_UNTIL(s, ended);
+}
+
 /* What is under way when a reconciler is freed is left behind, and would be reported as a leak. */
 static void drain(struct site *s)
 {
@@ -91,6 +109,8 @@ static void drain(struct site *s)
 void site_end(struct site *s)
 {
     drain(s);
+    if (s->reconciler)
+        end_observation(s);
     site_free_reconciler(s);
     ck_assert_int_eq(uv_loop_close(&s->loop), 0);
     ck_assert_int_eq(fake_overlaps(), 0);
