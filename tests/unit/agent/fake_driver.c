@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -20,7 +19,7 @@ struct rule {
     bool any;
     enum hm_code fails;
     bool held;
-    unsigned takes_ms;
+    int passes; /* how many of the held may go on */
     int inside, calls;
 };
 
@@ -87,8 +86,10 @@ static void note_call(const char *verb, const char *name)
 static void wait_while_held(struct rule *r)
 {
     r->inside++;
-    while (r->held)
+    while (r->held && r->passes == 0)
         pthread_cond_wait(&fake.changed, &fake.lock);
+    if (r->held)
+        r->passes--;
     r->inside--;
 }
 
@@ -99,11 +100,6 @@ static int obey(const char *verb, const char *name, struct hm_error *err)
     wait_while_held(any);
     if (one != any)
         wait_while_held(one);
-    if (any->takes_ms) {
-        unlock();
-        usleep(any->takes_ms * 1000);
-        lock();
-    }
     enum hm_code code = one->fails ? one->fails : any->fails;
     return code ? hm_fail(err, code, "fake: %s %s fails", verb, name ? name : "") : 0;
 }
@@ -485,10 +481,11 @@ void fake_fail(const char *verb, const char *name, enum hm_code code)
     unlock();
 }
 
-void fake_take_time(const char *verb, unsigned ms)
+void fake_let_one_go(const char *verb, const char *name)
 {
     lock();
-    rule_for(verb, NULL)->takes_ms = ms;
+    rule_for(verb, name)->passes++;
+    pthread_cond_broadcast(&fake.changed);
     unlock();
 }
 

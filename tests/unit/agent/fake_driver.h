@@ -24,10 +24,10 @@ void fake_set_state(const char *kind, const char *name, enum thing_state state);
 enum thing_state fake_state(const char *kind, const char *name); /* ABSENT when it is not there */
 
 void fake_fail(const char *verb, const char *name, enum hm_code code); /* HM_OK: works again */
-void fake_take_time(const char *verb, unsigned ms); /* each call lasts that long */
 void fake_hold(const char *verb, const char *name);
 void fake_let_go(const char *verb, const char *name);
-int fake_inside(const char *verb, const char *name); /* calls held there now */
+void fake_let_one_go(const char *verb, const char *name); /* of the held; the others stay */
+int fake_inside(const char *verb, const char *name);      /* calls held there now */
 
 int fake_calls(const char *verb, const char *name); /* how often it was called, since the reset */
 char *fake_story(void); /* all calls but observe: "create web, start web"; the caller frees it */

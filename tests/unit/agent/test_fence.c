@@ -86,8 +86,13 @@ static int running(void)
 START_TEST(more_than_the_queue_holds)
 {
     make_many();
-    fake_take_time("kill", 5);
-    stop_and_wait(5000);
+    fake_hold("kill", NULL); /* a backend that takes its time for each */
+    stop(5000);
+    for (int i = 0; i < MANY; i++) {
+        SITE_UNTIL(&s, fake_inside("kill", NULL) > 0);
+        fake_let_one_go("kill", NULL);
+    }
+    SITE_UNTIL(&s, answers == 1);
     expect_stopped();
     ck_assert_int_eq(running(), 0);
     ck_assert_int_eq(fake_calls("kill", NULL), MANY); /* one round */
@@ -97,7 +102,6 @@ END_TEST
 START_TEST(one_that_fails_keeps_no_other_running)
 {
     make_many();
-    fake_take_time("kill", 2);
     fake_fail("kill", "v000", HM_E_LIBVIRT);
     stop_and_wait(300);
     expect_failed(HM_E_LIBVIRT, "kill v000 fails");
@@ -187,8 +191,12 @@ END_TEST
 START_TEST(a_late_stop_looks_all_the_same)
 {
     site_made(&s, "primary.vm.gone", THING_RUNNING, VM "}");
-    fake_take_time("observe", 50);
-    stop_and_wait(-100);
+    fake_hold("observe", NULL);
+    stop(-100);
+    SITE_UNTIL(&s, fake_inside("observe", NULL));
+    ck_assert_int_eq(answers, 0);
+    fake_let_go("observe", NULL);
+    SITE_UNTIL(&s, answers == 1);
     expect_stopped();
     ck_assert_int_eq(fake_state("vm", "gone"), THING_OFF);
 }
