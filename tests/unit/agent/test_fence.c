@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "fakes/status.c"
 #include "site.h"
 #include "world.h"
 
