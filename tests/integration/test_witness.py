@@ -112,6 +112,6 @@ def holder(folder):
     inode = (folder / "lock").stat().st_ino
     for line in open("/proc/locks"):
         fields = line.split()
-        if fields[5].endswith(f":{inode}"):
+        if fields[1] == "POSIX" and fields[5].endswith(f":{inode}"):
             return int(fields[4])
     raise AssertionError("no witness holds the lock")

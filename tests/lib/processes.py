@@ -153,7 +153,7 @@ class TemporaryFolder:
     def __init__(self):
         sweep()
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = open(self.path / "lock", "w")
+        self._lock = open(self.path / ".maker", "w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def close(self):
@@ -169,7 +169,7 @@ class TemporaryFolder:
 
 def sweep():
     """Remove temporary folders whose maker is dead."""
-    for lock in Path(tempfile.gettempdir()).glob(PREFIX + "*/lock"):
+    for lock in Path(tempfile.gettempdir()).glob(PREFIX + "*/.maker"):
         try:
             with open(lock) as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
