@@ -28,7 +28,8 @@ static void look_at_epochs(struct lead *l)
     if (!l->memory.marks.led_epoch || seen <= l->memory.marks.led_epoch || l->follow.diverged)
         return;
     l->follow.diverged = !is_own_epoch(l, seen);
-    if (l->follow.diverged)
+    /* Another run under this name may be a twin: its epoch is not this host's to retake. */
+    if (l->follow.diverged || l->core.known.record.nonce != l->core.nonce)
         return;
     l->memory.marks.led_epoch = seen;
     lead_save_marks(l);
