@@ -134,15 +134,15 @@ static bool is_stale(const struct reconciler *r, const struct task *t)
 }
 
 /* To end what must not run waits for no back-off of anything else that failed. */
-static bool is_backing_off(const struct task *t, enum plan_verb verb)
+static bool is_backing_off(const struct reconciler *r, const struct task *t, enum plan_verb verb)
 {
     bool tried_that = verb != VERB_KILL || t->verb == VERB_KILL;
-    return tried_that && hm_boottime_ns() < t->next_try_ns;
+    return tried_that && r->pass_ns < t->next_try_ns;
 }
 
 static bool may_act(struct reconciler *r, const struct task *t, enum plan_verb verb)
 {
-    if (t->in_flight || is_backing_off(t, verb))
+    if (t->in_flight || is_backing_off(r, t, verb))
         return false;
     if (t->primary && primary_is_fencing(r))
         return false;
@@ -246,7 +246,7 @@ static void on_timer(uv_timer_t *timer)
 /* The next pass that nothing else would cause: a back-off's end, or the resync. */
 static void set_timer(struct reconciler *r)
 {
-    int64_t now = hm_boottime_ns(), wait = r->options.resync_ms * HM_MS;
+    int64_t now = r->pass_ns, wait = r->options.resync_ms * HM_MS;
     if (r->unobserved.code)
         wait = (primary_is_fencing(r) ? REOPEN_FOR_FENCE_MS : REOPEN_MS) * HM_MS;
     for (size_t i = 0; i < r->task_count; i++) {
@@ -403,6 +403,7 @@ static void on_observed(void *data, struct things *things, json_t *facts,
                         const struct hm_error *err)
 {
     struct reconciler *r = data;
+    r->pass_ns = hm_boottime_ns();
     bool same = !err && are_same_things(things, &r->things) && would_plan_the_same(r);
     if (err)
         note_failure(r, err);

@@ -55,6 +55,9 @@ struct reconciler {
     int64_t unobserved_since_ns; /* when the last one that failed began */
     bool dirty;                  /* a pass is wanted */
     bool closing;
+    /* The time for all that a pass decides: a back-off that ends within it is neither missed by the
+     * pass nor by the timer of the next one. */
+    int64_t pass_ns;
     int64_t observe_began_ns;      /* of the one under way, or the last */
     uv_timer_t timer;              /* the next pass that nothing else causes */
     struct plan_request *requests; /* waiting for an observation */

@@ -19,6 +19,7 @@ struct site {
     uint64_t revision;
     int facts;                     /* how often the backend said what it is */
     struct hm_error backend_error; /* of its last failure */
+    int64_t busy_until_ns;         /* the next question about a path takes until then; 0: no time */
     const char *refuse_path;       /* what the agent's configuration refuses; NULL: nothing */
 };
 

@@ -186,6 +186,24 @@ START_TEST(failing_document_holds_up_no_other)
 }
 END_TEST
 
+/* It is too early for one document when the pass comes to it, and too late for a timer when the pass
+ * has ended. */
+START_TEST(back_off_that_ends_within_a_pass_is_not_missed)
+{
+    fake_fail("create", "a", HM_E_LIBVIRT);
+    site_put(&s, "site-a.vm.a", VM "}");
+    SITE_UNTIL(&s, is_phase("vm.a", "Failed"));
+    int64_t due = s.reconciler->task_list[0]->next_try_ns;
+    fake_fail("create", "a", HM_OK);
+    SITE_UNTIL(&s, hm_boottime_ns() > due - 100 * HM_MS);
+    s.busy_until_ns = due + 5 * HM_MS;
+    site_put(&s, "site-a.vm.b", VM ",\"labels\":{}}");
+    fake_hold("create", "b"); /* so that nothing else causes a pass */
+    SITE_UNTIL(&s, is_phase("vm.a", "Running"));
+    fake_let_go("create", "b");
+}
+END_TEST
+
 START_TEST(new_revision_is_tried_at_once)
 {
     fake_fail("create", "web", HM_E_LIBVIRT);
@@ -572,6 +590,7 @@ static TCase *trouble(void)
     tcase_set_timeout(c, 30);
     tcase_add_checked_fixture(c, set_up, tear_down);
     tcase_add_test(c, failing_document_holds_up_no_other);
+    tcase_add_test(c, back_off_that_ends_within_a_pass_is_not_missed);
     tcase_add_test(c, new_revision_is_tried_at_once);
     tcase_add_test(c, guest_that_always_crashes_is_not_started_in_a_loop);
     tcase_add_test(c, full_queue_is_no_failure);
