@@ -235,6 +235,16 @@ static void power_cut(struct sim *w, const struct timed_fault *f)
     queue_push(w, w->now + f->length, K_BOOT, (unsigned)f->site, 0, 1, 0);
 }
 
+/* A planned end takes as long as it takes; whatever is left is ended with the host. */
+static void come_back(struct sim *w, unsigned site)
+{
+    if (!w->sites[site].up)
+        return;
+    site_power_cut(w, site);
+    w->sites[site].run++;
+    queue_push(w, w->now + 1, K_BOOT, site, 0, 0, 0);
+}
+
 /* -- all ---------------------------------------------------------------------------------------------- */
 
 static void counted_fault(struct sim *w, struct timed_fault *f, bool begins)
@@ -326,8 +336,8 @@ static bool cuts_the_watch(enum fault_type type)
 
 static bool is_of_the_host(enum fault_type type)
 {
-    return type == FAULT_POWER_CUT || type == FAULT_RESTART || type == FAULT_FREEZE_HOST ||
-           type == FAULT_FREEZE_AGENT;
+    return type == FAULT_POWER_CUT || type == FAULT_RESTART || type == FAULT_STEP_DOWN ||
+           type == FAULT_FREEZE_HOST || type == FAULT_FREEZE_AGENT;
 }
 
 /* Half of them strike whoever leads. */
@@ -373,6 +383,8 @@ void fault_begin(struct sim *w, struct timed_fault *f)
         power_cut(w, f);
     else if (f->type == FAULT_RESTART)
         restart_agent(w, f);
+    else if (f->type == FAULT_STEP_DOWN)
+        site_step_down(w, (unsigned)f->site);
     else if (f->type == FAULT_FREEZE_HOST)
         freeze_host(w, f);
     else if (f->type == FAULT_FREEZE_AGENT)
@@ -400,6 +412,8 @@ void fault_end(struct sim *w, struct timed_fault *f)
     counted_fault(w, f, false);
     if (f->type == FAULT_FREEZE_HOST)
         thaw_host(w, (unsigned)f->site);
+    if (f->type == FAULT_STEP_DOWN)
+        come_back(w, (unsigned)f->site);
     if (cuts_the_watch(f->type))
         regain(w, (unsigned)f->site);
     if (f->type == FAULT_SHRINK)

@@ -5,6 +5,7 @@
 #define SIM_FAULTS(X)                                                                              \
     X(POWER_CUT, "power cut", 14, "host off; workload and agent end at once; comes back")          \
     X(RESTART, "agent restart", 5, "agent ends and starts anew while its workload may run on")     \
+    X(STEP_DOWN, "planned stop", 4, "agent hands over and ends; comes back")                       \
     X(FREEZE_HOST, "frozen host", 4, "host stands still and goes on (BOOTTIME runs)")              \
     X(FREEZE_AGENT, "stalled loop", 5, "agent stands still for as long as Lg allows")              \
     X(PARTITION, "partition", 14, "site and store do not hear each other")                         \

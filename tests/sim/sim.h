@@ -291,6 +291,7 @@ int64_t site_clock(const struct site *s, int64_t real);
 int64_t site_real(const struct site *s, int64_t clock);
 void site_boot(struct sim *w, unsigned site, bool workload_stopped);
 void site_power_cut(struct sim *w, unsigned site);
+void site_step_down(struct sim *w, unsigned site);
 void site_deliver(struct sim *w, const struct entry *e);
 void site_timer(struct sim *w, unsigned site);
 void site_stops_serving(struct sim *w, unsigned site);

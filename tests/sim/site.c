@@ -318,6 +318,12 @@ void site_deliver(struct sim *w, const struct entry *e)
         item_drop(w, e->item);
 }
 
+void site_step_down(struct sim *w, unsigned site)
+{
+    struct fo_event event = {.type = FO_EV_STEP_DOWN};
+    step(w, site, &event);
+}
+
 /* -- its life ----------------------------------------------------------------------------------- */
 
 /* The cached configuration, then the start, then the connection, as the daemon does. */
