@@ -107,7 +107,9 @@ static void check_handover(struct sim *w, const struct item *before, const struc
 /* A write that was stuck is a fault for as long as it is. */
 void check_late(struct sim *w, const struct item *m)
 {
-    if (w->healed && w->served_after == 0 && w->now - m->sent_at > w->shape.period)
+    const struct site *s = &w->sites[m->site];
+    bool stuck = w->now - m->sent_at > w->shape.period || !s->up || s->run != m->run;
+    if (w->healed && w->served_after == 0 && stuck)
         check_healed(w);
 }
 
