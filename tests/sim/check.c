@@ -172,13 +172,28 @@ void check_send(struct sim *w, unsigned site, const struct fo_effect *e)
     }
 }
 
+/* Late records say nothing about the present. */
+void check_heard_preferred(struct sim *w, unsigned site, const struct item *m)
+{
+    struct site *s = &w->sites[site];
+    bool newer = m->run > s->preferred.run ||
+                 (m->run == s->preferred.run && m->hb.counter > s->preferred.counter);
+    if (!newer)
+        return;
+    s->preferred.run = m->run;
+    s->preferred.counter = m->hb.counter;
+    if (!m->hb.fit)
+        s->preferred.unfit = w->now;
+}
+
 static void check_yield(struct sim *w, unsigned site)
 {
     const struct site *preferred = &w->sites[0];
     int64_t needed = w->sites[site].core.config.yield_after_ms * SIM_MS * 999 / 1000;
-    int64_t since = max64(preferred->booted, preferred->unfit_told);
+    int64_t since = max64(preferred->booted, w->sites[site].preferred.unfit);
     w->stats->yields++;
-    int64_t unnoticed = 4 * w->shape.period; /* went and came back sooner than others can tell */
+    /* went and came back sooner than others can tell */
+    int64_t unnoticed = 4 * max64(w->shape.period, w->sites[site].core.terms.period);
     if (w->now - since < (since == preferred->booted ? unnoticed : w->shape.period))
         return;
     if (w->now - since < needed)

@@ -171,10 +171,15 @@ struct site {
     int probe_fails, probe_hangs, promote_fails, promote_hangs, stop_fails;
     /* for checks */
     uint64_t
-        acked_epoch;  /* of the last non-duplicate acknowledgement delivered since the last stop */
-    int64_t ended_at; /* when it last left the role */
-    int64_t fit_since, unfit_told; /* probed well since; last said to be unfit in a stored record */
+        acked_epoch;   /* of the last non-duplicate acknowledgement delivered since the last stop */
+    int64_t ended_at;  /* when it last left the role */
+    int64_t fit_since; /* probed well since */
     int64_t peer_heard[SIM_SITES_MAX];
+    struct {
+        uint16_t run;
+        uint64_t counter;
+        int64_t unfit; /* last heard to be unfit */
+    } preferred;       /* what this site knows of it */
 };
 
 struct store {
@@ -311,6 +316,7 @@ void schedule_draw(struct sim *w);
 void violate(struct sim *w, enum sim_invariant which, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void check_stored(struct sim *w, const struct item *before, const struct item *after);
+void check_heard_preferred(struct sim *w, unsigned site, const struct item *m);
 void check_late(struct sim *w, const struct item *m); /* once it is the current one */
 void check_start(struct sim *w, unsigned site, uint64_t epoch);
 void check_serving(struct sim *w);

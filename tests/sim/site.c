@@ -223,6 +223,8 @@ static void deliver_watch(struct sim *w, const struct entry *e)
     if (m->key != FO_KEY_LEASE) {
         event.type = m->site == e->site ? FO_EV_ECHO : FO_EV_PEER;
         s->peer_heard[m->site] = w->now;
+        if (m->site == 0)
+            check_heard_preferred(w, e->site, m);
     } else if (m->revision > s->seen_revision) {
         s->seen_revision = m->revision;
     }

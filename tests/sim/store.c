@@ -43,11 +43,6 @@ static void keep(struct sim *w, uint32_t item)
     m->stored_at = w->now;
     m->stamp = w->now + w->store.clock_offset;
     remember(w, m);
-    const struct item *last = &w->items[*slot];
-    bool late = m->run != w->sites[m->site].run || /* says what is long over */
-                (*slot != 0 && last->run == m->run && last->hb.counter > m->hb.counter);
-    if (m->key == FO_KEY_REPLICA && !m->hb.fit && !late)
-        w->sites[m->site].unfit_told = w->now;
     if (m->key == FO_KEY_LEASE)
         check_stored(w, *slot ? &w->items[*slot] : NULL, m);
     if (*slot != 0)
