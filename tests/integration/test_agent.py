@@ -279,7 +279,8 @@ def test_killed_at_every_libvirt_call(nats, site, folder, phase):
         prepare(site, docs, phase)
         killed = run_phase(site, docs, phase, k, folder / f"steps-{k}")
         steps = (folder / f"steps-{k}").read_text().splitlines()
-        assert not killed or len(steps) >= k, f"killed before step {k}: {steps}"  # others may just get on
+        reached = max(int(step.split()[0]) for step in steps)  # another worker's line may be lost
+        assert not killed or reached >= k, f"killed before step {k}: {steps}"
         assert site.qemu_pid("bystander") == pid
         check_without(site, "bystander", phase)
     assert k > 4, "there were fewer calls than a libvirt VM needs"
