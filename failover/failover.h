@@ -240,7 +240,7 @@ struct fo_setup {
     struct hb_site site;
     uint64_t nonce; /* of this run; never used before by this site (random) */
     uint64_t seed;  /* of the jitter */
-    uint64_t rules; /* FO_RULES_ALL; the simulator switches some off (failover/rules.h) */
+    fo_rules rules; /* FO_RULES_ALL; the simulator switches some off (failover/rules.h) */
 };
 
 /* Everything zero but what `setup` says. `now` as in fo_step(). */

@@ -94,9 +94,10 @@ enum fo_rule {
 #undef FO_RULE_ENUM
         FO_RULE_COUNT,
 };
-_Static_assert(FO_RULE_COUNT <= 64, "rules are bits of one word");
+_Static_assert(FO_RULE_COUNT <= 128, "rules are bits of one fo_rules");
 
-#define FO_RULES_ALL UINT64_MAX
+#define FO_RULES_ALL  (~(fo_rules)0)
+#define FO_RULE(rule) ((fo_rules)1 << (rule))
 
 static inline bool fo_rule_on(const struct fo_state *state, enum fo_rule rule)
 {

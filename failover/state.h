@@ -15,6 +15,9 @@
 #define FO_NEVER        INT64_MAX
 #define FO_ANY_REVISION (-1LL)
 
+/* A set of rules, a bit each (failover/rules.h). */
+typedef unsigned __int128 fo_rules;
+
 enum fo_key { FO_KEY_LEASE, FO_KEY_REPLICA }; /* primary_heartbeat, replica_heartbeat.<own site> */
 
 enum { FO_SENDS_PER_ATTEMPT = 4, FO_INCIDENT_MAX = 16 };
@@ -112,7 +115,8 @@ struct fo_incident {
 
 struct fo_state {
     struct hb_site site;
-    uint64_t nonce, seed, rules;
+    uint64_t nonce, seed;
+    fo_rules rules;
 
     struct cluster_config config;
     bool has_config;

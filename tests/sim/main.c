@@ -22,7 +22,8 @@
 #include "sim.h"
 
 struct options {
-    uint64_t runs, first, seed, rules;
+    uint64_t runs, first, seed;
+    fo_rules rules;
     double budget; /* seconds; 0: none */
     unsigned jobs;
     bool has_seed, trace, mutants, shrink, all;
@@ -217,7 +218,7 @@ static uint64_t number(const char *option, const char *text)
     return n;
 }
 
-static uint64_t rule_bit(const char *name)
+static fo_rules rule_bit(const char *name)
 {
     static const char *const names[] = {
 #define NAME(id, section, proof, invariant, fault, text) #id,
@@ -226,7 +227,7 @@ static uint64_t rule_bit(const char *name)
     };
     for (unsigned i = 0; i < FO_RULE_COUNT; i++)
         if (strcasecmp(name, names[i]) == 0)
-            return (uint64_t)1 << i;
+            return FO_RULE(i);
     fprintf(stderr, "sim: there is no rule \"%s\" (failover/rules.h)\n", name);
     exit(2);
 }

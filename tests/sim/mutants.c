@@ -16,14 +16,14 @@ struct rule {
     const char *name, *fault, *text, *proof_text;
     int section;
     enum proof proof;
-    uint64_t with; /* PAIR: rules that are off as well */
+    fo_rules with; /* PAIR: rules that are off as well */
     enum sim_invariant invariant;
 };
 
 #define MUTANT      PROOF_MUTANT, 0
 #define REDUNDANT   PROOF_REDUNDANT, 0
 #define DIAGNOSTIC  PROOF_DIAGNOSTIC, 0
-#define PAIR(other) PROOF_PAIR, (uint64_t)1 << FO_RULE_##other
+#define PAIR(other) PROOF_PAIR, FO_RULE(FO_RULE_##other)
 #define ROW_(id, section_, proof_, with_, proof_text_, invariant_, fault_, text_)                  \
     {#id, fault_, text_, proof_text_, section_, proof_, with_, SIM_##invariant_},
 #define EXPAND(macro, ...) macro(__VA_ARGS__)
@@ -39,7 +39,7 @@ static const struct rule rules[] = {
 static uint64_t find(struct sim *w, unsigned rule, uint64_t first, uint64_t most, uint64_t *others)
 {
     struct stats stats = {0};
-    uint64_t off = (uint64_t)1 << rule | rules[rule].with;
+    fo_rules off = FO_RULE(rule) | rules[rule].with;
     for (uint64_t i = 0; i < most; i++) {
         if (sim_run(w, first + i, FO_RULES_ALL & ~off, 0, false, &stats))
             continue;

@@ -3,7 +3,10 @@
 
 #include "sim.h"
 
-static void begin(struct sim *w, uint64_t seed, uint64_t rules, uint64_t drop_faults, bool trace,
+/* A schedule takes about a thousand. Far above that, something goes round without getting on. */
+enum { STEPS_MAX = 1000000 };
+
+static void begin(struct sim *w, uint64_t seed, fo_rules rules, uint64_t drop_faults, bool trace,
                   struct stats *stats)
 {
     w->seed = seed;
@@ -159,7 +162,7 @@ static void count(struct sim *w)
     st->by_faults[faults < 8 ? faults : 7]++;
 }
 
-bool sim_run(struct sim *w, uint64_t seed, uint64_t rules, uint64_t drop_faults, bool trace,
+bool sim_run(struct sim *w, uint64_t seed, fo_rules rules, uint64_t drop_faults, bool trace,
              struct stats *stats)
 {
     begin(w, seed, rules, drop_faults, trace, stats);
@@ -169,7 +172,10 @@ bool sim_run(struct sim *w, uint64_t seed, uint64_t rules, uint64_t drop_faults,
     store_first_record(w);
     for (unsigned i = 0; i < w->shape.sites; i++)
         site_boot(w, i, true);
-    while (w->violated == SIM_NONE) {
+    for (unsigned steps = 0; w->violated == SIM_NONE; steps++) {
+        if (steps == STEPS_MAX)
+            violate(w, SIM_BROKEN, "%d steps, and no end in sight at %.3f s", STEPS_MAX,
+                    (double)w->now / 1e9);
         one_step(w);
         if (w->now >= w->shape.faults_until && w->healed && check_end(w))
             break;

@@ -45,7 +45,7 @@ enum {
     X(I10, "a move without a cause on record, or with a wrong one")                                \
     X(I11, "released while its sender still serves")                                               \
     X(I13, "the role changed too fast, or was yielded to a site not heard or not ready")           \
-    X(BROKEN, "the simulator itself: a queue is full")
+    X(BROKEN, "the simulator itself: a queue is full, or there is no end")
 
 enum sim_invariant {
 #define SIM_INVARIANT_ENUM(id, text) SIM_##id,
@@ -228,7 +228,8 @@ struct stats {
 struct sim {
     struct rng rng;
     int64_t now;
-    uint64_t seed, rules;
+    uint64_t seed;
+    fo_rules rules;
     struct queue queue;
     unsigned free_count;
     uint16_t free_items[SIM_ITEMS];
@@ -327,7 +328,7 @@ void check_healed(struct sim *w);
 bool check_end(struct sim *w); /* true: all is judged, the run may end */
 
 /* run.c: one schedule. True: no violation. */
-bool sim_run(struct sim *w, uint64_t seed, uint64_t rules, uint64_t drop_faults, bool trace,
+bool sim_run(struct sim *w, uint64_t seed, fo_rules rules, uint64_t drop_faults, bool trace,
              struct stats *stats);
 const char *invariant_name(enum sim_invariant which);
 const char *invariant_text(enum sim_invariant which);

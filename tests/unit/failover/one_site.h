@@ -121,7 +121,7 @@ static inline void live_until(struct one_site *t, int64_t until)
 }
 
 /* site-a prefers itself, site-b follows. T 1000, n 2, F 3000, fence 1500, promise 4753, timeout 5000. */
-static inline void begin(struct one_site *t, const char *self, uint64_t rules)
+static inline void begin(struct one_site *t, const char *self, fo_rules rules)
 {
     memset(t, 0, sizeof(*t));
     t->now = 1000;

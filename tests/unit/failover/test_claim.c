@@ -2,7 +2,7 @@
 #include "one_site.h"
 
 /* A new run of site-a on a host whose marks say that it led `led_epoch`. */
-static void restart(struct one_site *t, uint64_t led_epoch, uint64_t rules)
+static void restart(struct one_site *t, uint64_t led_epoch, fo_rules rules)
 {
     begin(t, "site-a", rules);
     struct fo_setup setup = {.site = named("site-a"), .nonce = 78, .seed = 1, .rules = rules};

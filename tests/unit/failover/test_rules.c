@@ -1,7 +1,7 @@
 /* Rules of failover/rules.h, one scenario each; where it helps, also with the rule switched off. */
 #include "one_site.h"
 
-#define OFF(rule) (FO_RULES_ALL & ~((uint64_t)1 << FO_RULE_##rule))
+#define OFF(rule) (FO_RULES_ALL & ~FO_RULE(FO_RULE_##rule))
 
 static void config(struct one_site *t, uint64_t revision)
 {
