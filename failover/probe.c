@@ -13,15 +13,24 @@ bool fo_fit_to_lead(const struct fo_state *s)
     return s->probe.last == HB_PROBE_OK && caught_up;
 }
 
+/* A pause that was not waited for, because this site was the only one, makes the next one no longer. */
+static int64_t next_back_off(const struct fo_run *r)
+{
+    const struct fo_state *s = r->s;
+    int64_t most = BACK_OFF_MAX_S * 1000 * FO_MS;
+    int64_t first = BACK_OFF_FIRST_PERIODS * s->terms.period;
+    if (r->now < s->back_off.until)
+        return s->back_off.length;
+    if (s->back_off.until == 0 || r->now - s->back_off.until > most)
+        return first; /* it did well for long since */
+    return fo_min(most, fo_max(first, 2 * s->back_off.length));
+}
+
 /* "backs off, doubling to 10 min, unless it is the only one" (6) */
 void fo_back_off_begin(struct fo_run *r)
 {
     struct fo_state *s = r->s;
-    int64_t most = BACK_OFF_MAX_S * 1000 * FO_MS;
-    int64_t first = BACK_OFF_FIRST_PERIODS * s->terms.period;
-    if (s->back_off.until != 0 && r->now - s->back_off.until > most)
-        s->back_off.length = 0; /* it did well for long since */
-    s->back_off.length = fo_min(most, fo_max(first, 2 * s->back_off.length));
+    s->back_off.length = next_back_off(r);
     s->back_off.until = r->now + s->back_off.length;
     fo_emit_note(r, FO_NOTE_BACK_OFF, s->back_off.length / FO_MS);
 }

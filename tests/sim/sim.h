@@ -190,10 +190,12 @@ struct store {
     uint32_t replica[SIM_SITES_MAX]; /* items */
     uint32_t stale_lease;            /* what a node without quorum still shows */
     bool single; /* one server: a resend is answered 10071 instead of "duplicate" */
-    struct {
-        uint64_t id;
-        uint64_t revision;
-    } dedup[SIM_DEDUP];
+    struct dedup {
+        unsigned count;
+        struct {
+            uint64_t id, revision;
+        } slots[SIM_DEDUP];
+    } dedup[2]; /* now, and before */
 };
 
 struct timed_fault {

@@ -2,6 +2,8 @@
  * A model of a JetStream bucket: one sequence, compare-and-swap by key, de-duplication by message id (no
  * message is late by as much as its two minutes), stamps of the stream leader's wall clock. Linearizable, but for a node without quorum.
  */
+#include <string.h>
+
 #include "sim.h"
 
 static uint64_t message_id(const struct item *m)
@@ -9,25 +11,37 @@ static uint64_t message_id(const struct item *m)
     return m->hb.nonce ^ (m->hb.counter * 0x9E3779B97F4A7C15u) ^ ((uint64_t)m->hb.epoch << 48);
 }
 
-/* Place of this id, or a free one. */
-static unsigned dedup_slot(const struct sim *w, uint64_t id)
+/* Place of this id, or a free one: a table is never more than half full. */
+static unsigned place(const struct dedup *table, uint64_t id)
 {
     unsigned i = (unsigned)(id % SIM_DEDUP);
-    while (w->store.dedup[i].id != 0 && w->store.dedup[i].id != id)
+    while (table->slots[i].id != 0 && table->slots[i].id != id)
         i = (i + 1) % SIM_DEDUP;
     return i;
 }
 
+/* 0: not stored, or forgotten. */
 static uint64_t known_revision(const struct sim *w, const struct item *m)
 {
-    return w->store.dedup[dedup_slot(w, message_id(m))].revision;
+    uint64_t id = message_id(m);
+    const struct dedup *now = &w->store.dedup[0], *before = &w->store.dedup[1];
+    uint64_t revision = now->slots[place(now, id)].revision;
+    return revision ? revision : before->slots[place(before, id)].revision;
 }
 
+/* Two tables, so that the oldest half is forgotten at a time. Half a table is more than two minutes of
+ * three sites' heartbeats at the shortest T. */
 static void remember(struct sim *w, const struct item *m)
 {
-    unsigned i = dedup_slot(w, message_id(m));
-    w->store.dedup[i].id = message_id(m);
-    w->store.dedup[i].revision = m->revision;
+    struct dedup *now = &w->store.dedup[0];
+    if (now->count == SIM_DEDUP / 2) {
+        w->store.dedup[1] = *now;
+        memset(now, 0, sizeof(*now));
+    }
+    unsigned i = place(now, message_id(m));
+    now->count += now->slots[i].id == 0;
+    now->slots[i].id = message_id(m);
+    now->slots[i].revision = m->revision;
 }
 
 static uint32_t *slot_of(struct sim *w, const struct item *m)

@@ -370,6 +370,41 @@ START_TEST(test_promotion_that_takes_too_long_is_fenced)
 }
 END_TEST
 
+/* The promotion of an epoch fails, the stop is verified, the release is given up. Returns the pause noted. */
+static int64_t fail_promotion(struct one_site *t)
+{
+    while (t->core.role != HB_ROLE_CLAIMING) {
+        ck_assert_int_lt(t->now, 2000000);
+        int64_t next = (t->out.next_ns + MS - 1) / MS;
+        tick_at(t, next > t->now ? next : t->now + 1);
+        store_own(t);
+    }
+    uint64_t epoch = t->core.lease.epoch;
+    answer(t, FO_KEY_LEASE, t->core.lease_try.record.counter, 1, FO_WRITE_STORED, ++t->revision);
+    step(t, &(struct fo_event){.type = FO_EV_WORKLOAD_FAILED, .workload = {.epoch = epoch}});
+    int64_t pause = noted(t, FO_NOTE_BACK_OFF);
+    step(t, &(struct fo_event){.type = FO_EV_WORKLOAD_STOPPED, .workload = {.epoch = epoch}});
+    struct heartbeat free = released(epoch, NULL);
+    lease_seen(t, &free, ++t->revision);
+    return pause;
+}
+
+/* BACK_OFF: doubled only when it was waited for; the only site there tries on, and waits no longer for it
+ * when another one is back. */
+START_TEST(test_back_off_doubles_when_it_was_waited_for)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    struct heartbeat first = released(0, "site-a");
+    lease_seen(&t, &first, ++t.revision);
+    ck_assert_int_eq(fail_promotion(&t), 10000);
+    ck_assert_int_eq(fail_promotion(&t), 10000);
+    ck_assert_int_lt(t.now, 20000); /* it did not wait */
+    t.now += 15000;
+    ck_assert_int_eq(fail_promotion(&t), 20000);
+}
+END_TEST
+
 /* EPOCH_ABOVE_SEEN: also above what only a peer has seen, and what the marks say. */
 START_TEST(test_epoch_exceeds_every_seen_one)
 {
@@ -409,6 +444,7 @@ int main(void)
     tcase_add_test(tc, test_dead_watch_is_made_anew);
     tcase_add_test(tc, test_failed_probes_restart_the_workload);
     tcase_add_test(tc, test_promotion_that_takes_too_long_is_fenced);
+    tcase_add_test(tc, test_back_off_doubles_when_it_was_waited_for);
     tcase_add_test(tc, test_epoch_exceeds_every_seen_one);
     suite_add_tcase(suite, tc);
     SRunner *sr = srunner_create(suite);
