@@ -11,15 +11,19 @@
  * A second connection is served only once the first one has ended: its agent has died.
  *
  *   HELLO  who the agent is. Site and group must be those the guardian was started for.
- *   PLAN   how to end the workload: replaces the plan as a whole. Kept in a file of runtime_dir too, so
- *          that a guardian that starts after another one has died can end what was left behind.
+ *   PLAN   how to end the workload: replaces the plan as a whole. Kept in a file of its state folder too,
+ *          so that a guardian that starts after another one has died can end what was left behind.
  *   SET    what the guardian holds for the agent: a mirror of the core's lease (fo_guard_view()). It is
  *          refused for an epoch that has fired (GUARD_FIRED), and in a lower epoch than the last one.
+ *          Within an epoch FENCING leads only to NONE. NONE is taken in any epoch while nothing is armed.
  *
  * At `deadline_ns` of a lease that is ARMED, SERVING or FENCING the guardian fires: it carries out the
  * ladder of the plan, and that is final for the epoch. From then on, until a higher epoch is armed, it
  * goes on killing whatever comes up under the plan's names. An agent that dies changes nothing: the
  * deadline runs on, and its successor is told by STATE what was held.
+ *
+ * Every answer comes within GUARD_ANSWER_MAX_MS, however stuck the workload is. A first message that is
+ * not HELLO within GUARD_HELLO_MAX_MS, or a HELLO that is refused, ends the connection.
  *
  * All times are ns of CLOCK_BOOTTIME. Pure: libc only. Thread: any.
  */
@@ -33,13 +37,15 @@
 #define GUARD_NEVER   INT64_MAX
 
 enum {
-    GUARD_NAME_MAX = 63,        /* site, group */
-    GUARD_PATH_MAX = 255,       /* of a cgroup */
-    GUARD_MESSAGE_MAX = 65536,  /* a packet */
-    GUARD_ENTRIES_MAX = 2048,   /* of a plan */
-    GUARD_WORD_MAX = 255,       /* one word of an entry, without its NUL */
-    GUARD_WORDS_MAX = 32,       /* words of an entry */
+    GUARD_NAME_MAX = 63,       /* site, group */
+    GUARD_PATH_MAX = 255,      /* of a cgroup */
+    GUARD_MESSAGE_MAX = 65536, /* a packet */
+    GUARD_ENTRIES_MAX = 2048,  /* of a plan */
+    GUARD_WORD_MAX = 255,      /* one word of an entry, without its NUL */
+    GUARD_WORDS_MAX = 32,      /* words of an entry */
     GUARD_RUNG_LIMIT_MAX_MS = 120000,
+    GUARD_ANSWER_MAX_MS = 100, /* the guardian's part of it: what a pass under way may hold up */
+    GUARD_HELLO_MAX_MS = 5000,
 };
 
 enum guard_type { GUARD_HELLO = 1, GUARD_PLAN = 2, GUARD_SET = 3, GUARD_STATE = 4 };
@@ -101,13 +107,16 @@ enum guard_rung {
 };
 
 enum guard_entry_type {
-    GUARD_PROCESS = 1,  /* OPTION VALUE: every process whose argv has OPTION followed by VALUE */
-    GUARD_PID = 2,      /* PID STARTTIME (field 22 of /proc/PID/stat): that process, never a later one */
-    GUARD_CGROUP = 3,   /* PATH: every process in this cgroup and below */
-    GUARD_LINK = 4,     /* NAME: interface, set down */
-    GUARD_ADDRESS = 5,  /* NAME ADDRESS/PREFIX: removed from the interface */
-    GUARD_COMMAND = 6,  /* PATH [ARGUMENT...]: run without a shell */
-    GUARD_WATCHDOG = 7, /* PATH: opened when armed and fed; closed without the magic V on failure */
+    GUARD_PROCESS = 1, /* OPTION VALUE: every process whose argv has OPTION followed by VALUE */
+    GUARD_PID = 2, /* PID STARTTIME (field 22 of /proc/PID/stat): that process, never a later one */
+    GUARD_CGROUP =
+        3, /* PATH: every process in this cgroup and below; not one that the guardian is in */
+    GUARD_LINK = 4,    /* NAME: interface, set down */
+    GUARD_ADDRESS = 5, /* NAME ADDRESS/PREFIX: removed from the interface */
+    GUARD_COMMAND = 6, /* PATH [ARGUMENT...]: run without a shell; several: one after the other */
+    GUARD_WATCHDOG =
+        7, /* PATH: at most one; opened when armed and fed; closed without the magic V on
+                         * failure. Its rung's limit is the time after which the host resets. */
 };
 
 struct guard_entry {
@@ -119,8 +128,10 @@ struct guard_entry {
 struct guard_plan {
     struct guard_header header;
     uint32_t entries;
-    uint32_t limit_ms[5]; /* by rung: how long it may take (index: enum guard_rung; 0: default) */
-    uint64_t number;      /* of the plan, chosen by the agent; STATE says which one is in force */
+    /* By rung (index: enum guard_rung): how long it may take. 0: the kill gets the lease's
+     * fence_limit_ns, else 500 ms, a cut 500 ms, the commands 10 s, the watchdog 10 s. */
+    uint32_t limit_ms[5];
+    uint64_t number; /* of the plan, chosen by the agent; STATE says which one is in force */
     /* entries follow, at a multiple of 8 */
 };
 
@@ -132,24 +143,29 @@ enum guard_error {
     GUARD_FIRED = 3,     /* this epoch was ended by the guardian */
     GUARD_PAST = 4,      /* a lower epoch than the last one, or one that has ended */
     GUARD_SYSTEM = 5,    /* the host refused (the cgroup can't be made, the plan can't be kept) */
+    GUARD_BUSY = 6, /* the ladder is being climbed: neither a plan nor a new epoch until it ends */
+    GUARD_LEAVING = 7, /* it was asked to end, and arms no new epoch */
 };
 
 struct guard_state {
     struct guard_header header;
-    uint32_t error;      /* enum guard_error */
-    uint32_t leaving;    /* it was asked to end: hand over, disarm */
-    uint64_t instance;   /* of this guardian: random, kept over its own upgrade */
-    uint64_t plan;       /* number of the plan in force; 0: none */
-    struct guard_lease lease; /* as last set */
+    uint32_t error;           /* enum guard_error */
+    uint32_t leaving;         /* it was asked to end: hand over, disarm */
+    uint64_t instance;        /* of this guardian: random, kept over its own upgrade */
+    uint64_t plan;            /* number of the plan in force; 0: none */
+    struct guard_lease lease; /* as last set; may be of an epoch that has fired since */
     uint64_t fired_generation, fired_epoch; /* highest epoch that it has ended; 0: none */
     int64_t fired_ns;
     uint32_t rung;     /* of the fire: the rung it is at, or that was verified */
     uint32_t verified; /* 0, 1: that rung's effect was seen */
     uint32_t holds;    /* GUARD_HOLDS_*: what this host lets it do */
-    uint32_t pad;
-    char cgroup[GUARD_PATH_MAX + 1]; /* folder of the armed epoch's cgroup: what is started joins it first,
+    uint32_t
+        climbing; /* 0, 1: the ladder has not ended. Ended and not verified: nothing has worked, and
+                        * only the kill goes on being tried */
+    char cgroup[GUARD_PATH_MAX +
+                1]; /* folder of the armed epoch's cgroup: what is started joins it first,
                                       * by writing 0 to its cgroup.procs; gone once the epoch has ended */
-    char text[GUARD_PATH_MAX + 1];   /* one sentence about `error` or the rung; may be empty */
+    char text[GUARD_PATH_MAX + 1]; /* one sentence about `error` or the rung; may be empty */
 };
 
 #define GUARD_HOLDS_CGROUP2 1u /* cgroup v2 with cgroup.kill */
