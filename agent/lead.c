@@ -28,6 +28,7 @@ static enum hm_log_level note_level(enum fo_note note)
         return HM_LOG_ERROR;
     case FO_NOTE_WATCH_DEAD:
     case FO_NOTE_BACK_OFF:
+    case FO_NOTE_CANNOT_LEAVE:
         return HM_LOG_WARN;
     case FO_NOTE_SILENCE_RESTARTED:
         return HM_LOG_DEBUG;
@@ -35,6 +36,7 @@ static enum hm_log_level note_level(enum fo_note note)
     case FO_NOTE_CONFIG:
     case FO_NOTE_PAUSED:
     case FO_NOTE_RESUMED:
+    case FO_NOTE_MAY_LEAVE:
         break;
     }
     return HM_LOG_INFO;
@@ -239,6 +241,8 @@ void lead_start(struct lead *l)
     start.start.led_epoch = l->memory.marks.led_epoch;
     lead_use_cached_config(l);
     l->started = true;
+    /* There is no guardian yet; the core leads only with one. */
+    lead_event(l, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}});
     lead_event(l, &start);
     if (bus_is_connected(l->options.bus))
         lead_bus_connected(l);

@@ -37,7 +37,9 @@ static void started(struct fo_run *r, const struct fo_event *event)
     s->led_epoch = event->start.led_epoch;
     if (s->seen_epoch >= HB_EPOCH_MAX)
         fo_emit_note(r, FO_NOTE_ALARM_EPOCHS_SPENT, (int64_t)s->seen_epoch);
-    fo_workload_at_start(r, event->start.workload_stopped);
+    const struct fo_guard *inherit = event->start.inherit;
+    if (!fo_guard_inherit(r, inherit, event->start.workload_stopped))
+        fo_workload_at_start(r, event->start.workload_stopped, inherit);
 }
 
 /* "A change of config triggers a heartbeat" (3); the promise of the last one stays honoured. */
@@ -76,6 +78,7 @@ static void connected(struct fo_run *r)
     struct fo_state *s = r->s;
     s->connected = true;
     s->read.wanted = true;
+    fo_lease_catch_up(r);
     fo_attempt_resend_now(r, &s->lease_try);
     fo_attempt_resend_now(r, &s->replica_try);
 }
@@ -136,6 +139,12 @@ static void dispatch(struct fo_run *r, const struct fo_event *event)
     case FO_EV_STEP_DOWN:
         step_down(r);
         break;
+    case FO_EV_GUARDIAN:
+        fo_guardian_said(r, event);
+        break;
+    case FO_EV_LEAVE:
+        fo_leave_asked(r, event);
+        break;
     }
 }
 
@@ -145,6 +154,7 @@ static void advance(struct fo_run *r)
     struct fo_state *s = r->s;
     fo_lease_watch_deadline(r);
     fo_workload_advance(r);
+    fo_leave_advance(r);
     if (!s->started || !s->has_config)
         return;
     fo_attempt_advance(r, &s->lease_try);
@@ -159,7 +169,7 @@ static void advance(struct fo_run *r)
 
 static int64_t next_deadline(const struct fo_state *s, int64_t now)
 {
-    int64_t next = fo_workload_next(s);
+    int64_t next = fo_min(fo_workload_next(s), fo_leave_next(s));
     if (!s->started || !s->has_config)
         return next;
     enum hb_reason reason;

@@ -78,6 +78,7 @@ int64_t fo_lease_next(const struct fo_state *s);
 void fo_lease_key_read(struct fo_run *r, const struct heartbeat *record, uint64_t revision);
 void fo_lease_seen(struct fo_run *r, const struct heartbeat *record);
 void fo_lease_end(struct fo_run *r, enum hb_reason reason);
+void fo_lease_catch_up(struct fo_run *r);
 bool fo_lease_is_mine(const struct fo_state *s, const struct heartbeat *record);
 
 /* claim.c */
@@ -86,9 +87,27 @@ void fo_claim_over(struct fo_run *r, enum hb_reason reason);
 int64_t fo_hurry_at(const struct fo_state *s, int64_t now);
 int64_t fo_claim_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason);
 
+/* guard.c: the guardian. */
+void fo_guard_arm(struct fo_run *r);
+void fo_guard_fencing(struct fo_run *r, int64_t limit);
+void fo_guard_disarm(struct fo_run *r);
+void fo_guardian_said(struct fo_run *r, const struct fo_event *event);
+bool fo_guard_inherit(struct fo_run *r, const struct fo_guard *inherit, bool workload_stopped);
+int64_t fo_guard_inherited_limit(const struct fo_run *r, const struct fo_guard *inherit);
+
+/* leave.c: a planned restart. */
+void fo_leave_asked(struct fo_run *r, const struct fo_event *event);
+void fo_leave_stored(struct fo_run *r, const struct fo_attempt *a);
+void fo_leave_advance(struct fo_run *r);
+int64_t fo_leave_next(const struct fo_state *s);
+static inline bool fo_is_leaving(const struct fo_state *s)
+{
+    return s->leave.promise_ms != 0;
+}
+
 /* workload.c: start, stop, verify. */
 void fo_workload_promote(struct fo_run *r);
-void fo_workload_at_start(struct fo_run *r, bool verified_stopped);
+void fo_workload_at_start(struct fo_run *r, bool verified_stopped, const struct fo_guard *inherit);
 void fo_workload_stop(struct fo_run *r, uint64_t epoch, int64_t limit);
 void fo_workload_event(struct fo_run *r, const struct fo_event *event);
 void fo_workload_advance(struct fo_run *r);

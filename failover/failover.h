@@ -27,6 +27,14 @@
  *   6. Nothing is sent while disconnected, nor later than asked: a send that can't go out is
  * answered by FO_WRITE_UNKNOWN, at once.
  *
+ *   7. After each step from FO_EV_START on, and before its effects, fo_guard_view() is given to the
+ *      guardian if it has changed. FO_DO_START_WORKLOAD waits for the guardian's answer to it; if
+ *      that is a refusal, the answer is FO_EV_WORKLOAD_FAILED. Nothing else waits.
+ *   8. FO_EV_GUARDIAN comes before FO_EV_START. FO_EV_WORKLOAD_STOPPED may also come from the
+ *      guardian's verified rung.
+ *   9. After FO_EV_LEAVE the driver restarts once FO_NOTE_MAY_LEAVE has come; what it does after
+ *      FO_NOTE_CANNOT_LEAVE is its own decision. FO_EV_LEAVE with 0 takes it back.
+ *
  * What the bus reports (bus/bus.h), and what it becomes:
  *   bus_put BUS_PUT_STORED / _DUPLICATE   FO_EV_WRITE with FO_WRITE_STORED / _DUPLICATE and the
  * revision BUS_PUT_CONFLICT              FO_WRITE_CONFLICT, revision = the one the server named or
@@ -70,7 +78,9 @@
     X(STOP_FAILED, "stop failed")           /* may still run */                                    \
     X(CONNECTED, "connected")                                                                      \
     X(DISCONNECTED, "disconnected")                                                                \
-    X(STEP_DOWN, "step down") /* agent is about to end: hand over and take no lease */
+    X(STEP_DOWN, "step down") /* agent is about to end: hand over and take no lease */             \
+    X(GUARDIAN, "guardian")   /* at first, and whenever what it says changes */                    \
+    X(LEAVE, "leave")         /* agent is about to restart and to resume its lease */
 
 enum fo_event_type {
 #define FO_EVENT_ENUM(id, text) FO_EV_##id,
@@ -96,6 +106,9 @@ struct fo_event {
             bool has_probe;        /* false: no FO_DO_PROBE, always fit */
             uint64_t seen_epoch;   /* from the marks on disk; 0: none */
             uint64_t led_epoch;    /* likewise: of the last start on this host */
+            /* What the guardian still holds of the agent before; NULL: nothing, or no guardian. A
+             * lease in it that serves and has not expired is resumed: nothing is stopped. */
+            const struct fo_guard *inherit;
         } start;
         struct {
             const struct cluster_config *config;
@@ -129,6 +142,15 @@ struct fo_event {
         struct {
             uint64_t epoch; /* as in the effect */
         } workload;
+        struct {
+            /* False: it has ended, or can't be reached. "its death ends the epoch, however soon a
+             * new one is up": say so even if the next one is there already. */
+            bool up;
+            uint64_t fired_epoch; /* highest epoch that it has ended; 0: none */
+        } guardian;
+        struct {
+            int64_t promise_ms; /* how long it wants to be away, with the fence; 0: it stays */
+        } leave;
     };
 };
 
@@ -168,7 +190,9 @@ enum fo_effect_type {
     X(ALARM_EPOCHS_SPENT, "no epoch is left to lead in") /* alarm; value: the highest seen */      \
     X(PAUSED, "pause acknowledged: self-fencing is off")                                           \
     X(RESUMED, "pause ended: self-fencing is on")                                                  \
-    X(BACK_OFF, "backs off before it leads again") /* value: ms */
+    X(BACK_OFF, "backs off before it leads again") /* value: ms */                                 \
+    X(MAY_LEAVE, "agent may restart") /* value: ms until its lease expires; -1: never */           \
+    X(CANNOT_LEAVE, "no longer promise was acknowledged") /* the lease goes on as it was */
 
 enum fo_note {
 #define FO_NOTE_ENUM(id, text) FO_NOTE_##id,
@@ -249,6 +273,30 @@ void fo_init(struct fo_state *state, const struct fo_setup *setup, int64_t now_n
 /* One event. `effects` is overwritten. */
 void fo_step(struct fo_state *state, const struct fo_event *event, int64_t now_ns,
              struct fo_effects *effects);
+
+/* -- The guardian ------------------------------------------------------------------------------ */
+
+/* As in guardian/protocol.h, which says what each one means. */
+enum fo_guard_phase { FO_GUARD_NONE, FO_GUARD_ARMED, FO_GUARD_SERVING, FO_GUARD_FENCING };
+
+/* The lease as the guardian is to hold it, and as a successor of this agent inherits it. */
+struct fo_guard {
+    enum fo_guard_phase phase;
+    uint64_t generation;
+    uint64_t epoch;         /* NONE: the last one that was armed; 0: none */
+    uint64_t nonce;         /* this and the counters: of ARMED and SERVING only */
+    uint64_t first_counter; /* of this epoch */
+    uint64_t counter;       /* last attempt that may have been sent */
+    uint64_t revision;      /* of the own last write that is known to be stored */
+    int64_t begun;          /* first send of the last attempt */
+    int64_t deadline;       /* fire at this instant; FO_NEVER: paused, or nothing is held */
+    int64_t fence_limit;    /* what killing and verifying may take from there */
+    bool paused;
+};
+
+/* What the guardian is to hold now. Pure. Of use from FO_EV_START on: before it the guardian keeps
+ * what it has. Every byte of *ret is set, so that two views can be compared with memcmp(). */
+void fo_guard_view(const struct fo_state *state, struct fo_guard *ret);
 
 /* -- For status, hooks and load balancers; nothing here changes anything ------------------------
  */

@@ -70,7 +70,7 @@ int64_t fo_yield_at(const struct fo_state *s, int64_t now)
 {
     if (s->role != HB_ROLE_LEADER || !s->config.yield_to_primary || s->rank == 1)
         return FO_NEVER;
-    if (s->config.paused || s->lease.paused || s->failures > 0)
+    if (s->config.paused || s->lease.paused || s->failures > 0 || fo_is_leaving(s))
         return FO_NEVER; /* who can't write can't hand over either */
     const struct fo_peer *peer = fo_peer_find(s, preferred(s));
     if (!peer || !fo_peer_is_ready(s, peer, now))

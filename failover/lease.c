@@ -54,6 +54,7 @@ static void take_hold(struct fo_run *r)
 {
     r->s->lease.held = true;
     r->s->replica_try.kind = FO_TRY_NONE;
+    fo_guard_arm(r);
     fo_epoch_seen(r, r->s->lease.epoch);
 }
 
@@ -67,6 +68,7 @@ void fo_lease_stored(struct fo_run *r, const struct fo_attempt *a, uint64_t revi
     count_deadline(r, a);
     take_pause(r, a->record.paused);
     fo_heartbeat_counted(r, a);
+    fo_leave_stored(r, a);
     /* "nothing is started on one" (4): a duplicate says nothing about the present. */
     if (fresh || !fo_rule_on(s, FO_RULE_DUPLICATE_NO_START))
         s->lease.acknowledged = true;
@@ -121,14 +123,35 @@ static void own_record_read(struct fo_run *r, struct fo_attempt *a, const struct
     }
 }
 
+/* Who was away may have written more than it knows: the key is read while the next heartbeat is on
+ * its way. */
+void fo_lease_catch_up(struct fo_run *r)
+{
+    if (r->s->lease.held && r->s->connected)
+        fo_read_now(r);
+}
+
+/* "an own *earlier* record of this epoch ... take its revision and send this attempt again at once,
+ * expecting it" (4), before a rejection asks for it. */
+static void caught_up(struct fo_run *r, struct fo_attempt *a, const struct heartbeat *record,
+                      uint64_t revision)
+{
+    bool earlier = a->kind == FO_TRY_HEARTBEAT && fo_lease_is_mine(r->s, record) &&
+                   record->counter < a->record.counter;
+    if (earlier && (int64_t)revision > a->expect && a->expect != FO_ANY_REVISION)
+        fo_attempt_adopt(r, a, revision);
+}
+
 /* The answer to the read that a rejection (10071) asked for. (4) */
 void fo_lease_key_read(struct fo_run *r, const struct heartbeat *record, uint64_t revision)
 {
     struct fo_state *s = r->s;
     struct fo_attempt *a = &s->lease_try;
-    if (!a->must_read || a->kind == FO_TRY_NONE || !record)
+    if (a->kind == FO_TRY_NONE || !record)
         return;
-    if (fo_lease_is_mine(s, record) && record->epoch == a->record.epoch)
+    if (!a->must_read)
+        caught_up(r, a, record, revision);
+    else if (fo_lease_is_mine(s, record) && record->epoch == a->record.epoch)
         own_record_read(r, a, record, revision);
     else if ((int64_t)revision <= a->expect ||
              (record->epoch < a->record.epoch && a->kind != FO_TRY_CLAIM))
@@ -209,6 +232,7 @@ void fo_lease_end(struct fo_run *r, enum hb_reason reason)
     s->release_reason = reason;
     fo_role_set(r, is_voluntary(reason) ? HB_ROLE_DEMOTING : HB_ROLE_FENCING, reason);
     if (s->stopped) {
+        fo_guard_disarm(r);
         fo_release_or_wait(r);
         return;
     }

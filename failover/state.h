@@ -80,6 +80,23 @@ struct fo_lease {
     bool paused;       /* a heartbeat with paused:true is acknowledged */
 };
 
+/* What the guardian is known to do, and what fo_guard_view() needs beside the lease. */
+struct fo_guardian {
+    bool up;              /* without it no lease is taken or kept */
+    bool armed;           /* holds armed_epoch: from the hold on it to the verified stop */
+    uint64_t armed_epoch; /* last one that it held; 0: none */
+    uint64_t fired_epoch; /* highest that it has ended; 0: none */
+    int64_t kill;         /* of the stop under way: the guardian kills from here on */
+    int64_t kill_limit;   /* and has until here */
+};
+
+/* A planned restart: a longer promise is asked for, and acknowledged. */
+struct fo_leave {
+    int64_t promise_ms; /* 0: not leaving */
+    int64_t give_up;    /* not acknowledged by then: it can't; once noted: it stays after all */
+    bool granted, noted;
+};
+
 struct fo_peer {
     struct hb_site site;
     uint64_t nonce, counter, seen_epoch;
@@ -142,6 +159,8 @@ struct fo_state {
     uint64_t led_epoch;  /* from the marks: of the last start on this host; 0: none */
     uint64_t counter;    /* last attempt */
     struct fo_lease lease;
+    struct fo_guardian guardian;
+    struct fo_leave leave;
     struct fo_attempt lease_try, replica_try;
     int64_t heartbeat_due;        /* next attempt of the key that this role writes */
     uint32_t failures, successes; /* consecutive, of the key that this role writes */

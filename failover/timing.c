@@ -17,6 +17,16 @@ static int64_t promise_ms(const struct fo_state *s, const struct cluster_config 
     return (sum * PPM + rest - 1) / rest;
 }
 
+/* "Before a planned restart the agent gets a longer promise": F is what it leaves. (5) */
+static void promise_longer(struct fo_state *s, int64_t longer_ms)
+{
+    if (longer_ms <= s->terms.promise_ms)
+        return;
+    int64_t by_slow_clock = longer_ms * (PPM - CLUSTER_DRIFT_PPM) * (FO_MS / PPM);
+    s->terms.promise_ms = longer_ms;
+    s->terms.fence_start = by_slow_clock - s->terms.fence_limit - FO_LATENESS;
+}
+
 void fo_terms_take(struct fo_state *s, const struct cluster_config *config)
 {
     s->terms.period = config->heartbeat_interval_ms * FO_MS;
@@ -25,6 +35,8 @@ void fo_terms_take(struct fo_state *s, const struct cluster_config *config)
     s->terms.failover = config->failover_timeout_ms * FO_MS;
     s->terms.promise_ms = promise_ms(s, config);
     s->terms.config_number++;
+    if (fo_is_leaving(s))
+        promise_longer(s, fo_min(s->leave.promise_ms, config->max_promise_ms));
 }
 
 /* Candidates before this site: the silent holder is not waited for. */

@@ -27,6 +27,7 @@ void fo_workload_stop(struct fo_run *r, uint64_t epoch, int64_t limit)
     s->workload_limit = limit;
     s->stop_tries = 1;
     s->stop_retry = FO_NEVER;
+    fo_guard_fencing(r, limit);
     fo_emit_stop(r);
 }
 
@@ -35,6 +36,7 @@ static void stopped(struct fo_run *r)
     struct fo_state *s = r->s;
     s->stopped = true;
     s->stop_retry = FO_NEVER;
+    fo_guard_disarm(r);
     if (s->role == HB_ROLE_STARTING)
         fo_role_set(r, HB_ROLE_REPLICA, HB_REASON_STARTED);
     else if (s->role == HB_ROLE_FENCING || s->role == HB_ROLE_DEMOTING)
@@ -113,15 +115,21 @@ int64_t fo_workload_next(const struct fo_state *s)
     return s->stopped ? FO_NEVER : s->stop_retry;
 }
 
-/* "A restarted agent fences before anything else." */
-void fo_workload_at_start(struct fo_run *r, bool verified_stopped)
+/* "A restarted agent fences before anything else", unless it resumes the lease. */
+void fo_workload_at_start(struct fo_run *r, bool verified_stopped, const struct fo_guard *inherit)
 {
     struct fo_state *s = r->s;
     if (verified_stopped || !fo_rule_on(s, FO_RULE_FENCE_AT_START)) {
         s->stopped = true;
+        fo_guard_disarm(r);
         fo_role_set(r, HB_ROLE_REPLICA, HB_REASON_STARTED);
         return;
     }
-    int64_t limit = s->has_config ? s->terms.fence_limit : FENCE_UNCONFIGURED_MS * FO_MS;
-    fo_workload_stop(r, 0, r->now + limit);
+    int64_t length = s->has_config ? s->terms.fence_limit : FENCE_UNCONFIGURED_MS * FO_MS;
+    int64_t limit = r->now + length;
+    if (s->guardian.armed)
+        limit = fo_min(limit, fo_guard_inherited_limit(r, inherit));
+    fo_workload_stop(r, 0, limit);
+    if (s->guardian.armed && inherit->phase == FO_GUARD_FENCING)
+        s->guardian.kill = fo_min(s->guardian.kill, inherit->deadline);
 }

@@ -92,7 +92,10 @@ enum hb_role {
     X(PROMOTE_TIMEOUT, "promotion of the workload took too long")                                  \
     X(FENCE_FAILED, "workload could not be verified stopped")                                      \
     X(STEP_DOWN, "agent is shutting down")                                                         \
-    X(OPERATOR, "operator")
+    X(OPERATOR, "operator")                                                                        \
+    X(GUARDIAN_LOST, "the guardian is gone")                                                       \
+    X(GUARDIAN_FIRED, "the guardian ended the epoch")                                              \
+    X(RESUMED, "goes on with the lease of the agent before it")
 
 enum hb_reason {
 #define HB_REASON_ENUM(id, text) HB_REASON_##id,

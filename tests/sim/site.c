@@ -350,6 +350,8 @@ void site_boot(struct sim *w, unsigned site, bool workload_stopped)
         .type = FO_EV_CONFIG,
         .config = {.config = &w->configs[s->config], .revision = s->config + 1}};
     step(w, site, &event);
+    event = (struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}};
+    step(w, site, &event);
     event = (struct fo_event){.type = FO_EV_START,
                               .start = {.workload_stopped = workload_stopped,
                                         .has_probe = s->has_probe,

@@ -145,6 +145,7 @@ static inline void begin(struct one_site *t, const char *self, fo_rules rules)
     step(t,
          &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t->config, .revision = 1}});
     step(t, &(struct fo_event){.type = FO_EV_CONNECTED});
+    step(t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}});
     step(t, &(struct fo_event){.type = FO_EV_START, .start = {.workload_stopped = true}});
     store_own(t);
 }

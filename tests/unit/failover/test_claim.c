@@ -10,6 +10,7 @@ static void restart(struct one_site *t, uint64_t led_epoch, fo_rules rules)
     step(t,
          &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t->config, .revision = 1}});
     step(t, &(struct fo_event){.type = FO_EV_CONNECTED});
+    step(t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}});
     step(t,
          &(struct fo_event){
              .type = FO_EV_START,

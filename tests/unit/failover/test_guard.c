@@ -1,0 +1,448 @@
+/* What the guardian is to hold, what its death and its firing do, and what a successor inherits. */
+#include "one_site.h"
+
+static struct fo_guard view(const struct one_site *t)
+{
+    struct fo_guard g;
+    fo_guard_view(&t->core, &g);
+    return g;
+}
+
+static void guardian(struct one_site *t, bool up, uint64_t fired)
+{
+    step(t,
+         &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = up, .fired_epoch = fired}});
+}
+
+static void stop_verified(struct one_site *t, uint64_t epoch)
+{
+    step(t, &(struct fo_event){.type = FO_EV_WORKLOAD_STOPPED, .workload = {.epoch = epoch}});
+}
+
+/* Its successor, `away` ms later, with what the guardian holds. It is connected at once. */
+static void succeed(struct one_site *t, const struct fo_guard *inherit, int64_t away,
+                    uint64_t marks, fo_rules rules)
+{
+    struct fo_setup setup = {.site = named("site-a"), .nonce = 99, .seed = 1, .rules = rules};
+    t->now += away;
+    fo_init(&t->core, &setup, t->now * MS);
+    step(t,
+         &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t->config, .revision = 1}});
+    guardian(t, true, 0);
+    step(t, &(struct fo_event){.type = FO_EV_CONNECTED});
+    step(t, &(struct fo_event){
+                .type = FO_EV_START,
+                .start = {.seen_epoch = marks, .led_epoch = marks, .inherit = inherit}});
+}
+
+/* -- the view -------------------------------------------------------------------------------------- */
+
+START_TEST(armed_before_the_start_and_serving_after_it)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_NONE);
+    struct heartbeat first = released(0, "site-a");
+    lease_seen(&t, &first, ++t.revision);
+    live_until(&t, t.now + 3000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_NONE);
+    ck_assert_uint_eq(view(&t).epoch, 0);
+    int64_t s = t.now;
+    answer(&t, FO_KEY_LEASE, t.core.lease_try.record.counter, 1, FO_WRITE_STORED, 500);
+    ck_assert_ptr_nonnull(effect(&t, FO_DO_START_WORKLOAD, 0));
+    struct fo_guard g = view(&t);
+    ck_assert_int_eq(g.phase, FO_GUARD_ARMED);
+    ck_assert_uint_eq(g.epoch, 1);
+    ck_assert_uint_eq(g.nonce, 77);
+    ck_assert_uint_eq(g.revision, 500);
+    ck_assert_uint_ge(g.counter, g.first_counter);
+    ck_assert_uint_eq(g.counter, t.core.counter);
+    ck_assert_int_eq(g.begun, s * MS);
+    ck_assert_int_eq(g.deadline, (s + 3000) * MS);
+    ck_assert_int_eq(g.fence_limit, 1500 * MS);
+    step(&t, &(struct fo_event){.type = FO_EV_WORKLOAD_STARTED, .workload = {.epoch = 1}});
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_SERVING);
+}
+END_TEST
+
+START_TEST(deadline_moves_with_acknowledgements_alone)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    int64_t before = view(&t).deadline;
+    tick_at(&t, t.core.heartbeat_due / MS);
+    int64_t s = t.now;
+    ck_assert_int_eq(view(&t).deadline, before);
+    ck_assert_uint_eq(view(&t).counter, sent(&t, FO_KEY_LEASE)->send.counter);
+    answer(&t, FO_KEY_LEASE, view(&t).counter, 1, FO_WRITE_STORED, 700);
+    ck_assert_int_eq(view(&t).deadline, (s + 3000) * MS);
+    ck_assert_uint_eq(view(&t).revision, 700);
+}
+END_TEST
+
+START_TEST(fence_moves_the_kill_to_the_end_of_the_soft_stop)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    struct heartbeat other = held_by("site-b", 7, 1);
+    lease_seen(&t, &other, ++t.revision);
+    ck_assert_int_eq(t.core.role, HB_ROLE_FENCING);
+    struct fo_guard g = view(&t);
+    ck_assert_int_eq(g.phase, FO_GUARD_FENCING);
+    ck_assert_uint_eq(g.epoch, 1);
+    ck_assert_int_eq(g.deadline, (t.now + 1000) * MS);
+    ck_assert_int_eq(g.fence_limit, 500 * MS);
+    tick_at(&t, t.now + 400);
+    ck_assert_int_eq(view(&t).deadline, g.deadline);
+    stop_verified(&t, 1);
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_NONE);
+    ck_assert_uint_eq(view(&t).epoch, 1);
+}
+END_TEST
+
+/* However late the loop was, the kill is not put off beyond what was promised. */
+START_TEST(late_fence_kills_at_once)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    int64_t deadline = view(&t).deadline / MS;
+    tick_at(&t, deadline + 250 + 1400);
+    ck_assert_int_eq(t.core.role, HB_ROLE_FENCING);
+    ck_assert_int_eq(view(&t).deadline, t.now * MS);
+    ck_assert_int_eq(view(&t).deadline + view(&t).fence_limit, (deadline + 250 + 1500) * MS);
+}
+END_TEST
+
+START_TEST(paused_lease_has_no_deadline)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    t.config.paused = true;
+    step(&t,
+         &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t.config, .revision = 2}});
+    ck_assert(!view(&t).paused);
+    ck_assert_int_ne(view(&t).deadline, FO_NEVER);
+    answer(&t, FO_KEY_LEASE, t.core.counter, 1, FO_WRITE_STORED, ++t.revision);
+    ck_assert(view(&t).paused);
+    ck_assert_int_eq(view(&t).deadline, FO_NEVER);
+}
+END_TEST
+
+/* -- what it says ---------------------------------------------------------------------------------- */
+
+START_TEST(no_guardian_no_lease)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    guardian(&t, false, 0);
+    struct heartbeat first = released(0, "site-a");
+    lease_seen(&t, &first, ++t.revision);
+    live_until(&t, t.now + 10000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+    ck_assert(!fo_fit(&t.core, t.now * MS));
+    guardian(&t, true, 0);
+    ck_assert(fo_fit(&t.core, t.now * MS));
+    live_until(&t, t.now + 10000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+}
+END_TEST
+
+static void pause_lease(struct one_site *t)
+{
+    t->config.paused = true;
+    step(t,
+         &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t->config, .revision = 2}});
+    answer(t, FO_KEY_LEASE, t->core.counter, 1, FO_WRITE_STORED, ++t->revision);
+    ck_assert(t->core.lease.paused);
+}
+
+/* _i: under a pause, which this overrides. */
+START_TEST(death_of_the_guardian_ends_the_epoch)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    if (_i == 1)
+        pause_lease(&t);
+    guardian(&t, false, 0);
+    guardian(&t, true, 0);
+    ck_assert_int_eq(t.core.role, HB_ROLE_FENCING);
+    ck_assert_int_eq(t.core.reason, HB_REASON_GUARDIAN_LOST);
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_FENCING);
+    stop_verified(&t, 1);
+    ck_assert_int_eq(sent(&t, FO_KEY_LEASE)->send.record->status, HB_RELEASED);
+}
+END_TEST
+
+START_TEST(claim_is_given_up_with_the_guardian)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    struct heartbeat first = released(0, "site-a");
+    lease_seen(&t, &first, ++t.revision);
+    live_until(&t, t.now + 3000);
+    uint64_t counter = t.core.lease_try.record.counter;
+    guardian(&t, false, 0);
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+    answer(&t, FO_KEY_LEASE, counter, 1, FO_WRITE_STORED, ++t.revision);
+    ck_assert_ptr_null(effect(&t, FO_DO_START_WORKLOAD, 0));
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_NONE);
+}
+END_TEST
+
+START_TEST(epoch_that_was_fired_is_over)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    guardian(&t, true, 0);
+    ck_assert_int_eq(t.core.role, HB_ROLE_LEADER);
+    guardian(&t, true, 1);
+    ck_assert_int_eq(t.core.role, HB_ROLE_FENCING);
+    ck_assert_int_eq(t.core.reason, HB_REASON_GUARDIAN_FIRED);
+}
+END_TEST
+
+/* -- what a successor inherits ------------------------------------------------------------------------- */
+
+START_TEST(lease_is_resumed_and_the_workload_left_alone)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    beat(&t);
+    struct fo_guard g = view(&t);
+    succeed(&t, &g, 1200, 1, FO_RULES_ALL);
+    ck_assert_ptr_null(effect(&t, FO_DO_STOP_WORKLOAD, 0));
+    ck_assert_ptr_null(effect(&t, FO_DO_START_WORKLOAD, 0));
+    ck_assert_int_eq(t.core.role, HB_ROLE_LEADER);
+    const struct fo_effect *e = sent(&t, FO_KEY_LEASE);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_uint_eq(e->send.record->nonce, 77);
+    ck_assert_uint_eq(e->send.record->epoch, 1);
+    ck_assert_uint_eq(e->send.counter, g.counter + 1);
+    ck_assert_int_eq(e->send.expect_revision, (int64_t)g.revision);
+    ck_assert_int_eq(view(&t).deadline, g.deadline);
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_SERVING);
+    answer(&t, FO_KEY_LEASE, e->send.counter, 1, FO_WRITE_STORED, ++t.revision);
+    ck_assert_int_eq(view(&t).deadline, (t.now + 3000) * MS);
+}
+END_TEST
+
+/* What its predecessor had on its way when it died costs one round trip, not three. */
+START_TEST(successor_reads_what_its_predecessor_wrote_last)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    tick_at(&t, t.core.heartbeat_due / MS);
+    struct heartbeat unanswered = *sent(&t, FO_KEY_LEASE)->send.record;
+    struct fo_guard g = view(&t);
+    succeed(&t, &g, 100, 1, FO_RULES_ALL);
+    const struct fo_effect *read = effect(&t, FO_DO_READ, 0);
+    ck_assert_ptr_nonnull(read);
+    step(&t, &(struct fo_event){.type = FO_EV_READ,
+                                .read = {.request = read->read.request,
+                                         .outcome = FO_READ_FOUND,
+                                         .record = &unanswered,
+                                         .revision = 900}});
+    const struct fo_effect *e = sent(&t, FO_KEY_LEASE);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_int_eq(e->send.expect_revision, 900);
+    ck_assert_int_eq(view(&t).deadline, g.deadline); /* a read proves nothing */
+}
+END_TEST
+
+/* Anything but a lease that served and has not expired is fenced; the guardian stays armed. */
+START_TEST(anything_else_is_fenced)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    struct fo_guard g = view(&t);
+    int64_t away = 500;
+    uint64_t marks = 1;
+    if (_i == 0)
+        g.phase = FO_GUARD_ARMED;
+    else if (_i == 1)
+        away = g.deadline / MS - t.now;
+    else if (_i == 2)
+        marks = 2; /* somebody has led since */
+    succeed(&t, &g, away, marks, FO_RULES_ALL);
+    ck_assert_int_eq(t.core.role, HB_ROLE_STARTING);
+    const struct fo_effect *stop = effect(&t, FO_DO_STOP_WORKLOAD, 0);
+    ck_assert_ptr_nonnull(stop);
+    ck_assert_int_le(stop->workload.deadline_ns, g.deadline + (250 + 1500) * MS);
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_FENCING);
+    ck_assert_uint_eq(view(&t).epoch, 1);
+    stop_verified(&t, 0);
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_NONE);
+}
+END_TEST
+
+/* A fence that had begun keeps its kill, however long the new agent would have for one. */
+START_TEST(fence_under_way_keeps_its_kill)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    guardian(&t, true, 1);
+    struct fo_guard g = view(&t);
+    ck_assert_int_eq(g.phase, FO_GUARD_FENCING);
+    succeed(&t, &g, 700, 1, FO_RULES_ALL);
+    ck_assert_int_eq(view(&t).deadline, g.deadline);
+    ck_assert_int_eq(effect(&t, FO_DO_STOP_WORKLOAD, 0)->workload.deadline_ns,
+                     g.deadline + g.fence_limit);
+}
+END_TEST
+
+START_TEST(nothing_inherited_is_fenced_as_ever)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    succeed(&t, NULL, 100, 0, FO_RULES_ALL);
+    ck_assert_ptr_nonnull(effect(&t, FO_DO_STOP_WORKLOAD, 0));
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_NONE);
+}
+END_TEST
+
+START_TEST(pause_is_inherited)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    pause_lease(&t);
+    struct fo_guard g = view(&t);
+    succeed(&t, &g, 100000, 1, FO_RULES_ALL);
+    ck_assert_int_eq(t.core.role, HB_ROLE_LEADER);
+    ck_assert(view(&t).paused);
+    ck_assert_int_eq(view(&t).deadline, FO_NEVER);
+}
+END_TEST
+
+/* -- a planned restart ------------------------------------------------------------------------------- */
+
+static void leave(struct one_site *t, int64_t promise_ms)
+{
+    step(t, &(struct fo_event){.type = FO_EV_LEAVE, .leave = {.promise_ms = promise_ms}});
+}
+
+START_TEST(leader_leaves_once_the_longer_promise_is_acknowledged)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    int64_t deadline = view(&t).deadline;
+    leave(&t, 30000);
+    const struct fo_effect *e = sent(&t, FO_KEY_LEASE);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_int_eq(e->send.record->expires_in_ms, 30000);
+    ck_assert_int_lt(noted(&t, FO_NOTE_MAY_LEAVE), 0);
+    ck_assert_int_eq(view(&t).deadline, deadline);
+    answer(&t, FO_KEY_LEASE, e->send.counter, 1, FO_WRITE_STORED, ++t.revision);
+    int64_t room = 30000 - 15 - 250 - 1500; /* drift, lateness, fence */
+    ck_assert_int_eq(noted(&t, FO_NOTE_MAY_LEAVE), room);
+    ck_assert_int_eq(view(&t).deadline, (t.now + room) * MS);
+    struct fo_guard g = view(&t);
+    succeed(&t, &g, room - 10, 1, FO_RULES_ALL);
+    ck_assert_int_eq(t.core.role, HB_ROLE_LEADER);
+    ck_assert_int_eq(sent(&t, FO_KEY_LEASE)->send.record->expires_in_ms, 4753);
+}
+END_TEST
+
+START_TEST(promise_is_bounded_and_taken_back)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    leave(&t, 1000000);
+    ck_assert_int_eq(sent(&t, FO_KEY_LEASE)->send.record->expires_in_ms, 150000);
+    tick_at(&t, t.now + 1000);
+    tick_at(&t, t.now + 1000); /* n = 2: lost, as it would be without */
+    tick_at(&t, t.now + 1000);
+    ck_assert_int_eq(noted(&t, FO_NOTE_CANNOT_LEAVE), 0);
+    ck_assert_int_eq(t.core.terms.promise_ms, 4753);
+}
+END_TEST
+
+START_TEST(replica_leaves_at_once)
+{
+    struct one_site t;
+    begin(&t, "site-b", FO_RULES_ALL);
+    leave(&t, 30000);
+    ck_assert_ptr_nonnull(effect(&t, FO_DO_NOTE, 0));
+    ck_assert_int_eq(effect(&t, FO_DO_NOTE, 0)->note.note, FO_NOTE_MAY_LEAVE);
+}
+END_TEST
+
+START_TEST(who_is_about_to_leave_claims_nothing)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    leave(&t, 8000);
+    int64_t asked = t.now;
+    struct heartbeat first = released(0, "site-a");
+    lease_seen(&t, &first, ++t.revision);
+    live_until(&t, asked + 7900);
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+    live_until(&t, asked + 12000); /* it did not go */
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+}
+END_TEST
+
+static void add_view_tests(TCase *tc)
+{
+    tcase_add_test(tc, armed_before_the_start_and_serving_after_it);
+    tcase_add_test(tc, deadline_moves_with_acknowledgements_alone);
+    tcase_add_test(tc, fence_moves_the_kill_to_the_end_of_the_soft_stop);
+    tcase_add_test(tc, late_fence_kills_at_once);
+    tcase_add_test(tc, paused_lease_has_no_deadline);
+}
+
+static void add_event_tests(TCase *tc)
+{
+    tcase_add_test(tc, no_guardian_no_lease);
+    tcase_add_loop_test(tc, death_of_the_guardian_ends_the_epoch, 0, 2);
+    tcase_add_test(tc, claim_is_given_up_with_the_guardian);
+    tcase_add_test(tc, epoch_that_was_fired_is_over);
+}
+
+static void add_inherit_tests(TCase *tc)
+{
+    tcase_add_test(tc, lease_is_resumed_and_the_workload_left_alone);
+    tcase_add_test(tc, successor_reads_what_its_predecessor_wrote_last);
+    tcase_add_loop_test(tc, anything_else_is_fenced, 0, 3);
+    tcase_add_test(tc, fence_under_way_keeps_its_kill);
+    tcase_add_test(tc, nothing_inherited_is_fenced_as_ever);
+    tcase_add_test(tc, pause_is_inherited);
+}
+
+static void add_leave_tests(TCase *tc)
+{
+    tcase_add_test(tc, leader_leaves_once_the_longer_promise_is_acknowledged);
+    tcase_add_test(tc, promise_is_bounded_and_taken_back);
+    tcase_add_test(tc, replica_leaves_at_once);
+    tcase_add_test(tc, who_is_about_to_leave_claims_nothing);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("guard");
+    TCase *tc = tcase_create("guard");
+    add_view_tests(tc);
+    add_event_tests(tc);
+    add_inherit_tests(tc);
+    add_leave_tests(tc);
+    suite_add_tcase(suite, tc);
+    SRunner *sr = srunner_create(suite);
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
