@@ -6,6 +6,8 @@
 
 #include "agent/index.h"
 #include "base/alloc.h"
+#include "base/buf.h"
+#include "vmm/spec_pool.h"
 
 struct desired {
     char *site;
@@ -28,13 +30,21 @@ struct desired *desired_new(const char *site)
     return d;
 }
 
+static void free_entry(struct desired_entry *e)
+{
+    doc_clear(&e->doc);
+    free(e->key);
+    free(e->given);
+    free(e->error);
+    free(e);
+}
+
 void desired_free(struct desired *d)
 {
     if (!d)
         return;
     for (size_t i = 0; i < d->count; i++) {
-        doc_clear(&d->entries[i]->doc);
-        free(d->entries[i]);
+        free_entry(d->entries[i]);
     }
     free(d->entries);
     free(d->docs);
@@ -82,7 +92,7 @@ const struct desired_entry *desired_find(const struct desired *d, const char *ke
 static struct desired_entry *add(struct desired *d, const char *key)
 {
     struct desired_entry *e = hm_alloc(sizeof *e);
-    snprintf(e->key, sizeof e->key, "%s", key);
+    e->key = hm_strdup(key);
     d->entries = hm_realloc_array(d->entries, d->count + 1, sizeof(struct desired_entry *));
     d->entries[d->count++] = e;
     index_put(&d->by_key, "", e->key, e);
@@ -106,11 +116,11 @@ static bool concerns_us(const struct desired *d, const char *key)
 static void refuse(struct desired_entry *e, const struct hm_error *why)
 {
     e->refused = true;
-    e->error = *why;
-    hm_wrap(&e->error, "%s rev %llu", e->key, (unsigned long long)e->seen_revision);
+    hm_error_keep(&e->error, why);
+    hm_wrap(e->error, "%s rev %llu", e->key, (unsigned long long)e->seen_revision);
     if (e->doc.spec) {
-        size_t used = strlen(e->error.text);
-        snprintf(e->error.text + used, sizeof e->error.text - used,
+        size_t used = strlen(e->error->text);
+        snprintf(e->error->text + used, sizeof e->error->text - used,
                  "; revision %llu stays in force", (unsigned long long)e->revision);
     }
 }
@@ -120,6 +130,8 @@ static void put_in_force(struct desired_entry *e, const struct bus_entry *from)
     e->revision = from->revision;
     e->stamp_ns = from->stamp_ns;
     e->refused = false;
+    free(e->error);
+    e->error = NULL;
 }
 
 /* A marker needs the parts of its key even if no document was ever seen: its thing may exist. */
@@ -140,9 +152,10 @@ static int name_entry(struct desired_entry *e, struct hm_error *err)
 
 static void drop_document(struct desired_entry *e)
 {
-    json_decref(e->doc.given);
     json_decref(e->doc.spec);
-    e->doc.given = e->doc.spec = NULL;
+    e->doc.spec = NULL;
+    free(e->given);
+    e->given = NULL;
 }
 
 /* A marker older than the document comes from a store that was rolled back: it deletes nothing. */
@@ -171,10 +184,15 @@ static void take_document(struct desired_entry *e, const struct bus_entry *from)
         refuse(e, &err);
         return;
     }
+    drop_document(e);
     doc_clear(&e->doc);
     e->doc = doc;
+    e->given = json_dumps(doc.given, JSON_COMPACT); /* a fifth of what the tree takes */
+    json_decref(doc.given);
+    e->doc.given = NULL;
     e->deleted = false;
     spec_hash(doc.spec, e->hash);
+    e->doc.spec = spec_share(e->hash, doc.spec);
     put_in_force(e, from);
 }
 
@@ -363,21 +381,33 @@ void desired_overlay_clear(struct desired_overlay *o)
 /* -- Cache
  * ------------------------------------------------------------------------------------------- */
 
-json_t *desired_to_cache(const struct desired *d)
+/* Keys of documents in force are names and dots: they need no escapes. */
+static void add_cached(struct hm_buf *out, const struct desired_entry *e)
 {
-    json_t *entries = json_object();
-    for (size_t i = 0; i < d->count; i++) {
-        const struct desired_entry *e = d->entries[i];
-        if (!is_in_force(e))
-            continue;
-        json_t *o = json_pack("{s:I, s:I}", "revision", (json_int_t)e->revision, "stamp",
-                              (json_int_t)e->stamp_ns);
-        json_object_set_new(o, "deleted", json_boolean(e->deleted));
-        if (e->doc.given)
-            json_object_set(o, "spec", e->doc.given);
-        json_object_set_new(entries, e->key, o);
+    hm_buf_printf(out, "\"%s\":{\"revision\":%llu,\"stamp\":%lld,\"deleted\":%s", e->key,
+                  (unsigned long long)e->revision, (long long)e->stamp_ns,
+                  e->deleted ? "true" : "false");
+    if (e->given) {
+        hm_buf_puts(out, ",\"spec\":");
+        hm_buf_puts(out, e->given);
     }
-    return json_pack("{s:i, s:s, s:o}", "version", 1, "site", d->site, "entries", entries);
+    hm_buf_puts(out, "}");
+}
+
+char *desired_to_cache(const struct desired *d)
+{
+    struct hm_buf out = {0};
+    const char *between = "";
+    hm_buf_printf(&out, "{\"version\":1,\"site\":\"%s\",\"entries\":{", d->site);
+    for (size_t i = 0; i < d->count; i++) {
+        if (!is_in_force(d->entries[i]))
+            continue;
+        hm_buf_puts(&out, between);
+        add_cached(&out, d->entries[i]);
+        between = ",";
+    }
+    hm_buf_puts(&out, "}}");
+    return hm_buf_steal(&out);
 }
 
 static void take_cached(struct desired *d, const char *key, const json_t *o)

@@ -18,8 +18,10 @@
 #include "proto/doc.h"
 
 struct desired_entry {
-    char key[DOC_KEY_MAX + 1];
+    char *key;
     struct doc doc; /* in force; doc.spec is NULL when there is none or it was deleted */
+    char
+        *given; /* what the person wrote, as JSON, for the cache; NULL as doc.spec (doc.given is) */
     char hash[DOC_HASH_TEXT];
     uint64_t revision;      /* of what is in force */
     uint64_t seen_revision; /* the last one seen, and */
@@ -27,9 +29,9 @@ struct desired_entry {
     int64_t stamp_ns;       /* the store's stamp of what is in force */
     bool deleted;
     bool missing;
-    bool refused; /* the last one seen was not accepted: `error` says why */
-    struct hm_error error;
-    unsigned listing; /* the listing that had it last */
+    bool refused;           /* the last one seen was not accepted: `error` says why */
+    struct hm_error *error; /* NULL unless refused */
+    unsigned listing;       /* the listing that had it last */
 };
 
 struct desired;
@@ -57,10 +59,9 @@ const struct desired_entry *desired_find(const struct desired *d, const char *ke
 void desired_each(const struct desired *d, void (*visit)(void *data, const struct desired_entry *e),
                   void *data);
 
-/* The cache: what is to be written to disk, as JSON (a new reference; any thread may render it, since it
- * refers only to what never changes), and its way back. What the cache holds is verified again;
+/* The cache: what is to be written to disk, as JSON (the caller frees the text), and its way back. What the cache holds is verified again;
  * entries that are no longer acceptable are refused, as from the bucket. */
-json_t *desired_to_cache(const struct desired *d);
+char *desired_to_cache(const struct desired *d);
 int desired_from_cache(struct desired *d, const char *text, size_t len, struct hm_error *err);
 
 /* The documents in force with others laid over them, for a plan that was asked for. `docs` are

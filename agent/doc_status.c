@@ -66,7 +66,7 @@ uint64_t doc_status_fingerprint(const struct plan_step *s, const struct task *ta
         h = mix_text(h, s->thing->mark_hash);
         h = mix(h, (uint64_t)(uintptr_t)s->thing->details);
     }
-    return task->failures ? mix_text(h, task->error.text) : h;
+    return task->failures ? mix_text(h, task->error->text) : h;
 }
 
 static json_t *error_json(enum hm_code code, const char *text)
@@ -122,9 +122,9 @@ json_t *doc_status_json(const struct plan_step *s, const struct task *task,
         json_object_set_new(o, "next", json_string(plan_op_name(s->op)));
     json_object_set_new(o, "conditions", conditions(s, e, phase, since));
     if (e->refused)
-        json_object_set_new(o, "error", error_json(e->error.code, e->error.text));
+        json_object_set_new(o, "error", error_json(e->error->code, e->error->text));
     else if (task->failures)
-        json_object_set_new(o, "error", error_json(task->error.code, task->error.text));
+        json_object_set_new(o, "error", error_json(task->error->code, task->error->text));
     if (t && t->details)
         json_object_set(o, "details", t->details);
     return o;

@@ -39,7 +39,7 @@ struct feed {
 struct write {
     struct feed *feed;
     char *path;
-    json_t *content;
+    char *text;
     int result;
     struct hm_error err;
 };
@@ -49,8 +49,7 @@ static void on_save(uv_timer_t *timer);
 static void write_work(void *data)
 {
     struct write *w = data;
-    HM_AUTOFREE char *text = json_dumps(w->content, JSON_COMPACT);
-    w->result = hm_file_write_atomic(w->path, text, strlen(text), 0600, &w->err);
+    w->result = hm_file_write_atomic(w->path, w->text, strlen(w->text), 0600, &w->err);
 }
 
 static void write_done(void *data, bool timed_out)
@@ -70,7 +69,7 @@ static void write_release(void *data)
 {
     struct write *w = data;
     free(w->path);
-    json_decref(w->content);
+    free(w->text);
     free(w);
 }
 
@@ -84,7 +83,7 @@ static void on_save(uv_timer_t *timer)
     struct write *w = hm_alloc(sizeof *w);
     w->feed = f;
     w->path = hm_strdup(f->options.cache_path);
-    w->content = desired_to_cache(f->options.desired);
+    w->text = desired_to_cache(f->options.desired);
     struct hm_job job = {.work = write_work,
                          .done = write_done,
                          .release = write_release,
@@ -124,7 +123,7 @@ static void report_refusal(const struct feed *f, const char *key)
 {
     const struct desired_entry *e = desired_find(f->options.desired, key);
     if (e && e->refused)
-        hm_log(HM_LOG_WARN, "feed", "%s", e->error.text);
+        hm_log(HM_LOG_WARN, "feed", "%s", e->error->text);
 }
 
 static void on_entry(void *data, const struct bus_entry *entry)

@@ -94,7 +94,7 @@ struct look {
 
 static void say_down(const struct plan_step *s, const struct task *t, struct hm_error *err)
 {
-    const char *why = t && t->failures ? t->error.text : s->why ? s->why : "it does not run yet";
+    const char *why = t && t->failures ? t->error->text : s->why ? s->why : "it does not run yet";
     hm_fail(err, HM_E_REFUSED, "%s: %s", s->doc->key, why);
 }
 

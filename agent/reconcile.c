@@ -29,7 +29,7 @@ static struct task *task_for(struct reconciler *r, const struct plan_doc *doc)
         return t;
     t = hm_alloc(sizeof *t);
     t->owner = r;
-    strncpy(t->key, doc->key, sizeof t->key - 1);
+    t->key = hm_strdup(doc->key);
     t->primary = !strcmp(doc->where, DOC_PLACEMENT_PRIMARY);
     r->task_list = hm_realloc_array(r->task_list, r->task_count + 1, sizeof(struct task *));
     r->task_list[r->task_count++] = t;
@@ -60,7 +60,7 @@ static void log_failure(const struct task *t)
 {
     int64_t seconds = (t->next_try_ns - hm_boottime_ns()) / 1000000000 + 1;
     hm_log(HM_LOG_WARN, "reconcile", "%s: %s: %s; next try in %lld s", t->key,
-           plan_verb_name(t->verb), t->error.text, (long long)seconds);
+           plan_verb_name(t->verb), t->error->text, (long long)seconds);
 }
 
 static void call_done(void *arg, const struct hm_error *err)
@@ -218,7 +218,7 @@ static void say_refused(void *data, const struct desired_entry *e)
     status_set(r->options.status, strchr(e->key, '.') + 1,
                json_pack("{s:s, s:I, s:s, s:{s:s, s:s}}", "phase", "Failed", "desired_revision",
                          (json_int_t)e->seen_revision, "state", "absent", "error", "code",
-                         hm_code_name(e->error.code), "text", e->error.text));
+                         hm_code_name(e->error->code), "text", e->error->text));
 }
 
 /* -- The pass -------------------------------------------------------------------------------------
@@ -472,8 +472,10 @@ static void on_closed(uv_handle_t *handle)
 {
     struct reconciler *r = handle->data;
     things_clear(&r->things);
-    for (size_t i = 0; i < r->task_count; i++)
+    for (size_t i = 0; i < r->task_count; i++) {
+        task_clear(r->task_list[i]);
         free(r->task_list[i]);
+    }
     free(r->task_list);
     index_free(&r->tasks);
     free(r);

@@ -13,8 +13,9 @@ enum { MOST_IN_FLIGHT = 32, TIMEOUT_MS = 5000, RETRY_MS = 2000, CHECK_MS = 10000
 struct entry {
     struct status *owner;
     char *key;
-    json_t *said; /* what shall stand in the bucket */
-    json_t *sent; /* what is being written, or was acknowledged */
+    /* What shall stand in the bucket, and what is being written or was acknowledged: JSON, as text,
+     * which is a sixth of the tree. One pointer when they are equal. */
+    char *said, *sent;
     bool in_flight, acknowledged, queued;
     bool again;         /* what is in flight may go to a bucket that is no more */
     struct entry *next; /* in the queue */
@@ -40,7 +41,24 @@ static void write_pending(struct status *s);
 
 static bool is_settled(const struct entry *e)
 {
-    return e->acknowledged && (e->said == e->sent || json_equal(e->said, e->sent));
+    return e->acknowledged && e->said == e->sent;
+}
+
+static void drop_said(struct entry *e)
+{
+    if (e->said != e->sent)
+        free(e->said);
+    e->said = NULL;
+}
+
+static void say(struct entry *e, char *text)
+{
+    drop_said(e);
+    e->said = text;
+    if (e->sent && !strcmp(e->sent, text)) {
+        e->said = e->sent;
+        free(text);
+    }
 }
 
 static void enqueue(struct entry *e)
@@ -95,22 +113,21 @@ static void on_written(void *data, const struct bus_put_result *result)
 
 static void write_entry(struct status *s, struct entry *e)
 {
-    json_decref(e->sent);
-    e->sent = json_incref(e->said);
+    if (e->sent != e->said)
+        free(e->sent);
+    e->sent = e->said;
     e->in_flight = true;
     e->acknowledged = false;
     s->in_flight++;
-    char *text = json_dumps(e->said, JSON_COMPACT);
     struct bus_put put = {
         .bucket = BUCKET,
         .key = e->key,
-        .value = text,
-        .len = strlen(text),
+        .value = e->said,
+        .len = strlen(e->said),
         .expect_revision = BUS_ANY_REVISION,
         .timeout_ms = TIMEOUT_MS,
     };
     bus_put(s->bus, &put, on_written, e);
-    free(text);
 }
 
 static void write_pending(struct status *s)
@@ -180,8 +197,8 @@ struct status *status_new(uv_loop_t *loop, struct bus *bus, const char *site)
 static void free_entries(struct status *s)
 {
     for (size_t i = 0; i < s->count; i++) {
-        json_decref(s->entries[i]->said);
-        json_decref(s->entries[i]->sent);
+        drop_said(s->entries[i]);
+        free(s->entries[i]->sent);
         free(s->entries[i]->key);
         free(s->entries[i]);
     }
@@ -228,8 +245,8 @@ static struct entry *find_or_add(struct status *s, const char *name)
 void status_set(struct status *s, const char *name, json_t *value)
 {
     struct entry *e = find_or_add(s, name);
-    json_decref(e->said);
-    e->said = value;
+    say(e, json_dumps(value, JSON_COMPACT));
+    json_decref(value);
     if (!is_settled(e))
         enqueue(e);
     write_pending(s);

@@ -1,5 +1,7 @@
 #include "agent/task.h"
 
+#include <stdlib.h>
+
 #include "base/clock.h"
 
 enum {
@@ -8,6 +10,13 @@ enum {
     LASTING_MS = 10000,   /* what is needed again sooner did not last */
     FORGOTTEN_MS = 60000, /* what lasted longer than this speaks for itself */
 };
+
+void task_clear(struct task *t)
+{
+    free(t->key);
+    free(t->error);
+    *t = (struct task){0};
+}
 
 /* 1 s, 2 s, 4 s, ... 5 min, each plus up to a quarter, so that many do not come back at once. */
 static int64_t back_off_ms(unsigned failures, uint32_t jitter)
@@ -20,7 +29,7 @@ static int64_t back_off_ms(unsigned failures, uint32_t jitter)
 
 void task_failed(struct task *t, const struct hm_error *err, int64_t now_ns, uint32_t jitter)
 {
-    t->error = *err;
+    hm_error_keep(&t->error, err);
     if (t->failures < 1000)
         t->failures++;
     t->next_try_ns = now_ns + back_off_ms(t->failures, jitter) * HM_MS;
@@ -30,7 +39,8 @@ static void forget_failures(struct task *t)
 {
     t->failures = 0;
     t->next_try_ns = 0;
-    t->error = (struct hm_error){0};
+    free(t->error);
+    t->error = NULL;
 }
 
 void task_done(struct task *t, int64_t now_ns)

@@ -20,7 +20,7 @@ struct reconciler;
 
 struct task {
     struct reconciler *owner;
-    char key[DOC_KEY_MAX + 1];
+    char *key;
     bool primary;
     bool in_flight;
     bool cancelled;                /* in flight, but it has not begun and never will */
@@ -33,12 +33,15 @@ struct task {
     unsigned relapses;             /* how often in a row that did not last */
     unsigned failures;
     int64_t next_try_ns;
-    struct hm_error error; /* of the last failure; code HM_OK: none */
-    bool has_run;          /* primary: seen running in this epoch, and no change of ours stops it */
-    uint64_t said;         /* fingerprint of the status that was last said */
-    char phase[16];        /* of that status, and */
-    char since[40];        /* since when */
+    struct hm_error *error; /* of the last failure; NULL: none */
+    bool has_run;   /* primary: seen running in this epoch, and no change of ours stops it */
+    uint64_t said;  /* fingerprint of the status that was last said */
+    char phase[16]; /* of that status, and */
+    char since[40]; /* since when */
 };
+
+/* Frees what it holds. */
+void task_clear(struct task *t);
 
 /* A failed call: remember why, and when to try again. `jitter` is any number. */
 void task_failed(struct task *t, const struct hm_error *err, int64_t now_ns, uint32_t jitter);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/utf8.h"
 
 const char *hm_code_name(enum hm_code code)
@@ -57,4 +58,11 @@ int hm_wrap(struct hm_error *err, const char *fmt, ...)
     finish(joined, sizeof joined, wanted);
     memcpy(err->text, joined, sizeof joined);
     return -(int)err->code;
+}
+
+void hm_error_keep(struct hm_error **kept, const struct hm_error *err)
+{
+    if (!*kept)
+        *kept = hm_alloc(sizeof **kept);
+    **kept = *err;
 }

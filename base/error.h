@@ -58,6 +58,10 @@ const char *hm_code_name(enum hm_code code);
 int hm_fail(struct hm_error *err, enum hm_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Copy *err to *kept, which is allocated if it is NULL (free() it): most things never fail, and an
+ * error is large. */
+void hm_error_keep(struct hm_error **kept, const struct hm_error *err);
+
 /* Put "context: " before the sentence that is there; the code stays. Returns -code. */
 int hm_wrap(struct hm_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

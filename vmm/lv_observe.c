@@ -8,6 +8,7 @@
 #include "vmm/lv_vm.h"
 #include "vmm/network_xml.h"
 #include "vmm/shape.h"
+#include "vmm/spec_pool.h"
 
 /* -- One domain, read anew --------------------------------------------------------------------- */
 
@@ -17,7 +18,7 @@ static void take_mark(struct thing *t, struct mark *m)
     t->mark_site = m->site;
     t->mark_key = m->key;
     t->mark_hash = m->hash;
-    t->spec = m->spec;
+    t->spec = spec_share(m->hash, m->spec);
     json_decref(m->made);
     memset(m, 0, sizeof *m);
 }

@@ -11,9 +11,10 @@
 struct doc bench_document(unsigned long number)
 {
     HM_AUTOFREE char *key = hm_printf("site-a.vm.vm%lu", number);
+    HM_AUTOFREE char *spec = hm_printf(BENCH_SPEC_FORMAT, number);
     struct doc doc = {0};
     struct hm_error err;
-    if (doc_from_value(key, BENCH_SPEC, strlen(BENCH_SPEC), &doc, &err) < 0) {
+    if (doc_from_value(key, spec, strlen(spec), &doc, &err) < 0) {
         fprintf(stderr, "bench: %s\n", err.text);
         exit(1);
     }

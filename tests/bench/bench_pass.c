@@ -31,8 +31,9 @@ static void declare(struct bench *b)
 {
     for (size_t i = 0; i < b->count; i++) {
         HM_AUTOFREE char *key = hm_printf("site-a.vm.vm%zu", i);
+        HM_AUTOFREE char *spec = hm_printf(BENCH_SPEC_FORMAT, i);
         struct bus_entry entry = {
-            .key = key, .value = BENCH_SPEC, .len = strlen(BENCH_SPEC), .revision = i + 1};
+            .key = key, .value = spec, .len = strlen(spec), .revision = i + 1};
         desired_take(b->desired, &entry);
     }
 }

@@ -20,6 +20,15 @@ static void set_up(void)
 static void tear_down(void)
 {
     world_clear(&w);
+    task_clear(&task);
+    free(entry.error);
+}
+
+static void note_failure(struct hm_error **kept, enum hm_code code, const char *text)
+{
+    struct hm_error err;
+    hm_fail(&err, code, "%s", text);
+    hm_error_keep(kept, &err);
 }
 
 static const struct plan_step *step(const char *key)
@@ -125,7 +134,7 @@ START_TEST(refused_revision_is_the_error_that_is_told)
     world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
     entry.refused = true;
     entry.seen_revision = 8;
-    hm_fail(&entry.error, HM_E_INVALID, "site-a.vm.web rev 8: no");
+    note_failure(&entry.error, HM_E_INVALID, "site-a.vm.web rev 8: no");
     json_t *o = status("site-a.vm.web");
     ck_assert_str_eq(text(o, "phase"), "Running");
     ck_assert_int_eq(json_integer_value(json_object_get(o, "desired_revision")), 8);
@@ -139,7 +148,7 @@ START_TEST(failure_and_orphan_are_told)
 {
     world_declare(&w, "site-a.vm.web", VM "}");
     task.failures = 2;
-    hm_fail(&task.error, HM_E_LIBVIRT, "it does not start");
+    note_failure(&task.error, HM_E_LIBVIRT, "it does not start");
     entry.missing = true;
     json_t *o = status("site-a.vm.web");
     ck_assert_str_eq(text(o, "phase"), "Failed");
@@ -162,7 +171,7 @@ static void fail_task(struct thing *t)
 {
     (void)t;
     task.failures++;
-    hm_fail(&task.error, HM_E_IO, "no");
+    note_failure(&task.error, HM_E_IO, "no");
 }
 
 static void crash(struct thing *t)
@@ -224,7 +233,7 @@ START_TEST(each_error_has_a_fingerprint_of_its_own)
     uint64_t before = fingerprint();
     task.failures++; /* the same, once more: nothing new */
     ck_assert_uint_eq(fingerprint(), before);
-    hm_fail(&task.error, HM_E_IO, "something else");
+    note_failure(&task.error, HM_E_IO, "something else");
     ck_assert_uint_ne(fingerprint(), before);
 }
 END_TEST

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 
 static struct task t;
@@ -11,8 +12,14 @@ static int64_t now;
 
 static void set_up(void)
 {
-    t = (struct task){.key = "site-a.vm.web"};
+    task_clear(&t);
+    t.key = hm_strdup("site-a.vm.web");
     now = 1000000 * HM_MS;
+}
+
+static void tear_down(void)
+{
+    task_clear(&t);
 }
 
 static void fail_once(uint32_t jitter)
@@ -38,7 +45,7 @@ START_TEST(failures_back_off_from_a_second_to_five_minutes)
     for (int i = 0; i < 5000; i++)
         fail_once(0);
     ck_assert_int_eq(wait_ms(), 300000);
-    ck_assert_int_eq(t.error.code, HM_E_LIBVIRT);
+    ck_assert_int_eq(t.error->code, HM_E_LIBVIRT);
 }
 END_TEST
 
@@ -65,7 +72,7 @@ START_TEST(success_ends_the_back_off)
     t.verb = VERB_START;
     task_done(&t, now);
     ck_assert_uint_eq(t.failures, 0);
-    ck_assert_int_eq(t.error.code, HM_OK);
+    ck_assert_ptr_null(t.error);
     ck_assert_int_eq(t.next_try_ns, 0);
     fail_once(0);
     ck_assert_int_eq(wait_ms(), 1000);
@@ -98,7 +105,7 @@ START_TEST(what_does_not_last_backs_off)
         ck_assert(task_relapsed(&t, VERB_START, now, 0));
         ck_assert_int_eq(wait_ms(), expected);
         ck_assert_uint_gt(t.failures, 0);
-        ck_assert_ptr_nonnull(strstr(t.error.text, "start was done, and after 300 ms"));
+        ck_assert_ptr_nonnull(strstr(t.error->text, "start was done, and after 300 ms"));
         now = t.next_try_ns;
         ck_assert(!task_relapsed(&t, VERB_START, now, 0)); /* it has waited: now it may */
     }
@@ -166,7 +173,7 @@ int main(void)
 {
     Suite *s = suite_create("task");
     TCase *c = tcase_create("task");
-    tcase_add_checked_fixture(c, set_up, NULL);
+    tcase_add_checked_fixture(c, set_up, tear_down);
     tcase_add_test(c, failures_back_off_from_a_second_to_five_minutes);
     tcase_add_test(c, jitter_adds_up_to_a_quarter);
     tcase_add_test(c, success_ends_the_back_off);
