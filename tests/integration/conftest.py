@@ -1,7 +1,6 @@
 """Fixtures: a temporary folder, a NATS server, sites. What a failed test leaves to read is kept in
 BUILD/failed/<test>/. Prints the line "integration: N passed, N failed[, N skipped]"."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from lib import paths  # noqa: E402
 
 sys.path.insert(0, str(paths.TOOLS / "python"))
 
+from lib.kept import keep_logs  # noqa: E402
 from lib.nats_server import NatsServer  # noqa: E402
 from lib.processes import TemporaryFolder  # noqa: E402
 from lib.sites import Site  # noqa: E402
-
-KEPT = ("*.log", "*.yaml", "*.conf", "*.records")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -27,25 +25,13 @@ def pytest_runtest_makereport(item, call):
         item.has_failed = True
 
 
-def keep(folder, request):
-    """Copy the logs of a failed test to where they can be read."""
-    kept = paths.BUILD / "failed" / request.node.name
-    shutil.rmtree(kept, ignore_errors=True)
-    for pattern in KEPT:
-        for file in folder.rglob(pattern):
-            target = kept / file.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, target)
-    print(f"logs are kept in {kept}")
-
-
 @pytest.fixture
 def folder(request):
     """A temporary folder with a short path."""
     with TemporaryFolder() as path:
         yield path
         if getattr(request.node, "has_failed", False):
-            keep(path, request)
+            print(f"logs are kept in {keep_logs(path, request.node.name)}")
 
 
 @pytest.fixture

@@ -7,6 +7,6 @@ AS_ROOT = $(SUDO) env HARMONY_BUILD=$(BUILD) HARMONY_TOOLS=$(HARMONY_TOOLS)
 integration: all guest witness | $(HARMONY_TOOLS)/python/requirements.txt
 	$(Q)$(AS_ROOT) python3 -m pytest -q -p no:cacheprovider $(if $(T),$(addprefix tests/integration/,$(T)),tests/integration)
 
-#: make test                lint, unit tests, simulator, fuzzing, integration; ends in "N passed, N failed"
+#: make test                lint, unit tests, simulator, fuzzing, integration, chaos; ends in "N passed, N failed"
 test:
-	$(Q)MAKE="$(MAKE)" tests/run_all "lint" "unit SAN=1" "sim-test" "fuzz FUZZ_SECONDS=20" "integration SAN=1"
+	$(Q)MAKE="$(MAKE)" tests/run_all "lint" "unit SAN=1" "sim-test" "fuzz FUZZ_SECONDS=20" "integration SAN=1" "chaos-test"

@@ -1,4 +1,4 @@
-"""A failover group of two sites with the witness as workload, and the store seen from outside.
+"""A failover group of sites (two by default) with the witness as workload, and the store seen from outside.
 
     with Group(folder, server.url, make_site) as group:
         group.init()                  # buckets, cluster_config, first record
@@ -45,7 +45,7 @@ class Store:
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
         self.client = self.wait_for(nats.connect(
-            url, reconnect_time_wait=0.05, max_reconnect_attempts=-1, ping_interval=1,
+            url.split(","), reconnect_time_wait=0.05, max_reconnect_attempts=-1, ping_interval=1,
             error_cb=self._ignore))
         self.js = self.client.jetstream(timeout=timeout)
 
@@ -91,20 +91,21 @@ class Store:
 
 
 class Group:
-    def __init__(self, folder, url, make_site, hooks=None, agent_url=None, **config):
+    def __init__(self, folder, url, make_site, hooks=None, agent_url=None,
+                 names=("site-a", "site-b"), **config):
         """`config` is put over CONFIG; `hooks` (argv lists) over the witness's."""
         self.config = {**CONFIG, **config}
         self.store = Store(url)
         self.records = {}
         self.sites = {}
-        for name in ("site-a", "site-b"):
+        for name in names:
             self.records[name] = Path(folder) / "witness" / name
             self.records[name].mkdir(parents=True)
             self.sites[name] = make_site(
                 name, nats_url=agent_url or url,
                 failover={"hooks": {**witness.hooks(self.records[name]), **(hooks or {})}},
                 config={"libvirt": {"uri": "test:///default", "image_dir": str(folder)}})
-        self.a, self.b = self.sites.values()
+        self.a, self.b = list(self.sites.values())[:2]
 
     def init(self):
         self.store.make_buckets()

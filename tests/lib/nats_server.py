@@ -1,4 +1,4 @@
-"""NATS servers with JetStream on loopback."""
+"""NATS servers with JetStream, on loopback unless told another address of this machine."""
 
 import functools
 import json
@@ -28,20 +28,22 @@ def server_program():
 class NatsServer:
     """One server. Its port stays the same over restarts; its store is in `directory`/jetstream.
 
-    tls={"ca","cert","key"} makes clients show a certificate of that CA; users=[{"user","password"}]
+    `address` is what it listens on. tls={"ca","cert","key"} makes clients show a certificate of that CA; users=[{"user","password"}]
     makes them log in; extra is merged into the configuration.
     """
 
-    def __init__(self, directory, name="nats", tls=None, users=None, extra=None):
+    def __init__(self, directory, name="nats", tls=None, users=None, extra=None,
+                 address="127.0.0.1"):
         self.directory = Path(directory) / name
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.name, self.port, self.monitor_port = name, free_port(), free_port()
-        self.host = "localhost" if tls else "127.0.0.1"
+        self.name, self.address = name, address
+        self.port, self.monitor_port = free_port(), free_port()
+        self.host = "localhost" if tls else address
         self.url = f"{'tls' if tls else 'nats'}://{self.host}:{self.port}"
         self.config = {
             "server_name": name,
-            "listen": f"127.0.0.1:{self.port}",
-            "http": f"127.0.0.1:{self.monitor_port}",
+            "listen": f"{address}:{self.port}",
+            "http": f"{address}:{self.monitor_port}",
             "jetstream": {"store_dir": str(self.directory / "jetstream")},
             "max_payload": 1048576,
         }
@@ -66,7 +68,7 @@ class NatsServer:
         """JetStream is up and caught up."""
         self.process.check_running()
         with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.monitor_port}/healthz", timeout=1) as answer:
+                f"http://{self.address}:{self.monitor_port}/healthz", timeout=1) as answer:
             return json.load(answer)["status"] == "ok"
 
     def wait_healthy(self, timeout=20):
@@ -101,15 +103,16 @@ class NatsServer:
 
 
 class NatsCluster:
-    """Servers nats-1 .. nats-N that form one JetStream cluster."""
+    """Servers nats-1 .. nats-N that form one JetStream cluster, one on each address."""
 
-    def __init__(self, directory, size=3):
-        routes = [free_port() for _ in range(size)]
-        self.servers = [NatsServer(directory, f"nats-{i + 1}", extra={"cluster": {
+    def __init__(self, directory, size=3, addresses=None):
+        addresses = addresses or ["127.0.0.1"] * size
+        routes = [f"{address}:{free_port()}" for address in addresses]
+        self.servers = [NatsServer(directory, f"nats-{i + 1}", address=address, extra={"cluster": {
             "name": "harmony-test",
-            "listen": f"127.0.0.1:{routes[i]}",
-            "routes": [f"nats://127.0.0.1:{port}" for port in routes],
-        }}) for i in range(size)]
+            "listen": routes[i],
+            "routes": [f"nats://{route}" for route in routes],
+        }}) for i, address in enumerate(addresses)]
         self.url = ",".join(s.url for s in self.servers)
 
     def start(self):

@@ -1,0 +1,69 @@
+"""One run of one fault: the group as it was before, and what the fault's function may ask for."""
+
+import random
+
+from lib.failover import boottime_ns
+from lib.waiting import wait_until
+
+import evidence
+
+
+class Case:
+    def __init__(self, fault, lab, seed):
+        self.fault, self.lab, self.random = fault, lab, random.Random(seed)
+        self.leader, self.epoch = lab.settle()
+        self.pid = lab.workload_pid(self.leader)
+        self.began_ns = boottime_ns()
+
+    @property
+    def site(self):
+        """The leader's site."""
+        return self.lab.sites[self.leader]
+
+    @property
+    def others(self):
+        return self.lab.others(self.leader)
+
+    @property
+    def other(self):
+        return self.others[0]
+
+    def seconds(self, setting):
+        return self.lab.config[setting] / 1000
+
+    def longest_lease_s(self):
+        """From the last good heartbeat until its writer has stopped: F + fence_timeout."""
+        return ((self.lab.config["failure_threshold"] + 1) * self.seconds("heartbeat_interval_ms")
+                + self.seconds("fence_timeout_ms"))
+
+    def wait_ms(self, ms):
+        """Time that belongs to the fault: how long it lasts, at which instant it begins."""
+        until = boottime_ns() + ms * 1e6
+        wait_until(lambda: boottime_ns() >= until, ms / 1000 + 10, "time to pass", 0.001)
+
+    def serving_now(self):
+        return next(iter(self.lab.serving()), None)
+
+    def check_same_term(self):
+        """The leader serves in the epoch it had, and its workload is the same process."""
+        now = self.lab.serving()
+        assert now == {self.leader: self.epoch}, f"{now} serves, it was {self.leader} in epoch {self.epoch}"
+        pid = self.lab.workload_pid(self.leader)
+        assert pid == self.pid, f"the workload was restarted: pid {pid}, it was {self.pid}"
+
+    def run(self):
+        """Returns {"outage_ms", "overlap_ms", "from", "to"}; raises AssertionError on a wrong outcome."""
+        self.wait_ms(self.random.uniform(0, self.lab.config["heartbeat_interval_ms"]))
+        self.began_ns = boottime_ns()
+        try:
+            with self.fault.act(self):
+                self.fault.outcome.see(self)
+            leader, epoch = self.lab.settle()
+        finally:
+            report = self.lab.report()
+            self.overlap_ms = report["overlap_ms"]
+        assert self.overlap_ms == 0, f"two sites served at once for {self.overlap_ms} ms"
+        if self.fault.outcome.word == "stays":
+            self.check_same_term()
+        return {"outage_ms": evidence.outage_ms(report, self.began_ns, boottime_ns()),
+                "overlap_ms": self.overlap_ms, "from": [self.leader, self.epoch], "to": [leader, epoch]}

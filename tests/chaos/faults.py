@@ -1,0 +1,269 @@
+"""The table of faults. Each is a function with one `yield`: what is before it makes the fault happen to
+a group that is settled, what is after it undoes it. In between the driver sees that the outcome is the
+one that is declared here. Whatever happens, two sites never serve at once.
+
+    @fault("name", "what it does", undone="how", outcome=Moves())
+    def name(case): ...; yield; ...
+
+`needs` names a part that may not be there yet: the fault is skipped without it (see LANDED).
+"""
+
+import contextlib
+from dataclasses import dataclass, field
+
+from lib import witness
+from lib.paths import BUILD
+from outcomes import Moves, Returns, Stays, Stops
+
+LANDED = {
+    None: lambda: True,
+    "guardian": lambda: (BUILD / "harmony-guardian").exists(),
+}
+
+TABLE = {}
+
+
+@dataclass
+class Fault:
+    name: str
+    what: str
+    undone: str
+    outcome: object
+    act: object
+    needs: str = None
+    short: bool = False  # one of those that run with every `make test`
+    lab: dict = field(default_factory=dict)  # for Lab(...)
+    prepare: object = None  # called with the lab before begin()
+    spoils: bool = False  # the next run needs a lab of its own
+
+    def is_there(self):
+        return LANDED[self.needs]()
+
+
+def fault(what, undone, outcome, **options):
+    def add(act):
+        name = act.__name__
+        TABLE[name] = Fault(name, what, undone, outcome, contextlib.contextmanager(act), **options)
+        return act
+    return add
+
+
+def gated(hook, gate):
+    """A hook that first asks another command, and fails if that does."""
+    return ["/bin/sh", "-c", f'{gate} || exit 1; exec "$@"', "-", *hook]
+
+
+# -- a host ----------------------------------------------------------------------------------------------
+
+@fault("the leader's site loses its power", "it boots", Moves(), short=True)
+def power_cut(case):
+    case.site.power_cut()
+    yield
+    case.site.power_on()
+    case.site.start_agent()
+
+
+@fault("the same with two replicas", "it boots", Moves(), lab={"sites": 3})
+def power_cut_of_three(case):
+    case.site.power_cut()
+    yield
+    case.site.power_on()
+    case.site.start_agent()
+
+
+@fault("a replica's site loses its power", "it boots", Stays(seconds=5))
+def power_cut_of_replica(case):
+    replica = case.lab.sites[case.other]
+    replica.power_cut()
+    yield
+    replica.power_on()
+    replica.start_agent()
+
+
+@fault("state_dir of the leader is full", "there is room again", Stays(seconds=5), lab={"small_disk": True})
+def disk_full(case):
+    case.site.fill_disk()
+    yield
+    case.site.free_disk()
+
+
+@fault("state_dir of the replica is full, and the leader's site loses its power", "there is room again",
+       Stops(seconds=8), lab={"small_disk": True})
+def disk_full_takeover(case):
+    case.lab.sites[case.other].fill_disk()
+    case.site.power_cut()
+    yield
+    case.lab.sites[case.other].free_disk()
+    case.site.power_on()
+    case.site.start_agent()
+
+
+# -- the agent -------------------------------------------------------------------------------------------
+
+@fault("the leader's agent is stopped and continued, 40 times, 100 to 240 ms each", "it is left alone",
+       Stays(seconds=1))
+def late_loop(case):
+    for _ in range(40):
+        case.site.freeze_agent()
+        case.wait_ms(case.random.uniform(100, 240))
+        case.site.thaw_agent()
+        case.wait_ms(case.random.uniform(50, 150))
+    yield
+
+
+# -- the servers -----------------------------------------------------------------------------------------
+
+@fault("kill -9 of the server that leads the stream", "it is started", Returns(within=30), short=True)
+def kill_nats_leader(case):
+    server = case.lab.stream_leader()
+    server.kill()
+    yield
+    case.lab.start_servers()
+
+
+@fault("kill -9 of another server of the three", "it is started", Stays(seconds=6))
+def kill_nats_follower(case):
+    leader = case.lab.stream_leader()
+    next(s for s in case.lab.servers if s is not leader).kill()
+    yield
+    case.lab.start_servers()
+
+
+@fault("all servers are stopped for 60 s", "they are started", Stops(seconds=60))
+def stop_all_nats(case):
+    for server in case.lab.servers:
+        server.stop()
+    yield
+    case.lab.start_servers()
+
+
+# -- the network -----------------------------------------------------------------------------------------
+
+def cut(case, way, nats=True, peers=False):
+    addresses = (case.lab.server_addresses() if nats else []) + (
+        case.lab.peer_addresses(case.leader) if peers else [])
+    case.site.cable.cut(addresses, way)
+
+
+@fault("the leader's site and NATS do not reach each other", "the cable is mended", Moves(), short=True)
+def cut_from_nats(case):
+    cut(case, "both")
+    yield
+    case.site.cable.mend()
+
+
+@fault("the leader's site and the other sites do not reach each other", "the cable is mended",
+       Stays(seconds=5), lab={"sites": 3})
+def cut_from_peers(case):
+    cut(case, "both", nats=False, peers=True)
+    yield
+    case.site.cable.mend()
+
+
+@fault("the leader's site reaches nobody", "the cable is mended", Moves(), lab={"sites": 3})
+def cut_from_both(case):
+    cut(case, "both", peers=True)
+    yield
+    case.site.cable.mend()
+
+
+@fault("the leader's heartbeats are stored, and no answer comes back", "the cable is mended", Moves(),
+       short=True)
+def one_way_hears_nothing(case):
+    cut(case, "in")
+    yield
+    case.site.cable.mend()
+
+
+@fault("the leader hears NATS, and nothing it sends arrives", "the cable is mended", Moves())
+def one_way_says_nothing(case):
+    cut(case, "out")
+    yield
+    case.site.cable.mend()
+
+
+def use_slow_lane(lab):
+    lab.slow_lane("site-a")
+
+
+@fault("each way between site-a, which leads, and NATS takes 0.75 T: an answer takes 1.5 T",
+       "the line is fast again", Moves(), prepare=use_slow_lane, spoils=True)
+def slow_link(case):
+    case.lab.proxy.delay = 0.75 * case.seconds("heartbeat_interval_ms")
+    yield
+    case.lab.proxy.delay = 0
+
+
+@fault("the latency of site-a's line alternates: 3 s at 1.5 T, 2 s at none", "the line is fast again",
+       Returns(within=30), prepare=use_slow_lane, spoils=True)
+def flapping_link(case):
+    for _ in range(5):
+        case.lab.proxy.delay = 0.75 * case.seconds("heartbeat_interval_ms")
+        case.wait_ms(3000)
+        case.lab.proxy.delay = 0
+        case.wait_ms(2000)
+    yield
+
+
+@fault("what the leader's site sends passes at 4 kbit/s (tc tbf): a queue builds up", "at full speed again",
+       Moves(within=30))
+def thin_link(case):
+    case.site.cable.narrow(4000, waiting_ms=20000)
+    yield
+    case.site.cable.widen()
+
+
+# -- the bucket ------------------------------------------------------------------------------------------
+
+@fault("harmony_failover is deleted", "`failover init` makes it anew", Stops(seconds=8), spoils=True)
+def bucket_deleted(case):
+    case.lab.store.delete_bucket()
+    yield
+    case.lab.init()
+
+
+@fault("harmony_failover is deleted, and made anew at once with a first record",
+       "nothing is left to undo", Returns(within=30), spoils=True)
+def bucket_recreated(case):
+    case.lab.store.delete_bucket()
+    case.lab.init()
+    yield
+
+
+@fault("every server's disk goes back by 5 s, in the same epoch", "nothing is left to undo",
+       Returns(within=60), spoils=True)
+def bucket_rolled_back(case):
+    case.lab.copy_store()
+    case.wait_ms(5000)
+    case.lab.roll_back_store()
+    yield
+
+
+@fault("the one server's disk goes back by 5 s within half a second", "nothing is left to undo",
+       Returns(within=30), lab={"servers": 1}, short=True)
+def bucket_rolled_back_fast(case):
+    case.lab.copy_store()
+    case.wait_ms(5000)
+    case.lab.roll_back_store()
+    yield
+
+
+# -- hooks -----------------------------------------------------------------------------------------------
+
+def failing_promotion(name, folder):
+    promote = witness.hooks(folder / "witness" / name)["promote"]
+    return {"promote": gated(promote, f"! test -e {folder}/broken-{name}")}
+
+
+@fault("the first replica's promote hook fails, and the leader's site loses its power",
+       "both are mended", Moves(within=20), lab={"sites": 3, "hooks": failing_promotion})
+def promote_hook_fails(case):
+    first = case.others[0]
+    broken = case.lab.folder / f"broken-{first}"
+    broken.touch()
+    case.site.power_cut()
+    yield
+    assert case.serving_now() != first, f"{first} serves, though its hook failed"
+    broken.unlink()
+    case.site.power_on()
+    case.site.start_agent()

@@ -1,0 +1,226 @@
+"""Lab: NATS servers and sites, each with an address of its own in a network whose cables can be cut.
+
+    network = Network(*SERVER_ADDRESSES)
+    with Lab(folder, network, servers=3, sites=2) as lab:
+        lab.begin()                    # servers, buckets, group, power and agents
+        leader, epoch = lab.settle()   # one site serves, the others could
+        lab.sites[leader].power_cut()
+
+Servers run beside the test; sites are namespaces as in lib/sites.py, without libvirtd, and their agents
+reach NATS by a cable each.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from lib.delay_proxy import DelayProxy
+from lib.failover import Group, boottime_ns
+from lib.nats_server import NatsCluster, NatsServer
+from lib.paths import built, system
+from lib.processes import first_child, run
+from lib.sites import Site
+from lib.waiting import wait_until
+
+SERVER_ADDRESSES = ("10.77.0.11", "10.77.0.12", "10.77.0.13")
+PROXY_ADDRESS = "10.77.0.31"
+SITE_ADDRESSES = {"site-a": "10.77.0.21", "site-b": "10.77.0.22", "site-c": "10.77.0.23"}
+
+# T 400 ms, n 3: F 1600; + fence 600 + guardian 250 = a promise of 2452 ms.
+TIMES = {"heartbeat_interval_ms": 400, "failure_threshold": 3, "success_threshold": 2,
+         "fence_timeout_ms": 600, "failover_timeout_ms": 2500, "yield_to_primary": False}
+
+
+class NetworkedSite(Site):
+    """A site without libvirtd whose network is its own, with one cable to the bridge."""
+
+    def __init__(self, name, directory, network, **options):
+        super().__init__(name, directory, config={
+            "libvirt": {"uri": "test:///default", "image_dir": str(directory)}}, **options)
+        self.network, self.address, self.cable = network, SITE_ADDRESSES[name], None
+
+    def _write_host(self):
+        (self.host / "etc").mkdir(exist_ok=True)  # nothing of libvirt's runs here
+
+    def enter(self, *argv, net=True):
+        return super().enter(*argv, net=True)
+
+    def power_on(self, libvirtd=False):
+        super().power_on(libvirtd=False)
+        self.cable = self.network.plug(first_child(self._init.pid), self.address)
+        return self
+
+    def power_cut(self):
+        """The network goes first: a host without power says no farewells."""
+        before = boottime_ns()
+        self.cable.unplug()
+        super().power_cut()
+        return before
+
+    def find(self, program):
+        """Pids, as seen from here, of what runs this program in the site."""
+        home = os.readlink(f"/proc/{first_child(self._init.pid)}/ns/pid")
+        return [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()
+                and _link(p / "ns/pid") == home and Path(_link(p / "exe")).name == program]
+
+    # -- a small disk ------------------------------------------------------------------------------
+
+    def give_small_disk(self, kib=512):
+        """state_dir becomes a file system of its own, which can be filled. It survives power cuts."""
+        run([system("mount"), "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", self.state])
+
+    def fill_disk(self):
+        with open(self.state / "ballast", "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1024))
+            except OSError:
+                pass  # full
+
+    def free_disk(self):
+        (self.state / "ballast").unlink()
+
+    def close(self):
+        super().close()
+        if os.path.ismount(self.state):
+            run([system("umount"), self.state])
+
+
+def _link(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""  # it has ended
+
+
+class Lab(Group):
+    def __init__(self, folder, network, servers=3, sites=2, small_disk=False, hooks=None, **config):
+        """`config` is put over TIMES. hooks(site, record folder) -> argv lists over the witness's."""
+        self.folder, self.network = folder, network
+        self.proxy = None
+        self.cluster = (NatsCluster(folder, servers, SERVER_ADDRESSES) if servers > 1 else None)
+        self.servers = self.cluster.servers if self.cluster else [
+            NatsServer(folder, "nats-1", address=SERVER_ADDRESSES[0])]
+        for server in self.servers:
+            if "cluster" in server.config:  # else agents go around the proxy
+                server.config["cluster"]["no_advertise"] = True
+            server.start(wait=False)
+        for server in self.servers:
+            server.wait_healthy()
+        self.urls = [server.url for server in self.servers]
+        names = list(SITE_ADDRESSES)[:sites]
+        super().__init__(folder, ",".join(self.urls), self._make_site, names=names, **{
+            **TIMES, "replica_site_id": "site-b", "replica_site_ids": names[1:], **config})
+        for name, site in self.sites.items():
+            site.config["failover"]["hooks"].update(hooks(name, folder) if hooks else {})
+            if small_disk:
+                site.give_small_disk()
+
+    def _make_site(self, name, nats_url, failover, config):
+        del nats_url, config  # a list, and libvirt's, are given by the site itself
+        return NetworkedSite(name, self.folder, self.network, failover=failover,
+                             nats={"servers": self.urls})
+
+    def slow_lane(self, name):
+        """This site's way to NATS goes through a proxy that can be made slow. Before begin()."""
+        servers = [(server.address, server.port) for server in self.servers]
+        self.proxy = DelayProxy(PROXY_ADDRESS, servers)
+        self.sites[name].config["nats"]["servers"] = [
+            f"nats://{PROXY_ADDRESS}:{port}" for _, port in servers]
+
+    def begin(self):
+        wait_until(self.init, 20, "the buckets to be made", 0.2)
+        self.start()
+
+    def init(self):
+        self.failover_init()
+        self.configure()
+        return True
+
+    def failover_init(self):
+        replicas = [word for name in self.config["replica_site_ids"] for word in ("--replica", name)]
+        self.harmonyctl("failover", "init", "--primary", self.config["primary_site_id"], *replicas,
+                        "--bucket-replicas", len(self.servers))
+
+    def harmonyctl(self, *args, **options):
+        return run([built("harmonyctl"), "--server", ",".join(self.urls), *args], **options).stdout
+
+    def close(self):
+        super().close()
+        if self.proxy:
+            self.proxy.close()
+        for server in self.servers:
+            server.close()
+
+    # -- who serves -----------------------------------------------------------------------------------
+
+    def wait_leader(self, timeout):
+        """Until one site serves, by the lease as it is stored. Returns (site, epoch)."""
+        def one_leads():
+            serving, lease = self.serving(), self.lease()
+            if len(serving) == 1 and lease["role"] == "leader" and serving == {
+                    lease["site_id"]: lease["epoch"]}:
+                return next(iter(serving.items()))
+            raise AssertionError(f"serving: {serving}, lease: {lease}")
+        return wait_until(one_leads, timeout, "one site to lead", 0.02)
+
+    def settle(self, timeout=40):
+        """Until one site leads and every other one is a replica that could. Returns (leader, epoch)."""
+        leader, epoch = self.wait_leader(timeout)
+        for name in self.others(leader):
+            self.wait_replica(name, timeout)
+        return leader, epoch
+
+    def workload_pid(self, name):
+        """The witness that serves on this site, as seen from here."""
+        pids = self.sites[name].find("witness")
+        assert len(pids) == 1, f"{len(pids)} witnesses run on {name}"
+        return pids[0]
+
+    def others(self, name):
+        return [other for other in self.sites if other != name]
+
+    # -- the servers ----------------------------------------------------------------------------------
+
+    def stream_leader(self):
+        """The server that leads the stream of the lease."""
+        info = self.store.wait_for(self.store.js.stream_info("KV_harmony_failover"))
+        return next(s for s in self.servers if s.name == info.cluster.leader)
+
+    def start_servers(self):
+        for server in self.servers:
+            if not server.process.is_running():
+                server.start(wait=False)
+        for server in self.servers:
+            server.wait_healthy(60)
+
+    def kill_servers(self):
+        for server in self.servers:
+            server.kill()
+
+    def copy_store(self):
+        """What a snapshot of all the servers' disks at this instant has."""
+        for server in self.servers:
+            server.freeze()
+        for server in self.servers:
+            shutil.rmtree(self._copy_of(server), ignore_errors=True)
+            shutil.copytree(server.directory / "jetstream", self._copy_of(server))
+        for server in self.servers:
+            server.thaw()
+
+    def roll_back_store(self):
+        """Every server starts anew with the disk that it had then."""
+        self.kill_servers()
+        for server in self.servers:
+            shutil.rmtree(server.directory / "jetstream")
+            shutil.copytree(self._copy_of(server), server.directory / "jetstream")
+        self.start_servers()
+
+    def _copy_of(self, server):
+        return server.directory / "copy"
+
+    def server_addresses(self):
+        return [s.address for s in self.servers] + ([PROXY_ADDRESS] if self.proxy else [])
+
+    def peer_addresses(self, name):
+        return [SITE_ADDRESSES[other] for other in self.others(name)]
