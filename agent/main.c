@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "proto/tree.h"
 
-enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
+enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3, LAST_WORDS_MS = 1000 };
 
 static const char usage[] =
     "usage: harmonyd --config FILE [--check]\n"
@@ -58,14 +58,15 @@ static int run(const struct agent_config *config, bool check)
 {
     struct hm_error err;
     hm_log_setup(config->log.level, config->log.format);
+    if (!check && hm_log_start(&err) < 0)
+        hm_log(HM_LOG_WARN, "agent", "%s; a log that stalls will stall the agent", err.text);
     int r = check ? daemon_check(config, &err) : daemon_run(config, &err);
-    if (r >= 0)
-        return 0;
-    if (check)
+    if (r < 0 && check)
         fprintf(stderr, "harmonyd: %s\n", err.text);
-    else
+    else if (r < 0)
         hm_log(HM_LOG_ERROR, "agent", "%s", err.text);
-    return EXIT_RUNTIME;
+    hm_log_stop(LAST_WORDS_MS);
+    return r < 0 ? EXIT_RUNTIME : 0;
 }
 
 int main(int argc, char **argv)

@@ -1,14 +1,18 @@
 #include "base/log.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-journal.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/log_queue.h"
 #include "base/utf8.h"
 
 static enum hm_log_level threshold = HM_LOG_INFO;
@@ -66,21 +70,48 @@ static void add_json_string(struct hm_buf *b, const char *text)
     hm_buf_puts(b, "\"");
 }
 
-static void write_line(enum hm_log_level level, const char *part, const char *text)
+/* No FILE: its lock, held by a writer that hangs, would hold up exit(). One call, so that lines of
+ * several threads do not mix. */
+static void write_bytes(const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(STDERR_FILENO, data, len);
+        if (n >= 0) {
+            data += n;
+            len -= (size_t)n;
+        } else if (errno == EAGAIN) { /* whoever gave us stderr made it so */
+            poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
+        } else if (errno != EINTR) {
+            return;
+        }
+    }
+}
+
+static void write_text(const struct log_line *line)
 {
     char when[HM_TIME_TEXT_MAX];
-    struct hm_buf line = {0};
-    hm_time_text(hm_wall_ns(), when);
+    struct hm_buf out = {0};
+    hm_time_text(line->wall_ns, when);
     if (chosen_format == HM_LOG_JSON) {
-        hm_buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"part\":\"%s\",\"message\":", when,
-                      levels[level].name, part);
-        add_json_string(&line, text);
-        hm_buf_puts(&line, "}\n");
+        hm_buf_printf(&out, "{\"time\":\"%s\",\"level\":\"%s\",\"part\":\"%s\",\"message\":", when,
+                      levels[line->level].name, line->part);
+        add_json_string(&out, line->text);
+        hm_buf_puts(&out, "}\n");
     } else {
-        hm_buf_printf(&line, "%s %-5s %s: %s\n", when, levels[level].name, part, text);
+        hm_buf_printf(&out, "%s %-5s %s: %s\n", when, levels[line->level].name, line->part,
+                      line->text);
     }
-    fputs(line.data, stderr); /* one call, so that lines of several threads do not mix */
-    hm_buf_free(&line);
+    write_bytes(out.data, out.len);
+    hm_buf_free(&out);
+}
+
+void log_write(const struct log_line *line)
+{
+    if (chosen_format == HM_LOG_JOURNAL)
+        sd_journal_send("MESSAGE=%s: %s", line->part, line->text, "PRIORITY=%i",
+                        levels[line->level].priority, "HARMONY_PART=%s", line->part, NULL);
+    else
+        write_text(line);
 }
 
 void hm_log(enum hm_log_level level, const char *part, const char *fmt, ...)
@@ -93,9 +124,7 @@ void hm_log(enum hm_log_level level, const char *part, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     defuse(text);
-    if (chosen_format == HM_LOG_JOURNAL)
-        sd_journal_send("MESSAGE=%s: %s", part, text, "PRIORITY=%i", levels[level].priority,
-                        "HARMONY_PART=%s", part, NULL);
-    else
-        write_line(level, part, text);
+    struct log_line line = {level, hm_wall_ns(), part, text};
+    if (!log_queue_push(&line))
+        log_write(&line);
 }

@@ -156,6 +156,138 @@ START_TEST(levels_are_found_by_name)
 }
 END_TEST
 
+/* -- The writer thread --------------------------------------------------------------------------- */
+
+/* stderr is a pipe that nobody reads yet. */
+static int pipe_out, saved_stderr;
+
+static void stall(void)
+{
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    saved_stderr = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    pipe_out = ends[0];
+}
+
+static void unstall(void)
+{
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    close(pipe_out);
+}
+
+enum { SAID = 5000, LONG_WAIT_MS = 3000 };
+
+/* 200 bytes each: far beyond a pipe (64 KiB) and the queue together. */
+static void say_numbers(void)
+{
+    for (int i = 0; i < SAID; i++)
+        hm_log(HM_LOG_INFO, "x", "number %d %0200d", i, 0);
+}
+
+static void *stop_log(void *ret)
+{
+    *(bool *)ret = hm_log_stop(LONG_WAIT_MS);
+    dup2(saved_stderr, STDERR_FILENO); /* the pipe's last writing end: the reader sees the end */
+    return NULL;
+}
+
+/* What `hear_the_rest` reads, line by line: numbers in order, and what the notes say is missing. */
+static struct {
+    int next, heard, missing, notes;
+} flow;
+
+static void hear_line(const char *line)
+{
+    int number;
+    const char *say = strstr(line, "x: number ");
+    if (say && sscanf(say, "x: number %d ", &number) == 1) {
+        ck_assert_int_eq(number, flow.next + flow.missing);
+        flow.next++;
+        flow.heard++;
+    } else if ((say = strstr(line, "warn  log: "))) {
+        ck_assert_int_eq(sscanf(say, "warn  log: %d lines were dropped here", &number), 1);
+        flow.missing += number;
+        flow.notes++;
+    } else {
+        ck_abort_msg("odd line: %s", line);
+    }
+}
+
+static void hear_the_rest(void)
+{
+    char line[4096];
+    FILE *file = fdopen(dup(pipe_out), "r");
+    memset(&flow, 0, sizeof flow);
+    while (fgets(line, sizeof line, file))
+        hear_line(line);
+    fclose(file);
+}
+
+/* If logging waited for the reader, this would never end. */
+START_TEST(a_full_pipe_holds_nobody_up)
+{
+    pthread_t stopper;
+    bool all = false;
+    hm_log_setup(HM_LOG_INFO, HM_LOG_TEXT);
+    stall();
+    ck_assert_int_eq(hm_log_start(NULL), 0);
+    say_numbers();
+    pthread_create(&stopper, NULL, stop_log, &all);
+    hear_the_rest();
+    pthread_join(stopper, NULL);
+    unstall();
+    ck_assert(all);
+    ck_assert_int_eq(flow.heard + flow.missing, SAID);
+    ck_assert_int_ge(flow.notes, 1);
+    ck_assert_int_gt(flow.heard, 1000); /* the pipe and the queue */
+    ck_assert_int_gt(flow.missing, 1000);
+}
+END_TEST
+
+START_TEST(the_end_does_not_wait_for_a_full_pipe)
+{
+    hm_log_setup(HM_LOG_INFO, HM_LOG_TEXT);
+    stall();
+    ck_assert_int_eq(hm_log_start(NULL), 0);
+    say_numbers();
+    ck_assert(!hm_log_stop(100));
+    pthread_t stopper;
+    bool all = false;
+    pthread_create(&stopper, NULL, stop_log, &all);
+    hear_the_rest(); /* and is finished when it flows again */
+    pthread_join(stopper, NULL);
+    unstall();
+    ck_assert(all);
+}
+END_TEST
+
+static void say_through_a_thread(void)
+{
+    ck_assert_int_eq(hm_log_start(NULL), 0);
+    ck_assert_int_eq(hm_log_start(NULL), 0); /* once is enough */
+    say_hello();
+    say_together();
+    ck_assert(hm_log_stop(LONG_WAIT_MS));
+    say_hello(); /* there is no thread any more: at once */
+    ck_assert(hm_log_stop(0));
+}
+
+START_TEST(what_was_logged_is_written_before_the_end)
+{
+    hm_log_setup(HM_LOG_INFO, HM_LOG_JSON);
+    char *line = (char *)hear(say_through_a_thread);
+    int lines = 0;
+    for (char *end; (end = strchr(line, '\n')); line = end + 1, lines++) {
+        *end = '\0';
+        json_decref(parsed(line));
+    }
+    ck_assert_int_eq(lines, 402);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("log");
@@ -165,6 +297,9 @@ int main(void)
     tcase_add_test(c, hostile_text_forges_nothing);
     tcase_add_test(c, long_text_is_cut_and_stays_json);
     tcase_add_test(c, lines_of_several_threads_do_not_mix);
+    tcase_add_test(c, a_full_pipe_holds_nobody_up);
+    tcase_add_test(c, the_end_does_not_wait_for_a_full_pipe);
+    tcase_add_test(c, what_was_logged_is_written_before_the_end);
     tcase_add_test(c, levels_are_found_by_name);
     suite_add_tcase(s, c);
     SRunner *sr = srunner_create(s);
