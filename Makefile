@@ -1,4 +1,4 @@
-# harmony: `make` builds build/harmonyd and build/harmonyctl. `make help` lists the targets.
+# harmony: `make` builds harmonyd, harmonyctl and harmony-guardian in build/. `make help` lists the targets.
 #
 # One folder is one layer and one archive; what it may include is checked by `make lint`.
 # BUILD=dir builds elsewhere; SAN=1 adds the address, undefined and leak sanitizers (build/san).
@@ -28,10 +28,10 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' -I. $(OPT) $(W
              -fstack-protector-strong -pthread -MMD -MP $(PKG_CFLAGS) $(CFLAGS)
 ALL_LIBS = $(PKG_LIBS) -lm -pthread $(LDFLAGS)
 
-# Layers, each one using only those to its left.
-LAYERS := base proto failover bus vmm agent ctl
-PROGRAMS := $(BUILD)/harmonyd $(BUILD)/harmonyctl
-MAINS := agent/main.c ctl/main.c
+# Layers, each one using only those to its left; but the guardian uses libc alone.
+LAYERS := base proto failover bus vmm agent ctl guardian
+PROGRAMS := $(BUILD)/harmonyd $(BUILD)/harmonyctl $(BUILD)/harmony-guardian
+MAINS := agent/main.c ctl/main.c guardian/main.c
 
 sources = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
@@ -64,12 +64,17 @@ $(BUILD)/harmonyctl: $(BUILD)/obj/ctl/main.o $(call archives,ctl bus failover pr
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
+$(BUILD)/harmony-guardian: $(BUILD)/obj/guardian/main.o $(call archives,guardian)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDFLAGS)
+
 # Unit tests: tests/unit/<layer>/test_<source>.c, a program each, linked with its layer and those below.
 # What several of them share (builders, fakes) are the other files there, in an archive: a program gets
 # only what it names.
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 layer_of = $(word 3,$(subst /, ,$(1)))
+linked_with = $(if $(filter guardian,$(1)),guardian,$(call from_layer,$(1),$(REVERSED)))
 from_layer = $(if $(filter $(1),$(firstword $(2))),$(2),$(call from_layer,$(1),$(wordlist 2,99,$(2))))
 
 shared_sources = $(filter-out tests/unit/$(1)/test_%.c,$(wildcard tests/unit/$(1)/*.c))
@@ -84,7 +89,7 @@ endef
 $(foreach l,$(LAYERS),$(if $(call shared_sources,$(l)),$(eval $(call shared_rule,$(l)))))
 
 define unit_rule
-$(BUILD)/unit/$(patsubst tests/unit/%.c,%,$(1)): $(BUILD)/obj/$(1:.c=.o) $(call shared_archive,$(call layer_of,$(1))) $(call archives,$(call from_layer,$(call layer_of,$(1)),$(REVERSED)))
+$(BUILD)/unit/$(patsubst tests/unit/%.c,%,$(1)): $(BUILD)/obj/$(1:.c=.o) $(call shared_archive,$(call layer_of,$(1))) $(call archives,$(call linked_with,$(call layer_of,$(1))))
 	@mkdir -p $$(@D)
 	@$$(if $$(Q),echo "  LINK    $$@")
 	$$(Q)$$(CC) $$(ALL_CFLAGS) -o $$@ $$^ $$(shell pkg-config --libs check) $$(ALL_LIBS)
@@ -106,6 +111,7 @@ format:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(BUILD)/harmonyd $(DESTDIR)$(PREFIX)/sbin/harmonyd
+	install -m 755 $(BUILD)/harmony-guardian $(DESTDIR)$(PREFIX)/sbin/harmony-guardian
 	install -m 755 $(BUILD)/harmonyctl $(DESTDIR)$(PREFIX)/bin/harmonyctl
 
 clean:
