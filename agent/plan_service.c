@@ -114,23 +114,37 @@ int plan_service_parse(const void *payload, size_t len, struct plan_request *ret
     return r;
 }
 
-static void respond(struct bus_incoming *to, const json_t *value)
+static int respond(struct bus_incoming *to, const json_t *value, struct hm_error *err)
 {
     HM_AUTOFREE char *text = json_dumps(value, JSON_COMPACT);
-    bus_respond(to, text, strlen(text));
+    return bus_respond(to, text, strlen(text), err);
 }
 
 static void respond_error(struct bus_incoming *to, const struct hm_error *err)
 {
     json_t *reply =
         json_pack("{s:{s:s, s:s}}", "error", "code", hm_code_name(err->code), "text", err->text);
-    respond(to, reply);
+    if (respond(to, reply, NULL) < 0)
+        bus_respond(to, "", 0, NULL); /* a server that takes not even that: do not let them wait */
     json_decref(reply);
+}
+
+/* Who asked gets a sentence instead of a silence until the deadline. */
+static void respond_plan(struct bus_incoming *to, const json_t *plan)
+{
+    struct hm_error why, err;
+    if (respond(to, plan, &why) >= 0)
+        return;
+    hm_fail(&err, why.code,
+            "the plan is too large: %s; change fewer documents at a time, or raise the server's "
+            "max_payload",
+            why.text);
+    respond_error(to, &err);
 }
 
 static void on_plan(void *data, const json_t *plan)
 {
-    respond(data, plan);
+    respond_plan(data, plan);
 }
 
 static void serve(void *data, struct bus_incoming *request, const char *subject,

@@ -84,6 +84,7 @@ static void become_connected(struct bus *bus, const struct wire_event *event)
     bus->last_error[0] = '\0';
     snprintf(bus->inbox, sizeof bus->inbox, "%s", event->inbox);
     memcpy(bus->version, event->version, sizeof bus->version);
+    bus->max_payload = event->max_payload;
     watch_connected(bus);
     if (bus->on_connected)
         bus->on_connected(bus->data);

@@ -160,11 +160,14 @@ void bus_request(struct bus *bus, const char *subject, const void *payload, size
 
 struct bus_service;
 struct bus_incoming;
-/* `request` may be answered now or later, once, by bus_respond() (which frees it). */
+/* `request` may be answered now or later, once, by bus_respond(). */
 typedef void (*bus_serve_fn)(void *data, struct bus_incoming *request, const char *subject,
                              const void *payload, size_t len);
 struct bus_service *bus_serve(struct bus *bus, const char *subject, bus_serve_fn serve, void *data);
 void bus_service_stop(struct bus_service *service);
-void bus_respond(struct bus_incoming *request, const void *payload, size_t len);
+/* Frees the request. Fails only with HM_E_TOO_LARGE: more than the server takes in one message; then the
+ * request is still there, to be answered with less. */
+int bus_respond(struct bus_incoming *request, const void *payload, size_t len,
+                struct hm_error *err);
 
 #endif

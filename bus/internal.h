@@ -41,6 +41,7 @@ struct bus {
     uint64_t session, serial;
     char inbox[WIRE_INBOX_MAX];
     int version[3];
+    int64_t max_payload; /* of the present, or last, connection */
     char last_error[WIRE_TEXT_MAX + 256];
     char complaint[WIRE_TEXT_MAX]; /* what the server refused last, and when */
     int64_t complaint_ns;

@@ -124,13 +124,26 @@ static void unlink_incoming(struct bus_incoming *request)
         request->next->place = request->place;
 }
 
-void bus_respond(struct bus_incoming *request, const void *payload, size_t len)
+static bool is_too_large(const struct bus *bus, size_t len)
 {
-    if (request->bus) {
+    return len > BUS_PAYLOAD_MAX || (bus->max_payload > 0 && (int64_t)len > bus->max_payload);
+}
+
+int bus_respond(struct bus_incoming *request, const void *payload, size_t len, struct hm_error *err)
+{
+    struct bus *bus = request->bus;
+    if (bus && is_too_large(bus, len))
+        return hm_fail(
+            err, HM_E_TOO_LARGE,
+            "the answer is %zu bytes long, and the NATS server takes at most %lld in one "
+            "message (max_payload)",
+            len, (long long)bus->max_payload);
+    if (bus) {
         unlink_incoming(request);
-        if (request->reply && len <= BUS_PAYLOAD_MAX)
-            bus_publish_soon(request->bus, request->reply, payload, len);
+        if (request->reply)
+            bus_publish_soon(bus, request->reply, payload, len);
     }
     free(request->reply);
     free(request);
+    return 0;
 }

@@ -24,9 +24,9 @@
 struct wire;
 
 enum wire_event_kind {
-    WIRE_MESSAGE,   /* `message`, for the inbox (`subscription` 0) or a subscription */
-    WIRE_CONNECTED, /* `inbox`, `version`, and `session`, which numbers the connections */
-    WIRE_VERSION,   /* `version`, which was not known at WIRE_CONNECTED */
+    WIRE_MESSAGE, /* `message`, for the inbox (`subscription` 0) or a subscription */
+    WIRE_CONNECTED, /* `inbox`, `version`, `max_payload`, and `session`, which numbers the connections */
+    WIRE_VERSION, /* `version`, which was not known at WIRE_CONNECTED */
     WIRE_DISCONNECTED,
     WIRE_NOT_CONNECTED, /* an attempt failed: `text` */
     WIRE_NOT_SENT,      /* the publish with `id` failed: `code`, `text` */
@@ -44,7 +44,8 @@ struct wire_event {
     int64_t arrived_ns; /* BOOTTIME */
     enum hm_code code;
     int version[3];
-    char *inbox; /* "_INBOX.x", likewise owned */
+    int64_t max_payload; /* bytes that the server takes in one message */
+    char *inbox;         /* "_INBOX.x", likewise owned */
     char *text;
 };
 void wire_event_free(struct wire_event *event);

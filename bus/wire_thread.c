@@ -220,6 +220,7 @@ static void announce_connection(struct wire *wire)
     wire->ask_version_ns = INT64_MAX;
     learn_version(wire, event->version);
     event->inbox = hm_strdup(wire->inbox);
+    event->max_payload = natsConnection_GetMaxPayload(wire->connection);
     uv_mutex_lock(&wire->lock);
     wire->session++;
     uv_mutex_unlock(&wire->lock);

@@ -471,22 +471,28 @@ def test_apply_says_why_it_is_not_applied(ctl, desired, status):
 # -- with a real agent, on libvirt's test driver --------------------------------------------------------
 
 
-@pytest.fixture
-def agent(nats, folder, desired):
+@contextlib.contextmanager
+def running_agent(server, folder):
     """harmonyd of site-a with a libvirt that emulates everything in memory."""
     for name in "state", "run", "images":
         (folder / name).mkdir()
     (folder / "images/kernel").write_text("never booted\n")
     config = {"site_id": "site-a", "state_dir": str(folder / "state"), "runtime_dir": str(folder / "run"),
-              "nats": {"servers": nats.url}, "log": {"level": "info", "format": "text"},
+              "nats": {"servers": server.url}, "log": {"level": "info", "format": "text"},
               "libvirt": {"uri": "test:///default", "image_dir": str(folder / "images"), "accel": "tcg"}}
     (folder / "harmonyd.yaml").write_text(json.dumps(config))
     process = Process("harmonyd", [built("harmonyd"), "--config", folder / "harmonyd.yaml"],
                       folder / "harmonyd.log").start()
-    status = Bucket(nats.url, "harmony_status")
+    status = Bucket(server.url, "harmony_status")
     wait_until(lambda: process.check_running() and status.get("site-a.agent"), 20, "harmonyd to report")
     yield process
     process.kill()
+
+
+@pytest.fixture
+def agent(nats, folder, desired):
+    with running_agent(nats, folder) as process:
+        yield process
 
 
 def test_plan_apply_change_delete_with_an_agent(ctl, agent, folder):
@@ -506,6 +512,23 @@ def test_plan_apply_change_delete_with_an_agent(ctl, agent, folder):
     said = ctl("delete", "-f", "web.yaml", "--yes", "--wait", "--timeout", "20s").stdout
     assert "vm/web removed on site-a" in said and "network/lan removed on site-a" in said
     assert ctl("get").stdout == "nothing is declared\n"
+
+
+def test_a_plan_that_the_server_cannot_carry_is_an_error(folder):
+    """max_payload is the server's: the agent's answer would be refused there, and nobody would hear of it."""
+    with NatsServer(folder, extra={"max_payload": 16384}) as server:
+        ctl = Ctl(server.url, folder)
+        ctl.init()
+        with running_agent(server, folder):
+            waiting = [f"kind: vm\nname: web{i}\nsite: site-a\nvcpus: 1\nmemory: 128MiB\n"
+                       f"kernel: {folder}/images/kernel\nnetworks: [{{network: none}}]\n" for i in range(150)]
+            ctl.file("all.yaml", "---\n".join(waiting))
+            ctl.file("few.yaml", "---\n".join(waiting[:3]))
+            assert "3 changes" in ctl("plan", "-f", "few.yaml").stdout
+            ctl("apply", "-f", "all.yaml")
+            said = ctl("plan", code=1).stdout
+    assert "site-a  no plan: the plan is too large: the answer is " in said
+    assert "takes at most 16384 in one message (max_payload); change fewer documents at a time" in said
 
 
 # -- failover status and history, from records that another client wrote ----------------------------------

@@ -10,7 +10,7 @@ static void echo(void *data, struct bus_incoming *incoming, const char *subject,
     served++;
     HM_AUTOFREE char *text = hm_memdup(payload, len);
     HM_AUTOFREE char *answer = hm_printf("%s %s %s", (const char *)data, subject, text);
-    bus_respond(incoming, answer, strlen(answer));
+    ck_assert_int_eq(bus_respond(incoming, answer, strlen(answer), NULL), 0);
 }
 
 static void keep(void *data, struct bus_incoming *incoming, const char *subject,
@@ -52,7 +52,7 @@ START_TEST(answers_later_or_never)
     AUTO_OUTCOME first = {0}, never = {0};
     bus_request(bus, "slow", "1", 1, 5000, on_reply, &first);
     run_until(&loop, kept);
-    bus_respond(kept, "done", 4);
+    ck_assert_int_eq(bus_respond(kept, "done", 4, NULL), 0);
     kept = NULL;
     run_until(&loop, first.calls);
     ck_assert_str_eq(first.value, "done");
@@ -60,7 +60,7 @@ START_TEST(answers_later_or_never)
     run_until(&loop, never.calls);
     ck_assert_int_eq(never.err.code, HM_E_TIMEOUT);
     ck_assert_ptr_nonnull(kept);
-    bus_respond(kept, "too late", 8);
+    ck_assert_int_eq(bus_respond(kept, "too late", 8, NULL), 0);
     run_for(&loop, 100);
     ck_assert_int_eq(never.calls, 1);
 }
@@ -74,7 +74,7 @@ START_TEST(answer_after_close)
     bus_request(bus, "slow", "1", 1, 5000, on_reply, &o);
     run_until(&loop, kept);
     close_bus();
-    bus_respond(kept, "x", 1);
+    ck_assert_int_eq(bus_respond(kept, "x", 1, NULL), 0);
     ck_assert_int_eq(o.err.code, HM_E_CANCELLED);
 }
 END_TEST
@@ -110,6 +110,25 @@ START_TEST(sizes)
 }
 END_TEST
 
+/* The request is still there to be answered with less. */
+START_TEST(too_large_an_answer_is_an_error_of_who_answers)
+{
+    size_t len = 1024 * 1024; /* the server's max_payload */
+    struct hm_error err;
+    HM_AUTOFREE char *big = hm_alloc(len + 1);
+    bus_serve(bus, "slow", keep, NULL);
+    AUTO_OUTCOME o = {0};
+    bus_request(bus, "slow", "1", 1, 5000, on_reply, &o);
+    run_until(&loop, kept);
+    ck_assert_int_eq(bus_respond(kept, big, len + 1, &err), -HM_E_TOO_LARGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "1048577 bytes"));
+    ck_assert_ptr_nonnull(strstr(err.text, "at most 1048576 in one message (max_payload)"));
+    ck_assert_int_eq(bus_respond(kept, big, len, &err), 0);
+    run_until(&loop, o.calls);
+    ck_assert(!o.failed);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {answers,
@@ -117,6 +136,7 @@ int main(void)
                             answers_later_or_never,
                             answer_after_close,
                             services_survive_the_server,
-                            sizes};
+                            sizes,
+                            too_large_an_answer_is_an_error_of_who_answers};
     return run_bus_suite("request", tests, HM_COUNT(tests));
 }
