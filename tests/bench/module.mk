@@ -24,3 +24,13 @@ $(BUILD)/bench/bare: tests/bench/bare.c
 $(BUILD)/bench/first_call.so: tests/bench/first_call.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) $(PKG_CFLAGS) -shared -fPIC -o $@ $< -ldl
+
+# Failover alone: outage at a power cut, what a heartbeat costs, and many groups on one server.
+.PHONY: bench-failover
+#: make bench-failover      outage at a power cut, cost of heartbeats and of many groups (PARTS="cuts cost groups")
+bench-failover: all witness $(BUILD)/bench/bench_groups | $(HARMONY_TOOLS)/python/requirements.txt
+	$(Q)$(AS_ROOT) BENCH_CUTS=$(BENCH_CUTS) BENCH_IDLE_SECONDS=$(BENCH_IDLE_SECONDS) python3 tests/bench/bench_failover.py $(PARTS)
+
+$(BUILD)/bench/bench_groups: $(BUILD)/obj/tests/bench/bench_groups.o $(call archives,agent vmm bus failover proto base)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)

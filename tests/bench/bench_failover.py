@@ -1,0 +1,209 @@
+"""make bench-failover: how long a failover takes, and what being ready for one costs.
+
+    bench_failover.py [PART...]     cuts, cost, groups; all of them without an argument
+
+Raw numbers beside each ratio; nothing here passes or fails but an overlap. BENCH_CUTS (10) power cuts
+each, BENCH_IDLE_SECONDS (60). The table also goes to BUILD/bench-failover.md.
+"""
+
+import json
+import math
+import os
+import statistics
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "chaos")]
+from lib import paths  # noqa: E402
+
+sys.path.insert(0, str(paths.TOOLS / "python"))
+from case import Case  # noqa: E402
+from faults import TABLE  # noqa: E402
+from lab import PROXY_ADDRESS, SERVER_ADDRESSES, Lab  # noqa: E402
+from lib.nats_server import NatsServer  # noqa: E402
+from lib.network import Network, enter_private_network  # noqa: E402
+from lib.paths import built  # noqa: E402
+from lib.processes import Process, TemporaryFolder  # noqa: E402
+from lib.waiting import wait_until  # noqa: E402
+
+CUTS = int(os.environ.get("BENCH_CUTS") or 10)
+SECONDS = int(os.environ.get("BENCH_IDLE_SECONDS") or 60)
+GUARDIAN_MS, DRIFT, MARGIN_MS = 250, 0.0005, 10  # as in proto/cluster_config.h
+LINES = []
+
+
+def row(what, value, beside="", ratio=""):
+    LINES.append((what, value, beside, ratio))
+    print(f"  {what:<58} {value:>24} {beside:>26} {ratio:>6}", flush=True)
+
+
+def tightest(t, n, fence):
+    """The smallest failover_timeout_ms that is not refused."""
+    return math.ceil(((n + 1) * t + fence + GUARDIAN_MS) / (1 - DRIFT)) + MARGIN_MS
+
+
+def spread(values, unit="ms"):
+    return f"{min(values):.0f} / {statistics.median(values):.0f} / {max(values):.0f} {unit}"
+
+
+# -- power cuts -------------------------------------------------------------------------------------
+
+def power_cuts(network, servers):
+    t, n, fence = 100, 3, 300
+    timeout = tightest(t, n, fence)
+    times = {"heartbeat_interval_ms": t, "failure_threshold": n, "fence_timeout_ms": fence,
+             "failover_timeout_ms": timeout}
+    with TemporaryFolder() as folder, Lab(folder, network, servers=servers, **times) as lab:
+        lab.begin()  # T 100, n 3, fence_timeout 300: the tightest failover_timeout is 961 ms
+        outages = [Case(TABLE["power_cut"], lab, i).run()["outage_ms"] for i in range(CUTS)]
+    aim = timeout + t + 50
+    median = statistics.median(outages)
+    row(f"power cut, {servers} NATS server(s): outage, {CUTS} times", spread(outages),
+        f"{timeout} + T + 50 = {aim} ms", f"{median / aim:.2f}")
+
+
+def bench_cuts(network):
+    for servers in (3, 1):
+        power_cuts(network, servers)
+
+
+# -- what heartbeats cost -----------------------------------------------------------------------------
+
+def cpu_ns(pid):
+    """Of all its threads, to the nanosecond (those that have ended are missing: ours do not end)."""
+    return sum(int((task / "schedstat").read_text().split()[0])
+               for task in Path(f"/proc/{pid}/task").iterdir())
+
+
+def rss_bytes(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no VmRSS")
+
+
+def cpu_a_minute(pids):
+    """name -> seconds of processor a minute, over SECONDS."""
+    before, began = {name: cpu_ns(pid) for name, pid in pids.items()}, time.monotonic()
+    wait_until(lambda: time.monotonic() - began >= SECONDS, SECONDS + 10, "the idle minute", 0.5)
+    took = time.monotonic() - began
+    return {name: (cpu_ns(pid) - before[name]) / 1e9 * 60 / took for name, pid in pids.items()}
+
+
+def bench_cost(network):
+    """Agent and guardian of a leader and of a replica, T 1 s, nothing else to do."""
+    times = {"heartbeat_interval_ms": 1000, "failure_threshold": 2, "fence_timeout_ms": 1500,
+             "failover_timeout_ms": 5000}
+    with TemporaryFolder() as folder, Lab(folder, network, **times) as lab:
+        lab.begin()
+        leader, _ = lab.settle()
+        pids = {}
+        for name, site in lab.sites.items():
+            role = "leader" if name == leader else "replica"
+            pids.update({f"agent of the {role}": pid for pid in site.find("harmonyd")})
+            pids.update({f"guardian of the {role}": pid for pid in site.find("harmony-guardian")})
+        cost = cpu_a_minute(pids)
+        rss = {name: rss_bytes(pid) for name, pid in pids.items()}
+    for name in pids:
+        row(f"{name}, T 1 s: CPU a minute, RSS", f"{cost[name]:.3f} s", f"{rss[name] / 2**20:.1f} MB")
+
+
+# -- many groups ----------------------------------------------------------------------------------------
+
+class Groups:
+    """bench_groups as a site, and what it has printed."""
+
+    def __init__(self, folder, url, site, count, t_ms):
+        self.process = Process(site, [built("bench/bench_groups"), url, site, count, t_ms],
+                               folder / f"{site}.log")
+
+    def start(self):
+        self.process.start()
+        wait_until(lambda: self.process.check_running() and "state_bytes" in self.process.log_end(), 10,
+                   "bench_groups to start", 0.01)
+        return self
+
+    def wait_settled(self, timeout=60):
+        wait_until(lambda: self.process.check_running() and "settled" in self.process.log_end(), timeout,
+                   f"{self.process.name} to see every group led", 0.05)
+
+    def said(self, line):
+        return json.loads(self.process.log_end().splitlines()[line])
+
+
+def varz(server):
+    with urllib.request.urlopen(f"http://{server.address}:{server.monitor_port}/varz", timeout=5) as answer:
+        return json.load(answer)
+
+
+def record_bytes(server):
+    """What the bucket needs for one record, on average."""
+    url = f"http://{server.address}:{server.monitor_port}/jsz"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        told = json.load(answer)
+    return told["bytes"] / told["messages"]
+
+
+def measure_groups(count, t_ms=1000):
+    with TemporaryFolder() as folder, NatsServer(folder) as server:
+        idle = rss_bytes(server.process.pid)
+        leader = Groups(folder, server.url, "site-a", count, t_ms).start()
+        empty = rss_bytes(leader.process.pid)
+        leader.wait_settled()
+        replica = Groups(folder, server.url, "site-b", count, t_ms).start()
+        replica.wait_settled()
+        pids = {"leaders": leader.process.pid, "replicas": replica.process.pid,
+                "server": server.process.pid}
+        before, began = varz(server), time.monotonic()
+        cost = cpu_a_minute(pids)
+        after, took = varz(server), time.monotonic() - began
+        result = {"count": count, "cpu": cost, "record": record_bytes(server),
+                  "in": (after["in_bytes"] - before["in_bytes"]) / took,
+                  "out": (after["out_bytes"] - before["out_bytes"]) / took,
+                  "rss": {"leaders": rss_bytes(pids["leaders"]) - empty,
+                          "server": rss_bytes(pids["server"]) - idle}}
+        leader.process.stop()
+        replica.process.stop()
+        result.update(leader.said(0), **leader.said(-1))
+        assert result["led"] == count, f"only {result['led']} of {count} groups are led"
+    return result
+
+
+def bench_groups(_):
+    """Cores driven in one process, one connection, one watch; one process leads, one follows."""
+    for count in (100, 1000):
+        r = measure_groups(count)
+        for name, seconds in r["cpu"].items():
+            row(f"{count} groups, T 1 s: CPU a minute, {name}", f"{seconds:.2f} s",
+                f"{seconds / count * 1000:.2f} ms a group")
+        row(f"{count} groups: the core alone, a step", f"{r['step_ns'] / r['steps']:.0f} ns",
+            f"{r['steps']} steps")
+        row(f"{count} groups: state of a core; RSS over that of none", f"{r['state_bytes']} bytes",
+            f"{r['rss']['leaders'] / count / 1024:.1f} KiB a group")
+        row(f"{count} groups: to the server, from it", f"{r['in'] / count:.0f}, {r['out'] / count:.0f} B/s",
+            "a group, one leader, one replica")
+        row(f"{count} groups: server's RSS over that of none", f"{r['rss']['server'] / count / 1024:.1f} KiB",
+            "a group")
+        row(f"{count} groups: stored, a record; two keys of 64", f"{r['record']:.0f} bytes",
+            f"{r['record'] * 128 / 1024:.1f} KiB a group")
+
+
+PARTS = {"cuts": bench_cuts, "cost": bench_cost, "groups": bench_groups}
+
+
+def main():
+    enter_private_network()
+    network = Network(*SERVER_ADDRESSES, PROXY_ADDRESS)
+    print(f"  {'':<58} {'harmony':>24} {'beside':>26} {'ratio':>6}")
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name](network)
+    table = ["| | harmony | beside | ratio |", "|---|---|---|---|"] + [
+        f"| {' | '.join(cell.strip() for cell in line)} |" for line in LINES]
+    (paths.BUILD / "bench-failover.md").write_text("\n".join(table) + "\n")
+
+
+if __name__ == "__main__":
+    main()
