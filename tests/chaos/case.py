@@ -31,10 +31,13 @@ class Case:
     def seconds(self, setting):
         return self.lab.config[setting] / 1000
 
+    def lease_ms(self):
+        """F: so long a lease lasts after a heartbeat."""
+        return (self.lab.config["failure_threshold"] + 1) * self.lab.config["heartbeat_interval_ms"]
+
     def longest_lease_s(self):
         """From the last good heartbeat until its writer has stopped: F + fence_timeout."""
-        return ((self.lab.config["failure_threshold"] + 1) * self.seconds("heartbeat_interval_ms")
-                + self.seconds("fence_timeout_ms"))
+        return self.lease_ms() / 1000 + self.seconds("fence_timeout_ms")
 
     def wait_ms(self, ms):
         """Time that belongs to the fault: how long it lasts, at which instant it begins."""

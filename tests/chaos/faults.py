@@ -9,15 +9,17 @@ one that is declared here. Whatever happens, two sites never serve at once.
 """
 
 import contextlib
+import signal
 from dataclasses import dataclass, field
 
+from lab import guardian_is_there
 from lib import witness
-from lib.paths import BUILD
+from load import Load
 from outcomes import Moves, Returns, Stays, Stops
 
 LANDED = {
     None: lambda: True,
-    "guardian": lambda: (BUILD / "harmony-guardian").exists(),
+    "guardian": guardian_is_there,
 }
 
 TABLE = {}
@@ -99,6 +101,71 @@ def disk_full_takeover(case):
 
 
 # -- the agent -------------------------------------------------------------------------------------------
+
+@fault("kill -9 of the leader's agent, under load; started again within T / 4", "nothing is left to undo",
+       Stays(seconds=3), needs="guardian", short=True)
+def kill_agent(case):
+    with Load(case.lab):
+        case.wait_ms(case.random.uniform(0, 1000))
+        case.site.kill_agent()
+        case.wait_ms(case.random.uniform(0, 250) * case.seconds("heartbeat_interval_ms"))
+        case.site.start_agent()
+        yield
+
+
+@fault("SIGHUP to the leader's agent, under load: it executes itself anew", "nothing is left to undo",
+       Stays(seconds=3), needs="guardian")
+def reload_agent(case):
+    with Load(case.lab):
+        case.site.agent.signal(signal.SIGHUP)
+        yield
+
+
+@fault("kill -9 of the leader's agent, which stays dead", "it is started", Moves(), needs="guardian")
+def kill_agent_for_good(case):
+    case.site.kill_agent()
+    yield
+    case.site.start_agent()
+
+
+@fault("SIGSTOP of the leader's agent for twice failover_timeout", "SIGCONT", Moves(), needs="guardian",
+       short=True)
+def sigstop_agent(case):
+    case.site.freeze_agent()
+    yield
+    case.wait_ms(2 * case.lab.config["failover_timeout_ms"])
+    case.site.thaw_agent()
+
+
+@fault("kill -9 of the leader's agent, and of its guardian within F; a supervisor restarts the guardian",
+       "the agent is started", Moves(), needs="guardian", lab={"supervised": True})
+def kill_agent_and_guardian(case):
+    kills = [case.site.kill_agent, case.site.kill_guardian]
+    case.random.shuffle(kills)
+    kills[0]()
+    case.wait_ms(case.random.uniform(0, case.lease_ms()))
+    kills[1]()
+    yield
+    if not case.site.agent.is_running():
+        case.site.start_agent()
+
+
+@fault("kill -9 of the leader's guardian; a supervisor restarts it", "nothing is left to undo",
+       Returns(within=15), needs="guardian", lab={"supervised": True})
+def kill_guardian(case):
+    case.site.kill_guardian()
+    yield
+
+
+@fault("SIGSTOP of the leader's guardian, and the site is cut off from NATS", "both are undone", Moves(),
+       needs="guardian", lab={"supervised": True})
+def sigstop_guardian(case):
+    case.site.freeze_guardian()
+    cut(case, "both")
+    yield
+    case.site.thaw_guardian()
+    case.site.cable.mend()
+
 
 @fault("the leader's agent is stopped and continued, 40 times, 100 to 240 ms each", "it is left alone",
        Stays(seconds=1))
@@ -267,3 +334,19 @@ def promote_hook_fails(case):
     broken.unlink()
     case.site.power_on()
     case.site.start_agent()
+
+
+def hanging_fence(name, folder):
+    fence = witness.hooks(folder / "witness" / name)["fence"]
+    return {"fence": ["/bin/sh", "-c", f'test -e {folder}/stuck && exec sleep 600; exec "$@"', "-", *fence]}
+
+
+@fault("the leader's fence hook hangs, and its site is cut off from NATS", "both are mended", Moves(),
+       needs="guardian", lab={"hooks": hanging_fence})
+def stop_hook_hangs(case):
+    stuck = case.lab.folder / "stuck"
+    stuck.touch()
+    cut(case, "both")
+    yield
+    stuck.unlink()
+    case.site.cable.mend()

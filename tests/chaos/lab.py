@@ -12,13 +12,15 @@ reach NATS by a cable each.
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
+from lib import cgroups
 from lib.delay_proxy import DelayProxy
 from lib.failover import Group, boottime_ns
 from lib.nats_server import NatsCluster, NatsServer
 from lib.paths import built, system
-from lib.processes import first_child, run
+from lib.processes import EnteredProcess, first_child, run
 from lib.sites import Site
 from lib.waiting import wait_until
 
@@ -34,10 +36,16 @@ TIMES = {"heartbeat_interval_ms": 400, "failure_threshold": 3, "success_threshol
 class NetworkedSite(Site):
     """A site without libvirtd whose network is its own, with one cable to the bridge."""
 
-    def __init__(self, name, directory, network, **options):
+    def __init__(self, name, directory, network, supervised=False, **options):
+        """supervised: the guardian is started by something like systemd, not by the agent."""
         super().__init__(name, directory, config={
+            "host_paths": ["/boot"],
             "libvirt": {"uri": "test:///default", "image_dir": str(directory)}}, **options)
         self.network, self.address, self.cable = network, SITE_ADDRESSES[name], None
+        self.cgroup, self.supervised, self._supervisor = cgroups.make(name), supervised, None
+        if guardian_is_there():
+            self.config["guardian"] = {"start": "unit" if supervised else "agent",
+                                       "cgroup": str(self.cgroup)}
 
     def _write_host(self):
         (self.host / "etc").mkdir(exist_ok=True)  # nothing of libvirt's runs here
@@ -46,16 +54,39 @@ class NetworkedSite(Site):
         return super().enter(*argv, net=True)
 
     def power_on(self, libvirtd=False):
+        cgroups.make(self.name)  # they do not survive a reboot
         super().power_on(libvirtd=False)
         self.cable = self.network.plug(first_child(self._init.pid), self.address)
+        if self.supervised:
+            self._start_supervisor()
         return self
+
+    def _start_supervisor(self):
+        self._supervisor = EnteredProcess(f"{self.name} supervisor", self.enter(
+            Path(__file__).with_name("supervise"), built("harmony-guardian"), "--site", self.name,
+            "--group", "default", "--socket", self.runtime / "guardian.sock", "--state", self.runtime,
+            "--cgroup", self.cgroup), self.logs / "guardian.log").start()
 
     def power_cut(self):
         """The network goes first: a host without power says no farewells."""
         before = boottime_ns()
         self.cable.unplug()
         super().power_cut()
+        if self._supervisor:
+            self._supervisor.popen.wait()
         return before
+
+    def kill_guardian(self):
+        """kill -9, if there is one just now."""
+        for pid in self.find("harmony-guardian"):
+            os.kill(pid, signal.SIGKILL)
+
+    def freeze_guardian(self, number=signal.SIGSTOP):
+        for pid in self.find("harmony-guardian"):
+            os.kill(pid, number)
+
+    def thaw_guardian(self):
+        self.freeze_guardian(signal.SIGCONT)
 
     def find(self, program):
         """Pids, as seen from here, of what runs this program in the site."""
@@ -84,6 +115,12 @@ class NetworkedSite(Site):
         super().close()
         if os.path.ismount(self.state):
             run([system("umount"), self.state])
+        cgroups.remove_all()
+
+
+def guardian_is_there():
+    """The agent of this build works with a guardian."""
+    return b"guardian.sock" in built("harmonyd").read_bytes()
 
 
 def _link(path):
@@ -94,9 +131,11 @@ def _link(path):
 
 
 class Lab(Group):
-    def __init__(self, folder, network, servers=3, sites=2, small_disk=False, hooks=None, **config):
-        """`config` is put over TIMES. hooks(site, record folder) -> argv lists over the witness's."""
-        self.folder, self.network = folder, network
+    def __init__(self, folder, network, servers=3, sites=2, small_disk=False, supervised=False,
+                 hooks=None, **config):
+        """`config` is put over TIMES. hooks(site, folder) -> argv lists over the witness's. supervised:
+        the guardians are restarted when they end."""
+        self.folder, self.network, self.supervised = folder, network, supervised
         self.proxy = None
         self.cluster = (NatsCluster(folder, servers, SERVER_ADDRESSES) if servers > 1 else None)
         self.servers = self.cluster.servers if self.cluster else [
@@ -118,7 +157,7 @@ class Lab(Group):
 
     def _make_site(self, name, nats_url, failover, config):
         del nats_url, config  # a list, and libvirt's, are given by the site itself
-        return NetworkedSite(name, self.folder, self.network, failover=failover,
+        return NetworkedSite(name, self.folder, self.network, self.supervised, failover=failover,
                              nats={"servers": self.urls})
 
     def slow_lane(self, name):

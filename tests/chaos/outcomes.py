@@ -39,6 +39,7 @@ class Moves:
         wait_until(lambda: [name for name, epoch in case.lab.serving().items()
                             if name != case.leader and epoch > case.epoch],
                    bound, "another site to serve", 0.005)
+        case.wait_ms(1000)  # long enough to see it if the old leader serves on
 
 
 @dataclass
