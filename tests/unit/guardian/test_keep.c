@@ -1,0 +1,127 @@
+#include "guardian/keep.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/guardian/suite.h"
+
+static char folder[64], file[96];
+static struct keep k;
+static union message m, back;
+
+static void begin(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/harmony-test-keep.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/guardian.plan", folder);
+    ck_assert_int_eq(keep_open(&k, folder), 0);
+    plan_begin(&m);
+    plan_add(&m, GUARD_LINK, "eth0", NULL);
+}
+
+static void end(void)
+{
+    char path[160];
+    keep_remove(&k);
+    snprintf(path, sizeof path, "%s/guardian.lock", folder);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/guardian.plan.new", folder);
+    unlink(path);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+static void write_one(void)
+{
+    struct kept kept = {.lease = {.last = {1, 9}, .armed = true}, .cgroup = "/c/x"};
+    ck_assert_int_eq(keep_write(&k, &kept, &m.plan), 0);
+}
+
+static void change(long at, const void *bytes, size_t len)
+{
+    int fd = open(file, O_WRONLY);
+    ck_assert_int_eq(pwrite(fd, bytes, len, at), (ssize_t)len);
+    close(fd);
+}
+
+START_TEST(a_plan_comes_back)
+{
+    struct kept kept;
+    begin();
+    ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_NOTHING);
+    write_one();
+    ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_PLAN);
+    ck_assert_mem_eq(&back, &m, m.header.size);
+    ck_assert_uint_eq(kept.lease.last.epoch, 9);
+    ck_assert(kept.lease.armed);
+    ck_assert_str_eq(kept.cgroup, "/c/x");
+    end();
+}
+END_TEST
+
+START_TEST(one_of_another_boot_is_nothing)
+{
+    struct kept kept;
+    begin();
+    write_one();
+    change(8, "another", 7);
+    ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_NOTHING);
+    end();
+}
+END_TEST
+
+START_TEST(a_damaged_one_is_told)
+{
+    struct kept kept;
+    struct stat st;
+    begin();
+    write_one();
+    change(0, "x", 1);
+    ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_DAMAGED);
+    write_one();
+    ck_assert_int_eq(stat(file, &st), 0);
+    for (long size = 0; size < st.st_size - 3; size++) { /* the last word is padded with 3 bytes */
+        write_one();
+        ck_assert_int_eq(truncate(file, size), 0);
+        ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_DAMAGED);
+    }
+    end();
+}
+END_TEST
+
+START_TEST(a_write_that_fails_leaves_the_old_one)
+{
+    struct kept kept = {0};
+    char in_the_way[160];
+    begin();
+    write_one();
+    snprintf(in_the_way, sizeof in_the_way, "%s/guardian.plan.new", folder);
+    ck_assert_int_eq(mkdir(in_the_way, 0700), 0);
+    ck_assert_int_eq(keep_write(&k, &kept, &m.plan), -1);
+    ck_assert_int_eq(errno, EISDIR);
+    rmdir(in_the_way);
+    ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_PLAN);
+    ck_assert_uint_eq(kept.lease.last.epoch, 9);
+    end();
+}
+END_TEST
+
+START_TEST(the_folder_has_one_guardian)
+{
+    struct keep second;
+    begin();
+    ck_assert_int_eq(keep_open(&second, folder), -1);
+    ck_assert_int_eq(errno, EWOULDBLOCK);
+    close(k.lock);
+    ck_assert_int_eq(keep_open(&second, folder), 0);
+    ck_assert_int_eq(keep_open(&second, "/tmp/harmony-test-none"), -1);
+    ck_assert_int_eq(errno, ENOENT);
+    end();
+}
+END_TEST
+
+RUN_SUITE("keep", a_plan_comes_back, one_of_another_boot_is_nothing, a_damaged_one_is_told,
+          a_write_that_fails_leaves_the_old_one, the_folder_has_one_guardian)
