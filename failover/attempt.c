@@ -11,6 +11,12 @@ static int64_t *sent_at(struct fo_attempt *a, unsigned send)
 
 static void send_now(struct fo_run *r, struct fo_attempt *a)
 {
+    bool lease_write = fo_attempt_key(a) == FO_KEY_LEASE;
+    if (lease_write && r->s->lease.foreign) {
+        a->must_read = true;
+        fo_read_now(r);
+        return;
+    }
     a->sends++;
     *sent_at(a, a->sends) = r->now;
     int64_t quarter = a->terms.period / FO_SENDS_PER_ATTEMPT;

@@ -13,6 +13,10 @@ static bool may_claim(const struct fo_state *s)
         return false;
     if (s->seen_epoch >= HB_EPOCH_MAX)
         return false; /* nothing above it can be written */
+    if (!s->known.confirmed && fo_rule_on(s, FO_RULE_RECONNECT_RESTARTS))
+        return false;
+    if (fo_holds(s) != FO_HOLD_NONE && fo_rule_on(s, FO_RULE_HOLD_LOWER))
+        return false;
     if (s->successes < s->config.success_threshold && fo_rule_on(s, FO_RULE_SUCCESSES_FIRST))
         return false;
     return fo_fit_to_lead(s) || !fo_rule_on(s, FO_RULE_FIT_LEADS);
@@ -137,7 +141,8 @@ int64_t fo_hurry_at(const struct fo_state *s, int64_t now)
 static uint64_t epoch_to_claim(const struct fo_state *s)
 {
     uint64_t unused = s->lease.epoch;
-    if (s->lease.ended && fo_rule_on(s, FO_RULE_RELEASE_ENDS_EPOCH))
+    bool of_the_past = s->lease.generation < s->history.seen.generation;
+    if (of_the_past || (s->lease.ended && fo_rule_on(s, FO_RULE_RELEASE_ENDS_EPOCH)))
         unused++;
     uint64_t above = s->seen_epoch;
     if (fo_rule_on(s, FO_RULE_EPOCH_ABOVE_SEEN))
@@ -152,7 +157,10 @@ static void claim(struct fo_run *r, enum hb_reason reason)
     uint64_t epoch = epoch_to_claim(s);
     bool again = epoch == s->lease.epoch;
     uint64_t first_counter = again ? s->lease.first_counter : s->counter + 1;
-    s->lease = (struct fo_lease){.epoch = epoch, .first_counter = first_counter, .reason = reason};
+    s->lease = (struct fo_lease){.generation = s->history.seen.generation,
+                                 .epoch = epoch,
+                                 .first_counter = first_counter,
+                                 .reason = reason};
     fo_role_set(r, HB_ROLE_CLAIMING, reason);
     fo_emit_persist(r);
     /* "promotion: expects the revision of the last heartbeat seen" (3) */

@@ -35,6 +35,8 @@ static void started(struct fo_run *r, const struct fo_event *event)
     if (event->start.seen_epoch > s->seen_epoch)
         s->seen_epoch = event->start.seen_epoch;
     s->led_epoch = event->start.led_epoch;
+    s->history.seen = event->start.seen;
+    s->history.identity = event->start.identity;
     if (s->seen_epoch >= HB_EPOCH_MAX)
         fo_emit_note(r, FO_NOTE_ALARM_EPOCHS_SPENT, (int64_t)s->seen_epoch);
     const struct fo_guard *inherit = event->start.inherit;
@@ -78,6 +80,10 @@ static void connected(struct fo_run *r)
     struct fo_state *s = r->s;
     s->connected = true;
     s->read.wanted = true;
+    /* The store may have lost what its writer still counts on. */
+    if (fo_rule_on(s, FO_RULE_RECONNECT_RESTARTS))
+        s->silence_since = r->now;
+    s->known.confirmed = false;
     fo_lease_catch_up(r);
     fo_attempt_resend_now(r, &s->lease_try);
     fo_attempt_resend_now(r, &s->replica_try);
@@ -145,6 +151,9 @@ static void dispatch(struct fo_run *r, const struct fo_event *event)
     case FO_EV_LEAVE:
         fo_leave_asked(r, event);
         break;
+    case FO_EV_STORE:
+        fo_history_store(r, event);
+        break;
     }
 }
 
@@ -159,6 +168,7 @@ static void advance(struct fo_run *r)
         return;
     fo_attempt_advance(r, &s->lease_try);
     fo_attempt_advance(r, &s->replica_try);
+    fo_history_advance(r);
     fo_claim_advance(r);
     fo_heartbeat_advance(r);
     fo_probe_advance(r);
@@ -180,6 +190,7 @@ static int64_t next_deadline(const struct fo_state *s, int64_t now)
     next = fo_min(next, fo_probe_next(s));
     next = fo_min(next, fo_read_next(s));
     next = fo_min(next, fo_watch_next(s));
+    next = fo_min(next, fo_history_next(s));
     next = fo_min(next, fo_hurry_at(s, now));
     next = fo_min(next, fo_claim_at(s, now, &reason));
     return fo_min(next, fo_yield_at(s, now));

@@ -125,12 +125,22 @@ void fo_yield_taken_over(struct fo_run *r);
 void fo_known_learn(struct fo_run *r, const struct heartbeat *record, uint64_t revision,
                     int64_t stamp, bool by_watch);
 void fo_known_number(struct fo_run *r, uint64_t revision);
+void fo_known_own(struct fo_run *r);
 void fo_epoch_seen(struct fo_run *r, uint64_t epoch);
 const struct heartbeat *fo_believed(struct fo_run *r, const struct heartbeat *record);
 void fo_read_now(struct fo_run *r);
 void fo_read_advance(struct fo_run *r);
 void fo_read_answered(struct fo_run *r, const struct fo_event *event);
 int64_t fo_read_next(const struct fo_state *s);
+
+/* history.c: when the store goes backwards or disappears. */
+int fo_era_compare(const struct fo_state *s, struct hb_era a, struct hb_era b);
+void fo_history_seen(struct fo_run *r, struct hb_era era);
+void fo_history_missing(struct fo_run *r);
+void fo_history_store(struct fo_run *r, const struct fo_event *event);
+void fo_history_advance(struct fo_run *r);
+int64_t fo_history_next(const struct fo_state *s);
+bool fo_history_adopt(struct fo_run *r, struct fo_attempt *a, uint64_t revision);
 
 /* watch.c: the watch, checked end to end. */
 void fo_echo_seen(struct fo_run *r, uint64_t counter, int64_t stamp);

@@ -58,7 +58,8 @@ void fo_emit_persist(struct fo_run *r)
     const struct fo_state *s = r->s;
     struct fo_effect *e = add(r, FO_DO_PERSIST);
     e->persist.seen_epoch = s->lease.epoch > s->seen_epoch ? s->lease.epoch : s->seen_epoch;
-    e->persist.paused = r->s->lease.paused;
+    e->persist.seen = s->history.seen;
+    e->persist.paused = s->lease.paused;
 }
 
 void fo_emit_takeover(struct fo_run *r)

@@ -46,6 +46,7 @@
  * FO_EV_LEASE, whoever wrote it; record NULL as above replica_heartbeat.<own site>  FO_EV_ECHO
  *           replica_heartbeat.<other>     FO_EV_PEER (only if it parses and its site_id is the
  * key's) cluster_config                FO_EV_CONFIG, only if cluster_config_parse() accepts it
+ *   bus_bucket_info                       FO_EV_STORE, on failure no event
  *   bus_watch's on_ready, on_broken: no event; the core sees by its own echo whether the watch
  * works.
  */
@@ -78,9 +79,10 @@
     X(STOP_FAILED, "stop failed")           /* may still run */                                    \
     X(CONNECTED, "connected")                                                                      \
     X(DISCONNECTED, "disconnected")                                                                \
-    X(STEP_DOWN, "step down") /* agent is about to end: hand over and take no lease */             \
-    X(GUARDIAN, "guardian")   /* at first, and whenever what it says changes */                    \
-    X(LEAVE, "leave")         /* agent is about to restart and to resume its lease */
+    X(STEP_DOWN, "step down")    /* agent is about to end: hand over and take no lease */          \
+    X(GUARDIAN, "guardian")      /* at first, and whenever what it says changes */                 \
+    X(LEAVE, "leave")            /* agent is about to restart and to resume its lease */           \
+    X(STORE, "bucket looked at") /* after FO_EV_CONNECTED, and whenever the key was missing */
 
 enum fo_event_type {
 #define FO_EVENT_ENUM(id, text) FO_EV_##id,
@@ -109,6 +111,8 @@ struct fo_event {
             /* What the guardian still holds of the agent before; NULL: nothing, or no guardian. A
              * lease in it that serves and has not expired is resumed: nothing is stopped. */
             const struct fo_guard *inherit;
+            struct hb_era seen; /* likewise: the highest that was in the lease key */
+            uint64_t identity;  /* likewise: of the bucket that it was in */
         } start;
         struct {
             const struct cluster_config *config;
@@ -151,6 +155,12 @@ struct fo_event {
         struct {
             int64_t promise_ms; /* how long it wants to be away, with the fence; 0: it stays */
         } leave;
+        struct {
+            bool exists;            /* false: everything else is 0 */
+            uint64_t identity;      /* when it was created; a bucket made anew has another */
+            uint64_t last_revision; /* of any key in it */
+            uint64_t at_least;      /* the highest that was known here when it was asked */
+        } store;
     };
 };
 
@@ -174,24 +184,35 @@ enum fo_effect_type {
 #undef FO_EFFECT_ENUM
 };
 
-#define FO_NOTES(X)                                                                                \
-    X(ROLE, "role changed")                   /* from, role, reason, epoch */                      \
-    X(CONFIG, "configuration in force")       /* value: its revision */                            \
-    X(SILENCE_RESTARTED, "silence restarted") /* after a gap; value: ms of gap */                  \
-    X(WATCH_DEAD,                                                                                  \
-      "own heartbeats do not come back through the watch") /* value: ms; restart follows */        \
-    X(ALARM_NO_READY, "probes fail and no ready replica is heard: restarting here") /* alarm */    \
-    X(ALARM_FENCE, "workload could not be verified stopped") /* alarm; value: tries */             \
-    X(ALARM_UNREADABLE,                                                                            \
-      "primary_heartbeat can't be parsed: unknown holder") /* alarm; value: revision */            \
-    X(ALARM_TWIN,                                                                                  \
-      "another agent heartbeats under this site_id: stop one") /* alarm; value: its counter */     \
-    X(ALARM_EPOCH, "an epoch far above all others is not believed") /* alarm; value: the epoch */  \
-    X(ALARM_EPOCHS_SPENT, "no epoch is left to lead in") /* alarm; value: the highest seen */      \
-    X(PAUSED, "pause acknowledged: self-fencing is off")                                           \
-    X(RESUMED, "pause ended: self-fencing is on")                                                  \
-    X(BACK_OFF, "backs off before it leads again") /* value: ms */                                 \
-    X(MAY_LEAVE, "agent may restart") /* value: ms until its lease expires; -1: never */           \
+#define FO_NOTES(X)                                                                                 \
+    X(ROLE, "role changed")                   /* from, role, reason, epoch */                       \
+    X(CONFIG, "configuration in force")       /* value: its revision */                             \
+    X(SILENCE_RESTARTED, "silence restarted") /* after a gap; value: ms of gap */                   \
+    X(WATCH_DEAD,                                                                                   \
+      "own heartbeats do not come back through the watch") /* value: ms; restart follows */         \
+    X(ALARM_NO_READY, "probes fail and no ready replica is heard: restarting here") /* alarm */     \
+    X(ALARM_FENCE, "workload could not be verified stopped") /* alarm; value: tries */              \
+    X(ALARM_UNREADABLE,                                                                             \
+      "primary_heartbeat can't be parsed: unknown holder") /* alarm; value: revision */             \
+    X(ALARM_TWIN,                                                                                   \
+      "another agent heartbeats under this site_id: stop one") /* alarm; value: its counter */      \
+    X(ALARM_EPOCH, "an epoch far above all others is not believed") /* alarm; value: the epoch */   \
+    X(ALARM_EPOCHS_SPENT, "no epoch is left to lead in") /* alarm; value: the highest seen */       \
+    X(ALARM_LOWER,                                                                                  \
+      "primary_heartbeat is older than what was seen of it before: the store has lost writes; "     \
+      "this site holds, look at it with harmonyctl failover repair") /* alarm; value: epoch seen */ \
+    X(ALARM_MISSING,                                                                                \
+      "primary_heartbeat is gone: the store has lost it; this site holds, look at it with "         \
+      "harmonyctl failover repair") /* alarm; value: epoch seen */                                  \
+    X(ALARM_OTHER_BUCKET,                                                                           \
+      "the bucket was made anew: the numbers of the old one mean nothing in it") /* alarm */        \
+    X(ALARM_BACKWARDS,                                                                              \
+      "the store has lost writes that it had acknowledged") /* alarm; value: how many */            \
+    X(HOLD_ENDED, "primary_heartbeat is as new as what was seen of it again") /* value: epoch */    \
+    X(PAUSED, "pause acknowledged: self-fencing is off")                                            \
+    X(RESUMED, "pause ended: self-fencing is on")                                                   \
+    X(BACK_OFF, "backs off before it leads again") /* value: ms */                                  \
+    X(MAY_LEAVE, "agent may restart") /* value: ms until its lease expires; -1: never */            \
     X(CANNOT_LEAVE, "no longer promise was acknowledged") /* the lease goes on as it was */
 
 enum fo_note {
@@ -232,7 +253,8 @@ struct fo_effect {
         } audit; /* current_primary is this site; `since` is the driver's wall clock */
         struct {
             uint64_t seen_epoch;
-            bool paused; /* a pause is acknowledged */
+            struct hb_era seen; /* the highest that was in the lease key */
+            bool paused;        /* a pause is acknowledged */
         } persist;
         struct {
             enum fo_note note;
@@ -311,6 +333,9 @@ bool fo_fit(const struct fo_state *state, int64_t now_ns);
 bool fo_peer_ready(const struct fo_state *state, const struct fo_peer *peer, int64_t now_ns);
 /* When this replica would promote if nothing more is heard; INT64_MAX: it would not. */
 int64_t fo_promotes_at(const struct fo_state *state, int64_t now_ns);
+/* Why nothing is claimed here until the store, or an operator, has put it right. */
+enum fo_hold { FO_HOLD_NONE, FO_HOLD_MISSING, FO_HOLD_LOWER };
+enum fo_hold fo_holds(const struct fo_state *state);
 /* After FO_EV_STEP_DOWN: nothing runs here, and the release has been answered or given up. */
 bool fo_has_stepped_down(const struct fo_state *state);
 

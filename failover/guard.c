@@ -87,13 +87,21 @@ static bool has_expired(const struct fo_run *r, const struct fo_guard *inherit)
     return !inherit->paused && r->now >= inherit->deadline;
 }
 
+/* The guardian knows epochs alone. The marks were on disk before the start; since then an operator may
+ * have raised the generation (section 10). */
+static bool is_of_last_era(const struct fo_state *s, const struct fo_guard *inherit)
+{
+    const struct hb_era *seen = &s->history.seen;
+    return seen->generation == 0 || seen->epoch == inherit->epoch;
+}
+
 /* Started, acknowledged, in time, and nobody else's since. Anything else is fenced. */
 static bool may_resume(const struct fo_run *r, const struct fo_guard *inherit)
 {
     const struct fo_state *s = r->s;
     return inherit->phase == FO_GUARD_SERVING && !has_expired(r, inherit) && s->has_config &&
            s->guardian.up && s->guardian.fired_epoch < inherit->epoch &&
-           s->seen_epoch <= inherit->epoch && inherit->epoch != 0;
+           s->seen_epoch <= inherit->epoch && inherit->epoch != 0 && is_of_last_era(s, inherit);
 }
 
 /* What both ways share: the epoch is this site's own, and the guardian still holds it. */
@@ -103,6 +111,7 @@ static void take_over(struct fo_run *r, const struct fo_guard *inherit)
     s->guardian.armed = true;
     s->guardian.armed_epoch = inherit->epoch;
     s->lease = (struct fo_lease){
+        .generation = s->history.seen.generation,
         .epoch = inherit->epoch,
         .revision = inherit->revision,
         .first_counter = inherit->first_counter,

@@ -44,7 +44,7 @@ void fo_release_or_wait(struct fo_run *r)
     struct fo_state *s = r->s;
     if (!choose_next(r)) {
         fo_role_set(r, HB_ROLE_REPLICA, HB_REASON_STOPPED);
-        fo_known_number(r, s->lease.revision);
+        fo_known_own(r);
         return;
     }
     fo_role_set(r, HB_ROLE_RELEASING, s->release_reason);
@@ -56,7 +56,7 @@ void fo_release_over(struct fo_run *r)
 {
     r->s->lease_try.kind = FO_TRY_NONE;
     fo_role_set(r, HB_ROLE_REPLICA, HB_REASON_RELEASE_DONE);
-    fo_known_number(r, r->s->lease.revision); /* the watch may not have shown it yet */
+    fo_known_own(r); /* the watch may not have shown it yet */
 }
 
 static int64_t yield_after(const struct fo_state *s)

@@ -20,6 +20,7 @@ static void fill_evidence(const struct fo_state *s, struct heartbeat *hb)
 
 static void fill_lease(const struct fo_state *s, struct heartbeat *hb)
 {
+    hb->generation = s->lease.generation;
     hb->epoch = s->lease.epoch;
     hb->reason = s->lease.reason;
     hb->expires_in_ms = s->terms.promise_ms;
@@ -30,6 +31,7 @@ static void fill_release(const struct fo_state *s, struct heartbeat *hb)
 {
     memset(&hb->site, 0, sizeof(hb->site));
     hb->status = HB_RELEASED;
+    hb->generation = s->lease.generation;
     hb->epoch = s->lease.epoch;
     hb->next = s->release_next;
     hb->reason = s->release_reason;
@@ -39,7 +41,8 @@ static void fill_release(const struct fo_state *s, struct heartbeat *hb)
 
 static void fill_replica(const struct fo_run *r, struct heartbeat *hb)
 {
-    hb->epoch = r->s->known.has_record && r->s->known.readable ? r->s->known.record.epoch : 0;
+    hb->generation = r->s->history.seen.generation;
+    hb->epoch = r->s->history.seen.epoch;
     hb->reason = r->s->reason;
     hb->fit = fo_fit(r->s, r->now);
 }

@@ -21,8 +21,10 @@ static uint64_t highest(const struct heartbeat *record)
  * that remembers nothing has to take what the key says. */
 const struct heartbeat *fo_believed(struct fo_run *r, const struct heartbeat *record)
 {
-    uint64_t seen = r->s->seen_epoch;
-    if (!record || seen == 0 || highest(record) <= seen + FO_EPOCH_JUMP_MAX)
+    const struct fo_state *s = r->s;
+    bool near = !record || (highest(record) <= s->seen_epoch + FO_EPOCH_JUMP_MAX &&
+                            record->generation <= s->history.seen.generation + FO_EPOCH_JUMP_MAX);
+    if (near || s->seen_epoch == 0)
         return record;
     fo_emit_note(r, FO_NOTE_ALARM_EPOCH, (int64_t)highest(record));
     return NULL;
@@ -36,6 +38,7 @@ static void new_revision(struct fo_run *r, uint64_t revision, bool by_watch)
     s->known.has_record = false;
     s->known.revision = revision;
     s->known.learnt = r->now;
+    s->history.missing = false;
     if (by_watch || fo_rule_on(s, FO_RULE_REVISION_RESTARTS))
         s->silence_since = r->now;
 }
@@ -53,9 +56,26 @@ static void take_record(struct fo_run *r, const struct heartbeat *record, int64_
     if (record->epoch > r->s->seen_epoch)
         fo_yield_note_leader(r, record);
     known->record = *record;
+    fo_history_seen(r, hb_era_of(record));
     fo_epoch_seen(r, highest(record));
     fo_seen_push(r, record, known->revision, stamp);
     fo_lease_seen(r, record);
+}
+
+/* Numbers are used again by a store that has lost some: the writer's own count tells what is new. */
+static bool is_other_record(const struct fo_state *s, const struct heartbeat *record)
+{
+    const struct fo_known *known = &s->known;
+    if (!record || !known->has_record || !known->readable || !fo_rule_on(s, FO_RULE_RECORD_TELLS))
+        return false;
+    bool same_run = record->nonce == known->record.nonce;
+    return !same_run || record->counter != known->record.counter;
+}
+
+static bool is_later_word(const struct fo_state *s, const struct heartbeat *record)
+{
+    return is_other_record(s, record) && record->nonce == s->known.record.nonce &&
+           record->counter > s->known.record.counter;
 }
 
 /* A revision of the lease key, by watch or read. A watch that lags behind a read has nothing to
@@ -64,9 +84,10 @@ void fo_known_learn(struct fo_run *r, const struct heartbeat *record, uint64_t r
                     int64_t stamp, bool by_watch)
 {
     struct fo_known *known = &r->s->known;
-    if (known->any && by_watch && revision < known->revision)
+    if (known->any && by_watch && revision < known->revision && !is_later_word(r->s, record))
         return;
-    if (!known->any || revision != known->revision)
+    known->confirmed = true;
+    if (!known->any || revision != known->revision || is_other_record(r->s, record))
         new_revision(r, revision, by_watch);
     bool readable_now = record && !known->readable;
     if (!known->has_record || readable_now)
@@ -78,6 +99,13 @@ void fo_known_number(struct fo_run *r, uint64_t revision)
 {
     if (revision > r->s->known.revision)
         new_revision(r, revision, false);
+}
+
+/* The own last write that is known to be stored. */
+void fo_known_own(struct fo_run *r)
+{
+    if (!r->s->lease.foreign)
+        fo_known_number(r, r->s->lease.revision);
 }
 
 void fo_read_now(struct fo_run *r)
@@ -128,10 +156,14 @@ void fo_read_answered(struct fo_run *r, const struct fo_event *event)
     if (event->read.request != s->read.request || !s->read.pending)
         return;
     s->read.pending = false;
-    if (event->read.outcome != FO_READ_FOUND)
-        return; /* a missing key is an outage of the store, like no answer: read again when due */
+    if (event->read.outcome == FO_READ_FAILED)
+        return; /* read again when due */
     if (s->read.sent < s->known.learnt && fo_rule_on(s, FO_RULE_STALE_READ_DROPPED)) {
         s->read.due = r->now;
+        return;
+    }
+    if (event->read.outcome == FO_READ_MISSING) {
+        fo_history_missing(r);
         return;
     }
     s->read.wanted = false;

@@ -50,11 +50,17 @@ static void take_pause(struct fo_run *r, bool paused)
     fo_emit_persist(r);
 }
 
+static struct hb_era era_held(const struct fo_state *s)
+{
+    return (struct hb_era){s->lease.generation, s->lease.epoch};
+}
+
 static void take_hold(struct fo_run *r)
 {
     r->s->lease.held = true;
     r->s->replica_try.kind = FO_TRY_NONE;
     fo_guard_arm(r);
+    fo_history_seen(r, era_held(r->s));
     fo_epoch_seen(r, r->s->lease.epoch);
 }
 
@@ -82,16 +88,16 @@ void fo_lease_stored(struct fo_run *r, const struct fo_attempt *a, uint64_t revi
 
 bool fo_lease_is_mine(const struct fo_state *s, const struct heartbeat *record)
 {
-    return record->nonce == s->nonce && record->epoch == s->lease.epoch;
+    return record->nonce == s->nonce && fo_era_compare(s, hb_era_of(record), era_held(s)) == 0;
 }
 
 /* "Only a higher epoch, another holder of its own epoch, or RELEASED means lost" (10) */
 static bool means_lost(const struct fo_state *s, const struct heartbeat *record)
 {
-    if (record->epoch < s->lease.epoch)
+    int order = fo_era_compare(s, hb_era_of(record), era_held(s));
+    if (order < 0)
         return !fo_rule_on(s, FO_RULE_LOWER_IS_PAST);
-    return record->epoch > s->lease.epoch || record->nonce != s->nonce ||
-           record->status == HB_RELEASED;
+    return order > 0 || record->nonce != s->nonce || record->status == HB_RELEASED;
 }
 
 /* The lease key was seen, by whatever way. */
@@ -99,7 +105,8 @@ void fo_lease_seen(struct fo_run *r, const struct heartbeat *record)
 {
     struct fo_state *s = r->s;
     if (s->role == HB_ROLE_CLAIMING && !s->lease.held) {
-        if (record->epoch >= s->lease.epoch && record->nonce != s->nonce)
+        bool past = fo_era_compare(s, hb_era_of(record), era_held(s)) < 0;
+        if (!past && record->nonce != s->nonce)
             fo_claim_over(r, HB_REASON_CLAIM_DENIED);
     } else if (s->lease.held && means_lost(s, record) && fo_rule_on(s, FO_RULE_LOST_FENCES)) {
         fo_lease_end(r, HB_REASON_LOST);
@@ -117,7 +124,7 @@ static void own_record_read(struct fo_run *r, struct fo_attempt *a, const struct
         fo_lease_end(r, HB_REASON_LOST); /* the mutant: believes that another one wrote it */
     } else if (!fo_rule_on(r->s, FO_RULE_READ_NO_PROOF)) {
         fo_attempt_stored(r, a, revision, false);
-    } else {
+    } else if (!fo_history_adopt(r, a, revision)) {
         bool adopt = fo_rule_on(r->s, FO_RULE_OWN_EARLIER);
         fo_attempt_adopt(r, a, adopt ? revision : 0);
     }
@@ -149,12 +156,14 @@ void fo_lease_key_read(struct fo_run *r, const struct heartbeat *record, uint64_
     struct fo_attempt *a = &s->lease_try;
     if (a->kind == FO_TRY_NONE || !record)
         return;
+    /* Numbers tell which of two is later only while the store loses none. */
+    bool past = fo_era_compare(s, hb_era_of(record), hb_era_of(&a->record)) < 0;
+    bool moved_on = a->kind == FO_TRY_CLAIM && (int64_t)revision > a->expect;
     if (!a->must_read)
         caught_up(r, a, record, revision);
     else if (fo_lease_is_mine(s, record) && record->epoch == a->record.epoch)
         own_record_read(r, a, record, revision);
-    else if ((int64_t)revision <= a->expect ||
-             (record->epoch < a->record.epoch && a->kind != FO_TRY_CLAIM))
+    else if (past && !moved_on)
         fo_attempt_adopt(r, a, 0); /* "anything lower = the past": try again */
     else if (a->kind == FO_TRY_CLAIM)
         fo_claim_over(r, HB_REASON_CLAIM_DENIED);

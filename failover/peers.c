@@ -80,9 +80,10 @@ static bool is_new_beat(const struct fo_peer *peer, const struct heartbeat *reco
 
 /* Not even a site that remembers nothing takes such an epoch from a peer: the lease key tells it.
  */
-static bool is_made_up(const struct fo_run *r, uint64_t epoch)
+static bool is_made_up(const struct fo_run *r, uint64_t epoch, uint64_t generation)
 {
-    return epoch > r->s->seen_epoch + FO_EPOCH_JUMP_MAX;
+    return epoch > r->s->seen_epoch + FO_EPOCH_JUMP_MAX ||
+           generation > r->s->history.seen.generation + FO_EPOCH_JUMP_MAX;
 }
 
 /* Who is not of the group has no say, not in the epochs either. */
@@ -92,10 +93,11 @@ void fo_peer_heard(struct fo_run *r, const struct heartbeat *record)
     if (!peer)
         return;
     uint64_t epoch = record->epoch > record->seen_epoch ? record->epoch : record->seen_epoch;
-    if (is_made_up(r, epoch)) {
+    if (is_made_up(r, epoch, record->generation)) {
         fo_emit_note(r, FO_NOTE_ALARM_EPOCH, (int64_t)epoch);
         return;
     }
+    fo_history_seen(r, hb_era_of(record));
     fo_epoch_seen(r, epoch);
     bool same_run = peer->nonce == record->nonce;
     if (same_run && record->counter <= peer->counter)

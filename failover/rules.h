@@ -32,7 +32,7 @@
     X(NEXT_EXPIRES,       3,  MUTANT,     I4,  "power cut of next", "after 3T any eligible site may take a release, the releaser included")              \
     X(RELEASE_NAMES_READY,3,  DIAGNOSTIC, I4,  "none",              "an involuntary release names a ready site heard within 2T, or nobody")              \
     X(SUCCESSES_FIRST,    3,  MUTANT,     I13, "flapping latency",  "a site leads only after success_threshold acknowledged heartbeats in a row")        \
-    X(MISSING_IS_OUTAGE,  3,  REDUNDANT,  I3,  "key missing",       "a missing key is an outage of the store, never `no primary'")                       \
+    X(MISSING_IS_OUTAGE,  3,  PAIR(HOLD_LOWER), I1, "bucket made anew",  "a missing key is an outage of the store, never `no primary'")                       \
     X(UNREADABLE_HOLDS,   3,  MUTANT,     I1,  "unreadable record", "a record that can't be parsed or believed is an unknown holder with the longest promise") \
     X(HONOUR_PROMISE,     3,  MUTANT,     I1,  "live config",       "a replica waits for the larger of failover_timeout and the last record's promise") \
     X(CONFIG_HEARTBEAT,   3,  DIAGNOSTIC, I1,  "live config",       "a change of configuration triggers a heartbeat")                                    \
@@ -61,7 +61,7 @@
     X(READ_BACK_IS_STORED,4,  MUTANT,     I5,  "lost answer",       "after 10071, this attempt's own record counts as stored, like a duplicate")         \
     X(OWN_EARLIER,        4,  MUTANT,     I5,  "late write",        "after 10071, an own earlier record of this epoch gives the revision to expect")     \
     X(LOST_FENCES,        4,  REDUNDANT,  I1,  "isolated leader",   "another holder, a higher epoch or RELEASED is a lost lease: fence at once")         \
-    X(LOWER_IS_PAST,      4,  REDUNDANT,  I5,  "store rolled back", "anything lower is the past and retried until the deadline")                         \
+    X(LOWER_IS_PAST,      4,  REDUNDANT,  I5,  "bucket rolled back", "anything lower is the past and retried until the deadline")                         \
     X(REFUSED_IS_UNKNOWN, 4,  MUTANT,     I1,  "no quorum",         "10164, 10158 and silence are unknown outcomes: a failure after T")                  \
     X(READ_NO_PROOF,      4,  MUTANT,     I1,  "no quorum",         "a read alone never proves the lease")                                               \
     X(WATCH_NO_PROOF,     4,  MUTANT,     I1,  "slow watch",        "the watch never concludes an attempt")                                              \
@@ -85,7 +85,15 @@
     X(YIELD_DOUBLES,      11, DIAGNOSTIC, I13, "return",            "yield_after doubles after each return that lasted less than 10 min")                 \
     X(YIELD_HEARD,        11, MUTANT,     I13, "power cut of next", "RELEASED is sent only if the preferred primary was heard within 2T")                \
     X(RETAKE_OWN,         11, MUTANT,     I4,  "lost answer",       "a site retakes its own lease, once stopped: at once if this run held it, after 2T if its marks say so") \
-    X(CLAIM_STOPPED,      11, REDUNDANT,  I1,  "failing stop",      "a site promotes only when its workload is verified stopped")
+    X(CLAIM_STOPPED,      11, REDUNDANT,  I1,  "failing stop",      "a site promotes only when its workload is verified stopped")                        \
+    /* -- the store goes backwards or disappears ------------------------------------------------------------------------------------------------ */ \
+    X(HOLD_LOWER,         10, MUTANT,     I1,  "acknowledged writes lost", "a lease record lower than one that was seen before is never taken over: hold") \
+    X(HOLD_ALARM,         10, MUTANT,     I12, "bucket deleted",    "who holds for 2T says so, and names what an operator can do")                        \
+    X(GENERATION_FIRST,   10, MUTANT,     I12, "bucket made anew",  "epochs are compared by generation first, which an operator raises")                 \
+    X(ADOPT_LOWER,        10, MUTANT,     I5,  "acknowledged writes lost", "a leader adopts its own record with a lower revision while its deadline stands") \
+    X(RECONNECT_RESTARTS, 10, MUTANT,     I1,  "acknowledged writes lost", "a new connection restarts the silence, and the key is seen again before anything is claimed") \
+    X(RECORD_TELLS,       10, MUTANT,     I5,  "acknowledged writes lost", "a record of another counter is a new one, whatever its number: lost numbers are used again") \
+    X(OTHER_BUCKET,       10, REDUNDANT,  I3,  "bucket made anew",  "revision numbers of another bucket are forgotten, and nothing is sent by them")
 /* clang-format on */
 
 enum fo_rule {

@@ -60,6 +60,7 @@ struct fo_known {
     bool any;        /* a revision is known */
     bool has_record; /* false: only the number is known: read it */
     bool readable;   /* false: unknown holder, longest promise */
+    bool confirmed;  /* since the last connection: what was known before may be gone */
     uint64_t revision;
     int64_t stamp;  /* JetStream's; valid with has_record */
     int64_t learnt; /* when this revision was first heard of */
@@ -68,6 +69,7 @@ struct fo_known {
 
 /* The lease that this site holds, from claim to the end of its epoch. */
 struct fo_lease {
+    uint64_t generation;
     uint64_t epoch;         /* 0: none since the start */
     uint64_t revision;      /* of the own last write that is known to be stored */
     uint64_t first_counter; /* of this epoch */
@@ -78,6 +80,7 @@ struct fo_lease {
     bool ended;        /* was held, or a release was sent: never led again in this epoch */
     bool acknowledged; /* a non-duplicate answer of this epoch has come: may start */
     bool paused;       /* a heartbeat with paused:true is acknowledged */
+    bool foreign;      /* `revision` is of another bucket: read the key before anything is sent */
 };
 
 /* What the guardian is known to do, and what fo_guard_view() needs beside the lease. */
@@ -155,9 +158,16 @@ struct fo_state {
     enum hb_reason release_reason;
     struct hb_site release_next;
 
-    uint64_t seen_epoch; /* highest epoch in any record, peer or mark */
-    uint64_t led_epoch;  /* from the marks: of the last start on this host; 0: none */
-    uint64_t counter;    /* last attempt */
+    uint64_t seen_epoch; /* highest epoch in any record, peer or mark, of whatever generation */
+    struct {
+        struct hb_era seen; /* highest that was ever in the lease key: here, on disk, by peers */
+        uint64_t identity;  /* of the bucket; 0: not known yet */
+        bool missing;       /* the bucket, or the key in it, is not there */
+        int64_t held_since; /* 0: nothing is held */
+        bool told;          /* the alarm */
+    } history;
+    uint64_t led_epoch; /* from the marks: of the last start on this host; 0: none */
+    uint64_t counter;   /* last attempt */
     struct fo_lease lease;
     struct fo_guardian guardian;
     struct fo_leave leave;

@@ -176,6 +176,7 @@ static void read_fields(struct reader *r, struct heartbeat *hb)
     hb->reason = (enum hb_reason)read_word(r, "reason", reason_names, COUNT(reason_names), false);
     hb->probe = (enum hb_probe)read_word(r, "probe", probe_names, COUNT(probe_names), false);
     hb->nonce = read_nonce(r);
+    hb->generation = read_count(r, "generation");
     hb->epoch = read_count(r, "epoch");
     hb->seen_epoch = read_count(r, "seen_epoch");
     hb->counter = read_count(r, "counter");
@@ -300,6 +301,8 @@ size_t heartbeat_render(const struct heartbeat *hb, bool is_lease, char out[HB_T
     put(&w, "\"status\":\"%s\",", hb_status_name(hb->status));
     put(&w, "\"counter\":%" PRIu64 ",", hb->counter);
     put(&w, "\"timestamp\":%" PRId64 ",", hb->timestamp_ms);
+    if (hb->generation != 0)
+        put(&w, "\"generation\":%" PRIu64 ",", hb->generation);
     put(&w, "\"epoch\":%" PRIu64 ",", hb->epoch);
     if (is_lease) {
         put_lease(&w, hb);

@@ -23,6 +23,20 @@ enum {
 };
 #define HB_EPOCH_MAX ((uint64_t)1 << 50) /* also of counters: exact in every JSON reader */
 
+/* An epoch's identity. Only `harmonyctl failover repair` raises the generation, when the store has
+ * lost what it had acknowledged; whatever is of a lower generation is the past, whatever its epoch. */
+struct hb_era {
+    uint64_t generation, epoch;
+};
+
+/* Below, at or above 0 as `a` is before, the same as or after `b`. */
+static inline int hb_era_compare(struct hb_era a, struct hb_era b)
+{
+    if (a.generation != b.generation)
+        return a.generation < b.generation ? -1 : 1;
+    return a.epoch == b.epoch ? 0 : a.epoch < b.epoch ? -1 : 1;
+}
+
 /* A site's name, padded with zero bytes to its full size. Empty: no site (JSON null). */
 struct hb_site {
     char text[HB_SITE_MAX + 1];
@@ -131,7 +145,8 @@ struct heartbeat {
     enum hb_reason reason; /* why this epoch began; in RELEASED why it ended */
     enum hb_probe probe;
     uint64_t nonce;           /* of the writer's run; JSON: 16 hex digits */
-    uint64_t epoch;           /* of the lease; in replica heartbeats the one that the lease had */
+    uint64_t generation;      /* of the epoch; not in the JSON of a lease that was never repaired */
+    uint64_t epoch;           /* of the lease; in replica heartbeats the last one seen in the key */
     uint64_t seen_epoch;      /* the highest that the writer ever saw */
     uint64_t counter;         /* grows with every attempt of a run */
     uint64_t config_revision; /* of cluster_config in force at the writer */
@@ -145,6 +160,11 @@ struct heartbeat {
     bool paused;
     bool fit; /* replica heartbeat: could lead (probe good, lag within bounds, no back-off) */
 };
+
+static inline struct hb_era hb_era_of(const struct heartbeat *hb)
+{
+    return (struct hb_era){hb->generation, hb->epoch};
+}
 
 /*
  * Parse and check a lease record (`is_lease`) or a replica heartbeat. A held lease must carry epoch

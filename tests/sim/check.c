@@ -7,7 +7,8 @@
 
 void violate(struct sim *w, enum sim_invariant which, const char *fmt, ...)
 {
-    if (w->violated != SIM_NONE)
+    bool judged = !w->loss.voided || which == SIM_I12 || which == SIM_BROKEN;
+    if (w->violated != SIM_NONE || !judged)
         return;
     w->violated = which;
     va_list args;
@@ -35,15 +36,17 @@ static void check_epoch(struct sim *w, const struct item *before, const struct i
         violate(w, SIM_BROKEN, "epoch %llu", (unsigned long long)epoch);
         return;
     }
-    if (before && epoch < before->hb.epoch)
+    if (before && hb_era_compare(hb_era_of(&m->hb), hb_era_of(&before->hb)) < 0)
         violate(w, SIM_I2, "epoch %llu after %llu", (unsigned long long)epoch,
                 (unsigned long long)before->hb.epoch);
-    if (w->holders[epoch].nonce != 0 && w->holders[epoch].nonce != m->hb.nonce)
+    bool same_era = w->holders[epoch].generation == m->hb.generation;
+    if (same_era && w->holders[epoch].nonce != 0 && w->holders[epoch].nonce != m->hb.nonce)
         violate(w, SIM_I2, "epoch %llu has two holders", (unsigned long long)epoch);
     if (m->hb.status != HB_RELEASED && before && before->hb.status == HB_RELEASED &&
         epoch == before->hb.epoch)
         violate(w, SIM_I2, "epoch %llu goes on after its release", (unsigned long long)epoch);
     w->holders[epoch].nonce = m->hb.nonce;
+    w->holders[epoch].generation = m->hb.generation;
 }
 
 /* "If `next` has not taken it in 3T, any eligible site may" (section 3), by the taker's clock and T. */
@@ -76,7 +79,7 @@ static void check_cause(struct sim *w, const struct item *before, const struct i
     bool release = m->hb.status == HB_RELEASED;
     if (release && m->hb.reason == HB_REASON_NONE)
         violate(w, SIM_I10, "a release without a reason");
-    if (release || m->hb.epoch == before->hb.epoch)
+    if (release || hb_era_compare(hb_era_of(&m->hb), hb_era_of(&before->hb)) == 0)
         return;
     bool unreadable = m->hb.reason == HB_REASON_STALE && w->sites[m->site].unreadable > 0;
     if (!unreadable && !cause_is_true(w, before, m))
@@ -113,14 +116,30 @@ void check_late(struct sim *w, const struct item *m)
         check_healed(w);
 }
 
+/* An operator's record is a release of whoever has led. */
+static void check_repair(struct sim *w)
+{
+    for (unsigned i = 0; i < w->shape.sites; i++)
+        if (w->sites[i].serving && !w->sites[i].excused && !w->sites[i].frozen)
+            violate(w, SIM_I11, "repaired while %s serves", name_of(w, i));
+}
+
 void check_stored(struct sim *w, const struct item *before, const struct item *m)
 {
     const struct site *s = &w->sites[m->site];
+    bool unseen = before && before->revision > m->seen_revision;
+    if (unseen && before->revision <= w->loss.top)
+        w->loss.voided = true; /* an old write that fits, because its number is used again */
     check_epoch(w, before, m);
-    if (before && before->revision > m->seen_revision)
+    if (unseen)
         violate(w, SIM_I3, "revision %llu by %s, which had not seen %llu",
                 (unsigned long long)m->revision, name_of(w, m->site),
                 (unsigned long long)before->revision);
+    if (m->by_operator) {
+        if (m->hb.reason == HB_REASON_OPERATOR)
+            check_repair(w);
+        return;
+    }
     if (before) {
         check_cause(w, before, m);
         check_handover(w, before, m);
@@ -290,9 +309,12 @@ bool check_end(struct sim *w)
     if (!w->healed || w->shape.rtt > c->heartbeat_interval_ms * SIM_MS / 3 || w->needs_force)
         return w->now >= w->shape.ends; /* nobody can lead where answers take longer than T */
     int64_t since = w->now - w->healed_at, bound = liveness_bound(w);
+    if (rollback_waits(w) && since < bound + rollback_patience(w))
+        return false; /* for the operator, who was told */
     if (w->served_after == 0 || w->served_after - w->healed_at > bound) {
         if (since > bound)
-            violate(w, SIM_I4, "nobody serves %lld ms after the last fault (bound %lld ms)",
+            violate(w, w->loss.watched ? SIM_I12 : SIM_I4,
+                    "nobody serves %lld ms after the last fault (bound %lld ms)",
                     (long long)(since / SIM_MS), (long long)(bound / SIM_MS));
         return false;
     }

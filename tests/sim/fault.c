@@ -275,6 +275,10 @@ static void counted_fault(struct sim *w, struct timed_fault *f, bool begins)
     case FAULT_OUTAGE:
         outage(w, begins);
         break;
+    case FAULT_LOST_WRITES:
+    case FAULT_ROLLED_BACK: /* for as long as its restart takes */
+        w->store.outage += w->shape.short_faults ? 0 : by;
+        break;
     case FAULT_ELECTION:
         outage(w, begins);
         step_stamps(w, f);
@@ -340,6 +344,12 @@ static bool is_of_the_host(enum fault_type type)
            type == FAULT_FREEZE_HOST || type == FAULT_FREEZE_AGENT;
 }
 
+static bool is_a_loss(enum fault_type type)
+{
+    return type == FAULT_LOST_WRITES || type == FAULT_ROLLED_BACK || type == FAULT_BUCKET_GONE ||
+           type == FAULT_REMADE;
+}
+
 /* Half of them strike whoever leads. */
 static int choose_site(struct sim *w, const struct timed_fault *f)
 {
@@ -397,6 +407,8 @@ void fault_begin(struct sim *w, struct timed_fault *f)
         change_config(w, f);
     else if (f->type == FAULT_SHRINK)
         shrink(w, f);
+    else if (is_a_loss(f->type))
+        rollback_fault(w, f);
     counted_fault(w, f, true);
     if (cuts_the_watch(f->type) && f->type != FAULT_STALE_NODE)
         lose_connection(w, (unsigned)f->site);

@@ -35,7 +35,12 @@
       "cluster_config changes; sites hear of it at different times")                               \
     X(SHRINK, "shrinking configuration", 10,                                                       \
       "shorter times reach the replicas; the leader is cut off")                                   \
-    X(PAUSE, "pause", 5, "paused, and resumed later")
+    X(PAUSE, "pause", 5, "paused, and resumed later")                                              \
+    /* drawn apart (rollback.c) */                                                                 \
+    X(LOST_WRITES, "acknowledged writes lost", 0, "the last records of the bucket vanish")         \
+    X(ROLLED_BACK, "bucket rolled back", 0, "the bucket is what it was long before")               \
+    X(BUCKET_GONE, "bucket deleted", 0, "the bucket vanishes, and nobody makes it anew")           \
+    X(REMADE, "bucket made anew", 0, "another bucket, empty or with a first record")
 
 enum fault_type {
 #define SIM_FAULT_ENUM(id, name, weight, text) FAULT_##id,

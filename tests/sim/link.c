@@ -23,6 +23,12 @@ static int64_t write_delay(struct sim *w, const struct link *l)
     return d;
 }
 
+/* A store that was restarted knows nothing of the connections that it had. */
+static bool is_connected(const struct sim *w, const struct site *s)
+{
+    return !s->told_disconnected && s->store_life == w->store.life;
+}
+
 static uint32_t item_of(struct sim *w, unsigned site, const struct fo_effect *e)
 {
     uint32_t i = item_new(w);
@@ -31,6 +37,9 @@ static uint32_t item_of(struct sim *w, unsigned site, const struct fo_effect *e)
     item->key = (uint8_t)e->send.key;
     item->site = (uint8_t)site;
     item->run = w->sites[site].run;
+    item->by_operator = false;
+    item->life = w->store.life;
+    item->bucket = w->store.bucket;
     item->sent_at = w->now;
     item->send = e->send.send;
     item->expect = e->send.expect_revision;
@@ -42,7 +51,7 @@ void link_send_write(struct sim *w, unsigned site, const struct fo_effect *e)
 {
     struct site *s = &w->sites[site];
     struct link *l = &s->link;
-    if (s->told_disconnected)
+    if (!is_connected(w, s))
         return; /* the driver answers FO_WRITE_UNKNOWN, which the core counts by time alone */
     bool lost = is_lost(w, l, l->cut_up > 0);
     /* Now and then what seemed lost was only stuck, and arrives long afterwards. */
@@ -63,7 +72,7 @@ void link_send_write(struct sim *w, unsigned site, const struct fo_effect *e)
 void link_send_read(struct sim *w, unsigned site, const struct fo_effect *e)
 {
     struct site *s = &w->sites[site];
-    if (s->told_disconnected || is_lost(w, &s->link, s->link.cut_up > 0))
+    if (!is_connected(w, s) || is_lost(w, &s->link, s->link.cut_up > 0))
         return;
     queue_push(w, w->now + delay(w, &s->link), K_STORE_READ, site, 0, e->read.request, 0);
 }

@@ -129,6 +129,9 @@ static void print_stats(const struct stats *s, double took, unsigned jobs)
     printf("  promotions %" PRIu64 ", claims %" PRIu64 " (denied %" PRIu64 "), fences %" PRIu64
            ", yields %" PRIu64 "\n",
            s->leaders, s->claims, s->denied, s->fences, s->yields);
+    printf("  losses of acknowledged writes %" PRIu64 " (%" PRIu64
+           " of them void I1 to I3), repairs by an operator %" PRIu64 "\n",
+           s->losses, s->voided, s->repairs);
     printf("  simulated seconds:");
     for (int i = 0; i < 8; i++)
         printf(" %s: %" PRIu64, lengths[i], s->by_length[i]);

@@ -71,6 +71,9 @@ static void world_event(struct sim *w, const struct entry *e)
         if (!s->up)
             site_boot(w, e->site, e->x != 0 && rng_chance(&w->rng, 500));
         break;
+    case K_OPERATOR:
+        rollback_operator(w);
+        break;
     case K_WORKLOAD_STOPS:
         if (e->x == s->workload_serial)
             site_stops_serving(w, e->site);

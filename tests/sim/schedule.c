@@ -201,10 +201,12 @@ void schedule_draw(struct sim *w)
         draw_site(w, i);
     memset(&w->store, 0, sizeof(w->store));
     w->store.single = rng_chance(&w->rng, 300);
+    w->store.bucket = 1;
     if (w->shape.short_faults)
         draw_short_faults(w);
     else
         draw_faults(w);
+    rollback_draw(w);
     for (unsigned i = 0; i < w->fault_count; i++) {
         struct timed_fault *f = &w->faults[i];
         f->dropped = (w->drop_faults >> i) & 1;

@@ -29,6 +29,7 @@ enum {
     SIM_CONFIGS = 16,
     SIM_DEDUP = 4096,
     SIM_EPOCHS = 1024,
+    SIM_HISTORY = 192, /* stored records that can be lost again */
 };
 
 /* Invariants, by their numbers in docs/failover section 2. */
@@ -44,6 +45,7 @@ enum {
     X(I9, "claimed under a pause")                                                                 \
     X(I10, "a move without a cause on record, or with a wrong one")                                \
     X(I11, "released while its sender still serves")                                               \
+    X(I12, "nobody serves, and no operator is asked to do anything about it")                      \
     X(I13, "the role changed too fast, or was yielded to a site not heard or not ready")           \
     X(BROKEN, "the simulator itself: a queue is full, or there is no end")
 
@@ -84,7 +86,9 @@ struct item {
     struct heartbeat hb;
     uint32_t refs;
     uint8_t key, site;
+    bool by_operator;
     uint16_t run;
+    uint32_t life, bucket; /* of the store, when it was sent */
     unsigned send;
     int64_t expect;
     uint64_t seen_revision; /* highest lease revision that the writer knew when it sent this */
@@ -98,6 +102,7 @@ enum sim_kind {
     K_FAULT_BEGIN,
     K_FAULT_END,
     K_BOOT,
+    K_OPERATOR,       /* looks at what the sites say */
     K_WORKLOAD_STOPS, /* nothing serves any more, whoever knows */
     K_FIRST_FOR_AGENT,
     K_WRITE_ANSWER = K_FIRST_FOR_AGENT, /* from here on: events for a site's agent */
@@ -157,7 +162,11 @@ struct site {
     int unreadable;  /* can't parse lease records */
     unsigned config; /* index of the one delivered last */
     uint64_t marks_epoch, marks_led;
+    struct hb_era marks_seen;
+    uint32_t marks_bucket;
+    uint64_t marks_revision; /* identity; the highest revision of it, of any key */
     uint64_t seen_revision;
+    uint32_t store_life; /* of the store that it is connected to */
     /* workload */
     bool serving;     /* from the start being asked for to the end of the stop */
     bool frozen;      /* host: what serves does not, for now */
@@ -184,6 +193,9 @@ struct site {
 
 struct store {
     uint64_t seq;
+    uint32_t life;   /* grows when it is restarted and has lost something */
+    uint32_t bucket; /* identity, from 1 */
+    bool gone;       /* there is no bucket */
     int outage, refuse;
     int64_t clock_offset;
     uint32_t lease;                  /* item; 0: none */
@@ -209,6 +221,25 @@ struct timed_fault {
 
 enum { FAULTS_MAX = 24 };
 
+/* What was stored, to be lost again; and what came of it. (rollback.c) */
+struct history {
+    unsigned first, count;
+    struct stored {
+        uint32_t item, before;
+    } ring[SIM_HISTORY];
+};
+
+struct loss {
+    struct history history;
+    bool
+        voided; /* what was lost said more than everybody knows: I1 to I3 are not judged any more */
+    bool watched; /* by the operator */
+    unsigned leases, repairs;
+    uint64_t top;  /* numbers up to this one may be used again */
+    int64_t since; /* the operator waits */
+    uint32_t lease_then;
+};
+
 /* How a schedule is drawn. */
 struct shape {
     unsigned sites;
@@ -222,6 +253,7 @@ struct shape {
 struct stats {
     uint64_t schedules, counted, events, faults, claims, leaders, fences, yields, denied;
     uint64_t simulated_ms;
+    uint64_t losses, voided, repairs;
     uint64_t by_fault[FAULT_COUNT];
     uint64_t by_length[8]; /* simulated time: < 60 s, < 80, ... */
     uint64_t by_faults[8]; /* number of faults */
@@ -238,6 +270,7 @@ struct sim {
     struct item items[SIM_ITEMS];
     struct site sites[SIM_SITES_MAX];
     struct store store;
+    struct loss loss;
     struct shape shape;
     struct cluster_config configs[SIM_CONFIGS];
     unsigned config_count;
@@ -251,7 +284,7 @@ struct sim {
     char what[200];
     uint64_t max_epoch;
     struct {
-        uint64_t nonce;
+        uint64_t nonce, generation;
     } holders[SIM_EPOCHS];
     int serving_count;
     int64_t served_at, settled_at; /* last time when somebody served */
@@ -284,6 +317,17 @@ void store_read(struct sim *w, const struct entry *e);
 void store_restart_watch(struct sim *w, unsigned site);
 void store_catch_up(struct sim *w, unsigned site); /* its connection is back */
 void store_first_record(struct sim *w);
+void store_put(struct sim *w, uint32_t item); /* by an operator */
+void store_take_back(struct sim *w, uint32_t item, uint32_t before);
+void store_clear(struct sim *w);
+
+/* rollback.c: the store goes backwards or disappears. */
+void rollback_draw(struct sim *w);
+void rollback_note(struct sim *w, uint32_t item, uint32_t before);
+void rollback_fault(struct sim *w, const struct timed_fault *f);
+void rollback_operator(struct sim *w);
+bool rollback_waits(const struct sim *w);
+int64_t rollback_patience(const struct sim *w);
 
 /* link.c: delays and losses between a site and the store. */
 void link_send_write(struct sim *w, unsigned site, const struct fo_effect *e);

@@ -126,6 +126,7 @@ static void carry_out(struct sim *w, unsigned site, const struct fo_effect *e)
         break;
     case FO_DO_PERSIST:
         s->marks_epoch = e->persist.seen_epoch;
+        s->marks_seen = e->persist.seen;
         break;
     case FO_DO_NOTE:
         if (e->note.note == FO_NOTE_ROLE)
@@ -194,6 +195,25 @@ static const struct heartbeat *as_read(const struct site *s, const struct item *
     return m->key == FO_KEY_LEASE && s->unreadable > 0 ? NULL : &m->hb;
 }
 
+/* At once: what it tells is no older than what the site has just heard. */
+static void look_at_bucket(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    struct fo_event event = {.type = FO_EV_STORE};
+    if (s->link.stale_node > 0)
+        return;
+    if (!w->store.gone) {
+        bool same = s->marks_bucket == w->store.bucket;
+        event.store.exists = true;
+        event.store.identity = w->store.bucket;
+        event.store.last_revision = w->store.seq;
+        event.store.at_least = same ? s->marks_revision : 0;
+        s->marks_bucket = w->store.bucket;
+        s->marks_revision = w->store.seq;
+    }
+    step(w, site, &event);
+}
+
 static void deliver_read_answer(struct sim *w, const struct entry *e)
 {
     struct site *s = &w->sites[e->site];
@@ -209,6 +229,8 @@ static void deliver_read_answer(struct sim *w, const struct entry *e)
             s->seen_revision = m->revision;
     }
     step(w, e->site, &event);
+    if (event.read.outcome == FO_READ_MISSING)
+        look_at_bucket(w, e->site);
 }
 
 static void deliver_watch(struct sim *w, const struct entry *e)
@@ -217,6 +239,8 @@ static void deliver_watch(struct sim *w, const struct entry *e)
     const struct item *m = &w->items[e->item];
     if (e->x != s->watch_epoch)
         return;
+    if (m->revision > s->marks_revision)
+        s->marks_revision = m->revision;
     struct fo_event event = {
         .type = FO_EV_LEASE,
         .entry = {.record = as_read(s, m), .revision = m->revision, .stamp_ns = m->stamp}};
@@ -266,9 +290,13 @@ static void deliver_connection(struct sim *w, const struct entry *e)
         trace_line(w, e->site, "  <- %s", up ? "connected" : "disconnected");
     s->told_disconnected = !up;
     struct fo_event event = {.type = up ? FO_EV_CONNECTED : FO_EV_DISCONNECTED};
-    if (up)
+    if (up) {
+        s->store_life = w->store.life;
         store_catch_up(w, e->site);
+    }
     step(w, e->site, &event);
+    if (up)
+        look_at_bucket(w, e->site);
     if (!up) /* it tries again for ever */
         queue_push(w, w->now + w->shape.period / 2, K_CONNECTED, e->site, 0, 0, 0);
 }
@@ -356,7 +384,9 @@ void site_boot(struct sim *w, unsigned site, bool workload_stopped)
                               .start = {.workload_stopped = workload_stopped,
                                         .has_probe = s->has_probe,
                                         .seen_epoch = s->marks_epoch,
-                                        .led_epoch = s->marks_led}};
+                                        .led_epoch = s->marks_led,
+                                        .seen = s->marks_seen,
+                                        .identity = s->marks_bucket}};
     step(w, site, &event);
     queue_push(w, w->now + rng_below(&w->rng, w->shape.period / 4), K_CONNECTED, site, 0, 0, 0);
     queue_push(w, w->now + rng_below(&w->rng, w->shape.period), K_CONFIG, site, 0,

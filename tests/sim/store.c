@@ -53,12 +53,17 @@ static void keep(struct sim *w, uint32_t item)
 {
     struct item *m = &w->items[item];
     uint32_t *slot = slot_of(w, m);
+    /* An old write that fits by its number: nobody can tell. */
+    if (m->key == FO_KEY_LEASE && m->bucket != w->store.bucket)
+        w->loss.voided = true;
     m->revision = ++w->store.seq;
     m->stored_at = w->now;
     m->stamp = w->now + w->store.clock_offset;
-    remember(w, m);
+    if (!m->by_operator)
+        remember(w, m);
     if (m->key == FO_KEY_LEASE)
         check_stored(w, *slot ? &w->items[*slot] : NULL, m);
+    rollback_note(w, item, *slot);
     if (*slot != 0)
         item_drop(w, *slot);
     item_hold(w, item);
@@ -114,9 +119,12 @@ void store_write(struct sim *w, const struct entry *e)
 {
     struct item *m = &w->items[e->item];
     const struct link *l = &w->sites[e->site].link;
-    bool passed_on = e->x != 0; /* by a node that is a follower again */
-    if (w->store.outage > 0 && !passed_on) {
+    bool passed_on = e->x != 0;           /* by a node that is a follower again */
+    bool died = m->life != w->store.life; /* with the server that it had reached */
+    if ((w->store.outage > 0 && !passed_on) || died) {
         item_drop(w, e->item);
+    } else if (w->store.gone) {
+        link_answer_write(w, e->site, e->item, FO_WRITE_REFUSED, 0);
     } else if (l->stale_node > 0 && m->run == w->sites[e->site].run && !passed_on) {
         write_without_quorum(w, e->site, e->item);
     } else if (w->store.refuse > 0 && rng_chance(&w->rng, 700)) {
@@ -161,7 +169,39 @@ void store_first_record(struct sim *w)
     m->hb = (struct heartbeat){
         .status = HB_RELEASED, .reason = HB_REASON_INIT, .next = w->configs[0].sites[0]};
     m->key = FO_KEY_LEASE;
-    m->revision = ++w->store.seq;
-    m->stored_at = m->stamp = w->now;
-    w->store.lease = i;
+    m->by_operator = true;
+    store_put(w, i);
+    item_drop(w, i);
+}
+
+void store_put(struct sim *w, uint32_t item)
+{
+    w->items[item].bucket = w->store.bucket;
+    keep(w, item);
+}
+
+/* As if it had never been stored; its key holds what was there before. */
+void store_take_back(struct sim *w, uint32_t item, uint32_t before)
+{
+    struct item *m = &w->items[item];
+    uint32_t *slot = slot_of(w, m);
+    for (unsigned i = 0; i < 2; i++)
+        w->store.dedup[i].slots[place(&w->store.dedup[i], message_id(m))].revision = 0;
+    w->store.seq = m->revision - 1;
+    item_drop(w, *slot);
+    *slot = before; /* with the hold that the history had on it */
+}
+
+void store_clear(struct sim *w)
+{
+    if (w->store.lease != 0)
+        item_drop(w, w->store.lease);
+    w->store.lease = 0;
+    for (unsigned i = 0; i < w->shape.sites; i++) {
+        if (w->store.replica[i] != 0)
+            item_drop(w, w->store.replica[i]);
+        w->store.replica[i] = 0;
+    }
+    memset(w->store.dedup, 0, sizeof(w->store.dedup));
+    w->store.seq = 0;
 }

@@ -18,12 +18,12 @@ void trace_line(const struct sim *w, int site, const char *fmt, ...)
 static void describe(char out[160], const struct heartbeat *hb)
 {
     if (hb->status == HB_RELEASED)
-        snprintf(out, 160, "RELEASED epoch %" PRIu64 " #%" PRIu64 " next %s (%s)", hb->epoch,
-                 hb->counter, hb->next.text[0] ? hb->next.text : "anyone",
-                 hb_reason_text(hb->reason));
+        snprintf(out, 160, "RELEASED epoch %" PRIu64 ".%" PRIu64 " #%" PRIu64 " next %s (%s)",
+                 hb->generation, hb->epoch, hb->counter,
+                 hb->next.text[0] ? hb->next.text : "anyone", hb_reason_text(hb->reason));
     else
-        snprintf(out, 160, "%s epoch %" PRIu64 " #%" PRIu64 " promise %" PRId64 "%s%s",
-                 hb->site.text, hb->epoch, hb->counter, hb->expires_in_ms,
+        snprintf(out, 160, "%s epoch %" PRIu64 ".%" PRIu64 " #%" PRIu64 " promise %" PRId64 "%s%s",
+                 hb->site.text, hb->generation, hb->epoch, hb->counter, hb->expires_in_ms,
                  hb->paused ? " paused" : "", hb->fit ? " fit" : "");
 }
 
