@@ -25,6 +25,10 @@ static enum hm_log_level note_level(enum fo_note note)
     case FO_NOTE_ALARM_TWIN:
     case FO_NOTE_ALARM_EPOCH:
     case FO_NOTE_ALARM_EPOCHS_SPENT:
+    case FO_NOTE_ALARM_LOWER:
+    case FO_NOTE_ALARM_MISSING:
+    case FO_NOTE_ALARM_OTHER_BUCKET:
+    case FO_NOTE_ALARM_BACKWARDS:
         return HM_LOG_ERROR;
     case FO_NOTE_WATCH_DEAD:
     case FO_NOTE_BACK_OFF:
@@ -34,6 +38,7 @@ static enum hm_log_level note_level(enum fo_note note)
         return HM_LOG_DEBUG;
     case FO_NOTE_ROLE:
     case FO_NOTE_CONFIG:
+    case FO_NOTE_HOLD_ENDED:
     case FO_NOTE_PAUSED:
     case FO_NOTE_RESUMED:
     case FO_NOTE_MAY_LEAVE:
@@ -56,11 +61,19 @@ static void role_changed(struct lead *l, const struct fo_effect *e)
 static const struct {
     const char *before, *after;
 } values[] = {
-    [FO_NOTE_CONFIG] = {"revision ", ""},          [FO_NOTE_SILENCE_RESTARTED] = {"after ", " ms"},
-    [FO_NOTE_WATCH_DEAD] = {"for ", " ms"},        [FO_NOTE_ALARM_FENCE] = {"try ", ""},
-    [FO_NOTE_BACK_OFF] = {"for ", " ms"},          [FO_NOTE_ALARM_UNREADABLE] = {"revision ", ""},
-    [FO_NOTE_ALARM_EPOCH] = {"epoch ", ""},        [FO_NOTE_ALARM_EPOCHS_SPENT] = {"epoch ", ""},
+    [FO_NOTE_CONFIG] = {"revision ", ""},
+    [FO_NOTE_SILENCE_RESTARTED] = {"after ", " ms"},
+    [FO_NOTE_WATCH_DEAD] = {"for ", " ms"},
+    [FO_NOTE_ALARM_FENCE] = {"try ", ""},
+    [FO_NOTE_BACK_OFF] = {"for ", " ms"},
+    [FO_NOTE_ALARM_UNREADABLE] = {"revision ", ""},
+    [FO_NOTE_ALARM_EPOCH] = {"epoch ", ""},
+    [FO_NOTE_ALARM_EPOCHS_SPENT] = {"epoch ", ""},
     [FO_NOTE_ALARM_TWIN] = {"its heartbeat ", ""},
+    [FO_NOTE_ALARM_LOWER] = {"epoch ", " was seen"},
+    [FO_NOTE_ALARM_MISSING] = {"epoch ", " was seen"},
+    [FO_NOTE_ALARM_BACKWARDS] = {"", " at least"},
+    [FO_NOTE_HOLD_ENDED] = {"epoch ", ""},
 };
 
 static void log_note(const struct fo_effect *e)

@@ -235,8 +235,9 @@ struct loss {
         voided; /* what was lost said more than everybody knows: I1 to I3 are not judged any more */
     bool watched; /* by the operator */
     unsigned leases, repairs;
-    uint64_t top;  /* numbers up to this one may be used again */
-    int64_t since; /* the operator waits */
+    int64_t promise_ms; /* the longest that was ever stored */
+    uint64_t top;       /* numbers up to this one may be used again */
+    int64_t since;      /* the operator waits */
     uint32_t lease_then;
 };
 

@@ -96,6 +96,7 @@ START_TEST(lower_epoch_than_the_marks_is_not_taken)
     fo_init(&t.core, &setup, t.now * MS);
     step(&t,
          &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t.config, .revision = 1}});
+    step(&t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}});
     step(&t, &(struct fo_event){.type = FO_EV_CONNECTED});
     step(&t,
          &(struct fo_event){
@@ -133,10 +134,11 @@ START_TEST(epoch_that_was_only_claimed_does_not_hold)
     fo_init(&t.core, &setup, t.now * MS);
     step(&t,
          &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t.config, .revision = 1}});
+    step(&t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}});
     step(&t, &(struct fo_event){.type = FO_EV_CONNECTED});
-    step(&t, &(struct fo_event){
-                 .type = FO_EV_START,
-                 .start = {.workload_stopped = true, .seen_epoch = 7, .seen = {0, 6}}});
+    step(&t,
+         &(struct fo_event){.type = FO_EV_START,
+                            .start = {.workload_stopped = true, .seen_epoch = 7, .seen = {0, 6}}});
     store_own(&t);
     struct heartbeat last = released(6, "site-b");
     lease_seen(&t, &last, 300);
