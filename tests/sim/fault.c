@@ -275,10 +275,6 @@ static void counted_fault(struct sim *w, struct timed_fault *f, bool begins)
     case FAULT_OUTAGE:
         outage(w, begins);
         break;
-    case FAULT_LOST_WRITES:
-    case FAULT_ROLLED_BACK: /* for as long as its restart takes */
-        w->store.outage += w->shape.short_faults ? 0 : by;
-        break;
     case FAULT_ELECTION:
         outage(w, begins);
         step_stamps(w, f);
@@ -424,6 +420,8 @@ void fault_end(struct sim *w, struct timed_fault *f)
     counted_fault(w, f, false);
     if (f->type == FAULT_FREEZE_HOST)
         thaw_host(w, (unsigned)f->site);
+    if (is_a_loss(f->type))
+        rollback_ends(w, f);
     if (f->type == FAULT_STEP_DOWN)
         come_back(w, (unsigned)f->site);
     if (cuts_the_watch(f->type))

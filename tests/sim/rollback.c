@@ -152,8 +152,17 @@ static struct hb_era highest_seen(const struct sim *w)
     return most;
 }
 
+/* It is away for as long as its restart takes. */
+static bool restarts_store(const struct sim *w, const struct timed_fault *f)
+{
+    bool loses = f->type == FAULT_LOST_WRITES || f->type == FAULT_ROLLED_BACK;
+    return loses && !w->shape.short_faults;
+}
+
 void rollback_fault(struct sim *w, const struct timed_fault *f)
 {
+    if (restarts_store(w, f))
+        w->store.outage++;
     w->stats->losses++;
     w->loss.top = w->store.seq > w->loss.top ? w->store.seq : w->loss.top;
     bool before = w->loss.voided;
@@ -171,6 +180,12 @@ void rollback_fault(struct sim *w, const struct timed_fault *f)
     }
     w->stats->voided += w->loss.voided && !before;
     begin_operator(w);
+}
+
+void rollback_ends(struct sim *w, const struct timed_fault *f)
+{
+    if (restarts_store(w, f))
+        w->store.outage--;
 }
 
 /* -- the operator ------------------------------------------------------------------------------------- */

@@ -326,6 +326,7 @@ void store_clear(struct sim *w);
 void rollback_draw(struct sim *w);
 void rollback_note(struct sim *w, uint32_t item, uint32_t before);
 void rollback_fault(struct sim *w, const struct timed_fault *f);
+void rollback_ends(struct sim *w, const struct timed_fault *f);
 void rollback_operator(struct sim *w);
 bool rollback_waits(const struct sim *w);
 int64_t rollback_patience(const struct sim *w);
