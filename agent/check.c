@@ -32,6 +32,7 @@ static int check_driver(const struct agent_config *c, const struct driver *d, st
         .accel = c->libvirt.accel,
         .site = c->site_id,
         .state_dir = c->state_dir,
+        .runtime_dir = c->runtime_dir,
     };
     void *self;
     json_t *facts = NULL;

@@ -12,6 +12,7 @@
 #include "agent/lock.h"
 #include "agent/plan_service.h"
 #include "agent/reconcile.h"
+#include "agent/trial.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -29,6 +30,7 @@ struct daemon {
     struct reconciler *reconciler;
     struct lead *lead;
     struct plan_service *plans;
+    struct trial *trial;
     struct lease_limit lease; /* written by the lead, read by those who start */
     uv_signal_t term, interrupt;
     uv_timer_t say; /* gathers changes of the agent's own status */
@@ -130,6 +132,12 @@ static void on_backend(void *data, const json_t *facts, const struct hm_error *e
     say_soon(d);
 }
 
+static void on_trial(void *data)
+{
+    struct daemon *d = data;
+    reconciler_kick(d->reconciler);
+}
+
 static int allows(void *data, const char *kind, const json_t *spec, struct hm_error *err)
 {
     const struct daemon *d = data;
@@ -196,6 +204,7 @@ static struct driver_options driver_options(const struct agent_config *c)
         .accel = c->libvirt.accel,
         .site = c->site_id,
         .state_dir = c->state_dir,
+        .runtime_dir = c->runtime_dir,
     };
 }
 
@@ -278,6 +287,7 @@ static int start(struct daemon *d, struct hm_error *err)
     start_feed(d);
     lead_start(d->lead);
     reconciler_kick(d->reconciler);
+    d->trial = trial_begin(&d->loop, d->config, on_trial, d);
     say_soon(d);
     return 0;
 }
@@ -316,6 +326,7 @@ static void run_to_the_end(struct daemon *d)
 
 static void end(struct daemon *d)
 {
+    trial_free(d->trial);
     plan_service_free(d->plans);
     feed_free(d->feed);
     if (d->lead)

@@ -81,7 +81,8 @@ struct driver_options {
     const char *image_dir; /* folder of the pool `default` */
     const char *accel;     /* auto | kvm | tcg */
     const char *site;
-    const char *state_dir; /* for what is remembered across restarts (kvm probe result) */
+    const char *state_dir;   /* for what is remembered across restarts */
+    const char *runtime_dir; /* for what holds for one boot of the host (vmm/accel_trial.h) */
     /* Called from any thread when something may have changed (event, connection lost): observe
      * again. It must not call the driver, and is not called after close() has returned. May be
      * NULL. */

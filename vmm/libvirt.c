@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "vmm/accel_trial.h"
 #include "vmm/lv.h"
 #include "vmm/lv_vm.h"
 
@@ -58,9 +59,19 @@ static int observe(void *self, struct things *ret, struct hm_error *err)
     return lv_observe(self, ret, err);
 }
 
+/* Opened before a trial of the accelerator had ended: a new instance will know better. The fence's,
+ * which never observes, is left alone: it defines nothing. */
+static bool is_outdated(const struct lv *lv)
+{
+    struct accel_record record = {0};
+    if (lv->runtime_dir && atomic_load(&lv->observes))
+        accel_record_read(lv->runtime_dir, &record);
+    return record.result != ACCEL_TRIAL_UNKNOWN;
+}
+
 static bool is_alive(void *self)
 {
-    return lv_check_alive(self, NULL) >= 0;
+    return lv_check_alive(self, NULL) >= 0 && !is_outdated(self);
 }
 
 static const struct lv_kind *kind_of(const struct order *o)

@@ -43,6 +43,7 @@ struct lv {
     char *arch;
     char *domain_type;  /* kvm, qemu, test */
     char *accel_reason; /* why that one, in words */
+    char *runtime_dir;  /* not NULL: the end of a trial there would tell more about that */
 
     pthread_mutex_t lock;   /* guards what follows */
     pthread_cond_t changed; /* an event came */
@@ -59,6 +60,7 @@ struct lv {
     bool watching;       /* registrations were made */
     bool without_events; /* the backend has none: everything is always dirty */
 
+    atomic_bool observes;   /* lv_observe() was called: not the fence's instance */
     struct lv_cache *cache; /* of lv_observe(); NULL before the first */
 };
 

@@ -312,6 +312,7 @@ static int observe_all(struct lv *lv, const struct lv_dirty *dirty, struct thing
 
 int lv_observe(struct lv *lv, struct things *ret, struct hm_error *err)
 {
+    atomic_store(&lv->observes, true);
     int r = lv_check_alive(lv, err);
     if (r < 0)
         return r;

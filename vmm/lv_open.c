@@ -52,6 +52,7 @@ void lv_unref(struct lv *lv)
     free(lv->arch);
     free(lv->domain_type);
     free(lv->accel_reason);
+    free(lv->runtime_dir);
     free(lv);
 }
 
@@ -106,7 +107,19 @@ static int connect_to(struct lv *lv, struct hm_error *err)
     return 0;
 }
 
-static int look_at_host(struct lv *lv, const char *accel, struct hm_error *err)
+static void choose_accel(struct lv *lv, const struct driver_options *o)
+{
+    struct accel_host host = {
+        .dev = ACCEL_DEV, .modules = ACCEL_MODULES, .runtime_dir = o->runtime_dir};
+    struct accel chosen;
+    accel_choose(o->accel, &host, &chosen);
+    lv->domain_type = hm_strdup(chosen.kvm ? "kvm" : "qemu");
+    lv->accel_reason = hm_strdup(chosen.reason);
+    if (chosen.trial_awaited && o->runtime_dir && lv->is_qemu)
+        lv->runtime_dir = hm_strdup(o->runtime_dir);
+}
+
+static int look_at_host(struct lv *lv, const struct driver_options *o, struct hm_error *err)
 {
     const char *type = virConnectGetType(lv->conn);
     virNodeInfo node;
@@ -114,10 +127,7 @@ static int look_at_host(struct lv *lv, const char *accel, struct hm_error *err)
         return lv_fail(lv, err, "%s: what kind of host it is", lv->uri);
     lv->is_qemu = !strcmp(type, "QEMU");
     lv->arch = hm_strdup(node.model);
-    struct accel chosen;
-    accel_choose(accel, ACCEL_DEV, ACCEL_MODULES, &chosen);
-    lv->domain_type = hm_strdup(chosen.kvm ? "kvm" : "qemu");
-    lv->accel_reason = hm_strdup(chosen.reason);
+    choose_accel(lv, o);
     if (lv->is_qemu)
         return 0;
     free(lv->domain_type);
@@ -136,7 +146,7 @@ int lv_open(const struct driver_options *options, struct lv **ret, struct hm_err
     struct lv *lv = new_instance(options);
     r = connect_to(lv, err);
     if (r >= 0)
-        r = look_at_host(lv, options->accel, err);
+        r = look_at_host(lv, options, err);
     if (r < 0) {
         lv_close(lv);
         return r;

@@ -12,6 +12,9 @@
  * With VERB `session` it stays connected, reads [VERB, KIND, NAME, SPEC] as a JSON list from each line of
  * its input, and answers each. Two verbs more: `wait`, until the driver has told of a change since the
  * last observe, and `reopen`.
+ *
+ * Without a connection, `trial BOOT DIR` boots a kernel of the folder BOOT under --accel kvm or tcg
+ * (vmm/accel_trial.h) and prints whether it PASSED.
  */
 #include <getopt.h>
 #include <pthread.h>
@@ -21,6 +24,7 @@
 
 #include "base/alloc.h"
 #include "proto/doc.h"
+#include "vmm/accel_trial.h"
 #include "vmm/driver.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -228,9 +232,23 @@ static struct call read_arguments(int argc, char **argv)
     return c;
 }
 
+static int run_trial(const struct call *c)
+{
+    struct accel_record record;
+    struct accel_trial trial = {
+        .boot = c->kind, .accel = c->options.accel, .dir = c->name, .timeout_ms = 4 * ACCEL_TRIAL_MS};
+    struct hm_error none = {0};
+    accel_trial_run(&trial, &record);
+    json_t *out =
+        json_pack("{s:b, s:s}", "passed", record.result == ACCEL_TRIAL_PASSED, "text", record.text);
+    return print(out, 0, &none);
+}
+
 int main(int argc, char **argv)
 {
     struct call c = read_arguments(argc, argv);
+    if (!strcmp(c.verb, "trial"))
+        return run_trial(&c);
     const struct driver *d = driver_find("libvirt");
     struct hm_error err = {0};
     void *self = NULL;

@@ -7,21 +7,75 @@
 #include "base/alloc.h"
 #include "vmm/accel.h"
 
-START_TEST(what_is_asked_for_is_given)
+/* -- The decision, by its table -------------------------------------------------------------------- */
+
+#define DEV       "/dev/kvm answers"
+#define NO_DEV    "/dev/kvm can't be opened: No such file or directory"
+#define PASSED    "a stock kernel (/boot/vmlinuz-6) reached its userspace in 1.9 s"
+#define FAILED    "a stock kernel (/boot/vmlinuz-6) did not reach its userspace within 30 s"
+#define NO_KERNEL "there is no kernel in /boot to try"
+
+static const struct {
+    struct accel_facts facts;
+    bool kvm, trial_awaited;
+    const char *reason;
+} decisions[] = {
+    {{"kvm", false, NO_DEV, true, ACCEL_TRIAL_FAILED, FAILED},
+     true,
+     false,
+     "kvm because the configuration says so"},
+    {{"tcg", true, DEV, false, ACCEL_TRIAL_PASSED, PASSED},
+     false,
+     false,
+     "tcg because the configuration says so"},
+    {{"auto", false, NO_DEV, false, ACCEL_TRIAL_UNKNOWN, ""}, false, false, "tcg because " NO_DEV},
+    {{"auto", false, NO_DEV, true, ACCEL_TRIAL_PASSED, PASSED},
+     false,
+     false,
+     "tcg because " NO_DEV},
+    {{"auto", true, DEV, false, ACCEL_TRIAL_UNKNOWN, ""}, true, false, "kvm because " DEV},
+    {{NULL, true, DEV, false, ACCEL_TRIAL_FAILED, FAILED}, true, false, "kvm because " DEV},
+    {{"auto", true, DEV, true, ACCEL_TRIAL_UNKNOWN, ""},
+     false,
+     true,
+     "tcg because kvm_pvm is loaded, and no stock kernel was seen to boot under it yet"},
+    {{"auto", true, DEV, true, ACCEL_TRIAL_PASSED, PASSED},
+     true,
+     false,
+     "kvm because " PASSED ", although kvm_pvm is loaded"},
+    {{NULL, true, DEV, true, ACCEL_TRIAL_FAILED, FAILED},
+     false,
+     false,
+     "tcg because kvm_pvm is loaded, and " FAILED},
+    {{"auto", true, DEV, true, ACCEL_TRIAL_IMPOSSIBLE, NO_KERNEL},
+     false,
+     false,
+     "tcg because kvm_pvm is loaded, and " NO_KERNEL},
+};
+
+START_TEST(decision_follows_the_table)
 {
     struct accel a;
-    accel_choose("kvm", "/nonexistent", "/nonexistent", &a);
-    ck_assert(a.kvm);
-    accel_choose("tcg", "/dev/null", "/nonexistent", &a);
-    ck_assert(!a.kvm);
-    ck_assert_str_eq(a.reason, "tcg because the configuration says so");
+    accel_decide(&decisions[_i].facts, &a);
+    ck_assert_int_eq(a.kvm, decisions[_i].kvm);
+    ck_assert_int_eq(a.trial_awaited, decisions[_i].trial_awaited);
+    ck_assert_str_eq(a.reason, decisions[_i].reason);
 }
 END_TEST
 
-START_TEST(without_the_device_it_is_tcg)
+/* -- Looking at a host ----------------------------------------------------------------------------- */
+
+static struct accel look(const char *dev, const char *modules)
 {
     struct accel a;
-    accel_choose("auto", "/nonexistent/kvm", "/nonexistent", &a);
+    struct accel_host host = {.dev = dev, .modules = modules};
+    accel_choose("auto", &host, &a);
+    return a;
+}
+
+START_TEST(without_the_device_it_is_tcg)
+{
+    struct accel a = look("/nonexistent/kvm", "/nonexistent");
     ck_assert(!a.kvm);
     ck_assert_str_eq(a.reason,
                      "tcg because /nonexistent/kvm can't be opened: No such file or directory");
@@ -30,23 +84,23 @@ END_TEST
 
 START_TEST(a_device_that_is_no_kvm_is_not_believed)
 {
-    struct accel a;
-    accel_choose("auto", "/dev/null", "/nonexistent", &a);
+    struct accel a = look("/dev/null", "/nonexistent");
     ck_assert(!a.kvm);
     ck_assert_str_eq(a.reason, "tcg because /dev/null does not answer as KVM does");
 }
 END_TEST
 
-START_TEST(paravirtual_kvm_is_not_used)
+/* With the host's own /dev/kvm, where there is one. */
+START_TEST(paravirtual_kvm_waits_for_a_trial)
 {
     char dir[] = "/tmp/harmony-modules.XXXXXX";
-    struct accel a;
     ck_assert_ptr_nonnull(mkdtemp(dir));
     char *module = hm_printf("%s/kvm_pvm", dir);
     ck_assert_int_eq(mkdir(module, 0700), 0);
-    accel_choose(NULL, "/dev/kvm", dir, &a);
-    ck_assert(!a.kvm);
-    ck_assert_str_eq(a.reason, "tcg because kvm_pvm is loaded");
+    struct accel plain = look("/dev/kvm", "/nonexistent"), pvm = look("/dev/kvm", dir);
+    ck_assert(!pvm.kvm);
+    ck_assert(!plain.trial_awaited);
+    ck_assert_int_eq(pvm.trial_awaited, plain.kvm);
     rmdir(module);
     rmdir(dir);
     free(module);
@@ -57,10 +111,10 @@ int main(void)
 {
     Suite *s = suite_create("accel");
     TCase *t = tcase_create("all");
-    tcase_add_test(t, what_is_asked_for_is_given);
+    tcase_add_loop_test(t, decision_follows_the_table, 0, HM_COUNT(decisions));
     tcase_add_test(t, without_the_device_it_is_tcg);
     tcase_add_test(t, a_device_that_is_no_kvm_is_not_believed);
-    tcase_add_test(t, paravirtual_kvm_is_not_used);
+    tcase_add_test(t, paravirtual_kvm_waits_for_a_trial);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
