@@ -36,7 +36,7 @@ static unsigned kill_procs(int fd)
             return count + 1; /* cut off in the midst of a number: the next attempt sees the rest */
         if (pid > 0 && pid != getpid()) {
             uint64_t start = process_start_time((pid_t)pid);
-            count += start != 0 && process_kill((pid_t)pid, start);
+            count += start != PROCESS_DEAD && process_kill((pid_t)pid, start);
         }
     }
     return count;
@@ -74,6 +74,8 @@ static unsigned kill_below(int fd, int depth)
 /* v1: nothing in it can fork or end while frozen, but it has to be thawed to die. */
 static bool kill_v1(int fd)
 {
+    if (faccessat(fd, "cgroup.procs", F_OK, 0) != 0)
+        return false; /* no cgroup at all: what it was meant to hold is elsewhere */
     bool freezer = file_write(fd, "freezer.state", "FROZEN") == 0;
     unsigned count = kill_below(fd, 0);
     if (freezer)

@@ -1,6 +1,7 @@
 #include "guardian/kill.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +48,9 @@ bool kill_matches(const struct guard_plan *plan, struct words *w, const char *by
     return false;
 }
 
-static bool process_matches(const struct guard_plan *plan, const char *pid)
+enum match { MATCHES_NOT, MATCHES, MATCHES_UNKNOWN };
+
+static enum match process_matches(const struct guard_plan *plan, const char *pid)
 {
     char path[64], bytes[4096];
     struct words w = {0};
@@ -56,11 +59,14 @@ static bool process_matches(const struct guard_plan *plan, const char *pid)
     snprintf(path, sizeof path, "/proc/%.32s/cmdline", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return false;
-    while (!matches && (n = read(fd, bytes, sizeof bytes)) > 0)
+        return errno == ENOENT || errno == ESRCH ? MATCHES_NOT : MATCHES_UNKNOWN;
+    while ((n = read(fd, bytes, sizeof bytes)) > 0 && !matches)
         matches = kill_matches(plan, &w, bytes, (size_t)n);
+    int saved = errno;
     close(fd);
-    return matches || kill_matches(plan, &w, "", 1); /* the last word may have no NUL */
+    if (matches || kill_matches(plan, &w, "", 1)) /* the last word may have no NUL */
+        return MATCHES;
+    return n < 0 && saved != ESRCH ? MATCHES_UNKNOWN : MATCHES_NOT;
 }
 
 /* -- Looking ------------------------------------------------------------------- */
@@ -90,11 +96,14 @@ static bool look_at(void *data, const char *name, unsigned char type)
     uint64_t pid;
     if (type != DT_DIR || !plan_number_parse(name, &pid) || pid <= 1 || pid > INT32_MAX)
         return true;
-    if ((int32_t)pid == getpid() || (int32_t)pid == look->spare ||
-        !process_matches(look->plan, name))
+    if ((int32_t)pid == getpid() || (int32_t)pid == look->spare)
+        return true;
+    enum match match = process_matches(look->plan, name);
+    look->left += match == MATCHES_UNKNOWN;
+    if (match != MATCHES)
         return true;
     uint64_t start = process_start_time((pid_t)pid);
-    if (start != 0 && process_matches(look->plan, name)) {
+    if (start != PROCESS_DEAD && process_matches(look->plan, name) == MATCHES) {
         remember(look->k, (int32_t)pid, start);
         look->left += process_kill((pid_t)pid, start);
     }

@@ -43,6 +43,14 @@ static bool may_leave(const struct guardian *g, int64_t now_ns)
     return !h->ending || now_ns >= h->leaving_ns + ENDING_LIMIT || h->ladder.mode == LADDER_ENDED;
 }
 
+/* When a cgroup that does not go no longer holds up the end. */
+static int64_t leave_due_ns(const struct guardian *g)
+{
+    bool waits = g->held.leaving && g->held.ending && !g->held.lease.armed &&
+                 g->held.ladder.mode == LADDER_REST;
+    return waits ? g->held.leaving_ns + ENDING_LIMIT : GUARD_NEVER;
+}
+
 static void leave(struct guardian *g, int64_t now_ns)
 {
     if (g->held.leaving)
@@ -79,9 +87,7 @@ static int64_t look_at_deadline(struct guardian *g)
 static int64_t next_due(const struct guardian *g)
 {
     int64_t due = lease_deadline(&g->held.lease);
-    int64_t others[] = {fence_due_ns(g), talk_due_ns(g),
-                        g->held.leaving && g->held.ending ? g->held.leaving_ns + ENDING_LIMIT
-                                                          : GUARD_NEVER};
+    int64_t others[] = {fence_due_ns(g), talk_due_ns(g), leave_due_ns(g)};
     for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
         due = others[i] < due ? others[i] : due;
     return due;

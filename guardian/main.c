@@ -171,6 +171,9 @@ static void find_what_was_left(struct guardian *g)
         h->lease = kept.lease;
         if (strcmp(kept.cgroup, g->cgroups.path) != 0)
             memcpy(h->old_cgroup, kept.cgroup, sizeof h->old_cgroup);
+        /* The dead one's watchdog is running: fed until the ladder has ended. */
+        if (kept.lease.armed && fence_feed(g, &h->plan.plan, now) < 0)
+            say(LOG_ERROR, "the plan's watchdog can't be opened: %s", strerror(errno));
         fence_fire(g, now, "a guardian died, and left its plan");
         break;
     }
@@ -194,9 +197,24 @@ static int begin_anew(struct guardian *g)
     return GO_ON;
 }
 
+/* Else a socket could become fd 2, and be sent the log. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 static int start(struct guardian *g)
 {
     g->options = &options;
+    fill_standard_descriptors();
+    if (process_start_time(getpid()) == PROCESS_UNKNOWN ||
+        process_start_time(getpid()) == PROCESS_DEAD)
+        return failed("can't see processes in", "/proc");
     talk_init(&g->talk);
     command_init(&g->command);
     watchdog_init(&g->watchdog);

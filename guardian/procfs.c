@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,13 +93,13 @@ uint64_t process_start_time(pid_t pid)
     char path[32], stat[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     if (file_read(AT_FDCWD, path, stat, sizeof stat) <= 0)
-        return 0;
+        return errno == ENOENT || errno == ESRCH ? PROCESS_DEAD : PROCESS_UNKNOWN;
     const char *state = field(stat, 3), *threads = field(stat, 20), *start = field(stat, 22);
     if (!state || !threads || !start)
-        return 0;
+        return PROCESS_UNKNOWN;
     /* A leader that has ended while its threads run on is shown as a zombie too. */
     if ((*state == 'Z' || *state == 'X') && strtol(threads, NULL, 10) <= 1)
-        return 0;
+        return PROCESS_DEAD;
     return strtoull(start, NULL, 10);
 }
 
@@ -107,14 +108,30 @@ int process_open(pid_t pid)
     return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
+/* The whole process, all of its threads. */
+static bool has_ended(int pidfd)
+{
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
+/* The pidfd was there before the start time was read: if it has not ended since, both are of one. */
+static bool kill_through(int pidfd, pid_t pid, uint64_t start)
+{
+    uint64_t now = process_start_time(pid);
+    if (has_ended(pidfd))
+        return false;
+    if (now == start)
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    return now == start || now == PROCESS_UNKNOWN || now == PROCESS_DEAD;
+}
+
 bool process_kill(pid_t pid, uint64_t start)
 {
     int fd = process_open(pid);
-    if (fd < 0)
-        return errno != ESRCH && errno != EINVAL; /* EMFILE, ENFILE, ENOMEM: not known */
-    bool lives = process_start_time(pid) == start;
-    if (lives)
-        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+    if (fd < 0) /* EINVAL: a thread of another process has the number now */
+        return errno != ESRCH && errno != EINVAL;
+    bool lives = kill_through(fd, pid, start);
     close(fd);
     return lives;
 }

@@ -24,11 +24,14 @@ ssize_t file_read(int folder, const char *path, char *ret, size_t size);
 /* One write(2). Returns 0, or -1 with errno. */
 int file_write(int folder, const char *path, const char *text);
 
-/* Field 22 of /proc/PID/stat, in clock ticks after the boot; 0: dead. */
+#define PROCESS_DEAD    UINT64_C(0)
+#define PROCESS_UNKNOWN UINT64_MAX /* can't be read: not dead */
+
+/* Field 22 of /proc/PID/stat, in clock ticks after the boot; or one of the above. */
 uint64_t process_start_time(pid_t pid);
 
 /* SIGKILL to `pid` if it still is the process that began at `start`. Returns true while that one is not
- * dead: look again. */
+ * known to be dead: look again. */
 bool process_kill(pid_t pid, uint64_t start);
 
 /* A pidfd, or -1. */

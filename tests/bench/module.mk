@@ -34,3 +34,9 @@ bench-failover: all witness $(BUILD)/bench/bench_groups | $(HARMONY_TOOLS)/pytho
 $(BUILD)/bench/bench_groups: $(BUILD)/obj/tests/bench/bench_groups.o $(call archives,agent vmm bus failover proto base)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+
+# The guardian alone: memory, and how late it fires.
+.PHONY: bench-guardian
+#: make bench-guardian      the guardian's memory, and how late it fires and kills (BENCH_RUNS)
+bench-guardian: $(BUILD)/harmony-guardian
+	$(Q)$(AS_ROOT) BENCH_RUNS=$(or $(BENCH_RUNS),100) python3 tests/bench/bench_guardian.py

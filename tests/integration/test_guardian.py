@@ -1,6 +1,7 @@
 """harmony-guardian on real processes, cgroups and links; the agent's end is tests/lib/guardian.py."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from lib import guardian as g
 from lib.guardian import Guardian, in_ms, is_dead, start_time
+from lib.paths import built
 from lib.processes import run
 from lib.waiting import GaveUp, wait_until
 
@@ -530,6 +532,16 @@ def test_a_guardian_that_was_killed_leaves_a_plan_that_the_next_one_carries_out(
     assert successor.set(g.ARMED, 9, in_ms(60_000)).error == g.OK
 
 
+def test_the_next_guardian_closes_the_watchdog_of_the_one_that_was_killed(guardian, watchdog):
+    agent = guardian.client()
+    agent.plan(("watchdog", watchdog))
+    agent.set(g.ARMED, 1, in_ms(60_000))
+    guardian.kill()
+    assert b"V" not in watchdog.read_bytes()
+    guardian.start()
+    wait_until(lambda: watchdog.read_bytes().endswith(b"V"), 5, "the magic V")
+
+
 def test_a_plan_of_an_earlier_boot_is_nobodys(guardian, workload):
     mine = workload()
     agent = guardian.client()
@@ -564,6 +576,24 @@ def test_sighup_keeps_everything_and_the_deadline(guardian, agent, watchdog):
     guardian.signal(signal.SIGHUP)
     agent.wait_state(lambda s: s is not end and s.fired_epoch == 2, 5, "the second upgrade")
     assert agent.set(g.ARMED, 2, in_ms(60_000)).error == g.FIRED
+
+
+def test_an_upgrade_to_what_is_not_there_changes_nothing(folder, cgroup):
+    program = folder / "harmony-guardian"
+    shutil.copy(built("harmony-guardian"), program)
+    process = Guardian(folder / "u", "--cgroup", cgroup)
+    process.argv[0] = str(program)
+    agent = process.start().client()
+    try:
+        armed = agent.set(g.ARMED, 1, in_ms(60_000))
+        program.unlink()
+        process.signal(signal.SIGHUP)
+        wait_until(lambda: "this one goes on" in process.log.read_text(), 5, "the upgrade to fail")
+        assert agent.hello().instance == armed.instance
+        assert agent.set(g.SERVING, 1, in_ms(-1)).error == g.FIRED
+        assert agent.wait_end(1).verified
+    finally:
+        process.kill()
 
 
 def test_a_resumption_that_cannot_be_read_ends_everything(guardian, workload):

@@ -86,6 +86,15 @@ START_TEST(what_cannot_be_read_is_not_empty)
 }
 END_TEST
 
+START_TEST(a_folder_that_is_no_cgroup_is_not_empty)
+{
+    make_fake();
+    ck_assert(!cgroup_kill(folder));
+    ck_assert(!cgroup_kill("/etc"));
+    remove_fake();
+}
+END_TEST
+
 START_TEST(a_folder_that_is_no_cgroup_holds_nothing)
 {
     struct cgroups c;
@@ -146,5 +155,5 @@ END_TEST
 
 RUN_SUITE("cgroup", without_cgroup_kill_each_process_is_killed_below_too,
           half_a_number_is_nobodys_pid, what_cannot_be_read_is_not_empty,
-          a_folder_that_is_no_cgroup_holds_nothing, epochs_have_names, the_own_cgroup_is_found,
-          a_cgroup_above_is_told_from_a_neighbour)
+          a_folder_that_is_no_cgroup_is_not_empty, a_folder_that_is_no_cgroup_holds_nothing,
+          epochs_have_names, the_own_cgroup_is_found, a_cgroup_above_is_told_from_a_neighbour)

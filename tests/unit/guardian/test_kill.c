@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,6 +108,19 @@ START_TEST(a_recycled_pid_is_not_killed)
 }
 END_TEST
 
+START_TEST(what_cannot_be_looked_at_is_left)
+{
+    struct rlimit some = {0, 64};
+    plan_begin(&m);
+    plan_add(&m, GUARD_PROCESS, "-uuid", "harmony-unit-3", NULL);
+    ck_assert_uint_eq(look(0), 0);
+    some.rlim_cur = (rlim_t)dup(STDERR_FILENO) + 1; /* room for /proc, and for nothing in it */
+    close((int)some.rlim_cur - 1);
+    setrlimit(RLIMIT_NOFILE, &some);
+    ck_assert_uint_gt(look(0), 0);
+}
+END_TEST
+
 START_TEST(it_does_not_kill_itself)
 {
     char pid[16], start[32];
@@ -129,4 +143,5 @@ END_TEST
 RUN_SUITE("kill", option_and_value_are_whole_words_in_order,
           words_longer_than_any_of_a_plan_match_nothing,
           what_is_named_is_killed_and_remembered_until_it_is_dead, a_recycled_pid_is_not_killed,
-          it_does_not_kill_itself, a_cgroup_that_is_not_there_is_empty)
+          what_cannot_be_looked_at_is_left, it_does_not_kill_itself,
+          a_cgroup_that_is_not_there_is_empty)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,16 +27,32 @@ START_TEST(a_process_is_known_by_its_start_time)
 }
 END_TEST
 
+/* No descriptor is to be had: it is not known, and so not dead. */
+START_TEST(unknown_is_not_dead)
+{
+    pid_t pid = start_child(NULL);
+    uint64_t start = process_start_time(pid);
+    struct rlimit none = {0, 64};
+    setrlimit(RLIMIT_NOFILE, &none);
+    ck_assert_uint_eq(process_start_time(pid), PROCESS_UNKNOWN);
+    ck_assert(process_kill(pid, start));
+    none.rlim_cur = 64;
+    setrlimit(RLIMIT_NOFILE, &none);
+    ck_assert_uint_eq(process_start_time(pid), start);
+    end_child(pid);
+}
+END_TEST
+
 START_TEST(a_zombie_is_dead)
 {
     pid_t pid = start_child(NULL);
     uint64_t start = process_start_time(pid);
     kill(pid, SIGKILL);
     ck_assert(has_ended(pid));
-    ck_assert_uint_eq(process_start_time(pid), 0);
+    ck_assert_uint_eq(process_start_time(pid), PROCESS_DEAD);
     ck_assert(!process_kill(pid, start));
     end_child(pid);
-    ck_assert_uint_eq(process_start_time(pid), 0);
+    ck_assert_uint_eq(process_start_time(pid), PROCESS_DEAD);
     ck_assert(!process_kill(pid, start));
 }
 END_TEST
@@ -68,7 +85,7 @@ START_TEST(a_leader_that_has_ended_lives_while_a_thread_does)
     ck_assert_uint_gt(start, 0);
     ck_assert(process_kill(pid, start));
     ck_assert(has_ended(pid));
-    ck_assert_uint_eq(process_start_time(pid), 0);
+    ck_assert_uint_eq(process_start_time(pid), PROCESS_DEAD);
     end_child(pid);
 }
 END_TEST
@@ -132,6 +149,6 @@ START_TEST(files_are_read_up_to_the_buffer)
 }
 END_TEST
 
-RUN_SUITE("procfs", a_process_is_known_by_its_start_time, a_zombie_is_dead,
+RUN_SUITE("procfs", a_process_is_known_by_its_start_time, unknown_is_not_dead, a_zombie_is_dead,
           a_leader_that_has_ended_lives_while_a_thread_does, a_name_forges_no_fields,
           a_long_folder_is_walked_to_its_end, files_are_read_up_to_the_buffer)
