@@ -10,6 +10,9 @@ witness: $(BUILD)/witness
 $(FETCHED) &:
 	$(Q)tests/lib/fetch $(HARMONY_TOOLS)
 
+$(HARMONY_TOOLS)/debian/usr/sbin/nats-server:
+	$(Q)tests/lib/fetch $(HARMONY_TOOLS) tests
+
 $(GUEST)/initramfs: $(wildcard tests/lib/guest/*) | $(HARMONY_TOOLS)/kernel/boot
 	@$(if $(Q),echo "  GUEST   $@")
 	$(Q)tests/lib/guest/build $(HARMONY_TOOLS)/kernel $(GUEST)

@@ -14,26 +14,33 @@ from .waiting import wait_until
 MINIMUM = (2, 10, 0)
 
 
+def version_of(program):
+    """(2, 10, 0)"""
+    text = run([program, "--version"]).stdout
+    return tuple(map(int, re.search(r"(\d+)\.(\d+)\.(\d+)", text).groups()))
+
+
 @functools.lru_cache(None)
 def server_program():
     """(path, version text) of the pinned server, else of the system's if it is new enough."""
     candidates = [TOOLS / "python/bin/nats-server", shutil.which("nats-server", path=SYSTEM_PATH)]
     for path in filter(lambda p: p and Path(p).exists(), candidates):
-        version = re.search(r"(\d+)\.(\d+)\.(\d+)", run([path, "--version"]).stdout)
-        if tuple(map(int, version.groups())) >= MINIMUM:
-            return str(path), version.group()
+        version = version_of(path)
+        if version >= MINIMUM:
+            return str(path), ".".join(map(str, version))
     raise Missing("no nats-server from 2.10 on: ./run demo or ./run test downloads one")
 
 
 class NatsServer:
     """One server. Its port stays the same over restarts; its store is in `directory`/jetstream.
 
-    `address` is what it listens on. tls={"ca","cert","key"} makes clients show a certificate of that CA; users=[{"user","password"}]
-    makes them log in; extra is merged into the configuration.
+    `address` is what it listens on. tls={"ca","cert","key"} makes clients show a certificate of that CA;
+    users=[{"user","password"}] makes them log in; extra is merged into the configuration; program is
+    another nats-server.
     """
 
     def __init__(self, directory, name="nats", tls=None, users=None, extra=None,
-                 address="127.0.0.1"):
+                 address="127.0.0.1", program=None):
         self.directory = Path(directory) / name
         self.directory.mkdir(parents=True, exist_ok=True)
         self.name, self.address = name, address
@@ -54,7 +61,7 @@ class NatsServer:
             self.config["authorization"] = {"users": users}
         self.config.update(extra or {})
         self.process = Process(
-            name, [server_program()[0], "-c", self.directory / "nats.conf"],
+            name, [program or server_program()[0], "-c", self.directory / "nats.conf"],
             self.directory / "nats.log")
 
     def start(self, wait=True):
