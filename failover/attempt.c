@@ -145,7 +145,9 @@ static void conflicted(struct fo_run *r, struct fo_attempt *a, const struct fo_e
     if (a->must_read)
         return;
     a->must_read = true;
-    fo_read_now(r);
+    bool asked = r->s->read.pending && r->s->read.sent >= a->begun;
+    if (!asked)
+        fo_read_now(r);
 }
 
 static bool answers_current(const struct fo_run *r, const struct fo_attempt *a,

@@ -5,8 +5,8 @@ static bool may_claim(const struct fo_state *s)
 {
     if (s->role != HB_ROLE_REPLICA || !s->connected || s->stepping_down || s->rank == 0)
         return false;
-    if (!s->guardian.up || fo_is_leaving(s))
-        return false; /* "No guardian, no lease" (5) */
+    if (fo_is_leaving(s) || (!s->guardian.up && fo_rule_on(s, FO_RULE_GUARDIAN_UP)))
+        return false;
     if (!s->stopped && fo_rule_on(s, FO_RULE_CLAIM_STOPPED))
         return false;
     if (s->config.paused && fo_rule_on(s, FO_RULE_PAUSE_HOLDS))

@@ -70,6 +70,7 @@ static void lease_event(struct fo_run *r, const struct fo_event *event)
     if (!record || !fo_is_own_beat(r, record))
         return;
     fo_echo_seen(r, record->counter, event->entry.stamp_ns);
+    fo_lease_own_seen(r, record, event->entry.revision);
     /* "the watch never concludes an attempt" (4): what follows is the mutant. */
     if (!fo_rule_on(s, FO_RULE_WATCH_NO_PROOF) && s->lease_try.kind == FO_TRY_HEARTBEAT)
         fo_attempt_stored(r, &s->lease_try, event->entry.revision, true);

@@ -151,6 +151,9 @@ struct fo_event {
              * new one is up": say so even if the next one is there already. */
             bool up;
             uint64_t fired_epoch; /* highest epoch that it has ended; 0: none */
+            /* What it holds from an agent before this one, if that is heard of only after FO_EV_START;
+             * {0, 0}: nothing. The view then ends it, so that no later agent resumes it. */
+            struct hb_era armed;
         } guardian;
         struct {
             int64_t promise_ms; /* how long it wants to be away, with the fence; 0: it stays */

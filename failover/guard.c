@@ -6,14 +6,16 @@
 
 static void view_of_lease(const struct fo_state *s, struct fo_guard *ret)
 {
+    bool expires = !s->lease.paused && fo_rule_on(s, FO_RULE_GUARDIAN_DEADLINE);
     ret->phase = s->role == HB_ROLE_LEADER ? FO_GUARD_SERVING : FO_GUARD_ARMED;
+    ret->generation = s->lease.generation;
     ret->epoch = s->lease.epoch;
     ret->nonce = s->nonce;
     ret->first_counter = s->lease.first_counter;
     ret->counter = s->counter;
     ret->revision = s->lease.revision;
     ret->begun = s->lease_try.begun;
-    ret->deadline = s->lease.paused ? FO_NEVER : s->lease.deadline;
+    ret->deadline = expires ? s->lease.deadline : FO_NEVER;
     ret->fence_limit = s->lease.fence_limit;
     ret->paused = s->lease.paused;
 }
@@ -23,10 +25,12 @@ void fo_guard_view(const struct fo_state *state, struct fo_guard *ret)
     const struct fo_guardian *g = &state->guardian;
     memset(ret, 0, sizeof(*ret));
     ret->deadline = FO_NEVER;
-    ret->epoch = g->armed_epoch;
-    if (state->lease.held) {
+    ret->generation = g->last.generation;
+    ret->epoch = g->last.epoch;
+    bool serves = state->role == HB_ROLE_LEADER;
+    if (state->lease.held && (serves || fo_rule_on(state, FO_RULE_ARMED_FIRST))) {
         view_of_lease(state, ret);
-    } else if (g->armed) {
+    } else if (g->armed && fo_rule_on(state, FO_RULE_FENCE_ARMED)) {
         ret->phase = FO_GUARD_FENCING;
         ret->deadline = g->kill;
         ret->fence_limit = g->kill_limit - g->kill;
@@ -37,17 +41,19 @@ void fo_guard_view(const struct fo_state *state, struct fo_guard *ret)
 void fo_guard_arm(struct fo_run *r)
 {
     r->s->guardian.armed = true;
-    r->s->guardian.armed_epoch = r->s->lease.epoch;
+    r->s->guardian.last = (struct hb_era){r->s->lease.generation, r->s->lease.epoch};
 }
 
 /* "On starting a fence the agent moves the kill to the end of the soft stop, inside fence_timeout":
- * the last third is left for killing and verifying. */
+ * the last third is left for killing and verifying. If the fence itself began late, the guardian
+ * may be late all the same: its part counts from the deadline. */
 void fo_guard_fencing(struct fo_run *r, int64_t limit)
 {
-    struct fo_guardian *g = &r->s->guardian;
-    int64_t third = r->s->lease.fence_limit / 3;
-    g->kill_limit = limit;
-    g->kill = fo_min(limit, fo_max(r->now, limit - third));
+    struct fo_state *s = r->s;
+    int64_t third = s->lease.fence_limit / 3;
+    int64_t late = s->lease.paused ? 0 : fo_max(0, fo_min(r->now - s->lease.deadline, FO_LATENESS));
+    s->guardian.kill = fo_min(limit, fo_max(r->now, limit - late - third));
+    s->guardian.kill_limit = fo_min(limit, s->guardian.kill + third);
 }
 
 void fo_guard_disarm(struct fo_run *r)
@@ -65,6 +71,19 @@ static void lease_over(struct fo_run *r, enum hb_reason reason)
         fo_claim_over(r, reason);
 }
 
+/* A guardian that was not there at the start holds an epoch of the agent before: this one has not
+ * resumed it, so it is fenced, or stopped already, and must end there too. */
+static void end_leftover(struct fo_run *r, struct hb_era armed)
+{
+    struct fo_state *s = r->s;
+    if (!s->started || hb_era_compare(armed, s->guardian.last) <= 0)
+        return;
+    s->guardian.last = armed;
+    s->guardian.armed = !s->stopped;
+    fo_epoch_seen(r, armed.epoch);
+    fo_history_seen(r, armed);
+}
+
 /* "No guardian, no lease: its death ends the epoch ... This and a higher epoch override a pause."
  * "Firing is final for the epoch." */
 void fo_guardian_said(struct fo_run *r, const struct fo_event *event)
@@ -74,9 +93,12 @@ void fo_guardian_said(struct fo_run *r, const struct fo_event *event)
     if (event->guardian.fired_epoch > g->fired_epoch)
         g->fired_epoch = event->guardian.fired_epoch;
     fo_epoch_seen(r, g->fired_epoch);
-    if (!g->up)
+    if (!r->s->lease.held)
+        end_leftover(r, event->guardian.armed);
+    bool fired = r->s->lease.held && g->fired_epoch >= r->s->lease.epoch;
+    if (!g->up && fo_rule_on(r->s, FO_RULE_GUARDIAN_LOST))
         lease_over(r, HB_REASON_GUARDIAN_LOST);
-    else if (r->s->lease.held && g->fired_epoch >= r->s->lease.epoch)
+    else if (g->up && fired && fo_rule_on(r->s, FO_RULE_GUARDIAN_FIRED))
         lease_over(r, HB_REASON_GUARDIAN_FIRED);
 }
 
@@ -87,21 +109,22 @@ static bool has_expired(const struct fo_run *r, const struct fo_guard *inherit)
     return !inherit->paused && r->now >= inherit->deadline;
 }
 
-/* The guardian knows epochs alone. The marks were on disk before the start; since then an operator may
- * have raised the generation (section 10). */
-static bool is_of_last_era(const struct fo_state *s, const struct fo_guard *inherit)
+static struct hb_era era_of(const struct fo_guard *inherit)
 {
-    const struct hb_era *seen = &s->history.seen;
-    return seen->generation == 0 || seen->epoch == inherit->epoch;
+    return (struct hb_era){inherit->generation, inherit->epoch};
 }
 
 /* Started, acknowledged, in time, and nobody else's since. Anything else is fenced. */
 static bool may_resume(const struct fo_run *r, const struct fo_guard *inherit)
 {
     const struct fo_state *s = r->s;
-    return inherit->phase == FO_GUARD_SERVING && !has_expired(r, inherit) && s->has_config &&
-           s->guardian.up && s->guardian.fired_epoch < inherit->epoch &&
-           s->seen_epoch <= inherit->epoch && inherit->epoch != 0 && is_of_last_era(s, inherit);
+    if (!s->has_config || !s->guardian.up || !fo_rule_on(s, FO_RULE_RESUME))
+        return false;
+    if (!fo_rule_on(s, FO_RULE_RESUME_SERVING))
+        return true;
+    bool overtaken = s->seen_epoch > inherit->epoch || s->guardian.fired_epoch >= inherit->epoch ||
+                     fo_era_compare(s, s->history.seen, era_of(inherit)) > 0;
+    return inherit->phase == FO_GUARD_SERVING && !has_expired(r, inherit) && !overtaken;
 }
 
 /* What both ways share: the epoch is this site's own, and the guardian still holds it. */
@@ -109,9 +132,9 @@ static void take_over(struct fo_run *r, const struct fo_guard *inherit)
 {
     struct fo_state *s = r->s;
     s->guardian.armed = true;
-    s->guardian.armed_epoch = inherit->epoch;
+    s->guardian.last = era_of(inherit);
     s->lease = (struct fo_lease){
-        .generation = s->history.seen.generation,
+        .generation = inherit->generation,
         .epoch = inherit->epoch,
         .revision = inherit->revision,
         .first_counter = inherit->first_counter,
@@ -128,10 +151,14 @@ static void resume(struct fo_run *r, const struct fo_guard *inherit)
 {
     struct fo_state *s = r->s;
     s->nonce = inherit->nonce;
-    s->counter = inherit->counter;
+    if (fo_rule_on(s, FO_RULE_RESUME_COUNTERS))
+        s->counter = inherit->counter;
+    if (!fo_rule_on(s, FO_RULE_INHERITED_DEADLINE))
+        s->lease.deadline = r->now + s->terms.fence_start;
     s->workload_epoch = inherit->epoch;
     s->lease.held = true;
     s->lease.acknowledged = true;
+    s->lease.resumed = true;
     s->heartbeat_due = r->now;
     fo_role_set(r, HB_ROLE_LEADER, HB_REASON_RESUMED);
     fo_lease_catch_up(r);
@@ -149,6 +176,7 @@ bool fo_guard_inherit(struct fo_run *r, const struct fo_guard *inherit, bool wor
     else
         r->s->lease.ended = true;
     fo_epoch_seen(r, inherit->epoch);
+    fo_history_seen(r, era_of(inherit));
     return resumes;
 }
 

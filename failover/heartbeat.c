@@ -86,12 +86,21 @@ void fo_heartbeat_soon(struct fo_run *r)
     r->s->heartbeat_due = fo_min(r->s->heartbeat_due, r->now);
 }
 
+/* A lease that was resumed is not failing before there is a connection to fail: the deadline runs
+ * on. */
+static bool awaits_connection(const struct fo_state *s)
+{
+    return s->lease.held && s->lease.resumed && !s->connected &&
+           fo_rule_on(s, FO_RULE_RESUME_CONNECTED);
+}
+
 /* "A fenced or waiting site writes only its replica_heartbeat" (3) */
 void fo_heartbeat_advance(struct fo_run *r)
 {
     struct fo_state *s = r->s;
-    if (r->now < s->heartbeat_due || s->role == HB_ROLE_STARTING)
+    if (r->now < s->heartbeat_due || s->role == HB_ROLE_STARTING || awaits_connection(s))
         return;
+    s->lease.resumed = false;
     if (!s->lease.held) {
         if (s->replica_try.kind == FO_TRY_NONE)
             fo_attempt_begin(r, &s->replica_try, FO_TRY_REPLICA, FO_ANY_REVISION);
@@ -106,6 +115,6 @@ void fo_heartbeat_advance(struct fo_run *r)
 int64_t fo_heartbeat_next(const struct fo_state *s)
 {
     const struct fo_attempt *a = s->lease.held ? &s->lease_try : &s->replica_try;
-    bool idle = a->kind == FO_TRY_NONE && s->role != HB_ROLE_STARTING;
+    bool idle = a->kind == FO_TRY_NONE && s->role != HB_ROLE_STARTING && !awaits_connection(s);
     return idle ? s->heartbeat_due : FO_NEVER;
 }

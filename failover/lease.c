@@ -134,18 +134,20 @@ static void own_record_read(struct fo_run *r, struct fo_attempt *a, const struct
  * its way. */
 void fo_lease_catch_up(struct fo_run *r)
 {
-    if (r->s->lease.held && r->s->connected)
+    if (r->s->lease.held && r->s->connected && fo_rule_on(r->s, FO_RULE_CATCH_UP))
         fo_read_now(r);
 }
 
 /* "an own *earlier* record of this epoch ... take its revision and send this attempt again at once,
- * expecting it" (4), before a rejection asks for it. */
-static void caught_up(struct fo_run *r, struct fo_attempt *a, const struct heartbeat *record,
-                      uint64_t revision)
+ * expecting it" (4), by whatever way it was learnt, and before a rejection asks for it. */
+void fo_lease_own_seen(struct fo_run *r, const struct heartbeat *record, uint64_t revision)
 {
-    bool earlier = a->kind == FO_TRY_HEARTBEAT && fo_lease_is_mine(r->s, record) &&
-                   record->counter < a->record.counter;
-    if (earlier && (int64_t)revision > a->expect && a->expect != FO_ANY_REVISION)
+    const struct fo_state *s = r->s;
+    struct fo_attempt *a = &r->s->lease_try;
+    bool earlier = a->kind == FO_TRY_HEARTBEAT && fo_lease_is_mine(s, record) &&
+                   record->counter < a->record.counter && a->expect != FO_ANY_REVISION;
+    bool adopts = fo_rule_on(s, FO_RULE_CATCH_UP) && fo_rule_on(s, FO_RULE_OWN_EARLIER);
+    if (earlier && (int64_t)revision > a->expect && adopts)
         fo_attempt_adopt(r, a, revision);
 }
 
@@ -160,7 +162,7 @@ void fo_lease_key_read(struct fo_run *r, const struct heartbeat *record, uint64_
     bool past = fo_era_compare(s, hb_era_of(record), hb_era_of(&a->record)) < 0;
     bool moved_on = a->kind == FO_TRY_CLAIM && (int64_t)revision > a->expect;
     if (!a->must_read)
-        caught_up(r, a, record, revision);
+        fo_lease_own_seen(r, record, revision);
     else if (fo_lease_is_mine(s, record) && record->epoch == a->record.epoch)
         own_record_read(r, a, record, revision);
     else if (past && !moved_on)
@@ -230,6 +232,8 @@ void fo_lease_end(struct fo_run *r, enum hb_reason reason)
 {
     struct fo_state *s = r->s;
     int64_t limit = fence_limit(r);
+    if (s->lease.paused)
+        s->lease.deadline = r->now; /* as long as it was paused it had none */
     s->lease.held = false;
     s->lease.ended = true;
     s->lease.paused = false;

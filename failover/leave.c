@@ -36,8 +36,9 @@ void fo_leave_stored(struct fo_run *r, const struct fo_attempt *a)
 
 static bool may_leave(const struct fo_state *s)
 {
+    bool granted = s->leave.granted || !fo_rule_on(s, FO_RULE_LEAVE_ACKNOWLEDGED);
     if (s->lease.held)
-        return s->lease.paused || (s->leave.granted && s->role == HB_ROLE_LEADER);
+        return s->lease.paused || (granted && s->role == HB_ROLE_LEADER);
     return s->role == HB_ROLE_REPLICA;
 }
 

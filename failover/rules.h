@@ -39,10 +39,10 @@
     X(INCIDENT,           3,  DIAGNOSTIC, I10, "power cut",         "a promotion writes incident.<epoch> with what was seen of the old leader")          \
     /* -- time ---------------------------------------------------------------------------------------------------------------------------------- */ \
     X(FROM_FIRST_SEND,    4,  MUTANT,     I1,  "slow answers",      "deadlines count from before the first send of an attempt, never from its answer")  \
-    X(FENCE_AT_DEADLINE,  4,  MUTANT,     I1,  "late loop",         "fence at s + F of the last acknowledged heartbeat, whatever the counters say")      \
+    X(FENCE_AT_DEADLINE,  4,  PAIR(GUARDIAN_DEADLINE),     I1,  "late loop",         "fence at s + F of the last acknowledged heartbeat, whatever the counters say")      \
     X(FENCE_AT_NTH,       4,  REDUNDANT,  I1,  "outage",            "fence at the n-th failed heartbeat in a row")                                       \
     X(OWN_ANSWER,         4,  MUTANT,     I1,  "late answers",      "an answer concludes only the attempt that it answers")                             \
-    X(LATE_IS_FAILURE,    4,  MUTANT,     I1,  "frozen host",  "an attempt not acknowledged within T has failed; a late answer gives a revision only") \
+    X(LATE_IS_FAILURE,    4,  PAIR(FENCE_AT_DEADLINE),     I1,  "frozen host",  "an attempt not acknowledged within T has failed; a late answer gives a revision only") \
     X(PROMISE_FENCE,      4,  MUTANT,     I1,  "slow stop",         "the promise covers fence_timeout")                                                  \
     X(PROMISE_LATENESS,   4,  MUTANT,     I1,  "late loop",         "the promise covers Lg, the worst lateness of the fence")                            \
     X(PROMISE_DRIFT,      4,  MUTANT,     I1,  "drift",             "the promise is divided by 1 - rho")                                                 \
@@ -93,7 +93,22 @@
     X(ADOPT_LOWER,        10, MUTANT,     I5,  "acknowledged writes lost", "a leader adopts its own record with a lower revision while its deadline stands") \
     X(RECONNECT_RESTARTS, 10, MUTANT,     I1,  "acknowledged writes lost", "a new connection restarts the silence, and the key is seen again before anything is claimed") \
     X(RECORD_TELLS,       10, MUTANT,     I5,  "acknowledged writes lost", "a record of another counter is a new one, whatever its number: lost numbers are used again") \
-    X(OTHER_BUCKET,       10, REDUNDANT,  I3,  "bucket made anew",  "revision numbers of another bucket are forgotten, and nothing is sent by them")
+    X(OTHER_BUCKET,       10, REDUNDANT,  I3,  "bucket made anew",  "revision numbers of another bucket are forgotten, and nothing is sent by them")      \
+    /* -- guardian ---------------------------------------------------------------------------------------------------------------------------------- */ \
+    X(GUARDIAN_UP,          5, MUTANT,     I10, "no guardian",       "no guardian, no lease: none is taken without one, and such a site is not fit")      \
+    X(GUARDIAN_LOST,        5, MUTANT,     I1,  "dead guardian",     "the guardian's death ends the epoch, however soon a new one is up, under a pause too") \
+    X(GUARDIAN_FIRED,       5, MUTANT,     I4,  "hanging guardian",  "firing is final for the epoch: the lease ends with it")                             \
+    X(ARMED_FIRST,          5, MUTANT,     I4,  "none",              "the guardian is armed before anything starts: nothing can start in an epoch that it does not hold") \
+    X(GUARDIAN_DEADLINE,    5, MUTANT,     I1,  "agent restart",     "the guardian holds the lease's deadline, and fires at it whatever the agent does")  \
+    X(FENCE_ARMED,          5, MUTANT,     I1,  "agent restart",     "a fence under way stays armed, its kill inside fence_timeout, until the stop is verified") \
+    X(RESUME,               5, MUTANT,     I7,  "agent restart",     "a successor of the agent resumes the lease without touching the workload")          \
+    X(RESUME_SERVING,       5, MUTANT,     I4,  "agent restart",     "only a lease that served, has not expired, and that nobody is known to have overtaken is resumed") \
+    X(RESUME_COUNTERS,      5, MUTANT,     I1,  "agent restart",     "the successor goes on under the same nonce with higher counters")                   \
+    X(INHERITED_DEADLINE,   5, MUTANT,     I1,  "agent restart",     "the deadline is inherited with the lease: a start of the agent makes it no later")  \
+    X(CATCH_UP,             4, MUTANT,     I7,  "agent restart",     "who comes back with a lease reads the key while its next heartbeat is on its way")  \
+    X(RESUME_CONNECTED,     5, MUTANT,     I7,  "planned restart",   "a lease that was resumed makes its first attempt once there is a connection")       \
+    X(LEAVE_PROMISE,        5, MUTANT,     I7,  "planned restart",   "before a planned restart a longer promise is sent")                                 \
+    X(LEAVE_ACKNOWLEDGED,   5, MUTANT,     I7,  "planned restart",   "the agent restarts only after the longer promise is acknowledged")
 /* clang-format on */
 
 enum fo_rule {

@@ -81,13 +81,14 @@ struct fo_lease {
     bool acknowledged; /* a non-duplicate answer of this epoch has come: may start */
     bool paused;       /* a heartbeat with paused:true is acknowledged */
     bool foreign;      /* `revision` is of another bucket: read the key before anything is sent */
+    bool resumed;      /* by this run, which has sent nothing yet */
 };
 
 /* What the guardian is known to do, and what fo_guard_view() needs beside the lease. */
 struct fo_guardian {
     bool up;              /* without it no lease is taken or kept */
-    bool armed;           /* holds armed_epoch: from the hold on it to the verified stop */
-    uint64_t armed_epoch; /* last one that it held; 0: none */
+    bool armed;           /* holds `last`: from the hold on it to the verified stop */
+    struct hb_era last;   /* epoch that it held last; {0, 0}: none */
     uint64_t fired_epoch; /* highest that it has ended; 0: none */
     int64_t kill;         /* of the stop under way: the guardian kills from here on */
     int64_t kill_limit;   /* and has until here */

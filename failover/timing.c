@@ -20,7 +20,7 @@ static int64_t promise_ms(const struct fo_state *s, const struct cluster_config 
 /* "Before a planned restart the agent gets a longer promise": F is what it leaves. (5) */
 static void promise_longer(struct fo_state *s, int64_t longer_ms)
 {
-    if (longer_ms <= s->terms.promise_ms)
+    if (longer_ms <= s->terms.promise_ms || !fo_rule_on(s, FO_RULE_LEAVE_PROMISE))
         return;
     int64_t by_slow_clock = longer_ms * (PPM - CLUSTER_DRIFT_PPM) * (FO_MS / PPM);
     s->terms.promise_ms = longer_ms;

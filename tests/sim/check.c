@@ -158,6 +158,8 @@ static void check_claim(struct sim *w, unsigned site)
         violate(w, SIM_I9, "%s claims under a pause", name_of(w, site));
     if (s->has_probe && s->fit_since == 0)
         violate(w, SIM_I10, "%s claims and is not fit", name_of(w, site));
+    if (!s->told_guardian)
+        violate(w, SIM_I10, "%s claims without a guardian", name_of(w, site));
     const struct cluster_config *c = &s->core.config;
     int64_t least = c->success_threshold * c->heartbeat_interval_ms * SIM_MS * 999 / 1000;
     if (s->ended_at != 0 && w->now - s->ended_at < least)
@@ -182,6 +184,8 @@ void check_send(struct sim *w, unsigned site, const struct fo_effect *e)
     const struct heartbeat *hb = e->send.record;
     if (e->send.key != FO_KEY_LEASE || e->send.send != 1)
         return;
+    if (w->sites[site].core.lease.held)
+        fault_at_send(w, site);
     if (hb->status == HB_RELEASED) {
         check_release(w, site, hb);
     } else if (w->sites[site].core.role == HB_ROLE_CLAIMING && !w->sites[site].core.lease.held) {
@@ -220,18 +224,28 @@ static void check_yield(struct sim *w, unsigned site)
                 (long long)((w->now - since) / SIM_MS), (long long)(needed / SIM_MS));
 }
 
+/* Which one a short fault may not have any effect by. */
+static enum sim_invariant calm_invariant(const struct sim *w)
+{
+    bool restart = w->last_fault == FAULT_RESTART || w->last_fault == FAULT_LEAVE;
+    return restart ? SIM_I7 : SIM_I5;
+}
+
+void check_stop(struct sim *w, unsigned site)
+{
+    if (w->shape.short_faults && w->settled && w->sites[site].serving)
+        violate(w, calm_invariant(w), "%s stops: %s", name_of(w, site),
+                hb_reason_text(w->sites[site].core.reason));
+}
+
 void check_role(struct sim *w, unsigned site, const struct fo_effect *note)
 {
-    if (note->note.role == HB_ROLE_FENCING) {
-        w->stats->fences++;
-        if (w->shape.short_faults && w->settled)
-            violate(w, SIM_I5, "%s fenced: %s", name_of(w, site),
-                    hb_reason_text(note->note.reason));
-    }
+    w->stats->fences += note->note.role == HB_ROLE_FENCING;
     if (note->note.role == HB_ROLE_DEMOTING && note->note.reason == HB_REASON_YIELD)
         check_yield(w, site);
     if (note->note.role == HB_ROLE_CLAIMING && w->shape.short_faults && w->settled)
-        violate(w, SIM_I5, "%s claims: %s", name_of(w, site), hb_reason_text(note->note.reason));
+        violate(w, calm_invariant(w), "%s claims: %s", name_of(w, site),
+                hb_reason_text(note->note.reason));
     if (note->note.reason == HB_REASON_CLAIM_DENIED)
         w->stats->denied++;
 }
@@ -320,7 +334,8 @@ bool check_end(struct sim *w)
     }
     if (w->now < w->shape.ends)
         return false;
-    if (!c->yield_to_primary || w->sites[0].gone || serves_well(&w->sites[0]))
+    bool gone = w->sites[0].gone || w->sites[0].guardian.gone;
+    if (!c->yield_to_primary || gone || serves_well(&w->sites[0]))
         return true;
     if (since > bound + handover_bound(w))
         violate(w, SIM_I6, "%s does not lead %lld ms after the last fault", name_of(w, 0),
@@ -351,7 +366,8 @@ static bool paused_by_the_dead(const struct sim *w)
 {
     const struct heartbeat *hb = &w->items[w->store.lease].hb;
     for (unsigned i = 0; i < w->shape.sites; i++)
-        if (w->sites[i].gone && hb_site_equal(&w->configs[0].sites[i], &hb->site))
+        if ((w->sites[i].gone || w->sites[i].guardian.gone) &&
+            hb_site_equal(&w->configs[0].sites[i], &hb->site))
             return hb->paused;
     return false;
 }

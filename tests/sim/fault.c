@@ -129,6 +129,15 @@ static void regain(struct sim *w, unsigned site)
         queue_push(w, w->now + rng_below(&w->rng, w->shape.period), K_CONNECTED, site, 0, 0, 0);
 }
 
+/* By turns slow and good, or, as in ADR-017-2, answers after 30 s and after 5 s: a late one is never a success. */
+static void flap(struct sim *w, struct link *l, const struct timed_fault *f, bool begins)
+{
+    bool as_in_adr = f->amount % 4 == 0;
+    int64_t high = w->shape.period / 2 + f->amount % (3 * w->shape.period);
+    l->flap = begins ? (as_in_adr ? 30 * SIM_S : high) : 0;
+    l->flap_low = begins && as_in_adr ? 5 * SIM_S : 0;
+}
+
 static void outage(struct sim *w, bool begins)
 {
     w->store.outage += begins ? 1 : -1;
@@ -174,57 +183,163 @@ static void stand_still(struct sim *w, struct site *s, int64_t length)
 
 static void stall(struct sim *w, const struct timed_fault *f)
 {
-    struct site *s = &w->sites[f->site];
-    int64_t most = site_may_stall(w, (unsigned)f->site);
-    int64_t length = f->length < most ? f->length : most;
-    if (length > 0)
-        stand_still(w, s, length);
+    stand_still(w, &w->sites[f->site], f->length);
+    guardian_alone(w, (unsigned)f->site);
 }
 
+/* The guardian stands still with the agent. */
 static void freeze_host(struct sim *w, const struct timed_fault *f)
 {
     struct site *s = &w->sites[f->site];
     s->frozen = true;
+    s->guest = f->type == FAULT_PAUSE_GUEST;
+    s->frozen_at = w->now;
     stand_still(w, s, f->length);
+    int64_t until = w->now + f->length;
+    if (until > w->shape.faults_until)
+        until = w->shape.faults_until;
+    s->thaws_at = until;
+    if (s->guardian.busy_until < until)
+        s->guardian.busy_until = until;
 }
 
-/* What serves after its deadline is excepted from I1 until it was stopped: no agent ran to fence it. */
+static void excuse(struct sim *w, unsigned site, int64_t length)
+{
+    w->sites[site].excused = true;
+    queue_push(w, w->now + length + length / 1000 + 2, K_EXCUSE_ENDS, site, 0,
+               w->sites[site].frozen_serial, 0);
+}
+
+/* "it may serve after the thaw until its next answer or deadline and the fence" */
+static void thaw_guest(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    int64_t slept = w->now - s->frozen_at;
+    const struct fo_terms *t = &s->core.terms;
+    int64_t most = t->fence_start + t->period + FO_LATENESS_MAX + t->fence_limit;
+    int64_t held = s->core.lease.deadline - site_clock(s, s->frozen_at);
+    if (s->core.lease.held && !s->core.lease.paused && held > 0)
+        most += held + s->core.lease.fence_limit;
+    s->offset -= slept;
+    s->timer = w->now + 1;
+    for (unsigned i = 0; i < w->shape.sites; i++)
+        s->peer_heard[i] += slept; /* by its clock */
+    excuse(w, site, most);
+}
+
+static void alone_if(struct sim *w, unsigned site)
+{
+    if (!site_agent_acts(w, &w->sites[site]))
+        guardian_alone(w, site);
+}
+
+/* What serves after its deadline is excepted from I1 until the kill rung of its guardian has ended. */
 static void thaw_host(struct sim *w, unsigned site)
 {
     struct site *s = &w->sites[site];
     if (!s->frozen)
         return;
     s->frozen = false;
+    s->frozen_serial++;
     bool expired = site_clock(s, w->now) >= s->core.lease.deadline && !s->core.lease.paused;
-    if (s->serving && (!s->core.lease.held || expired))
-        s->excused = true;
+    if (s->guest)
+        thaw_guest(w, site);
+    else if (s->serving && (!s->core.lease.held || expired))
+        excuse(w, site, FO_LATENESS_MAX + s->core.lease.fence_limit);
+    guardian_wakes(w, site);
+    alone_if(w, site);
     check_serving(w);
 }
 
-/* How soon an agent must be back so that its fence ends within what the lease promised; a longer absence
- * on a live host is the guardian's case, which is not simulated yet. */
-static int64_t restart_room(const struct sim *w, const struct site *s)
+static bool is_free(const struct sim *w, const struct site *s)
 {
-    if (!s->serving || s->core.lease.paused)
-        return w->shape.period;
-    if (!s->core.lease.held)
-        return 0;
-    int64_t fence = w->configs[s->config].fence_timeout_ms * SIM_MS;
-    int64_t latest = s->core.lease.deadline + FO_LATENESS_MAX + s->core.lease.fence_limit - fence;
-    return site_real(s, latest) - w->now - SIM_MS;
+    return s->up && !s->frozen && s->busy_until <= w->now;
 }
 
 static void restart_agent(struct sim *w, struct timed_fault *f)
 {
     struct site *s = &w->sites[f->site];
-    int64_t room = restart_room(w, s);
-    if (room <= 0 || s->frozen || s->busy_until > w->now)
+    if (!is_free(w, s))
         return;
-    s->up = false;
-    s->timer = INT64_MAX;
-    s->run++;
-    int64_t away = 1 + rng_below(&w->rng, room < f->length ? room : f->length);
-    queue_push(w, w->now + away, K_BOOT, (unsigned)f->site, 0, 0, 0);
+    int64_t away = 1 + rng_below(&w->rng, f->length);
+    if (w->shape.short_faults)
+        s->connects_in = f->length - away;
+    site_agent_ends(w, (unsigned)f->site, away);
+}
+
+static void leave(struct sim *w, struct timed_fault *f)
+{
+    if (is_free(w, &w->sites[f->site]))
+        site_leave(w, (unsigned)f->site, f->length);
+}
+
+/* It may: the planned restart begins. */
+void fault_agent_leaves(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    if (!is_free(w, s) || w->healed) {
+        site_leave(w, site, 0);
+        return;
+    }
+    int64_t away = 1 + rng_below(&w->rng, s->leaves_for);
+    if (w->shape.short_faults)
+        s->connects_in = s->leaves_for - away;
+    site_agent_ends(w, site, away);
+}
+
+/* -- the guardian ------------------------------------------------------------------------------------ */
+
+static void kill_guardian(struct sim *w, const struct timed_fault *f)
+{
+    unsigned site = (unsigned)f->site;
+    if (w->sites[site].frozen)
+        return;
+    guardian_dies(w, site);
+    w->sites[site].guardian.gone = f->length == FAULT_FOR_GOOD;
+    if (f->length != FAULT_FOR_GOOD)
+        queue_push(w, w->now + f->length, K_GUARDIAN_BOOT, site, 0, 0, 0);
+    alone_if(w, site);
+}
+
+static void hang_guardian(struct sim *w, const struct timed_fault *f)
+{
+    unsigned site = (unsigned)f->site;
+    int64_t until =
+        w->now + f->length < w->shape.faults_until ? f->length : w->shape.faults_until - w->now;
+    if (w->sites[site].frozen)
+        return;
+    guardian_hangs(w, site, until);
+    alone_if(w, site);
+}
+
+/* One now, the other within the time that matters. */
+static void both_die(struct sim *w, struct timed_fault *f)
+{
+    struct site *s = &w->sites[f->site];
+    if (!is_free(w, s))
+        return;
+    if (f->amount % 2 == 0) {
+        kill_guardian(w, f);
+        queue_push(w, w->now + rng_below(&w->rng, 3 * w->shape.period), K_AGENT_DIES,
+                   (unsigned)f->site, (uint32_t)(f - w->faults), 0, 0);
+    } else {
+        restart_agent(w, f);
+        queue_push(w, w->now + rng_below(&w->rng, 3 * w->shape.period), K_GUARDIAN_DIES,
+                   (unsigned)f->site, (uint32_t)(f - w->faults), 0, 0);
+    }
+}
+
+/* Of one that dies later than its fault was drawn for. */
+void fault_death(struct sim *w, const struct entry *e)
+{
+    struct timed_fault *f = &w->faults[e->item];
+    if (w->healed || w->sites[e->site].frozen)
+        return;
+    f->site = e->site;
+    if (e->kind == K_GUARDIAN_DIES)
+        kill_guardian(w, f);
+    else
+        restart_agent(w, f);
 }
 
 static void power_cut(struct sim *w, const struct timed_fault *f)
@@ -232,7 +347,7 @@ static void power_cut(struct sim *w, const struct timed_fault *f)
     site_power_cut(w, (unsigned)f->site);
     w->sites[f->site].run++;
     w->sites[f->site].gone = f->length == FAULT_FOR_GOOD;
-    queue_push(w, w->now + f->length, K_BOOT, (unsigned)f->site, 0, 1, 0);
+    queue_push(w, w->now + f->length, K_BOOT, (unsigned)f->site, 0, 1, 1);
 }
 
 /* A planned end takes as long as it takes; whatever is left is ended with the host. */
@@ -242,7 +357,7 @@ static void come_back(struct sim *w, unsigned site)
         return;
     site_power_cut(w, site);
     w->sites[site].run++;
-    queue_push(w, w->now + 1, K_BOOT, site, 0, 0, 0);
+    queue_push(w, w->now + 1, K_BOOT, site, 0, 0, 1);
 }
 
 /* -- all ---------------------------------------------------------------------------------------------- */
@@ -270,7 +385,7 @@ static void counted_fault(struct sim *w, struct timed_fault *f, bool begins)
         l->slow = begins ? f->amount % (3 * w->shape.period / 2) : 0;
         break;
     case FAULT_FLAP:
-        l->flap = begins ? w->shape.period / 2 + f->amount % (3 * w->shape.period) : 0;
+        flap(w, l, f, begins);
         break;
     case FAULT_OUTAGE:
         outage(w, begins);
@@ -337,7 +452,8 @@ static bool cuts_the_watch(enum fault_type type)
 static bool is_of_the_host(enum fault_type type)
 {
     return type == FAULT_POWER_CUT || type == FAULT_RESTART || type == FAULT_STEP_DOWN ||
-           type == FAULT_FREEZE_HOST || type == FAULT_FREEZE_AGENT;
+           type == FAULT_FREEZE_HOST || type == FAULT_FREEZE_AGENT || type == FAULT_PAUSE_GUEST ||
+           type == FAULT_LEAVE || type == FAULT_BOTH_DIE;
 }
 
 static bool is_a_loss(enum fault_type type)
@@ -357,17 +473,60 @@ static int choose_site(struct sim *w, const struct timed_fault *f)
     return (int)rng_below(&w->rng, w->shape.sites);
 }
 
-/* A host that freezes with a promotion on its way finds the answer when it goes on. */
+/* A host that freezes, or an agent that stalls, with a promotion on its way finds the answer when it goes on. */
 void fault_at_claim(struct sim *w, unsigned site)
 {
-    struct timed_fault *f = w->armed;
+    struct timed_fault *f = w->at_claim;
     if (!f || w->healed || w->sites[site].frozen)
         return;
-    w->armed = NULL;
+    w->at_claim = NULL;
     f->site = (int)site;
+    if (f->type == FAULT_FREEZE_AGENT) {
+        stall(w, f);
+        return;
+    }
     f->active = true;
     freeze_host(w, f);
     queue_push(w, w->sites[site].busy_until, K_FAULT_END, site, (uint32_t)(f - w->faults), 1, 0);
+}
+
+/* "the agent checks, stalls, the guardian fires, the agent launches" */
+void fault_at_start(struct sim *w, unsigned site)
+{
+    struct timed_fault *f = w->at_start;
+    if (!f || w->healed || w->sites[site].frozen)
+        return;
+    w->at_start = NULL;
+    f->site = (int)site;
+    stall(w, f);
+}
+
+/* An agent that dies with a heartbeat on its way. */
+void fault_at_send(struct sim *w, unsigned site)
+{
+    struct timed_fault *f = w->at_send;
+    if (!f || w->healed)
+        return;
+    w->at_send = NULL;
+    queue_push(w, w->now + rng_below(&w->rng, 2 * w->shape.rtt), K_AGENT_DIES, site,
+               (uint32_t)(f - w->faults), 0, 0);
+}
+
+/* Some wait for the instant at which they hurt most. */
+static bool arm(struct sim *w, struct timed_fault *f)
+{
+    struct timed_fault **when = NULL;
+    if (f->type == FAULT_FREEZE_HOST && f->amount % 3 == 0)
+        when = &w->at_claim;
+    else if (f->type == FAULT_FREEZE_AGENT && f->amount % 3 == 0)
+        when = &w->at_start;
+    else if (f->type == FAULT_FREEZE_AGENT && f->amount % 3 == 1)
+        when = &w->at_claim;
+    else if (f->type == FAULT_RESTART && f->amount % 2 == 0)
+        when = &w->at_send;
+    if (when)
+        *when = f;
+    return when != NULL;
 }
 
 void fault_begin(struct sim *w, struct timed_fault *f)
@@ -376,23 +535,32 @@ void fault_begin(struct sim *w, struct timed_fault *f)
     struct site *s = &w->sites[f->site];
     if (f->dropped || (is_of_the_host(f->type) && (!s->up || s->frozen)))
         return;
-    f->armed = f->type == FAULT_FREEZE_HOST && f->amount % 3 == 0;
+    f->armed = arm(w, f);
     f->active = !f->armed;
+    w->last_fault = f->type;
     w->stats->faults++;
     w->stats->by_fault[f->type]++;
     if (w->trace)
         trace_line(w, f->site, "FAULT %s for %lld ms", fault_name(f->type),
                    (long long)(f->length / SIM_MS));
     if (f->armed)
-        w->armed = f;
-    else if (f->type == FAULT_POWER_CUT)
+        return;
+    if (f->type == FAULT_POWER_CUT)
         power_cut(w, f);
     else if (f->type == FAULT_RESTART)
         restart_agent(w, f);
     else if (f->type == FAULT_STEP_DOWN)
         site_step_down(w, (unsigned)f->site);
-    else if (f->type == FAULT_FREEZE_HOST)
+    else if (f->type == FAULT_FREEZE_HOST || f->type == FAULT_PAUSE_GUEST)
         freeze_host(w, f);
+    else if (f->type == FAULT_LEAVE)
+        leave(w, f);
+    else if (f->type == FAULT_GUARDIAN_DIES)
+        kill_guardian(w, f);
+    else if (f->type == FAULT_GUARDIAN_HANGS)
+        hang_guardian(w, f);
+    else if (f->type == FAULT_BOTH_DIE)
+        both_die(w, f);
     else if (f->type == FAULT_FREEZE_AGENT)
         stall(w, f);
     else if (f->type == FAULT_WATCH_DEAD)
@@ -418,7 +586,7 @@ void fault_end(struct sim *w, struct timed_fault *f)
     if (w->trace)
         trace_line(w, f->site, "END   %s", fault_name(f->type));
     counted_fault(w, f, false);
-    if (f->type == FAULT_FREEZE_HOST)
+    if (f->type == FAULT_FREEZE_HOST || f->type == FAULT_PAUSE_GUEST)
         thaw_host(w, (unsigned)f->site);
     if (is_a_loss(f->type))
         rollback_ends(w, f);

@@ -4,10 +4,15 @@
 
 #define SIM_FAULTS(X)                                                                              \
     X(POWER_CUT, "power cut", 14, "host off; workload and agent end at once; comes back")          \
-    X(RESTART, "agent restart", 5, "agent ends and starts anew while its workload may run on")     \
+    X(RESTART, "agent restart", 9, "agent ends and starts anew while its workload may run on")     \
     X(STEP_DOWN, "planned stop", 4, "agent hands over and ends; comes back")                       \
     X(FREEZE_HOST, "frozen host", 4, "host stands still and goes on (BOOTTIME runs)")              \
-    X(FREEZE_AGENT, "stalled loop", 5, "agent stands still for as long as Lg allows")              \
+    X(FREEZE_AGENT, "stalled loop", 8, "agent stands still")                                       \
+    X(PAUSE_GUEST, "paused guest", 3, "host stands still and its clock does not see it")           \
+    X(LEAVE, "planned restart", 5, "agent gets a longer promise, restarts and resumes")            \
+    X(GUARDIAN_DIES, "dead guardian", 6, "guardian ends; a new one comes up")                      \
+    X(GUARDIAN_HANGS, "hanging guardian", 4, "guardian stands still")                              \
+    X(BOTH_DIE, "agent and guardian die", 3, "one after the other, at different instants")         \
     X(PARTITION, "partition", 14, "site and store do not hear each other")                         \
     X(CUT_UP, "one-way cut", 5, "what the site sends is lost")                                     \
     X(CUT_DOWN, "lost answers", 6, "answers to the site are lost")                                 \

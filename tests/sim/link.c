@@ -4,8 +4,8 @@
 static int64_t delay(struct sim *w, const struct link *l)
 {
     int64_t d = l->latency + rng_below(&w->rng, l->jitter) + l->slow;
-    if (l->flap != 0 && (w->now / (2 * w->shape.period)) % 2 == 1)
-        d += l->flap;
+    if (l->flap != 0)
+        d += (w->now / (2 * w->shape.period)) % 2 == 1 ? l->flap : l->flap_low;
     return d + 1;
 }
 

@@ -1,7 +1,8 @@
 /*
  * sim: run schedules, replay one with a trace, show that each rule is needed.
  *
- *   sim [--runs N | --budget SECONDS] [--first SEED] [--jobs J] [--all]   --all: go on after a violation
+ *   sim [--runs N | --budget SECONDS] [--first SEED] [--jobs J] [--all] [--part N]
+ *       --all: go on after a violation; --part: a line after every N runs, from where it can be taken up again
  *   sim --seed N [--trace] [--off RULE]... [--shrink]
  *   sim --mutants [--runs N] [--jobs J] [--only RULE]
  *   sim --check-doc FILE
@@ -22,7 +23,7 @@
 #include "sim.h"
 
 struct options {
-    uint64_t runs, first, seed;
+    uint64_t runs, first, seed, part;
     fo_rules rules;
     double budget; /* seconds; 0: none */
     unsigned jobs;
@@ -144,16 +145,16 @@ static void print_stats(const struct stats *s, double took, unsigned jobs)
                i + 1 < FAULT_COUNT ? "," : "\n");
 }
 
-static int run_many(const struct options *o)
+/* A part of them, by as many workers. Adds to *sum; returns violations, or -1 if a worker failed. */
+static int64_t run_part(const struct options *o, struct stats *sum)
 {
     size_t size = sizeof(struct shared) * o->jobs;
     struct shared *out =
         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (out == MAP_FAILED) {
         perror("sim: mmap");
-        return 2;
+        return -1;
     }
-    double began = now_s();
     for (unsigned job = 0; job < o->jobs; job++) {
         if (o->jobs > 1 && fork() != 0)
             continue;
@@ -161,19 +162,43 @@ static int run_many(const struct options *o)
         if (o->jobs > 1)
             _exit(0);
     }
-    int failed = 0, status;
+    int status;
+    bool failed = false;
     while (o->jobs > 1 && wait(&status) > 0)
-        failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-    struct stats sum = {0};
+        failed |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
     uint64_t violations = 0;
     for (unsigned job = 0; job < o->jobs; job++) {
-        add(&sum, &out[job].stats);
+        add(sum, &out[job].stats);
         violations += print_violations(&out[job]);
     }
-    print_stats(&sum, now_s() - began, o->jobs);
-    printf("sim: %" PRIu64 " schedules, %" PRIu64 " violations\n", sum.schedules, violations);
     munmap(out, size);
-    return failed || violations ? 1 : 0;
+    return failed ? -1 : (int64_t)violations;
+}
+
+static void print_progress(const struct options *o, const struct stats *sum, double began)
+{
+    if (o->part != 0)
+        printf("sim: %" PRIu64 " schedules, %.0f s; seeds below %" PRIu64 " are done\n",
+               sum->schedules, now_s() - began, o->first + o->runs);
+}
+
+static int run_many(const struct options *o)
+{
+    struct options part = *o;
+    struct stats sum = {0};
+    int64_t violations = 0, found = 0;
+    double began = now_s();
+    for (uint64_t done = 0; done < o->runs && found >= 0 && (violations == 0 || o->all);
+         done += part.runs) {
+        part.first = o->first + done;
+        part.runs = o->part != 0 && o->part < o->runs - done ? o->part : o->runs - done;
+        found = run_part(&part, &sum);
+        violations += found;
+        print_progress(&part, &sum, began);
+    }
+    print_stats(&sum, now_s() - began, o->jobs);
+    printf("sim: %" PRIu64 " schedules, %" PRId64 " violations\n", sum.schedules, violations);
+    return violations != 0 ? 1 : 0;
 }
 
 /* Leave faults out one by one as long as the same invariant is violated. */
@@ -243,6 +268,8 @@ static void take_option(struct options *o, const char *name, const char *value)
         o->budget = (double)number(name, value);
     else if (strcmp(name, "first") == 0)
         o->first = number(name, value);
+    else if (strcmp(name, "part") == 0)
+        o->part = number(name, value);
     else if (strcmp(name, "jobs") == 0)
         o->jobs = (unsigned)number(name, value);
     else if (strcmp(name, "seed") == 0) {
@@ -270,6 +297,7 @@ static void parse_command_line(int argc, char **argv, struct options *o)
         {"runs", required_argument, 0, 1},
         {"budget", required_argument, 0, 1},
         {"first", required_argument, 0, 1},
+        {"part", required_argument, 0, 1},
         {"jobs", required_argument, 0, 1},
         {"seed", required_argument, 0, 1},
         {"off", required_argument, 0, 1},
@@ -285,10 +313,12 @@ static void parse_command_line(int argc, char **argv, struct options *o)
     while (getopt_long(argc, argv, "", known, &index) == 1)
         take_option(o, known[index].name, optarg);
     if (optind != argc || o->jobs == 0 || o->jobs > 64) {
-        fprintf(stderr, "usage: sim [--runs N | --budget S] [--first N] [--jobs J] [--off RULE]\n"
-                        "       sim --seed N [--trace] [--shrink] [--off RULE]\n"
-                        "       sim --mutants [--only RULE] [--runs N] [--jobs J]\n"
-                        "       sim --check-doc FILE\n");
+        fprintf(
+            stderr,
+            "usage: sim [--runs N | --budget S] [--first N] [--jobs J] [--part N] [--off RULE]\n"
+            "       sim --seed N [--trace] [--shrink] [--off RULE]\n"
+            "       sim --mutants [--only RULE] [--runs N] [--jobs J]\n"
+            "       sim --check-doc FILE\n");
         exit(2);
     }
 }

@@ -11,10 +11,16 @@ $(BUILD)/sim: $(SIM_OBJECTS) $(call archives,failover proto base)
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
-.PHONY: sim sim-test sim-mutants
+.PHONY: sim sim-long sim-test sim-mutants
 #: make sim [N=1000000 JOBS=2]   that many schedules of the failover simulator
 sim: $(BUILD)/sim
 	$(Q)$(BUILD)/sim --runs $(N) --jobs $(JOBS)
+
+#: make sim-long [LONG=20000000 FIRST=1]   many, with a line for each part done; FIRST goes on from there
+LONG  ?= 20000000
+FIRST ?= 1
+sim-long: $(BUILD)/sim
+	$(Q)$(BUILD)/sim --runs $(LONG) --first $(FIRST) --part 1000000 --jobs $(JOBS)
 
 #: make sim-mutants         each rule switched off in turn must be noticed
 sim-mutants: $(BUILD)/sim

@@ -27,7 +27,8 @@ static void begin(struct sim *w, uint64_t seed, fo_rules rules, uint64_t drop_fa
     memset(w->holders, 0, sizeof(w->holders));
     w->settled = w->healed = false;
     w->healed_at = w->served_after = 0;
-    w->armed = NULL;
+    w->at_claim = w->at_start = w->at_send = NULL;
+    w->last_fault = FAULT_COUNT;
 }
 
 /* All faults end, everything is reachable and up, everybody has the last configuration. */
@@ -37,9 +38,16 @@ static void heal(struct sim *w)
         fault_end(w, &w->faults[i]);
     for (unsigned i = 0; i < w->shape.sites; i++) {
         struct site *s = &w->sites[i];
+        s->busy_until = 0;
+        s->guardian.busy_until = 0;
+        s->off = s->gone;
+        if (!s->gone)
+            guardian_boot(w, i);
+        guardian_wakes(w, i);
         if (!s->up && !s->gone)
             site_boot(w, i, false);
-        s->busy_until = 0;
+        if (s->up && s->core.leave.promise_ms != 0)
+            site_leave(w, i, 0);
         s->link.loss = 0;
         if (s->up)
             queue_push(w, w->now + 1, K_CONFIG, i, 0, w->config_count - 1, 0);
@@ -47,6 +55,22 @@ static void heal(struct sim *w)
     if (w->trace)
         trace_line(w, -1, "the faults have stopped");
     check_healed(w);
+}
+
+static void excuse_ends(struct sim *w, struct site *s)
+{
+    s->excused = s->guest = false;
+    check_serving(w);
+}
+
+/* Not on a host that is off. */
+static void guardian_back(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    if (s->frozen)
+        queue_again(w, e, s->thaws_at + 1);
+    else if (!s->off)
+        guardian_boot(w, e->site);
 }
 
 static void world_event(struct sim *w, const struct entry *e)
@@ -68,15 +92,40 @@ static void world_event(struct sim *w, const struct entry *e)
             fault_end(w, &w->faults[e->item]);
         break;
     case K_BOOT:
-        if (!s->up)
-            site_boot(w, e->site, e->x != 0 && rng_chance(&w->rng, 500));
+        if (!s->up && e->y != 0)
+            site_host_boot(w, e->site, e->x != 0 && rng_chance(&w->rng, 500));
+        else if (!s->up && e->run == s->run)
+            site_boot(w, e->site, false);
         break;
     case K_OPERATOR:
         rollback_operator(w);
         break;
     case K_WORKLOAD_STOPS:
-        if (e->x == s->workload_serial)
+        if (e->x == s->workload_serial && s->frozen)
+            queue_again(w, e, s->thaws_at + 1);
+        else if (e->x == s->workload_serial)
             site_stops_serving(w, e->site);
+        break;
+    case K_AGENT_LEAVES:
+        if (e->run == s->run)
+            fault_agent_leaves(w, e->site);
+        break;
+    case K_AGENT_DIES:
+    case K_GUARDIAN_DIES:
+        fault_death(w, e);
+        break;
+    case K_EXCUSE_ENDS:
+        if (e->x == s->frozen_serial)
+            excuse_ends(w, s);
+        break;
+    case K_GUARDIAN_BOOT:
+        guardian_back(w, e);
+        break;
+    case K_GUARDIAN_WAKES:
+        guardian_wakes(w, e->site);
+        break;
+    case K_GUARDIAN_KILLED:
+        guardian_killed(w, e);
         break;
     default:
         site_deliver(w, e);
@@ -84,42 +133,53 @@ static void world_event(struct sim *w, const struct entry *e)
     }
 }
 
-/* When margins are tight, a loop is late by all that Lg allows at the deadline of its lease. */
-static int64_t loop_runs(const struct sim *w, const struct site *s)
+/* When margins are tight, a loop is late at the deadline of its lease: by what Lg allows, or by so much that
+ * the guardian is alone. */
+static int64_t loop_runs(const struct sim *w, struct site *s)
 {
-    if (!w->shape.tight || w->shape.short_faults || w->healed || !s->core.lease.held ||
-        s->core.lease.paused)
+    if (w->shape.loop_late == 0 || w->healed || !s->core.lease.held || s->core.lease.paused ||
+        !guardian_acts(w, s))
         return s->busy_until;
     int64_t clock = site_clock(s, w->now), deadline = s->core.lease.deadline;
-    if (clock < deadline || clock >= deadline + FO_LATENESS_MAX - 2)
+    if (clock < deadline || clock >= deadline + w->shape.loop_late)
         return s->busy_until;
-    int64_t late = site_real(s, deadline + FO_LATENESS_MAX - 2);
-    return late > s->busy_until ? late : s->busy_until;
+    s->late_until = site_real(s, deadline + w->shape.loop_late);
+    return s->late_until > s->busy_until ? s->late_until : s->busy_until;
 }
 
-/* The site whose timer rings first, if it does before anything in the queue; else -1. */
-static int next_timer(const struct sim *w)
+/* The first timer that rings before anything in the queue: of a site's agent, or (from SIM_SITES_MAX on) of
+ * its guardian; else -1. */
+static int next_timer(const struct sim *w, int64_t *ret_at)
 {
     int64_t first = w->queue.count > 0 ? w->queue.heap[0].t : INT64_MAX;
-    int site = -1;
+    int timer = -1;
     for (unsigned i = 0; i < w->shape.sites; i++) {
-        if (w->sites[i].timer < first) {
-            first = w->sites[i].timer;
-            site = (int)i;
+        const struct site *s = &w->sites[i];
+        if (s->timer < first) {
+            first = s->timer;
+            timer = (int)i;
+        }
+        if (s->guardian.rings < first) {
+            first = s->guardian.rings;
+            timer = (int)(SIM_SITES_MAX + i);
         }
     }
-    return site;
+    *ret_at = first;
+    return timer;
 }
 
-static void ring(struct sim *w, unsigned site)
+static void ring(struct sim *w, unsigned timer)
 {
-    struct site *s = &w->sites[site];
-    w->now = s->timer;
+    if (timer >= SIM_SITES_MAX) {
+        guardian_ring(w, timer - SIM_SITES_MAX);
+        return;
+    }
+    struct site *s = &w->sites[timer];
     int64_t runs = loop_runs(w, s);
     if (runs > w->now)
         s->timer = runs;
     else
-        site_timer(w, site);
+        site_timer(w, timer);
 }
 
 static void take_entry(struct sim *w)
@@ -138,13 +198,14 @@ static void take_entry(struct sim *w)
 
 static void one_step(struct sim *w)
 {
-    int site = next_timer(w);
-    int64_t next = site >= 0 ? w->sites[site].timer : w->queue.heap[0].t;
+    int64_t next;
+    int timer = next_timer(w, &next);
     if (!w->healed && next >= w->shape.faults_until) {
         w->now = w->shape.faults_until;
         heal(w);
-    } else if (site >= 0) {
-        ring(w, (unsigned)site);
+    } else if (timer >= 0) {
+        w->now = next;
+        ring(w, (unsigned)timer);
     } else {
         take_entry(w);
     }
@@ -174,7 +235,7 @@ bool sim_run(struct sim *w, uint64_t seed, fo_rules rules, uint64_t drop_faults,
         trace_shape(w);
     store_first_record(w);
     for (unsigned i = 0; i < w->shape.sites; i++)
-        site_boot(w, i, true);
+        site_host_boot(w, i, true);
     for (unsigned steps = 0; w->violated == SIM_NONE; steps++) {
         if (steps == STEPS_MAX)
             violate(w, SIM_BROKEN, "%d steps, and no end in sight at %.3f s", STEPS_MAX,

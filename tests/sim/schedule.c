@@ -18,6 +18,8 @@ static void draw_shape(struct sim *w)
     p->tight = rng_chance(r, 500);
     p->short_faults = rng_chance(r, 80);
     p->probes = rng_chance(r, 350);
+    if (p->tight && !p->short_faults)
+        p->loop_late = rng_chance(r, 500) ? FO_LATENESS_MAX - 2 : 4 * p->period;
     /* round trips from T/4000 to above T, evenly by order of magnitude */
     int64_t rtt = p->period / 4000;
     int doublings = (int)rng_below(r, p->short_faults ? 8 : 13);
@@ -79,7 +81,8 @@ static void draw_site(struct sim *w, unsigned i)
     struct site *s = &w->sites[i];
     struct rng *r = &w->rng;
     memset(s, 0, sizeof(*s));
-    s->timer = INT64_MAX;
+    s->timer = s->guardian.rings = INT64_MAX;
+    s->connects_in = -1;
     int64_t extreme = rng_chance(r, 500) ? 500 : -500;
     site_set_drift(s, w->shape.tight ? extreme : rng_range(r, -500, 500));
     s->offset = rng_range(r, 0, 1000 * SIM_S);
@@ -115,14 +118,15 @@ static int64_t draw_length(struct sim *w)
     return 1 + rng_below(&w->rng, share);
 }
 
-/* A site, most often the leader, is lost for good while the other faults come to their end. */
+/* A site, most often the leader, or its guardian, is lost for good while the other faults come to their end. */
 static void draw_last_cut(struct sim *w)
 {
     struct rng *r = &w->rng;
     if (!rng_chance(r, 300))
         return;
     int64_t before = rng_below(r, 4 * w->shape.period);
-    w->faults[w->fault_count++] = (struct timed_fault){.type = FAULT_POWER_CUT,
+    enum fault_type type = rng_chance(r, 250) ? FAULT_GUARDIAN_DIES : FAULT_POWER_CUT;
+    w->faults[w->fault_count++] = (struct timed_fault){.type = type,
                                                        .begin = w->shape.faults_until - 1 - before,
                                                        .length = FAULT_FOR_GOOD,
                                                        .site = -1};
@@ -170,25 +174,37 @@ static void draw_faults(struct sim *w)
     draw_last_cut(w);
 }
 
-/* "Faults shorter than nT - T/4 - round trip, at a round trip of at most T/12" (I5), one at a time. */
+/* "Faults shorter than nT - T/4 - round trip, at a round trip of at most T/12" (I5), "a restart of the agent
+ * alone within nT - 3 round trips, its start included" (I7), or as long as it asked for. */
+static int64_t longest_short(const struct sim *w, enum fault_type type)
+{
+    int64_t period = w->shape.period;
+    int64_t round_trip = w->shape.rtt + 2 * w->sites[0].link.jitter;
+    int64_t all = w->configs[0].failure_threshold * period;
+    all -= all / 1000 + 2 * SIM_MS; /* by the fastest clock */
+    if (type == FAULT_LEAVE)
+        return 8 * period;
+    return type == FAULT_RESTART ? all - 3 * round_trip : all - period / 4 - round_trip;
+}
+
+/* One at a time. */
 static void draw_short_faults(struct sim *w)
 {
     static const enum fault_type types[] = {FAULT_PARTITION, FAULT_CUT_UP, FAULT_CUT_DOWN,
-                                            FAULT_LOSS,      FAULT_OUTAGE, FAULT_ELECTION};
-    const struct cluster_config *c = &w->configs[0];
+                                            FAULT_LOSS,      FAULT_OUTAGE, FAULT_ELECTION,
+                                            FAULT_RESTART,   FAULT_LEAVE};
     struct rng *r = &w->rng;
-    int64_t period = w->shape.period;
-    int64_t round_trip = w->shape.rtt + 2 * w->sites[0].link.jitter;
-    int64_t longest = c->failure_threshold * period - period / 4 - round_trip - 2 * SIM_MS;
     int64_t at = w->shape.faults_from;
     w->fault_count = 0;
     while (w->fault_count < 8 && at + apart(w) <= w->shape.faults_until) {
-        w->faults[w->fault_count++] = (struct timed_fault){.type = types[rng_below(r, 6)],
-                                                           .begin = at + rng_below(r, period),
-                                                           .length = 1 + rng_below(r, longest),
-                                                           .site = -1,
-                                                           .amount = rng_below(r, INT64_MAX / 2)};
-        at += apart(w);
+        struct timed_fault *f = &w->faults[w->fault_count++];
+        *f = (struct timed_fault){.type = types[rng_below(r, 8)],
+                                  .begin = at + rng_below(r, w->shape.period),
+                                  .site = -1,
+                                  .amount = rng_below(r, INT64_MAX / 2)};
+        int64_t longest = longest_short(w, f->type);
+        f->length = rng_chance(r, 300) ? longest : 1 + rng_below(r, longest);
+        at += apart(w) + (f->type == FAULT_LEAVE ? f->length : 0);
     }
 }
 

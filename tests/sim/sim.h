@@ -41,6 +41,7 @@ enum {
     X(I4, "nobody serves in time after the faults stopped")                                        \
     X(I5, "a short fault caused fencing or failover")                                              \
     X(I6, "the preferred primary did not get the role back in time")                               \
+    X(I7, "the agent's restart stopped the workload or moved the role")                            \
     X(I8, "started without an acknowledged write since the last stop")                             \
     X(I9, "claimed under a pause")                                                                 \
     X(I10, "a move without a cause on record, or with a wrong one")                                \
@@ -104,18 +105,28 @@ enum sim_kind {
     K_BOOT,
     K_OPERATOR,       /* looks at what the sites say */
     K_WORKLOAD_STOPS, /* nothing serves any more, whoever knows */
+    K_AGENT_LEAVES,   /* a planned restart */
+    K_AGENT_DIES,
+    K_GUARDIAN_DIES,
+    K_EXCUSE_ENDS,
+    K_GUARDIAN_BOOT,
+    K_GUARDIAN_WAKES,
+    K_GUARDIAN_KILLED, /* the guardian's kill rung has ended */
     K_FIRST_FOR_AGENT,
     K_WRITE_ANSWER = K_FIRST_FOR_AGENT, /* from here on: events for a site's agent */
     K_READ_ANSWER,
     K_WATCH,
     K_CONFIG,
     K_PROBE,
+    K_LAUNCH, /* a start that was held up */
     K_STARTED,
     K_START_FAILED,
     K_STOPPED,
     K_STOP_FAILED,
     K_CONNECTED,
     K_DISCONNECTED,
+    K_GUARDIAN, /* it is up, is gone, or has fired */
+    K_GUARDIAN_VERIFIED,
 };
 
 struct entry {
@@ -141,15 +152,31 @@ struct link {
     /* by faults: how many that are under way say so, or how much */
     int cut_up, cut_down, duplicates, late_writes, late_reads, stale_node;
     unsigned fault_loss;
-    int64_t slow, flap; /* added; flap: every other second */
+    int64_t slow, flap, flap_low; /* added; the last two by turns */
     int64_t watch_slow;
+};
+
+/* The process beside the agent. It knows no rules: it holds what fo_guard_view() says. */
+struct guardian {
+    bool up, gone;
+    uint16_t run, agent; /* of itself; of the agent that it talks to */
+    struct fo_guard held;
+    struct hb_era fired;
+    int64_t rings; /* real time when it fires */
+    int64_t busy_until, died_at;
+    bool asked; /* a view lies in its socket, unread */
 };
 
 struct site {
     struct fo_state core;
-    int64_t timer;      /* real time when its timer rings */
-    int64_t busy_until; /* its loop runs no sooner (stalled, frozen) */
-    bool up, gone;      /* gone: for good, also after the faults have stopped */
+    struct guardian guardian;
+    bool told_guardian;   /* the agent was told last that it is up */
+    struct fo_guard view; /* as last given to the guardian */
+    int64_t timer;        /* real time when its timer rings */
+    int64_t busy_until;   /* its loop runs no sooner (stalled, frozen) */
+    int64_t late_until;   /* nor does it, being late at the deadline */
+    bool up, gone;        /* gone: for good, also after the faults have stopped */
+    bool off;             /* the host is */
     uint16_t run;
     int64_t booted;
     /* clock */
@@ -168,14 +195,20 @@ struct site {
     uint64_t seen_revision;
     uint32_t store_life; /* of the store that it is connected to */
     /* workload */
-    bool serving;     /* from the start being asked for to the end of the stop */
-    bool frozen;      /* host: what serves does not, for now */
-    bool excused;     /* thawed after its deadline: excepted from I1 until stopped (docs) */
+    bool serving; /* from the start being asked for to the end of the stop */
+    bool frozen;  /* host: what serves does not, for now */
+    bool excused; /* thawed after its deadline: excepted from I1 until its kill rung ends (docs) */
+    bool guest;   /* frozen by its hypervisor: its clock does not see it */
+    int64_t frozen_at, thaws_at;
+    uint32_t frozen_serial;
     bool up_and_well; /* started and well: counts for liveness */
     bool dead;        /* has died by itself since it was started */
     bool has_probe;
     uint64_t serving_epoch;
     uint32_t workload_serial; /* a start or stop voids what is on its way for the one before */
+    uint32_t launch_serial;   /* a stop voids a start that is held up */
+    int64_t leaves_for;       /* length of the planned restart that is asked for */
+    int64_t connects_in;      /* -1: as it happens */
     int64_t stop_ends;
     int probe_fails, probe_hangs, promote_fails, promote_hangs, stop_fails;
     /* for checks */
@@ -248,6 +281,7 @@ struct shape {
     bool short_faults; /* only faults that I5 excuses from any effect */
     bool probes;
     int64_t period, rtt;
+    int64_t loop_late; /* by how much loops are late at the deadline of their lease */
     int64_t faults_from, faults_until, ends;
 };
 
@@ -277,8 +311,10 @@ struct sim {
     unsigned config_count;
     struct timed_fault faults[FAULTS_MAX];
     unsigned fault_count;
-    struct timed_fault *armed; /* strikes the next site that claims the lease */
-    uint64_t drop_faults;      /* bit i: leave fault i out (shrinking) */
+    /* what strikes the next site that claims the lease, starts its workload, sends a heartbeat of the lease */
+    struct timed_fault *at_claim, *at_start, *at_send;
+    enum fault_type last_fault;
+    uint64_t drop_faults; /* bit i: leave fault i out (shrinking) */
     struct fo_effects effects;
     /* checks */
     enum sim_invariant violated;
@@ -344,19 +380,41 @@ void site_set_drift(struct site *s, int64_t ppm);
 int64_t site_clock(const struct site *s, int64_t real);
 int64_t site_real(const struct site *s, int64_t clock);
 void site_boot(struct sim *w, unsigned site, bool workload_stopped);
+void site_host_boot(struct sim *w, unsigned site, bool workload_stopped);
+void site_agent_ends(struct sim *w, unsigned site, int64_t away);
+void site_leave(struct sim *w, unsigned site, int64_t length);
+void site_event(struct sim *w, unsigned site, const struct fo_event *event);
+bool site_agent_acts(const struct sim *w, const struct site *s);
 void site_power_cut(struct sim *w, unsigned site);
 void site_step_down(struct sim *w, unsigned site);
 void site_deliver(struct sim *w, const struct entry *e);
 void site_timer(struct sim *w, unsigned site);
 void site_stops_serving(struct sim *w, unsigned site);
 int site_leading(const struct sim *w); /* -1: none */
-/* How long its loop may stand still from now on without breaking what Lg allows. */
-int64_t site_may_stall(const struct sim *w, unsigned site);
+
+/* guardian.c */
+void guardian_boot(struct sim *w, unsigned site);
+void guardian_dies(struct sim *w, unsigned site);
+void guardian_hangs(struct sim *w, unsigned site, int64_t length);
+void guardian_wakes(struct sim *w, unsigned site);
+void guardian_ring(struct sim *w, unsigned site);
+void guardian_told(struct sim *w, unsigned site);
+void guardian_killed(struct sim *w, const struct entry *e);
+void guardian_says(struct sim *w, const struct entry *e);
+void guardian_meets(struct sim *w, unsigned site, struct fo_event *start);
+bool guardian_acts(const struct sim *w, const struct site *s);
+bool guardian_lets_start(const struct sim *w, const struct site *s, uint64_t epoch);
+/* The agent is away from now on: if the guardian is too, it is back in time (docs). */
+void guardian_alone(struct sim *w, unsigned site);
 
 /* fault.c */
 void fault_begin(struct sim *w, struct timed_fault *f);
 void fault_end(struct sim *w, struct timed_fault *f);
 void fault_at_claim(struct sim *w, unsigned site);
+void fault_at_start(struct sim *w, unsigned site);
+void fault_at_send(struct sim *w, unsigned site);
+void fault_agent_leaves(struct sim *w, unsigned site);
+void fault_death(struct sim *w, const struct entry *e);
 
 /* schedule.c: draws it from the seed. */
 void schedule_draw(struct sim *w);
@@ -368,6 +426,7 @@ void check_stored(struct sim *w, const struct item *before, const struct item *a
 void check_heard_preferred(struct sim *w, unsigned site, const struct item *m);
 void check_late(struct sim *w, const struct item *m); /* once it is the current one */
 void check_start(struct sim *w, unsigned site, uint64_t epoch);
+void check_stop(struct sim *w, unsigned site);
 void check_serving(struct sim *w);
 void check_send(struct sim *w, unsigned site, const struct fo_effect *e);
 void check_role(struct sim *w, unsigned site, const struct fo_effect *note);

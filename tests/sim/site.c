@@ -47,18 +47,26 @@ void site_stops_serving(struct sim *w, unsigned site)
     struct site *s = &w->sites[site];
     s->serving = false;
     s->up_and_well = false;
-    s->excused = false;
+    s->excused = s->excused && s->guest; /* it may start yet on an answer from before */
     s->dead = false;
     s->workload_serial++;
+    if (s->stop_ends > w->now)
+        s->stop_ends = w->now;
 }
 
-static void start_workload(struct sim *w, unsigned site, const struct fo_effect *e)
+/* The agent launches it, now or when it was held up: in the epoch's cgroup, which is there as long as the
+ * guardian holds the epoch. */
+static void launch(struct sim *w, unsigned site, uint64_t epoch)
 {
     struct site *s = &w->sites[site];
-    check_start(w, site, e->workload.epoch);
-    s->marks_led = e->workload.epoch;
+    if (!guardian_lets_start(w, s, epoch)) {
+        queue_push(w, w->now + 1, K_START_FAILED, site, 0, s->workload_serial, epoch);
+        return;
+    }
+    check_start(w, site, epoch);
+    s->marks_led = epoch;
     s->serving = true;
-    s->serving_epoch = e->workload.epoch;
+    s->serving_epoch = epoch;
     s->dead = false;
     s->workload_serial++;
     check_serving(w);
@@ -66,8 +74,24 @@ static void start_workload(struct sim *w, unsigned site, const struct fo_effect 
         return;
     int64_t at = w->now + 1 + rng_below(&w->rng, w->shape.period / 2);
     bool fails = s->promote_fails > 0;
-    queue_push(w, at, fails ? K_START_FAILED : K_STARTED, site, 0, s->workload_serial,
-               e->workload.epoch);
+    queue_push(w, at, fails ? K_START_FAILED : K_STARTED, site, 0, s->workload_serial, epoch);
+}
+
+/* "A start waits for the guardian's answer", and now and then for something else. */
+static void start_workload(struct sim *w, unsigned site, const struct fo_effect *e)
+{
+    struct site *s = &w->sites[site];
+    int64_t at = w->now;
+    s->launch_serial++;
+    if (s->guardian.up && s->guardian.busy_until > at)
+        at = s->guardian.busy_until + 1;
+    if (!w->shape.short_faults && !w->healed && rng_chance(&w->rng, 200))
+        at += rng_below(&w->rng, w->shape.period / 4);
+    if (at == w->now)
+        launch(w, site, e->workload.epoch);
+    else
+        queue_push(w, at, K_LAUNCH, site, 0, s->launch_serial, e->workload.epoch);
+    fault_at_start(w, site);
 }
 
 /* When a stop that may take until `limit` has really stopped everything. */
@@ -82,7 +106,9 @@ static int64_t stop_end(struct sim *w, unsigned site, int64_t limit)
 static void stop_workload(struct sim *w, unsigned site, const struct fo_effect *e)
 {
     struct site *s = &w->sites[site];
+    check_stop(w, site);
     s->acked_epoch = 0;
+    s->launch_serial++;
     if (s->core.stop_tries == 1)
         s->ended_at = w->now;
     if (!s->serving) {
@@ -131,6 +157,8 @@ static void carry_out(struct sim *w, unsigned site, const struct fo_effect *e)
     case FO_DO_NOTE:
         if (e->note.note == FO_NOTE_ROLE)
             check_role(w, site, e);
+        else if (e->note.note == FO_NOTE_MAY_LEAVE)
+            queue_push(w, w->now, K_AGENT_LEAVES, site, 0, 0, 0);
         break;
     case FO_DO_INCIDENT:
     case FO_DO_AUDIT:
@@ -147,11 +175,12 @@ static int64_t lateness(struct sim *w)
     return rng_below(&w->rng, most < w->shape.period / 4 ? most : w->shape.period / 4);
 }
 
-static void step(struct sim *w, unsigned site, const struct fo_event *event)
+void site_event(struct sim *w, unsigned site, const struct fo_event *event)
 {
     struct site *s = &w->sites[site];
     w->stats->events++;
     fo_step(&s->core, event, site_clock(s, w->now), &w->effects);
+    guardian_told(w, site);
     for (unsigned i = 0; i < w->effects.count; i++) {
         if (w->trace)
             trace_effect(w, site, &w->effects.items[i]);
@@ -167,7 +196,7 @@ void site_timer(struct sim *w, unsigned site)
 {
     struct fo_event event = {.type = FO_EV_TIMER};
     w->sites[site].timer = INT64_MAX;
-    step(w, site, &event);
+    site_event(w, site, &event);
 }
 
 /* -- events from outside ------------------------------------------------------------------------ */
@@ -179,7 +208,8 @@ static void deliver_write_answer(struct sim *w, const struct entry *e)
     bool stored = e->x == FO_WRITE_STORED || e->x == FO_WRITE_DUPLICATE;
     if (m->key == FO_KEY_LEASE && stored && e->y > s->seen_revision)
         s->seen_revision = e->y;
-    if (m->key == FO_KEY_LEASE && e->x == FO_WRITE_STORED && m->hb.status != HB_RELEASED)
+    if (m->key == FO_KEY_LEASE && e->x == FO_WRITE_STORED && m->hb.status != HB_RELEASED &&
+        m->hb.epoch > s->acked_epoch)
         s->acked_epoch = m->hb.epoch;
     struct fo_event event = {.type = FO_EV_WRITE,
                              .write = {.key = m->key,
@@ -187,7 +217,7 @@ static void deliver_write_answer(struct sim *w, const struct entry *e)
                                        .send = m->send,
                                        .outcome = e->x,
                                        .revision = e->y}};
-    step(w, e->site, &event);
+    site_event(w, e->site, &event);
 }
 
 static const struct heartbeat *as_read(const struct site *s, const struct item *m)
@@ -211,7 +241,7 @@ static void look_at_bucket(struct sim *w, unsigned site)
         s->marks_bucket = w->store.bucket;
         s->marks_revision = w->store.seq;
     }
-    step(w, site, &event);
+    site_event(w, site, &event);
 }
 
 static void deliver_read_answer(struct sim *w, const struct entry *e)
@@ -228,7 +258,7 @@ static void deliver_read_answer(struct sim *w, const struct entry *e)
         if (m->revision > s->seen_revision)
             s->seen_revision = m->revision;
     }
-    step(w, e->site, &event);
+    site_event(w, e->site, &event);
     if (event.read.outcome == FO_READ_MISSING)
         look_at_bucket(w, e->site);
 }
@@ -252,7 +282,7 @@ static void deliver_watch(struct sim *w, const struct entry *e)
     } else if (m->revision > s->seen_revision) {
         s->seen_revision = m->revision;
     }
-    step(w, e->site, &event);
+    site_event(w, e->site, &event);
 }
 
 static void deliver_config(struct sim *w, const struct entry *e)
@@ -263,7 +293,7 @@ static void deliver_config(struct sim *w, const struct entry *e)
     s->config = e->x;
     struct fo_event event = {.type = FO_EV_CONFIG,
                              .config = {.config = &w->configs[e->x], .revision = e->x + 1}};
-    step(w, e->site, &event);
+    site_event(w, e->site, &event);
 }
 
 static void deliver_probe(struct sim *w, const struct entry *e)
@@ -275,13 +305,15 @@ static void deliver_probe(struct sim *w, const struct entry *e)
     else if (!ok)
         s->fit_since = 0;
     struct fo_event event = {.type = FO_EV_PROBE, .probe = {.ok = ok, .latency_us = 1, .lag = -1}};
-    step(w, e->site, &event);
+    site_event(w, e->site, &event);
 }
 
 static void deliver_connection(struct sim *w, const struct entry *e)
 {
     struct site *s = &w->sites[e->site];
     bool up = e->kind == K_CONNECTED;
+    if (!up && w->healed)
+        return; /* the cut that it was to notice is over */
     if (up && (s->link.cut_up > 0 || s->link.cut_down > 0 || w->store.outage > 0)) {
         queue_again(w, e, w->now + w->shape.period / 2);
         return;
@@ -294,7 +326,7 @@ static void deliver_connection(struct sim *w, const struct entry *e)
         s->store_life = w->store.life;
         store_catch_up(w, e->site);
     }
-    step(w, e->site, &event);
+    site_event(w, e->site, &event);
     if (up)
         look_at_bucket(w, e->site);
     if (!up) /* it tries again for ever */
@@ -304,6 +336,11 @@ static void deliver_connection(struct sim *w, const struct entry *e)
 static void deliver_workload(struct sim *w, const struct entry *e)
 {
     struct site *s = &w->sites[e->site];
+    if (e->kind == K_LAUNCH) {
+        if (e->x == s->launch_serial)
+            launch(w, e->site, e->y);
+        return;
+    }
     struct fo_event event = {.type = FO_EV_WORKLOAD_STOPPED, .workload = {.epoch = e->y}};
     if (e->kind == K_STARTED || e->kind == K_START_FAILED) {
         if (e->x != s->workload_serial || s->stop_ends > w->now)
@@ -314,7 +351,7 @@ static void deliver_workload(struct sim *w, const struct entry *e)
     } else if (e->kind == K_STOP_FAILED) {
         event.type = FO_EV_STOP_FAILED;
     }
-    step(w, e->site, &event);
+    site_event(w, e->site, &event);
     check_serves(w, e->site);
 }
 
@@ -342,6 +379,8 @@ void site_deliver(struct sim *w, const struct entry *e)
         deliver_probe(w, e);
     else if (mine && (e->kind == K_CONNECTED || e->kind == K_DISCONNECTED))
         deliver_connection(w, e);
+    else if (mine && (e->kind == K_GUARDIAN || e->kind == K_GUARDIAN_VERIFIED))
+        guardian_says(w, e);
     else if (mine)
         deliver_workload(w, e);
     if (has_item(e))
@@ -351,12 +390,40 @@ void site_deliver(struct sim *w, const struct entry *e)
 void site_step_down(struct sim *w, unsigned site)
 {
     struct fo_event event = {.type = FO_EV_STEP_DOWN};
-    step(w, site, &event);
+    site_event(w, site, &event);
 }
 
 /* -- its life ----------------------------------------------------------------------------------- */
 
-/* The cached configuration, then the start, then the connection, as the daemon does. */
+bool site_agent_acts(const struct sim *w, const struct site *s)
+{
+    return s->up && s->busy_until <= w->now && s->late_until <= w->now;
+}
+
+static void forget(struct sim *w, struct site *s)
+{
+    s->run++;
+    s->up = true;
+    s->busy_until = s->late_until = 0;
+    s->fit_since = s->has_probe ? 0 : w->now;
+    s->told_disconnected = true;
+    s->watch_dead = true;
+    s->seen_revision = 0;
+    s->acked_epoch = 0;
+}
+
+/* What its predecessor had seen and was acknowledged is inherited with the lease. */
+static void inherited(const struct sim *w, struct site *s)
+{
+    if (!s->core.lease.held) {
+        s->booted = w->now;
+        return;
+    }
+    s->seen_revision = s->core.lease.revision;
+    s->acked_epoch = s->core.lease.epoch;
+}
+
+/* The cached configuration, the guardian, the start, then the connection, as the daemon does. */
 void site_boot(struct sim *w, unsigned site, bool workload_stopped)
 {
     struct site *s = &w->sites[site];
@@ -364,22 +431,12 @@ void site_boot(struct sim *w, unsigned site, bool workload_stopped)
                              .nonce = rng_next(&w->rng) | 1,
                              .seed = rng_next(&w->rng),
                              .rules = w->rules};
-    s->run++;
-    s->up = true;
-    s->booted = w->now;
-    s->busy_until = 0;
-    s->fit_since = s->has_probe ? 0 : w->now;
-    s->told_disconnected = true;
-    s->watch_dead = true;
-    s->seen_revision = 0;
-    s->acked_epoch = 0;
+    forget(w, s);
     fo_init(&s->core, &setup, site_clock(s, w->now));
     struct fo_event event = {
         .type = FO_EV_CONFIG,
         .config = {.config = &w->configs[s->config], .revision = s->config + 1}};
-    step(w, site, &event);
-    event = (struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}};
-    step(w, site, &event);
+    site_event(w, site, &event);
     event = (struct fo_event){.type = FO_EV_START,
                               .start = {.workload_stopped = workload_stopped,
                                         .has_probe = s->has_probe,
@@ -387,30 +444,65 @@ void site_boot(struct sim *w, unsigned site, bool workload_stopped)
                                         .led_epoch = s->marks_led,
                                         .seen = s->marks_seen,
                                         .identity = s->marks_bucket}};
-    step(w, site, &event);
-    queue_push(w, w->now + rng_below(&w->rng, w->shape.period / 4), K_CONNECTED, site, 0, 0, 0);
+    guardian_meets(w, site, &event);
+    site_event(w, site, &event);
+    inherited(w, s);
+    int64_t connects =
+        s->connects_in >= 0 ? s->connects_in : rng_below(&w->rng, w->shape.period / 4);
+    s->connects_in = -1;
+    queue_push(w, w->now + connects, K_CONNECTED, site, 0, 0, 0);
     queue_push(w, w->now + rng_below(&w->rng, w->shape.period), K_CONFIG, site, 0,
                w->config_count - 1, 0);
+}
+
+/* The agent alone ends, for `away`. A stop that it had begun may end with it. */
+void site_agent_ends(struct sim *w, unsigned site, int64_t away)
+{
+    struct site *s = &w->sites[site];
+    s->up = false;
+    s->timer = INT64_MAX;
+    s->busy_until = 0;
+    s->run++;
+    s->guardian.agent = 0;
+    if (s->stop_ends > w->now && rng_chance(&w->rng, 600)) {
+        s->workload_serial++;
+        s->stop_ends = 0;
+    }
+    queue_push(w, w->now + away, K_BOOT, site, 0, 0, 0);
+    guardian_alone(w, site);
+}
+
+/* The host, and what runs on it. */
+void site_host_boot(struct sim *w, unsigned site, bool workload_stopped)
+{
+    w->sites[site].off = false;
+    guardian_boot(w, site);
+    site_boot(w, site, workload_stopped);
 }
 
 void site_power_cut(struct sim *w, unsigned site)
 {
     struct site *s = &w->sites[site];
+    s->up = false;
+    s->off = true;
+    s->guest = false;
+    guardian_dies(w, site);
+    memset(&s->guardian.held, 0, sizeof(s->guardian.held));
     site_stops_serving(w, site);
     s->ended_at = w->now;
     s->stop_ends = 0;
-    s->up = false;
     s->frozen = false;
     s->timer = INT64_MAX;
 }
 
-int64_t site_may_stall(const struct sim *w, unsigned site)
+/* A planned restart that takes this long, once a promise that is long enough is acknowledged; 0: not now. */
+void site_leave(struct sim *w, unsigned site, int64_t length)
 {
-    const struct site *s = &w->sites[site];
-    if (!s->serving || s->core.lease.paused)
-        return INT64_MAX;
-    if (!s->core.lease.held)
-        return 0; /* a stop is under way, which the agent must see through */
-    int64_t limit = s->core.lease.deadline + FO_LATENESS_MAX;
-    return site_real(s, limit) - w->now - SIM_MS;
+    struct site *s = &w->sites[site];
+    struct fo_event event = {.type = FO_EV_LEAVE};
+    int64_t spare = FO_LATENESS_MAX + s->core.terms.fence_limit + 2 * w->shape.period;
+    if (length > 0)
+        event.leave.promise_ms = (length + spare) / SIM_MS * 1001 / 1000 + 2;
+    s->leaves_for = length;
+    site_event(w, site, &event);
 }

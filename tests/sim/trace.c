@@ -69,6 +69,15 @@ void trace_entry(const struct sim *w, const struct entry *e)
     case K_STOP_FAILED:
         trace_line(w, e->site, "  <- stop not verified");
         break;
+    case K_LAUNCH:
+        trace_line(w, e->site, "  .. launches epoch %" PRIu64, e->y);
+        break;
+    case K_GUARDIAN:
+        trace_line(w, e->site, "  <- guardian is %s", e->y ? "up" : "gone");
+        break;
+    case K_GUARDIAN_VERIFIED:
+        trace_line(w, e->site, "  <- guardian verified its kill");
+        break;
     default:
         break;
     }

@@ -1,0 +1,324 @@
+/*
+ * The guardian as a model: it holds what fo_guard_view() says, fires at the deadline, at most Lg late, and
+ * what it kills is gone within the limit that it was given. After that the epoch's cgroup is gone, and
+ * nothing of that epoch can be started.
+ */
+#include <string.h>
+
+#include "sim.h"
+
+bool guardian_acts(const struct sim *w, const struct site *s)
+{
+    return s->guardian.up && s->guardian.busy_until <= w->now;
+}
+
+static struct hb_era era_of(const struct fo_guard *g)
+{
+    return (struct hb_era){g->generation, g->epoch};
+}
+
+static bool has_fired(const struct guardian *g)
+{
+    return hb_era_compare(era_of(&g->held), g->fired) <= 0;
+}
+
+static bool is_armed(const struct guardian *g)
+{
+    return g->held.phase != FO_GUARD_NONE && !has_fired(g);
+}
+
+/* "the guardian makes that cgroup when the epoch is armed, and kills and removes it when it ends" */
+bool guardian_lets_start(const struct sim *w, const struct site *s, uint64_t epoch)
+{
+    const struct guardian *g = &s->guardian;
+    bool open = g->held.phase == FO_GUARD_ARMED || g->held.phase == FO_GUARD_SERVING;
+    return guardian_acts(w, s) && g->agent == s->run && is_armed(g) && open &&
+           g->held.epoch == epoch;
+}
+
+static int64_t lateness(struct sim *w)
+{
+    if (w->shape.short_faults)
+        return 0;
+    return w->shape.tight ? FO_LATENESS_MAX - 2 : rng_below(&w->rng, 10 * SIM_MS);
+}
+
+static void set_timer(struct sim *w, struct site *s)
+{
+    struct guardian *g = &s->guardian;
+    g->rings = INT64_MAX;
+    if (is_armed(g) && g->held.deadline != FO_NEVER)
+        g->rings = site_real(s, g->held.deadline) + lateness(w);
+    if (g->rings <= w->now)
+        g->rings = w->now + 1;
+}
+
+/* -- firing ------------------------------------------------------------------------------------- */
+
+static void tell(struct sim *w, unsigned site, enum sim_kind kind, uint64_t y)
+{
+    if (w->sites[site].up)
+        queue_push(w, w->now, kind, site, 0, w->sites[site].guardian.run, y);
+}
+
+/* What serves now in `epoch` or below is gone within `limit`. */
+static void kill_within(struct sim *w, unsigned site, uint64_t epoch, int64_t limit)
+{
+    struct site *s = &w->sites[site];
+    int64_t most = site_real(s, site_clock(s, w->now) + limit) - w->now;
+    int64_t takes = w->shape.tight ? most : rng_below(&w->rng, most + 1);
+    queue_push(w, w->now + takes, K_GUARDIAN_KILLED, site, 0, s->guardian.run, epoch);
+}
+
+static void fire(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    struct guardian *g = &s->guardian;
+    if (w->trace)
+        trace_line(w, (int)site, "GUARDIAN fires: epoch %llu", (unsigned long long)g->held.epoch);
+    g->fired = era_of(&g->held);
+    g->rings = INT64_MAX;
+    kill_within(w, site, g->fired.epoch, g->held.fence_limit);
+    tell(w, site, K_GUARDIAN, 1);
+}
+
+void guardian_ring(struct sim *w, unsigned site)
+{
+    struct guardian *g = &w->sites[site].guardian;
+    if (g->busy_until > w->now)
+        g->rings = g->busy_until;
+    else
+        fire(w, site);
+}
+
+/* Verified, unless nobody can tell: then the agent goes on asking. */
+void guardian_killed(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    if (e->x != s->guardian.run)
+        return;
+    if (s->frozen) {
+        queue_again(w, e, s->thaws_at + 1);
+        return;
+    }
+    if (s->serving && s->serving_epoch <= e->y)
+        site_stops_serving(w, e->site);
+    if (s->stop_fails == 0)
+        tell(w, e->site, K_GUARDIAN_VERIFIED, e->y);
+}
+
+/* -- what the agent gives it ---------------------------------------------------------------------- */
+
+static const char *phase_name(enum fo_guard_phase phase)
+{
+    static const char *const names[] = {"nothing", "a start", "a lease", "a fence"};
+    return names[phase];
+}
+
+static void look(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    struct guardian *g = &s->guardian;
+    /* "On waking after its window: kill first, ask later." */
+    if (is_armed(g) && site_clock(s, w->now) >= g->held.deadline)
+        fire(w, site);
+    if (!g->asked)
+        return;
+    g->asked = false;
+    struct hb_era asked = era_of(&s->view);
+    bool is_past = hb_era_compare(asked, era_of(&g->held)) < 0 ||
+                   (s->view.phase != FO_GUARD_NONE && hb_era_compare(asked, g->fired) <= 0);
+    if (is_past)
+        return; /* refused: GUARD_PAST, GUARD_FIRED */
+    if (w->trace && (s->view.phase != g->held.phase || s->view.epoch != g->held.epoch))
+        trace_line(w, (int)site, "GUARDIAN holds %s of epoch %llu", phase_name(s->view.phase),
+                   (unsigned long long)s->view.epoch);
+    g->held = s->view;
+    set_timer(w, s);
+}
+
+/* After each step of the core, before its effects. */
+void guardian_told(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    struct guardian *g = &s->guardian;
+    struct fo_guard view;
+    if (!s->core.started || !g->up || g->agent != s->run)
+        return;
+    bool is_idle = !s->core.lease.held && !s->core.guardian.armed;
+    if (is_idle && s->view.phase == FO_GUARD_NONE && s->view.epoch == s->core.guardian.last.epoch)
+        return; /* nothing was held, nor is */
+    fo_guard_view(&s->core, &view);
+    if (memcmp(&view, &s->view, sizeof(view)) == 0)
+        return;
+    s->view = view;
+    g->asked = true;
+    if (g->busy_until <= w->now)
+        look(w, site);
+}
+
+/* -- what the agent hears of it -------------------------------------------------------------------- */
+
+static void connect(struct sim *w, struct site *s)
+{
+    s->guardian.agent = s->run;
+    s->guardian.asked = false;
+    memset(&s->view, 0xff, sizeof(s->view)); /* nothing was given yet */
+    (void)w;
+}
+
+/* An agent starts: what the guardian holds of the one before. */
+void guardian_meets(struct sim *w, unsigned site, struct fo_event *start)
+{
+    struct site *s = &w->sites[site];
+    struct fo_event event = {
+        .type = FO_EV_GUARDIAN,
+        .guardian = {.up = guardian_acts(w, s), .fired_epoch = s->guardian.fired.epoch}};
+    if (event.guardian.up) {
+        if (is_armed(&s->guardian) && site_clock(s, w->now) >= s->guardian.held.deadline)
+            fire(w, site);
+        event.guardian.fired_epoch = s->guardian.fired.epoch;
+        connect(w, s);
+        start->start.inherit = &s->guardian.held;
+    } else {
+        event.guardian.fired_epoch = 0;
+        s->guardian.agent = 0;
+    }
+    s->told_guardian = event.guardian.up;
+    site_event(w, site, &event);
+}
+
+void guardian_says(struct sim *w, const struct entry *e)
+{
+    struct site *s = &w->sites[e->site];
+    struct guardian *g = &s->guardian;
+    const struct fo_guardian *known = &s->core.guardian;
+    struct fo_event event = {.type = FO_EV_GUARDIAN};
+    if (e->kind == K_GUARDIAN_VERIFIED) {
+        event = (struct fo_event){.type = FO_EV_WORKLOAD_STOPPED,
+                                  .workload = {.epoch = s->core.workload_epoch}};
+        if (e->x != g->run || s->core.stop_tries == 0 || s->serving || known->last.epoch > e->y)
+            return;
+    } else if (e->y == 0) {
+        g->agent = 0;
+        s->told_guardian = false;
+        if (g->up) /* it has heard of the next one before */
+            tell(w, e->site, K_GUARDIAN, 1);
+    } else if (e->x != g->run || !g->up) {
+        return;
+    } else {
+        if (g->agent != s->run)
+            connect(w, s);
+        event.guardian.up = s->told_guardian = true;
+        event.guardian.fired_epoch = g->fired.epoch;
+        if (is_armed(g))
+            event.guardian.armed = era_of(&g->held);
+    }
+    site_event(w, e->site, &event);
+}
+
+/* -- its life -------------------------------------------------------------------------------------- */
+
+/* When nothing may serve any more, by what the lease promised. */
+static int64_t promised_end(const struct sim *w, const struct site *s)
+{
+    struct fo_guard view;
+    fo_guard_view(&s->core, &view);
+    if (view.phase == FO_GUARD_NONE || view.deadline == FO_NEVER || !s->serving)
+        return INT64_MAX;
+    const struct fo_lease *lease = &s->core.lease;
+    int64_t ends = view.deadline + view.fence_limit;
+    int64_t promised = lease->deadline + lease->fence_limit;
+    return site_real(s, ends < promised ? ends : promised) +
+           (w->shape.tight ? FO_LATENESS_MAX - 2 : 0);
+}
+
+/* What killing what it finds may take, by the plan on the disk. */
+static int64_t plan_limit(const struct site *s)
+{
+    const struct fo_guard *held = &s->guardian.held;
+    return held->phase != FO_GUARD_NONE ? held->fence_limit : s->core.lease.fence_limit;
+}
+
+/* "A guardian that finds the plan of one that died ends everything in it at once." */
+void guardian_boot(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    struct guardian *g = &s->guardian;
+    if (g->up || g->gone)
+        return;
+    if (w->trace)
+        trace_line(w, (int)site, "GUARDIAN is up");
+    int64_t limit = plan_limit(s), ends = promised_end(w, s);
+    if (!s->off && !site_agent_acts(w, s) && ends - w->now < limit)
+        limit = ends > w->now ? ends - w->now : 0;
+    g->up = true;
+    g->busy_until = 0;
+    g->fired = (struct hb_era){0, 0};
+    g->rings = INT64_MAX;
+    memset(&g->held, 0, sizeof(g->held));
+    g->held.deadline = FO_NEVER;
+    if (s->serving)
+        kill_within(w, site, s->serving_epoch, limit);
+    tell(w, site, K_GUARDIAN, 1);
+}
+
+void guardian_dies(struct sim *w, unsigned site)
+{
+    struct guardian *g = &w->sites[site].guardian;
+    if (!g->up)
+        return;
+    g->up = false;
+    g->agent = 0;
+    g->asked = false;
+    g->rings = INT64_MAX;
+    g->died_at = w->now;
+    g->run++;
+    tell(w, site, K_GUARDIAN, 0);
+}
+
+void guardian_hangs(struct sim *w, unsigned site, int64_t length)
+{
+    struct guardian *g = &w->sites[site].guardian;
+    if (!g->up)
+        return;
+    g->busy_until = w->now + length;
+    queue_push(w, g->busy_until, K_GUARDIAN_WAKES, site, 0, 0, 0);
+}
+
+void guardian_wakes(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    struct guardian *g = &s->guardian;
+    if (!g->up || g->busy_until > w->now)
+        return;
+    g->busy_until = 0;
+    set_timer(w, s); /* its clock may have stood still too */
+    look(w, site);
+    if (s->up && g->agent != s->run)
+        tell(w, site, K_GUARDIAN, 1);
+}
+
+/* The agent and its guardian are away at once: this one is back, and has killed, within what the lease
+ * promised (docs: what it assumes). Who has been without a guardian for longer than a fence takes serves
+ * nothing any more, and needs none. */
+void guardian_alone(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    struct guardian *g = &s->guardian;
+    int64_t fence = s->core.lease.fence_limit + 2 * FO_LATENESS_MAX;
+    int64_t ends = promised_end(w, s);
+    if (guardian_acts(w, s) || ends == INT64_MAX || s->frozen)
+        return;
+    if (!g->up && w->now - g->died_at > fence)
+        return;
+    int64_t limit = g->up ? g->held.fence_limit : plan_limit(s);
+    int64_t by = ends - limit > w->now ? ends - limit : w->now + 1;
+    g->gone = false;
+    if (!g->up) {
+        queue_push(w, by, K_GUARDIAN_BOOT, site, 0, 0, 0);
+    } else if (g->busy_until > by) {
+        g->busy_until = by;
+        queue_push(w, by, K_GUARDIAN_WAKES, site, 0, 0, 0);
+    }
+}
