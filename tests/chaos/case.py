@@ -55,7 +55,8 @@ class Case:
         assert pid == self.pid, f"the workload was restarted: pid {pid}, it was {self.pid}"
 
     def run(self):
-        """Returns {"outage_ms", "overlap_ms", "from", "to"}; raises AssertionError on a wrong outcome."""
+        """Returns {"outage_ms", "overlap_ms", "from", "to", "incident"}: the last is what the new leader
+        recorded about the old one. Raises AssertionError on a wrong outcome."""
         self.wait_ms(self.random.uniform(0, self.lab.config["heartbeat_interval_ms"]))
         self.began_ns = boottime_ns()
         try:
@@ -68,5 +69,6 @@ class Case:
         assert self.overlap_ms == 0, f"two sites served at once for {self.overlap_ms} ms"
         if self.fault.outcome.word == "stays":
             self.check_same_term()
-        return {"outage_ms": evidence.outage_ms(report, self.began_ns, boottime_ns()),
+        return {"incident": self.lab.store.get(f"incident.{epoch}") if epoch > self.epoch else None,
+                "outage_ms": evidence.outage_ms(report, self.began_ns, boottime_ns()),
                 "overlap_ms": self.overlap_ms, "from": [self.leader, self.epoch], "to": [leader, epoch]}
