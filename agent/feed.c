@@ -160,12 +160,25 @@ static void listing_begins(struct feed *f)
     desired_listing_begins(f->options.desired);
 }
 
+/* A lost connection is told by the bus already. */
+static void say_broken(const struct hm_error *why)
+{
+    if (why->code == HM_E_NOT_FOUND)
+        hm_log(
+            HM_LOG_WARN, "feed",
+            "there is no bucket %s: make it with harmonyctl failover init; documents are taken as "
+            "soon as it is there",
+            BUCKET);
+    else
+        hm_log(why->code == HM_E_CONNECTION ? HM_LOG_DEBUG : HM_LOG_WARN, "feed",
+               "%s; watching %s anew", why->text, BUCKET);
+}
+
 static void on_broken(void *data, const struct hm_error *why)
 {
     struct feed *f = data;
     if (strcmp(f->trouble.text, why->text) != 0)
-        hm_log(HM_LOG_WARN, "feed", "the watch of %s broke: %s; it is made anew", BUCKET,
-               why->text);
+        say_broken(why);
     f->trouble = *why;
     listing_begins(f);
 }

@@ -153,6 +153,15 @@ static bool may_act(struct reconciler *r, const struct task *t, enum plan_verb v
     return true;
 }
 
+/* "stop for restart: memory 128MiB -> 192MiB needs a restart"; "create: 1 vcpu, 128MiB" */
+static void say_begin(const struct task *t, const struct plan_step *s)
+{
+    const char *verb = plan_verb_name(s->verb), *op = plan_op_name(s->op);
+    bool part_of_more = strcmp(verb, op) != 0;
+    hm_log(HM_LOG_INFO, "reconcile", "%s: %s%s%s%s%s", t->key, verb, part_of_more ? " for " : "",
+           part_of_more ? op : "", s->why ? ": " : "", s->why ? s->why : "");
+}
+
 static void carry_out(struct reconciler *r, struct task *t, const struct plan_step *s)
 {
     struct hm_error err;
@@ -168,8 +177,7 @@ static void carry_out(struct reconciler *r, struct task *t, const struct plan_st
         return;
     }
     t->in_flight = true;
-    hm_log(HM_LOG_INFO, "reconcile", "%s: %s (%s)%s%s", t->key, plan_verb_name(s->verb),
-           plan_op_name(s->op), s->why ? ": " : "", s->why ? s->why : "");
+    say_begin(t, s);
 }
 
 /* -- Status ---------------------------------------------------------------------------------------

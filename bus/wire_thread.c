@@ -260,6 +260,8 @@ static void report_failure(struct wire *wire, natsStatus status)
     natsStatus same;
     char detail[DETAIL_MAX];
     clean_detail(nats_GetLastError(&same), detail, sizeof detail);
+    if (!strcmp(detail, natsStatus_GetText(status))) /* libnats says it twice */
+        *detail = '\0';
     wire_post_text(wire, WIRE_NOT_CONNECTED,
                    hm_printf("can't connect to NATS at %s: %s%s%s%s", wire->servers,
                              natsStatus_GetText(status), *detail ? ": " : "", detail,
