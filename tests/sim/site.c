@@ -312,7 +312,7 @@ static void deliver_connection(struct sim *w, const struct entry *e)
 {
     struct site *s = &w->sites[e->site];
     bool up = e->kind == K_CONNECTED;
-    if (!up && w->healed)
+    if (!up && w->healed && s->store_life == w->store.life)
         return; /* the cut that it was to notice is over */
     if (up && (s->link.cut_up > 0 || s->link.cut_down > 0 || w->store.outage > 0)) {
         queue_again(w, e, w->now + w->shape.period / 2);
