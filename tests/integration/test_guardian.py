@@ -402,6 +402,21 @@ def test_while_the_ladder_is_climbed_it_answers_and_arms_nothing(agent, stuck):
     wait_until(lambda: agent.set(g.ARMED, 2, in_ms(60_000)).error == g.OK, 5, "epoch 2")
 
 
+def test_who_joins_while_the_cgroup_is_being_ended_never_runs(agent, folder, stuck):
+    """The cgroup can't be removed while something in it can't be killed, and so can still be joined."""
+    armed = agent.set(g.ARMED, 1, in_ms(60_000))
+    Path(armed.cgroup, "cgroup.procs").write_text(str(stuck.pid))
+    agent.set(g.SERVING, 1, in_ms(-1))
+    wait_until(lambda: "frozen 1" in Path(armed.cgroup, "cgroup.events").read_text() or
+               Path(armed.cgroup, "cgroup.freeze").read_text().strip() == "1", 5, "it to be frozen")
+    ran = folder / "ran"
+    late = g.join_and_run(armed.cgroup, "sh", "-c", f"echo >{ran}")
+    assert late.wait(10) == -signal.SIGKILL
+    assert not ran.exists()
+    stuck.thaw()
+    wait_until(lambda: not os.path.exists(armed.cgroup), 5, "the cgroup to go")
+
+
 # -- The watchdog (a plain file stands in for the device) ----------------------
 
 @pytest.fixture
