@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import cgroups  # noqa: E402
 from lib import guardian as g  # noqa: E402
 from lib.guardian import Guardian, in_ms  # noqa: E402
 from lib.processes import TemporaryFolder  # noqa: E402
@@ -84,7 +85,7 @@ def memory(folder, cgroup):
 
 def main():
     with TemporaryFolder() as folder:
-        cgroup = g.own_cgroup("bench")
+        cgroup = cgroups.make("bench")
         try:
             memory(folder / "m", cgroup)
             print(f"  {'from the deadline, ' + str(RUNS) + ' fires':<58} {'min':>8} {'median':>8} "

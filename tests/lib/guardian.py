@@ -1,6 +1,5 @@
 """The guardian's protocol (guardian/protocol.h) and the program, for tests."""
 
-import ctypes
 import os
 import select
 import socket
@@ -145,7 +144,12 @@ class Client:
             assert state is not None, f"the guardian has closed the connection before {what}"
             self.news.append(state)
 
-    def wait_end(self, epoch, timeout=5):
+    def wait_verified(self, epoch, timeout=30):
+        """The STATE that says that a rung of the ladder for this epoch was verified, however late."""
+        return self.wait_state(lambda s: s.fired_epoch == epoch and s.verified, timeout,
+                               f"the fire for epoch {epoch} to be verified")
+
+    def wait_end(self, epoch, timeout=30):
         """The STATE that says how the ladder for this epoch has ended."""
         return self.wait_state(lambda s: s.fired_epoch == epoch and not s.climbing, timeout,
                                f"the end of the ladder for epoch {epoch}")
@@ -186,21 +190,3 @@ def join_and_run(cgroup, *argv):
 
 def members(cgroup):
     return [int(pid) for pid in Path(cgroup, "cgroup.procs").read_text().split()]
-
-
-def own_cgroup(parent_of):
-    """Folder of the cgroup v2 hierarchy, where tests may make cgroups."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields, _, rest = line.partition(" - ")
-        if rest.split()[0] == "cgroup2":
-            path = Path(fields.split()[4]) / f"harmony-test-{os.getpid()}-{parent_of}"
-            path.mkdir()
-            return path
-    raise AssertionError("this host has no cgroup v2")
-
-
-def enter_new_network():
-    """For a forked child: a network namespace of its own."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x40000000) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")

@@ -152,9 +152,10 @@ class TemporaryFolder:
 
     def __init__(self):
         sweep()
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = open(self.path / ".maker", "w")
+        made = Path(tempfile.mkdtemp(prefix="." + PREFIX))  # a name that nobody sweeps, until it is locked
+        self._lock = open(made / ".maker", "w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.path = made.rename(made.with_name(made.name[1:]))
 
     def close(self):
         shutil.rmtree(self.path, ignore_errors=True)
