@@ -248,11 +248,13 @@ int lead_new(const struct lead_options *options, struct lead **ret, struct hm_er
 void lead_start(struct lead *l)
 {
     struct fo_event start = {.type = FO_EV_START};
-    start.start.has_probe = hooks_has(l->work.hooks, HOOK_PROBE) ||
-                            hooks_has(l->work.hooks, HOOK_RESYNC) || l->options.documents.health;
+    start.start.has_probe = true; /* the disk, if nothing else */
     start.start.seen_epoch = l->memory.marks.epoch;
     start.start.led_epoch = l->memory.marks.led_epoch;
+    start.start.seen = l->memory.marks.seen;
+    start.start.identity = (uint64_t)l->memory.marks.bucket_created_ns;
     lead_use_cached_config(l);
+    lead_save_marks(l); /* a disk that can't keep them is known before a lease is taken */
     l->started = true;
     /* There is no guardian yet; the core leads only with one. */
     lead_event(l, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}});

@@ -12,10 +12,11 @@ int lead_check_server(const int version[3], struct hm_error *err)
         (version[0] == LEAD_SERVER_MAJOR && version[1] >= LEAD_SERVER_MINOR))
         return 0;
     if (!version[0])
-        return hm_fail(err, HM_E_UNSUPPORTED,
-                       "nats-server's version can't be told (its greeting on a second connection is "
-                       "not heard): this site will not lead until it is; is there a limit of "
-                       "connections?");
+        return hm_fail(
+            err, HM_E_UNSUPPORTED,
+            "nats-server's version can't be told (its greeting on a second connection is "
+            "not heard): this site will not lead until it is; is there a limit of "
+            "connections?");
     return hm_fail(
         err, HM_E_UNSUPPORTED,
         "nats-server %d.%d.%d is too old to carry a lease (before 2.9.21 two sites could "
@@ -65,6 +66,11 @@ static void check_strength(const struct bus_bucket *b, json_t *warnings)
              "file storage");
     if (b->is_mirror)
         warn(warnings, "harmony_failover is a mirror: a lease can't be written to it");
+    if (b->replicas > 1 && b->replicas % 2 == 0)
+        warn(warnings,
+             "harmony_failover has %d replicas: it needs as many servers alive as with %d, and has "
+             "one more to lose; use 3",
+             b->replicas, b->replicas + 1);
     if (b->replicas == 1)
         warn(warnings,
              "harmony_failover has 1 replica: an acknowledged write can be lost with its server");

@@ -11,12 +11,14 @@
 
 /* -- May have diverged -------------------------------------------------------- */
 
-static bool is_own_epoch(const struct lead *l, uint64_t epoch)
+static bool is_own_era(const struct lead *l, struct hb_era era)
 {
     const struct fo_known *known = &l->core.known;
+    struct hb_era held = {l->core.lease.generation, l->core.lease.epoch};
     if (l->core.lease.held)
-        return l->core.lease.epoch == epoch;
-    return known->has_record && known->readable && known->record.epoch == epoch &&
+        return hb_era_compare(held, era) == 0;
+    return known->has_record && known->readable &&
+           hb_era_compare(hb_era_of(&known->record), era) == 0 &&
            hb_site_equal(&known->record.site, &l->core.site);
 }
 
@@ -24,14 +26,16 @@ static bool is_own_epoch(const struct lead *l, uint64_t epoch)
  * site is seen in it: then it was next, and nobody was in between. */
 static void look_at_epochs(struct lead *l)
 {
-    uint64_t seen = l->core.seen_epoch;
-    if (!l->memory.marks.led_epoch || seen <= l->memory.marks.led_epoch || l->follow.diverged)
+    struct marks *m = &l->memory.marks;
+    struct hb_era seen = l->core.history.seen, led = {m->led_generation, m->led_epoch};
+    if (!m->led_epoch || hb_era_compare(seen, led) <= 0 || l->follow.diverged)
         return;
-    l->follow.diverged = !is_own_epoch(l, seen);
+    l->follow.diverged = !is_own_era(l, seen);
     /* Another run under this name may be a twin: its epoch is not this host's to retake. */
     if (l->follow.diverged || l->core.known.record.nonce != l->core.nonce)
         return;
-    l->memory.marks.led_epoch = seen;
+    m->led_epoch = seen.epoch;
+    m->led_generation = seen.generation;
     lead_save_marks(l);
 }
 
@@ -53,7 +57,8 @@ bool lead_may_be_fit(const struct lead *l)
     struct hm_error why;
     bool unread = !l->core.known.has_record && !l->core.lease.held;
     bool may_have_to = l->memory.marks.led_epoch && hooks_has(l->work.hooks, HOOK_RESYNC);
-    return !lead_must_resync(l, &why) && !(unread && may_have_to);
+    bool forgets = l->memory.failed.code && !l->work.serving;
+    return !lead_must_resync(l, &why) && !(unread && may_have_to) && !forgets;
 }
 
 static void tell_need(struct lead *l)

@@ -1,6 +1,6 @@
 /*
  * The failover driver's inside, shared by its parts only: lead.c (life, events in, effects out),
- * lead_store.c (the bucket), lead_config.c (cluster_config), lead_audit.c (records after the fact),
+ * lead_store.c (what is in the bucket), lead_bucket.c (the bucket), lead_config.c (cluster_config), lead_audit.c (records after the fact),
  * lead_work.c (workload, marks), lead_follow.c (another leader's hooks), lead_status.c. See lead.h.
  */
 #ifndef HM_AGENT_LEAD_INTERNAL_H
@@ -43,7 +43,8 @@ struct lead {
         struct hm_workq *disk;
         struct marks_file *file;
         struct marks marks;
-        unsigned unsaved; /* saves asked for and not answered */
+        unsigned unsaved;       /* saves asked for and not answered */
+        struct hm_error failed; /* why the last one failed; OK: it did not */
     } memory;
 
     struct {
@@ -79,7 +80,7 @@ struct lead {
             int64_t timestamp_ms;
         } sent[2]; /* by key: all sends of one attempt carry the same record */
         struct lead_record records[LEAD_RECORDS_MAX];
-        bool replicated;
+        bool replicated, checking;
         json_t *warnings;        /* of the bucket */
         struct hm_error server;  /* why this server may not carry a lease; code OK: it may */
         struct hm_error refused; /* cluster_config that was refused last; OK: none since */
@@ -110,6 +111,10 @@ void lead_store_free(struct lead *l);
 void lead_send(struct lead *l, const struct fo_effect *effect);
 void lead_read(struct lead *l, const struct fo_effect *effect);
 void lead_restart_watch(struct lead *l, const struct fo_effect *effect);
+
+/* lead_bucket.c */
+void lead_check_store(struct lead *l); /* look at the bucket, unless that is under way */
+bool lead_server_may_carry_a_lease(struct lead *l);
 
 /* lead_config.c */
 void lead_config_changed(struct lead *l, const struct bus_entry *entry);

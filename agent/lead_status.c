@@ -1,4 +1,6 @@
 /* What the driver says about itself. */
+#include <inttypes.h>
+
 #include "agent/lead_internal.h"
 #include "base/clock.h"
 
@@ -82,10 +84,30 @@ static void add_error(json_t *list, const struct hm_error *err)
         json_array_append_new(list, json_string(err->text));
 }
 
+/* "Healed means: serving, or waiting for a named operator action." Not said while it may be but one
+ * answer that was late. */
+static void add_hold(const struct lead *l, json_t *list)
+{
+    const struct fo_state *s = &l->core;
+    struct hm_error why;
+    if (!s->history.told)
+        return;
+    bool missing = fo_holds(s) == FO_HOLD_MISSING;
+    hm_fail(&why, HM_E_REFUSED,
+            "this site holds and takes no lease: it has seen epoch %" PRIu64 " (generation %" PRIu64
+            ") in primary_heartbeat, and %s: the store has lost writes; harmonyctl failover repair "
+            "says who may serve and puts it right",
+            s->history.seen.epoch, s->history.seen.generation,
+            missing ? "now it is gone" : "now there is an older one");
+    add_error(list, &why);
+}
+
 static json_t *warnings_json(const struct lead *l)
 {
     struct hm_error resync, config[CLUSTER_WARNINGS_MAX];
-    json_t *list = json_deep_copy(l->store.warnings);
+    json_t *list = json_array();
+    add_hold(l, list);
+    json_array_extend(list, l->store.warnings);
     unsigned count = l->core.has_config
                          ? cluster_config_warnings(&l->core.config, l->store.replicated, config)
                          : 0;
@@ -94,6 +116,7 @@ static json_t *warnings_json(const struct lead *l)
     add_error(list, &l->store.server);
     add_error(list, &l->store.refused);
     add_error(list, &l->store.broken);
+    add_error(list, &l->memory.failed);
     if (lead_must_resync(l, &resync))
         add_error(list, &resync);
     add_error(list, &l->follow.failed);
@@ -104,12 +127,13 @@ json_t *lead_status(const struct lead *l)
 {
     int64_t now = hm_boottime_ns();
     int64_t promotes_at = fo_promotes_at(&l->core, now);
-    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "group",
-                     l->options.config->failover.group, "role", lead_role(l), "reason",
-                     hb_reason_text(l->core.reason), "epoch", (json_int_t)lead_epoch(l), "leader",
-                     lead_leader(l), "serving", lead_may_serve(l), "fit", fo_fit(&l->core, now),
-                     "config", config_json(l), "heartbeat", heartbeat_json(&l->core), "peers",
-                     peers_json(l, now), "promotes_in_ms",
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}",
+                     "group", l->options.config->failover.group, "role", lead_role(l), "reason",
+                     hb_reason_text(l->core.reason), "epoch", (json_int_t)lead_epoch(l),
+                     "generation", (json_int_t)l->core.history.seen.generation, "holds",
+                     l->core.history.told, "leader", lead_leader(l), "serving", lead_may_serve(l),
+                     "fit", fo_fit(&l->core, now), "config", config_json(l), "heartbeat",
+                     heartbeat_json(&l->core), "peers", peers_json(l, now), "promotes_in_ms",
                      ms_json(promotes_at == FO_NEVER ? -1 : promotes_at - now), "warnings",
                      warnings_json(l));
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/lead_check.h"
 #include "agent/lead_internal.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -13,8 +12,6 @@
 
 #define KEY_LEASE   "primary_heartbeat"
 #define KEY_REPLICA "replica_heartbeat."
-
-enum { CHECK_TIMEOUT_MS = 5000 };
 
 static int64_t whole_ms(int64_t ns)
 {
@@ -60,6 +57,8 @@ static void send_answered(void *data, const struct bus_put_result *result)
         event.write.revision = result->revision;
         event.write.err_code = result->err_code;
         trace_answer(s, result);
+        if (result->outcome != BUS_PUT_STORED && result->error.code == HM_E_NOT_FOUND)
+            lead_check_store(l); /* nobody takes writes for this bucket */
         lead_event(l, &event);
     }
     free(s);
@@ -143,6 +142,8 @@ static void read_answered(void *data, const struct bus_entry *entry, const struc
             event.read.revision = entry->revision;
             event.read.stamp_ns = entry->stamp_ns;
         }
+        if (!entry || entry->revision < l->core.known.revision)
+            lead_check_store(l);
         lead_event(l, &event);
     }
     free(a);
@@ -213,14 +214,12 @@ static void on_entry(void *data, const struct bus_entry *entry)
         site_heard(l, name + strlen(KEY_REPLICA), entry);
 }
 
-static void check_bucket(struct lead *l);
-
 static void on_ready(void *data)
 {
     struct lead *l = data;
     hm_log(HM_LOG_DEBUG, LEAD_LOG, "the watch of %s works", LEAD_BUCKET);
     l->store.broken = (struct hm_error){0};
-    check_bucket(l);
+    lead_check_store(l);
     lead_status_changed(l);
 }
 
@@ -229,6 +228,8 @@ static void on_broken(void *data, const struct hm_error *why)
     struct lead *l = data;
     hm_log(HM_LOG_DEBUG, LEAD_LOG, "the watch of %s is made anew: %s", LEAD_BUCKET, why->text);
     l->store.broken = *why;
+    if (why->code == HM_E_NOT_FOUND)
+        lead_check_store(l);
     lead_status_changed(l);
 }
 
@@ -254,85 +255,17 @@ void lead_restart_watch(struct lead *l, const struct fo_effect *effect)
         bus_watch_restart(l->store.watch);
 }
 
-/* -- The bucket and the server ------------------------------------------------ */
-
-static void take_warnings(struct lead *l, json_t *warnings)
-{
-    size_t i;
-    json_t *text;
-    if (json_equal(warnings, l->store.warnings)) {
-        json_decref(warnings);
-        return;
-    }
-    json_array_foreach(warnings, i, text)
-        hm_log(HM_LOG_WARN, LEAD_LOG, "%s", json_string_value(text));
-    json_decref(l->store.warnings);
-    l->store.warnings = warnings;
-    lead_status_changed(l);
-}
-
-static void note_identity(struct lead *l, const struct bus_bucket *bucket)
-{
-    struct marks *m = &l->memory.marks;
-    if (m->bucket_created_ns == bucket->created_ns)
-        return;
-    if (m->bucket_created_ns)
-        hm_log(HM_LOG_WARN, LEAD_LOG,
-               "%s is not the bucket that was seen before (revision %" PRIu64 "): it was made anew",
-               LEAD_BUCKET, m->revision);
-    m->bucket_created_ns = bucket->created_ns;
-    m->revision = bucket->last_revision;
-    lead_save_marks(l);
-}
-
-static void bucket_told(void *data, const struct bus_bucket *bucket, const struct hm_error *err)
-{
-    struct lead *l = data;
-    if (!lead_call_ended(l))
-        return;
-    static const struct bus_bucket absent = {0};
-    if (err && err->code != HM_E_NOT_FOUND) {
-        hm_log(HM_LOG_DEBUG, LEAD_LOG, "%s could not be checked: %s", LEAD_BUCKET, err->text);
-        return;
-    }
-    json_t *warnings = json_array();
-    lead_check_bucket(err ? &absent : bucket, warnings);
-    l->store.replicated = !err && bucket->replicas > 1;
-    if (!err && bucket->exists)
-        note_identity(l, bucket);
-    take_warnings(l, warnings);
-}
-
-static void check_bucket(struct lead *l)
-{
-    l->calls++;
-    bus_bucket_info(l->options.bus, LEAD_BUCKET, CHECK_TIMEOUT_MS, bucket_told, l);
-}
-
-static bool server_may_carry_a_lease(struct lead *l)
-{
-    int version[3];
-    bus_server_version(l->options.bus, version);
-    if (lead_check_server(version, &l->store.server) < 0) {
-        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s", l->store.server.text);
-        lead_status_changed(l);
-        return false;
-    }
-    l->store.server = (struct hm_error){0};
-    return true;
-}
-
 /* -- Connection --------------------------------------------------------------- */
 
 void lead_store_connect(struct lead *l)
 {
-    if (!server_may_carry_a_lease(l))
+    if (!lead_server_may_carry_a_lease(l))
         return;
     l->connected = true;
     lead_event(l, &(struct fo_event){.type = FO_EV_CONNECTED});
     if (!l->store.watch)
         start_watch(l);
-    check_bucket(l);
+    lead_check_store(l);
     lead_send_records(l);
 }
 

@@ -69,12 +69,30 @@ static void look_at_deadline(struct lead *l)
 
 /* -- Marks -------------------------------------------------------------------- */
 
+/* Nothing may start on what would be forgotten: a site whose disk takes nothing is not fit to lead. */
+static void note_disk(struct lead *l, const struct hm_error *err)
+{
+    bool news = (err != NULL) != (l->memory.failed.code != HM_OK);
+    l->memory.failed = (struct hm_error){0};
+    if (err)
+        hm_fail(
+            &l->memory.failed, err->code,
+            "what failover must remember was not saved: %s; this site will not lead until it is",
+            err->text);
+    if (!news)
+        return;
+    if (err)
+        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s", l->memory.failed.text);
+    else
+        hm_log(HM_LOG_INFO, LEAD_LOG, "what failover must remember can be saved again");
+    lead_status_changed(l);
+}
+
 static void marks_saved(void *data, const struct hm_error *err)
 {
     struct lead *l = data;
     l->memory.unsaved--;
-    if (err)
-        hm_log(HM_LOG_ERROR, LEAD_LOG, "what failover must remember was not saved: %s", err->text);
+    note_disk(l, err);
     lead_end_if_stepped_down(l);
     look_at_deadline(l);
     if (!l->work.start_waits || l->memory.unsaved > 0)
@@ -96,6 +114,7 @@ void lead_save_marks(struct lead *l)
 void lead_persist(struct lead *l, const struct fo_effect *effect)
 {
     l->memory.marks.epoch = effect->persist.seen_epoch;
+    l->memory.marks.seen = effect->persist.seen;
     l->memory.marks.paused = effect->persist.paused;
     lead_save_marks(l);
 }
@@ -113,6 +132,7 @@ void lead_start_workload(struct lead *l, const struct fo_effect *effect)
     l->work.start_waits = true;
     l->follow.diverged = false;
     l->memory.marks.led_epoch = effect->workload.epoch;
+    l->memory.marks.led_generation = l->core.lease.generation;
     lead_save_marks(l); /* its end begins the start */
 }
 
@@ -194,6 +214,8 @@ void lead_probe(struct lead *l, const struct fo_effect *effect)
 {
     (void)effect;
     struct hook_context context = context_for(l, lead_epoch(l), l->core.reason);
+    if (l->memory.failed.code && l->memory.unsaved == 0)
+        lead_save_marks(l); /* has it room again? */
     workload_probe(l->work.workload, &context, l->core.terms.period, probed, l);
 }
 

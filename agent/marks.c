@@ -30,6 +30,11 @@ static const struct field fields[] = {
      .type = FIELD_INT,
      .required = true,
      .help = "last epoch that this site served in and has not caught up from; 0: none"},
+    {.name = "led_generation", .type = FIELD_INT, .help = "generation of led_epoch"},
+    {.name = "seen_generation", .type = FIELD_INT, .help = "generation of seen_epoch"},
+    {.name = "seen_epoch",
+     .type = FIELD_INT,
+     .help = "last epoch that was seen in the lease key; 0: none"},
     {.name = "paused", .type = FIELD_BOOL, .required = true, .help = "a pause was acknowledged"},
     {0},
 };
@@ -43,6 +48,9 @@ static void from_spec(const json_t *spec, struct marks *ret)
         .bucket_created_ns = spec_int(spec, "bucket_created_ns", 0),
         .config_revision = (uint64_t)spec_int(spec, "config_revision", 0),
         .led_epoch = (uint64_t)spec_int(spec, "led_epoch", 0),
+        .led_generation = (uint64_t)spec_int(spec, "led_generation", 0),
+        .seen.generation = (uint64_t)spec_int(spec, "seen_generation", 0),
+        .seen.epoch = (uint64_t)spec_int(spec, "seen_epoch", 0),
         .paused = spec_bool(spec, "paused"),
     };
     if (config)
@@ -110,11 +118,13 @@ struct write {
 
 static char *render(const struct marks *m)
 {
-    json_t *root =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}", "epoch", (json_int_t)m->epoch, "revision",
-                  (json_int_t)m->revision, "bucket_created_ns", (json_int_t)m->bucket_created_ns,
-                  "config_revision", (json_int_t)m->config_revision, "led_epoch",
-                  (json_int_t)m->led_epoch, "paused", m->paused);
+    json_t *root = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "epoch", (json_int_t)m->epoch, "revision",
+        (json_int_t)m->revision, "bucket_created_ns", (json_int_t)m->bucket_created_ns,
+        "config_revision", (json_int_t)m->config_revision, "led_epoch", (json_int_t)m->led_epoch,
+        "led_generation", (json_int_t)m->led_generation, "seen_generation",
+        (json_int_t)m->seen.generation, "seen_epoch", (json_int_t)m->seen.epoch, "paused",
+        m->paused);
     if (*m->config)
         json_object_set_new(root, "config", json_string(m->config));
     char *text = json_dumps(root, JSON_INDENT(2));

@@ -2,8 +2,9 @@
  * Marks: what failover remembers on its own disk, so that a restart does not believe in the past.
  *
  * One small JSON file per group (<state_dir>/failover-<group>.json), written atomically and synced
- * by a worker, never on the loop. It holds the highest epoch and revision seen and the creation
- * time of the bucket that they belong to (revision numbers of another bucket mean nothing), the
+ * by a worker, never on the loop. It holds the highest epoch and revision seen, the highest
+ * (generation, epoch) that was in the lease key, and the creation time of the bucket that they belong
+ * to (revision numbers of another bucket mean nothing), the
  * last `cluster_config` that was accepted, as it was written, and whether a pause was acknowledged.
  * A damaged file is an error with a sentence: whether to remove it is the operator's decision.
  *
@@ -17,16 +18,19 @@
 
 #include "base/error.h"
 #include "base/workq.h"
+#include "proto/heartbeat.h"
 
 enum { MARKS_CONFIG_MAX = 4096 };
 
 struct marks {
-    uint64_t epoch, revision;
+    uint64_t epoch, revision;          /* an epoch may have been claimed only */
+    struct hb_era seen;                /* highest that was in the lease key */
     int64_t bucket_created_ns;         /* 0: no bucket seen yet */
     uint64_t config_revision;          /* 0: no configuration was ever accepted */
     char config[MARKS_CONFIG_MAX + 1]; /* JSON text, "" if none */
     uint64_t led_epoch; /* last epoch in which this site's workload was started, until it has caught
                          * up with a later leader; 0: none */
+    uint64_t led_generation;
     bool paused;
 };
 

@@ -19,12 +19,19 @@ struct fake_entry {
 static struct {
     struct fake_entry log[FAKE_MAX]; /* everything ever stored */
     unsigned count, watched;         /* how many the watch has been given */
+    unsigned lost;                   /* of these, as the bucket says */
     struct {
         bus_put_done done;
         void *data;
         struct bus_put_result result;
     } answers[FAKE_MAX];
     unsigned answer_count;
+    struct {
+        bus_get_done done;
+        void *data;
+        char *key;
+    } gets[FAKE_MAX];
+    unsigned get_count;
     struct bus_watch_options watch;
     char *filter;
     bool watching, ready, connected, refuses_writes;
@@ -74,8 +81,32 @@ static uint64_t fake_bus_put_text(const char *key, const char *value)
     return fake_bus_store(key, value, strlen(value));
 }
 
+static void fake_bus_read(const char *key, bus_get_done done, void *data)
+{
+    const struct fake_entry *last = fake_bus_last(key);
+    struct bus_entry entry = {.bucket = "harmony_failover", .key = key};
+    struct hm_error err;
+    if (last) {
+        entry.value = last->value;
+        entry.len = strlen(last->value);
+        entry.revision = last->revision;
+        entry.stamp_ns = hm_wall_ns();
+    } else {
+        hm_fail(&err, HM_E_NOT_FOUND, "no such key");
+    }
+    if (!fake_bus.bucket.exists)
+        hm_fail(&err, HM_E_UNSUPPORTED, "no such bucket");
+    bool found = last && fake_bus.bucket.exists;
+    done(data, found ? &entry : NULL, found ? NULL : &err);
+}
+
 static void fake_bus_answer(void)
 {
+    for (unsigned i = 0; i < fake_bus.get_count; i++) {
+        fake_bus_read(fake_bus.gets[i].key, fake_bus.gets[i].done, fake_bus.gets[i].data);
+        free(fake_bus.gets[i].key);
+    }
+    fake_bus.get_count = 0;
     for (unsigned i = 0; i < fake_bus.answer_count; i++)
         fake_bus.answers[i].done(fake_bus.answers[i].data, &fake_bus.answers[i].result);
     fake_bus.answer_count = 0;
@@ -152,20 +183,14 @@ void bus_put(struct bus *bus, const struct bus_put *put, bus_put_done done, void
 void bus_get(struct bus *bus, const char *bucket, const char *key, int64_t timeout_ms,
              bus_get_done done, void *data)
 {
-    const struct fake_entry *last = fake_bus_last(key);
-    struct bus_entry entry = {.bucket = bucket, .key = key};
-    struct hm_error err;
     (void)bus;
+    (void)bucket;
     (void)timeout_ms;
-    if (last) {
-        entry.value = last->value;
-        entry.len = strlen(last->value);
-        entry.revision = last->revision;
-        entry.stamp_ns = hm_wall_ns();
-    } else {
-        hm_fail(&err, HM_E_NOT_FOUND, "no such key");
-    }
-    done(data, last ? &entry : NULL, last ? NULL : &err);
+    if (fake_bus.get_count == FAKE_MAX)
+        abort();
+    fake_bus.gets[fake_bus.get_count].done = done;
+    fake_bus.gets[fake_bus.get_count].data = data;
+    fake_bus.gets[fake_bus.get_count++].key = hm_strdup(key);
 }
 
 struct bus_watch *bus_watch_start(struct bus *bus, const struct bus_watch_options *options)
@@ -197,5 +222,8 @@ void bus_bucket_info(struct bus *bus, const char *bucket, int64_t timeout_ms, bu
     (void)bus;
     (void)bucket;
     (void)timeout_ms;
-    done(data, &fake_bus.bucket, NULL);
+    struct bus_bucket info = fake_bus.bucket;
+    if (info.exists)
+        info.last_revision = fake_bus.count - fake_bus.lost;
+    done(data, &info, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/config.h"
@@ -210,13 +211,96 @@ static bool start_failed(void)
     return story.data && strstr(story.data, "promoting(1)") && strstr(story.data, "fencing");
 }
 
-START_TEST(nothing_starts_when_the_epoch_cannot_be_saved)
+static bool cannot_save(void)
+{
+    return !strcmp(lead_role(lead), "replica") && warns_of("not saved") && fake_bus.count > 10;
+}
+
+START_TEST(disk_that_takes_nothing_leads_nothing)
 {
     init_group();
     ck_assert_int_eq(rmdir(folder), 0);
     lead_start(lead);
+    ck_assert_msg(wait_for(cannot_save), "%s", story.data);
+    ck_assert_ptr_null(strstr(story.data, "claiming"));
+    ck_assert_int_eq(fake.starts, 0);
+    ck_assert_int_eq(mkdir(folder, 0700), 0); /* it has room again */
+    ck_assert(wait_for(leads));
+    ck_assert(!warns_of("not saved"));
+}
+END_TEST
+
+/* Its claim is sent and not answered yet. */
+static void until_it_claims(void)
+{
+    int64_t give_up = hm_boottime_ns() + 10000 * HM_MS;
+    while (strcmp(lead_role(lead), "claiming") != 0) {
+        ck_assert_int_lt(hm_boottime_ns(), give_up);
+        fake_bus_deliver();
+        uv_run(&loop, UV_RUN_ONCE); /* there is always the alarm of the next heartbeat */
+    }
+}
+
+START_TEST(nothing_starts_when_the_epoch_cannot_be_saved)
+{
+    init_group();
+    lead_start(lead);
+    until_it_claims();
+    char away[sizeof folder + 5];
+    snprintf(away, sizeof away, "%s.away", folder);
+    ck_assert_int_eq(rename(folder, away), 0);
     ck_assert_msg(wait_for(start_failed), "%s", story.data);
     ck_assert_int_eq(fake.starts, 0);
+    ck_assert_int_eq(rename(away, folder), 0);
+}
+END_TEST
+
+static bool holds(void)
+{
+    json_t *status = lead_status(lead);
+    bool told = json_is_true(json_object_get(status, "holds"));
+    json_decref(status);
+    return told;
+}
+
+/* The marks of an earlier run, and a bucket that is older than they are. */
+START_TEST(older_lease_than_on_the_disk_is_held)
+{
+    struct marks marks = {0};
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    end_lead();
+    ck_assert_int_eq(marks_load(marks_path(), &marks, NULL), 0);
+    ck_assert_uint_eq(marks.seen.epoch, 1);
+    fake_bus_reset();
+    init_group();
+    make_lead();
+    hm_buf_free(&story);
+    lead_start(lead);
+    ck_assert(wait_for(holds));
+    ck_assert(warns_of("harmonyctl failover repair"));
+    ck_assert_ptr_null(strstr(story.data, "claiming"));
+    fake_bus_put_text("primary_heartbeat", "{\"site_id\":null,\"status\":\"RELEASED\","
+                                           "\"generation\":1,\"epoch\":0}");
+    ck_assert(wait_for(leads));
+    ck_assert_uint_eq(lead_epoch(lead), 2);
+    ck_assert_ptr_nonnull(strstr(fake_bus_last("primary_heartbeat")->value, "\"generation\":1"));
+}
+END_TEST
+
+START_TEST(bucket_that_is_gone_is_held_and_said)
+{
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    struct hm_error why = {.code = HM_E_NOT_FOUND};
+    fake_bus.bucket.exists = false;
+    fake_bus.refuses_writes = true;
+    fake_bus.watch.on_broken(fake_bus.watch.data, &why);
+    ck_assert(wait_for(holds));
+    ck_assert(warns_of("now it is gone"));
+    ck_assert_str_eq(lead_role(lead), "replica");
 }
 END_TEST
 
@@ -687,7 +771,10 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, fences_before_it_takes_part);
     tcase_add_test(t, starts_only_under_an_epoch_that_is_on_disk);
+    tcase_add_test(t, disk_that_takes_nothing_leads_nothing);
     tcase_add_test(t, nothing_starts_when_the_epoch_cannot_be_saved);
+    tcase_add_test(t, older_lease_than_on_the_disk_is_held);
+    tcase_add_test(t, bucket_that_is_gone_is_held_and_said);
     tcase_add_test(t, stop_that_does_not_end_is_no_stop);
     tcase_add_test(t, failed_stop_is_asked_for_again_with_time_to_act);
     tcase_add_test(t, old_server_gets_no_write);
