@@ -29,8 +29,7 @@ void fo_history_seen(struct fo_run *r, struct hb_era era)
 enum fo_hold fo_holds(const struct fo_state *state)
 {
     const struct fo_known *known = &state->known;
-    static const struct hb_era nothing;
-    bool ever = hb_era_compare(state->history.seen, nothing) != 0;
+    bool ever = state->seen_epoch != 0 || state->history.seen.generation != 0;
     if (state->history.missing)
         return ever ? FO_HOLD_MISSING : FO_HOLD_NONE; /* else it was never there */
     bool lower = known->has_record && known->readable &&

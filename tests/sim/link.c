@@ -24,9 +24,14 @@ static int64_t write_delay(struct sim *w, const struct link *l)
 }
 
 /* A store that was restarted knows nothing of the connections that it had. */
-static bool is_connected(const struct sim *w, const struct site *s)
+static bool is_connected(struct sim *w, unsigned site)
 {
-    return !s->told_disconnected && s->store_life == w->store.life;
+    struct site *s = &w->sites[site];
+    if (s->told_disconnected || s->store_life == w->store.life)
+        return !s->told_disconnected;
+    s->store_life = w->store.life; /* its client is told so once */
+    queue_push(w, w->now + 1, K_DISCONNECTED, site, 0, 0, 0);
+    return false;
 }
 
 static uint32_t item_of(struct sim *w, unsigned site, const struct fo_effect *e)
@@ -44,6 +49,8 @@ static uint32_t item_of(struct sim *w, unsigned site, const struct fo_effect *e)
     item->send = e->send.send;
     item->expect = e->send.expect_revision;
     item->seen_revision = w->sites[site].seen_revision;
+    item->seen_serial = w->sites[site].seen_serial;
+    item->serial = 0;
     return i;
 }
 
@@ -51,7 +58,7 @@ void link_send_write(struct sim *w, unsigned site, const struct fo_effect *e)
 {
     struct site *s = &w->sites[site];
     struct link *l = &s->link;
-    if (!is_connected(w, s))
+    if (!is_connected(w, site))
         return; /* the driver answers FO_WRITE_UNKNOWN, which the core counts by time alone */
     bool lost = is_lost(w, l, l->cut_up > 0);
     /* Now and then what seemed lost was only stuck, and arrives long afterwards. */
@@ -72,7 +79,7 @@ void link_send_write(struct sim *w, unsigned site, const struct fo_effect *e)
 void link_send_read(struct sim *w, unsigned site, const struct fo_effect *e)
 {
     struct site *s = &w->sites[site];
-    if (!is_connected(w, s) || is_lost(w, &s->link, s->link.cut_up > 0))
+    if (!is_connected(w, site) || is_lost(w, &s->link, s->link.cut_up > 0))
         return;
     queue_push(w, w->now + delay(w, &s->link), K_STORE_READ, site, 0, e->read.request, 0);
 }

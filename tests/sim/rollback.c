@@ -250,7 +250,7 @@ static void repair(struct sim *w)
                                .epoch = epoch};
     m->key = FO_KEY_LEASE;
     m->by_operator = true;
-    m->seen_revision = UINT64_MAX;
+    m->seen_revision = m->seen_serial = UINT64_MAX;
     w->loss.repairs++;
     w->stats->repairs++;
     if (w->trace)

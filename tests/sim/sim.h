@@ -93,6 +93,7 @@ struct item {
     unsigned send;
     int64_t expect;
     uint64_t seen_revision; /* highest lease revision that the writer knew when it sent this */
+    uint64_t serial, seen_serial; /* the same by a count that is never used again */
     uint64_t revision;
     int64_t stamp, sent_at, stored_at;
 };
@@ -192,7 +193,7 @@ struct site {
     struct hb_era marks_seen;
     uint32_t marks_bucket;
     uint64_t marks_revision; /* identity; the highest revision of it, of any key */
-    uint64_t seen_revision;
+    uint64_t seen_revision, seen_serial;
     uint32_t store_life; /* of the store that it is connected to */
     /* workload */
     bool serving; /* from the start being asked for to the end of the stop */
@@ -225,7 +226,7 @@ struct site {
 };
 
 struct store {
-    uint64_t seq;
+    uint64_t seq, serial;
     uint32_t life;   /* grows when it is restarted and has lost something */
     uint32_t bucket; /* identity, from 1 */
     bool gone;       /* there is no bucket */

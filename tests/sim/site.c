@@ -201,6 +201,14 @@ void site_timer(struct sim *w, unsigned site)
 
 /* -- events from outside ------------------------------------------------------------------------ */
 
+static void note_seen(struct site *s, const struct item *m)
+{
+    if (m->revision > s->seen_revision)
+        s->seen_revision = m->revision;
+    if (m->serial > s->seen_serial)
+        s->seen_serial = m->serial;
+}
+
 static void deliver_write_answer(struct sim *w, const struct entry *e)
 {
     struct site *s = &w->sites[e->site];
@@ -208,6 +216,8 @@ static void deliver_write_answer(struct sim *w, const struct entry *e)
     bool stored = e->x == FO_WRITE_STORED || e->x == FO_WRITE_DUPLICATE;
     if (m->key == FO_KEY_LEASE && stored && e->y > s->seen_revision)
         s->seen_revision = e->y;
+    if (m->key == FO_KEY_LEASE && m->serial > s->seen_serial)
+        s->seen_serial = m->serial;
     if (m->key == FO_KEY_LEASE && e->x == FO_WRITE_STORED && m->hb.status != HB_RELEASED &&
         m->hb.epoch > s->acked_epoch)
         s->acked_epoch = m->hb.epoch;
@@ -255,8 +265,7 @@ static void deliver_read_answer(struct sim *w, const struct entry *e)
         event.read.record = as_read(s, m);
         event.read.revision = m->revision;
         event.read.stamp_ns = m->stamp;
-        if (m->revision > s->seen_revision)
-            s->seen_revision = m->revision;
+        note_seen(s, m);
     }
     site_event(w, e->site, &event);
     if (event.read.outcome == FO_READ_MISSING)
@@ -279,8 +288,8 @@ static void deliver_watch(struct sim *w, const struct entry *e)
         s->peer_heard[m->site] = w->now;
         if (m->site == 0)
             check_heard_preferred(w, e->site, m);
-    } else if (m->revision > s->seen_revision) {
-        s->seen_revision = m->revision;
+    } else {
+        note_seen(s, m);
     }
     site_event(w, e->site, &event);
 }
@@ -408,7 +417,7 @@ static void forget(struct sim *w, struct site *s)
     s->fit_since = s->has_probe ? 0 : w->now;
     s->told_disconnected = true;
     s->watch_dead = true;
-    s->seen_revision = 0;
+    s->seen_revision = s->seen_serial = 0;
     s->acked_epoch = 0;
 }
 

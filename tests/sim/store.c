@@ -57,6 +57,7 @@ static void keep(struct sim *w, uint32_t item)
     if (m->key == FO_KEY_LEASE && m->bucket != w->store.bucket)
         w->loss.voided = true;
     m->revision = ++w->store.seq;
+    m->serial = ++w->store.serial;
     m->stored_at = w->now;
     m->stamp = w->now + w->store.clock_offset;
     if (!m->by_operator)
