@@ -1,13 +1,32 @@
 #include "tests/unit/guardian/suite.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static char all[] = "/tmp/harmony-test-guardian.XXXXXX";
+
+void make_folder(char ret[TEST_PATH_MAX])
+{
+    snprintf(ret, TEST_PATH_MAX, "%s/XXXXXX", all);
+    ck_assert_ptr_nonnull(mkdtemp(ret));
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
 
 int run_suite(const char *name, const TTest *const *tests, size_t count)
 {
@@ -18,7 +37,10 @@ int run_suite(const char *name, const TTest *const *tests, size_t count)
         tcase_add_test(tc, tests[i]);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
+    if (!mkdtemp(all))
+        return EXIT_FAILURE;
     srunner_run_all(runner, CK_NORMAL);
+    nftw(all, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;

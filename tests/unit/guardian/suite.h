@@ -20,6 +20,10 @@
 
 int run_suite(const char *name, const TTest *const *tests, size_t count);
 
+/* A new folder, and a path in it; both go after the last test, also of a test that has crashed. */
+enum { TEST_PATH_MAX = 128 };
+void make_folder(char ret[TEST_PATH_MAX]);
+
 /* An empty plan in `m`, and an entry more; words end with NULL. */
 void plan_begin(union message *m);
 void plan_add(union message *m, unsigned type, ...) __attribute__((sentinel));

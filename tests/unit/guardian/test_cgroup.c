@@ -12,34 +12,22 @@
 #include "guardian/procfs.h"
 #include "tests/unit/guardian/suite.h"
 
-static char folder[64], below[96];
+static char folder[TEST_PATH_MAX], below[TEST_PATH_MAX + 16];
 
 static void make_fake(void)
 {
-    snprintf(folder, sizeof folder, "/tmp/harmony-test-cgroup.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    make_folder(folder);
     snprintf(below, sizeof below, "%s/below", folder);
     ck_assert_int_eq(mkdir(below, 0700), 0);
 }
 
 static void put(const char *where, const char *text)
 {
-    char path[160];
+    char path[TEST_PATH_MAX + 64];
     snprintf(path, sizeof path, "%s/cgroup.procs", where);
     FILE *file = fopen(path, "w");
     fputs(text, file);
     fclose(file);
-}
-
-static void remove_fake(void)
-{
-    char path[160];
-    snprintf(path, sizeof path, "%s/cgroup.procs", folder);
-    unlink(path);
-    snprintf(path, sizeof path, "%s/cgroup.procs", below);
-    unlink(path);
-    rmdir(below);
-    rmdir(folder);
 }
 
 START_TEST(without_cgroup_kill_each_process_is_killed_below_too)
@@ -54,7 +42,6 @@ START_TEST(without_cgroup_kill_each_process_is_killed_below_too)
     ck_assert(has_ended(child));
     ck_assert(cgroup_kill(folder));
     end_child(child);
-    remove_fake();
 }
 END_TEST
 
@@ -69,7 +56,6 @@ START_TEST(half_a_number_is_nobodys_pid)
     ck_assert(!cgroup_kill(folder));
     ck_assert_uint_gt(process_start_time(child), 0);
     end_child(child);
-    remove_fake();
 }
 END_TEST
 
@@ -77,12 +63,10 @@ START_TEST(what_cannot_be_read_is_not_empty)
 {
     make_fake();
     put(folder, "");
-    char path[160];
+    char path[TEST_PATH_MAX + 64];
     snprintf(path, sizeof path, "%s/cgroup.procs", below);
     mkdir(path, 0700); /* read(2) fails with EISDIR */
     ck_assert(!cgroup_kill(folder));
-    rmdir(path);
-    remove_fake();
 }
 END_TEST
 
@@ -91,7 +75,6 @@ START_TEST(a_folder_that_is_no_cgroup_is_not_empty)
     make_fake();
     ck_assert(!cgroup_kill(folder));
     ck_assert(!cgroup_kill("/etc"));
-    remove_fake();
 }
 END_TEST
 
@@ -105,7 +88,6 @@ START_TEST(a_folder_that_is_no_cgroup_holds_nothing)
     ck_assert_uint_eq(c.holds, 0);
     ck_assert_ptr_nonnull(strstr(why, folder));
     ck_assert_uint_eq(cgroups_end(&c, ""), 0);
-    remove_fake();
 }
 END_TEST
 

@@ -9,29 +9,17 @@
 
 #include "tests/unit/guardian/suite.h"
 
-static char folder[64], file[96];
+static char folder[TEST_PATH_MAX], file[TEST_PATH_MAX + 32];
 static struct keep k;
 static union message m, back;
 
 static void begin(void)
 {
-    snprintf(folder, sizeof folder, "/tmp/harmony-test-keep.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    make_folder(folder);
     snprintf(file, sizeof file, "%s/guardian.plan", folder);
     ck_assert_int_eq(keep_open(&k, folder), 0);
     plan_begin(&m);
     plan_add(&m, GUARD_LINK, "eth0", NULL);
-}
-
-static void end(void)
-{
-    char path[160];
-    keep_remove(&k);
-    snprintf(path, sizeof path, "%s/guardian.lock", folder);
-    unlink(path);
-    snprintf(path, sizeof path, "%s/guardian.plan.new", folder);
-    unlink(path);
-    ck_assert_int_eq(rmdir(folder), 0);
 }
 
 static void write_one(void)
@@ -58,7 +46,6 @@ START_TEST(a_plan_comes_back)
     ck_assert_uint_eq(kept.lease.last.epoch, 9);
     ck_assert(kept.lease.armed);
     ck_assert_str_eq(kept.cgroup, "/c/x");
-    end();
 }
 END_TEST
 
@@ -69,7 +56,6 @@ START_TEST(one_of_another_boot_is_nothing)
     write_one();
     change(8, "another", 7);
     ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_NOTHING);
-    end();
 }
 END_TEST
 
@@ -88,14 +74,13 @@ START_TEST(a_damaged_one_is_told)
         ck_assert_int_eq(truncate(file, size), 0);
         ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_DAMAGED);
     }
-    end();
 }
 END_TEST
 
 START_TEST(a_write_that_fails_leaves_the_old_one)
 {
     struct kept kept = {0};
-    char in_the_way[160];
+    char in_the_way[TEST_PATH_MAX + 32];
     begin();
     write_one();
     snprintf(in_the_way, sizeof in_the_way, "%s/guardian.plan.new", folder);
@@ -105,7 +90,6 @@ START_TEST(a_write_that_fails_leaves_the_old_one)
     rmdir(in_the_way);
     ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_PLAN);
     ck_assert_uint_eq(kept.lease.last.epoch, 9);
-    end();
 }
 END_TEST
 
@@ -119,7 +103,6 @@ START_TEST(the_folder_has_one_guardian)
     ck_assert_int_eq(keep_open(&second, folder), 0);
     ck_assert_int_eq(keep_open(&second, "/tmp/harmony-test-none"), -1);
     ck_assert_int_eq(errno, ENOENT);
-    end();
 }
 END_TEST
 

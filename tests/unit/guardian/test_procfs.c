@@ -113,9 +113,9 @@ static bool count(void *data, const char *name, unsigned char type)
 
 START_TEST(a_long_folder_is_walked_to_its_end)
 {
-    char folder[] = "/tmp/harmony-test-procfs.XXXXXX", path[128];
+    char folder[TEST_PATH_MAX], path[TEST_PATH_MAX + 64];
     int seen = 0;
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    make_folder(folder);
     for (int i = 0; i < 300; i++) {
         snprintf(path, sizeof path, "%s/a-name-of-some-length-%d", folder, i);
         close(open(path, O_CREAT | O_WRONLY, 0600));
@@ -127,11 +127,6 @@ START_TEST(a_long_folder_is_walked_to_its_end)
     ck_assert(!folder_walk(fd, count, &seen));
     ck_assert_int_eq(seen, 1000);
     close(fd);
-    for (int i = 0; i < 300; i++) {
-        snprintf(path, sizeof path, "%s/a-name-of-some-length-%d", folder, i);
-        unlink(path);
-    }
-    rmdir(folder);
 }
 END_TEST
 
