@@ -22,7 +22,7 @@ from lib import paths  # noqa: E402
 sys.path.insert(0, str(paths.TOOLS / "python"))
 from case import Case  # noqa: E402
 from faults import TABLE  # noqa: E402
-from lab import PROXY_ADDRESS, SERVER_ADDRESSES, Lab  # noqa: E402
+from lab import HUB_ADDRESSES, Lab, memory_folder  # noqa: E402
 from lib.nats_server import NatsServer  # noqa: E402
 from lib.network import Network, enter_private_network  # noqa: E402
 from lib.paths import built  # noqa: E402
@@ -56,9 +56,12 @@ def power_cuts(network, servers):
     timeout = tightest(t, n, fence)
     times = {"heartbeat_interval_ms": t, "failure_threshold": n, "fence_timeout_ms": fence,
              "failover_timeout_ms": timeout}
-    with TemporaryFolder() as folder, Lab(folder, network, servers=servers, **times) as lab:
+    with memory_folder() as folder, Lab(folder, network, servers=servers, **times) as lab:
         lab.begin()  # T 100, n 3, fence_timeout 300: the tightest failover_timeout is 961 ms
-        outages = [Case(TABLE["power_cut"], lab, i).run()["outage_ms"] for i in range(CUTS)]
+        runs = [{} for _ in range(CUTS)]
+        for number, result in enumerate(runs):
+            Case(TABLE["power_cut"], lab, number).run(result)
+    outages = [result["outage_ms"] for result in runs]
     aim = timeout + t + 50
     median = statistics.median(outages)
     row(f"power cut, {servers} NATS server(s): outage, {CUTS} times", spread(outages),
@@ -97,7 +100,7 @@ def bench_cost(network):
     """Agent and guardian of a leader and of a replica, T 1 s, nothing else to do."""
     times = {"heartbeat_interval_ms": 1000, "failure_threshold": 2, "fence_timeout_ms": 1500,
              "failover_timeout_ms": 5000}
-    with TemporaryFolder() as folder, Lab(folder, network, **times) as lab:
+    with memory_folder() as folder, Lab(folder, network, **times) as lab:
         lab.begin()
         leader, _ = lab.settle()
         pids = {}
@@ -196,7 +199,7 @@ PARTS = {"cuts": bench_cuts, "cost": bench_cost, "groups": bench_groups}
 
 def main():
     enter_private_network()
-    network = Network(*SERVER_ADDRESSES, PROXY_ADDRESS)
+    network = Network(*HUB_ADDRESSES)
     print(f"  {'':<58} {'harmony':>24} {'beside':>26} {'ratio':>6}")
     for name in sys.argv[1:] or PARTS:
         PARTS[name](network)

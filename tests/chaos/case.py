@@ -54,21 +54,22 @@ class Case:
         pid = self.lab.workload_pid(self.leader)
         assert pid == self.pid, f"the workload was restarted: pid {pid}, it was {self.pid}"
 
-    def run(self):
-        """Returns {"outage_ms", "overlap_ms", "from", "to", "incident"}: the last is what the new leader
-        recorded about the old one. Raises AssertionError on a wrong outcome."""
+    def run(self, result):
+        """Fills in outage_ms, overlap_ms, from, to and incident: the last is what the new leader recorded
+        about the old one. Raises AssertionError on a wrong outcome, with overlap_ms filled in."""
         self.wait_ms(self.random.uniform(0, self.lab.config["heartbeat_interval_ms"]))
         self.began_ns = boottime_ns()
+        result["from"] = [self.leader, self.epoch]
         try:
             with self.fault.act(self):
                 self.fault.outcome.see(self)
-            leader, epoch = self.lab.settle()
+            result["to"] = self.lab.settle()
         finally:
             report = self.lab.report()
-            self.overlap_ms = report["overlap_ms"]
-        assert self.overlap_ms == 0, f"two sites served at once for {self.overlap_ms} ms"
+            result["overlap_ms"] = report["overlap_ms"]
+        assert result["overlap_ms"] == 0, f"two sites served at once for {result['overlap_ms']} ms"
         if self.fault.outcome.word == "stays":
             self.check_same_term()
-        return {"incident": self.lab.store.get(f"incident.{epoch}") if epoch > self.epoch else None,
-                "outage_ms": evidence.outage_ms(report, self.began_ns, boottime_ns()),
-                "overlap_ms": self.overlap_ms, "from": [self.leader, self.epoch], "to": [leader, epoch]}
+        result["outage_ms"] = evidence.outage_ms(report, self.began_ns, boottime_ns())
+        if result["to"][1] > self.epoch:
+            result["incident"] = self.lab.store.get(f"incident.{result['to'][1]}")

@@ -9,6 +9,7 @@ twin with every run to BUILD/chaos.json, logs of failed runs to BUILD/failed/cha
 """
 
 import argparse
+import contextlib
 import random
 import sys
 import time
@@ -21,10 +22,9 @@ sys.path.insert(0, str(paths.TOOLS / "python"))
 import table  # noqa: E402
 from case import Case  # noqa: E402
 from faults import TABLE  # noqa: E402
-from lab import PROXY_ADDRESS, SERVER_ADDRESSES, Lab  # noqa: E402
+from lab import HUB_ADDRESSES, Lab, memory_folder  # noqa: E402
 from lib.kept import keep_logs  # noqa: E402
 from lib.network import Network, enter_private_network  # noqa: E402
-from lib.processes import TemporaryFolder  # noqa: E402
 
 
 def say(text):
@@ -37,36 +37,45 @@ class Runner:
         self.results = []
 
     def run_fault(self, fault):
-        """All its runs, in one lab as long as all goes well and the fault leaves it as it was."""
         done = 0
         while done < self.runs:
-            with TemporaryFolder() as folder:
-                with Lab(folder, self.network, **fault.lab) as lab:
-                    if fault.prepare:
-                        fault.prepare(lab)
-                    lab.begin()
-                    while done < self.runs:
-                        done += 1
-                        good = self.run_once(fault, lab, folder, done)
-                        if not good or fault.spoils:
-                            break
+            with memory_folder() as folder, contextlib.ExitStack() as parts:
+                done = self.run_in_one_lab(fault, folder, parts, done)
 
-    def run_once(self, fault, lab, folder, number):
-        seed = f"{self.seed}/{fault.name}/{number}"
-        result = {"fault": fault.name, "run": number, "seed": seed, "outage_ms": None, "overlap_ms": None}
-        began, case = time.monotonic(), None
+    def run_in_one_lab(self, fault, folder, parts, done):
+        """As long as all goes well and the fault leaves the lab as it was. Returns how many are done."""
+        lab = None
+        while done < self.runs:
+            done += 1
+            with self.recorded(fault, done, folder) as result:
+                lab = lab or parts.enter_context(self.begun_lab(fault, folder))
+                Case(fault, lab, result["seed"]).run(result)
+            if result["error"] or fault.spoils:
+                break
+        return done
+
+    @contextlib.contextmanager
+    def begun_lab(self, fault, folder):
+        with Lab(folder, self.network, **fault.lab) as lab:
+            if fault.prepare:
+                fault.prepare(lab)
+            lab.begin()
+            yield lab
+
+    @contextlib.contextmanager
+    def recorded(self, fault, number, folder):
+        """Whatever goes wrong in a run is that run's result, with its logs."""
+        result = {"fault": fault.name, "run": number, "seed": f"{self.seed}/{fault.name}/{number}",
+                  "error": None, "outage_ms": None, "overlap_ms": None}
+        began = time.monotonic()
         try:
-            case = Case(fault, lab, seed)
-            result.update(case.run())
-            result["error"] = None
-        except Exception as error:  # whatever goes wrong in a run is that run's result
+            yield result
+        except Exception as error:
             result["error"] = f"{type(error).__name__}: {error}"
-            result["overlap_ms"] = getattr(case, "overlap_ms", None)
             result["logs"] = str(keep_logs(folder, f"chaos-{fault.name}-{number}"))
         result["seconds"] = round(time.monotonic() - began, 1)
         self.results.append(result)
         say(table.line_of(result))
-        return result["error"] is None
 
 
 def chosen(arguments):
@@ -99,7 +108,7 @@ def main():
     faults = chosen(arguments)
     say(f"chaos: {len(faults)} faults, {arguments.runs} runs each, SEED={arguments.seed}")
     enter_private_network()
-    runner = Runner(Network(*SERVER_ADDRESSES, PROXY_ADDRESS), arguments.seed, arguments.runs)
+    runner = Runner(Network(*HUB_ADDRESSES), arguments.seed, arguments.runs)
     for fault in faults:
         runner.run_fault(fault)
     table.write(paths.BUILD, faults, runner.results, arguments.seed)

@@ -12,7 +12,7 @@ import contextlib
 import signal
 from dataclasses import dataclass, field
 
-from lab import guardian_is_there
+from lab import HUB_ADDRESSES, guardian_is_there
 from lib import witness
 from load import Load
 from outcomes import Moves, Returns, Stays, Stops
@@ -121,6 +121,20 @@ def reload_agent(case):
         yield
 
 
+@fault("the leader's site loses its power, and the agent of the site that takes over is killed at that time, "
+       "and started again", "the power is back", Returns(within=30), needs="guardian", lab={"sites": 3})
+def kill_agent_in_promotion(case):
+    heir = case.lab.sites[case.other]
+    case.site.power_cut()
+    around = case.lab.config["failover_timeout_ms"]
+    case.wait_ms(case.random.uniform(around - case.lab.config["heartbeat_interval_ms"], around + 200))
+    heir.kill_agent()
+    heir.start_agent()
+    yield
+    case.site.power_on()
+    case.site.start_agent()
+
+
 @fault("kill -9 of the leader's agent, which stays dead", "it is started", Moves(), needs="guardian")
 def kill_agent_for_good(case):
     case.site.kill_agent()
@@ -196,6 +210,22 @@ def kill_nats_follower(case):
     case.lab.start_servers()
 
 
+@fault("the server that the leader is connected to loses its network; another one leads the stream",
+       "its cable is mended", Returns(within=30))
+def silent_server(case):
+    server = case.lab.server_of(case.leader)
+    case.lab.move_stream_leader(server)
+    case.wait_ms(1000)
+    case.lab.cut_server(server, everybody(case, server))
+    yield
+    case.lab.mend_server(server)
+
+
+def everybody(case, server):
+    return [*HUB_ADDRESSES, *(s.address for s in case.lab.servers if s is not server),
+            *(site.address for site in case.lab.sites.values())]
+
+
 @fault("all servers are stopped for 60 s", "they are started", Stops(seconds=60))
 def stop_all_nats(case):
     for server in case.lab.servers:
@@ -247,6 +277,35 @@ def one_way_says_nothing(case):
     cut(case, "out")
     yield
     case.site.cable.mend()
+
+
+def part(case, server):
+    """The leader's site and this server are on one side, everybody else on the other."""
+    servers = [s.address for s in case.lab.servers if s is not server]
+    sites = case.lab.peer_addresses(case.leader)
+    case.site.cable.cut(servers + sites)
+    case.lab.cut_server(server, [*HUB_ADDRESSES, *servers, *sites])
+
+
+@fault("the leader's site and the server that leads the stream are cut off together from all others",
+       "both cables are mended", Moves(within=30))
+def minority_with_stream_leader(case):
+    server = case.lab.stream_leader()
+    part(case, server)
+    yield
+    case.site.cable.mend()
+    case.lab.mend_server(server)
+
+
+@fault("the leader's site and a server that does not lead the stream are cut off together from all others",
+       "both cables are mended", Moves(within=30))
+def minority_with_stream_follower(case):
+    leader = case.lab.stream_leader()
+    server = case.random.choice([s for s in case.lab.servers if s is not leader])
+    part(case, server)
+    yield
+    case.site.cable.mend()
+    case.lab.mend_server(server)
 
 
 def use_slow_lane(lab):

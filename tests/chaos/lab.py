@@ -1,18 +1,21 @@
 """Lab: NATS servers and sites, each with an address of its own in a network whose cables can be cut.
 
-    network = Network(*SERVER_ADDRESSES)
-    with Lab(folder, network, servers=3, sites=2) as lab:
-        lab.begin()                    # servers, buckets, group, power and agents
+    network = Network(*HUB_ADDRESSES)
+    with memory_folder() as folder, Lab(folder, network, servers=3, sites=2) as lab:
+        lab.begin()                    # buckets, group, power and agents
         leader, epoch = lab.settle()   # one site serves, the others could
         lab.sites[leader].power_cut()
 
-Servers run beside the test; sites are namespaces as in lib/sites.py, without libvirtd, and their agents
-reach NATS by a cable each.
+Sites are namespaces as in lib/sites.py, without libvirtd. Each site and each server has a cable to the
+bridge; the test is at the bridge itself.
 """
 
+import contextlib
+import json
 import os
 import shutil
 import signal
+import urllib.request
 from pathlib import Path
 
 from lib import cgroups
@@ -20,12 +23,13 @@ from lib.delay_proxy import DelayProxy
 from lib.failover import Group, boottime_ns
 from lib.nats_server import NatsCluster, NatsServer
 from lib.paths import built, system
-from lib.processes import EnteredProcess, first_child, run
+from lib.processes import EnteredProcess, Process, TemporaryFolder, first_child, run
 from lib.sites import Site
 from lib.waiting import wait_until
 
+HUB_ADDRESSES = ("10.77.0.1", "10.77.0.31")
+PROXY_ADDRESS = HUB_ADDRESSES[1]
 SERVER_ADDRESSES = ("10.77.0.11", "10.77.0.12", "10.77.0.13")
-PROXY_ADDRESS = "10.77.0.31"
 SITE_ADDRESSES = {"site-a": "10.77.0.21", "site-b": "10.77.0.22", "site-c": "10.77.0.23"}
 
 # T 400 ms, n 3: F 1600; + fence 600 + guardian 250 = a promise of 2452 ms.
@@ -118,9 +122,29 @@ class NetworkedSite(Site):
         cgroups.remove_all()
 
 
+@contextlib.contextmanager
+def memory_folder():
+    """A temporary folder in memory: on a shared disk everything stands still for seconds at times, and
+    what is measured then is the disk."""
+    with TemporaryFolder() as folder:
+        run([system("mount"), "-t", "tmpfs", "tmpfs", folder])
+        try:
+            yield folder
+        finally:
+            run([system("umount"), "--lazy", folder])
+
+
 def guardian_is_there():
     """The agent of this build works with a guardian."""
     return b"guardian.sock" in built("harmonyd").read_bytes()
+
+
+def _in_own_network(process):
+    """Its pid, once unshare has done its work."""
+    ours = os.readlink("/proc/self/ns/net")
+    wait_until(lambda: process.check_running() and _link(f"/proc/{process.pid}/ns/net") not in ("", ours),
+               5, f"{process.name} to be apart", 0.002)
+    return process.pid
 
 
 def _link(path):
@@ -136,24 +160,42 @@ class Lab(Group):
         """`config` is put over TIMES. hooks(site, folder) -> argv lists over the witness's. supervised:
         the guardians are restarted when they end."""
         self.folder, self.network, self.supervised = folder, network, supervised
-        self.proxy = None
-        self.cluster = (NatsCluster(folder, servers, SERVER_ADDRESSES) if servers > 1 else None)
-        self.servers = self.cluster.servers if self.cluster else [
-            NatsServer(folder, "nats-1", address=SERVER_ADDRESSES[0])]
+        self.proxy, self.parts = None, contextlib.ExitStack()
+        with self.parts:  # ends what there is if the rest can't be made
+            self._start_servers(SERVER_ADDRESSES[:servers])
+            self.urls = [server.url for server in self.servers]
+            names = list(SITE_ADDRESSES)[:sites]
+            super().__init__(folder, ",".join(self.urls), self._make_site, names=names, **{
+                **TIMES, "replica_site_id": "site-b", "replica_site_ids": names[1:], **config})
+            self.parts.callback(super().close)
+            for name, site in self.sites.items():
+                site.config["failover"]["hooks"].update(hooks(name, folder) if hooks else {})
+                if small_disk:
+                    site.give_small_disk()
+            self.parts = self.parts.pop_all()
+
+    def _start_servers(self, addresses):
+        """Each in a network namespace of its own, which a process that does nothing holds."""
+        self.server_cables = {address: self._box(address) for address in addresses}
+        wrappers = [[system("nsenter"), "--target", str(cable.pid), "--net", "--"]
+                    for cable in self.server_cables.values()]
+        self.servers = ([NatsServer(self.folder, "nats-1", address=addresses[0], wrapper=wrappers[0])]
+                        if len(addresses) == 1 else
+                        NatsCluster(self.folder, len(addresses), addresses, wrappers).servers)
         for server in self.servers:
             if "cluster" in server.config:  # else agents go around the proxy
                 server.config["cluster"]["no_advertise"] = True
-            server.start(wait=False)
-        for server in self.servers:
-            server.wait_healthy()
-        self.urls = [server.url for server in self.servers]
-        names = list(SITE_ADDRESSES)[:sites]
-        super().__init__(folder, ",".join(self.urls), self._make_site, names=names, **{
-            **TIMES, "replica_site_id": "site-b", "replica_site_ids": names[1:], **config})
-        for name, site in self.sites.items():
-            site.config["failover"]["hooks"].update(hooks(name, folder) if hooks else {})
-            if small_disk:
-                site.give_small_disk()
+            self.parts.callback(server.close)
+        self.start_servers()
+
+    def _box(self, address):
+        """The cable of a new network namespace."""
+        box = Process(f"box {address}", [system("unshare"), "--net", "sleep", "infinity"],
+                      self.folder / "boxes.log").start()
+        self.parts.callback(box.kill)
+        cable = self.network.plug(_in_own_network(box), address)
+        self.parts.callback(cable.unplug)
+        return cable
 
     def _make_site(self, name, nats_url, failover, config):
         del nats_url, config  # a list, and libvirt's, are given by the site itself
@@ -164,6 +206,7 @@ class Lab(Group):
         """This site's way to NATS goes through a proxy that can be made slow. Before begin()."""
         servers = [(server.address, server.port) for server in self.servers]
         self.proxy = DelayProxy(PROXY_ADDRESS, servers)
+        self.parts.callback(self.proxy.close)
         self.sites[name].config["nats"]["servers"] = [
             f"nats://{PROXY_ADDRESS}:{port}" for _, port in servers]
 
@@ -185,11 +228,7 @@ class Lab(Group):
         return run([built("harmonyctl"), "--server", ",".join(self.urls), *args], **options).stdout
 
     def close(self):
-        super().close()
-        if self.proxy:
-            self.proxy.close()
-        for server in self.servers:
-            server.close()
+        self.parts.close()
 
     # -- who serves -----------------------------------------------------------------------------------
 
@@ -226,6 +265,21 @@ class Lab(Group):
         info = self.store.wait_for(self.store.js.stream_info("KV_harmony_failover"))
         return next(s for s in self.servers if s.name == info.cluster.leader)
 
+    def server_of(self, name):
+        """The server that this site's agent is connected to."""
+        def clients(server):
+            url = f"http://{server.address}:{server.monitor_port}/connz"
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return [c.get("name") for c in json.load(answer)["connections"]]
+        return next(s for s in self.servers if f"harmonyd {name}" in clients(s))
+
+    def move_stream_leader(self, away_from):
+        """Another server than this one leads the stream."""
+        if self.stream_leader() is away_from:
+            self.store.wait_for(self.store.client.request(
+                "$JS.API.STREAM.LEADER.STEPDOWN.KV_harmony_failover", b"", timeout=5))
+            wait_until(lambda: self.stream_leader() is not away_from, 10, "another stream leader", 0.05)
+
     def start_servers(self):
         for server in self.servers:
             if not server.process.is_running():
@@ -260,6 +314,12 @@ class Lab(Group):
 
     def server_addresses(self):
         return [s.address for s in self.servers] + ([PROXY_ADDRESS] if self.proxy else [])
+
+    def cut_server(self, server, addresses):
+        self.server_cables[server.address].cut(addresses)
+
+    def mend_server(self, server):
+        self.server_cables[server.address].mend()
 
     def peer_addresses(self, name):
         return [SITE_ADDRESSES[other] for other in self.others(name)]

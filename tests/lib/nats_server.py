@@ -36,11 +36,11 @@ class NatsServer:
 
     `address` is what it listens on. tls={"ca","cert","key"} makes clients show a certificate of that CA;
     users=[{"user","password"}] makes them log in; extra is merged into the configuration; program is
-    another nats-server.
+    another nats-server; wrapper (an argv) runs it, in other namespaces say.
     """
 
     def __init__(self, directory, name="nats", tls=None, users=None, extra=None,
-                 address="127.0.0.1", program=None):
+                 address="127.0.0.1", program=None, wrapper=()):
         self.directory = Path(directory) / name
         self.directory.mkdir(parents=True, exist_ok=True)
         self.name, self.address = name, address
@@ -61,7 +61,7 @@ class NatsServer:
             self.config["authorization"] = {"users": users}
         self.config.update(extra or {})
         self.process = Process(
-            name, [program or server_program()[0], "-c", self.directory / "nats.conf"],
+            name, [*wrapper, program or server_program()[0], "-c", self.directory / "nats.conf"],
             self.directory / "nats.log")
 
     def start(self, wait=True):
@@ -110,16 +110,17 @@ class NatsServer:
 
 
 class NatsCluster:
-    """Servers nats-1 .. nats-N that form one JetStream cluster, one on each address."""
+    """Servers nats-1 .. nats-N that form one JetStream cluster, one on each address, each run by one
+    of the wrappers."""
 
-    def __init__(self, directory, size=3, addresses=None):
-        addresses = addresses or ["127.0.0.1"] * size
+    def __init__(self, directory, size=3, addresses=None, wrappers=None):
+        addresses, wrappers = addresses or ["127.0.0.1"] * size, wrappers or [()] * size
         routes = [f"{address}:{free_port()}" for address in addresses]
-        self.servers = [NatsServer(directory, f"nats-{i + 1}", address=address, extra={"cluster": {
-            "name": "harmony-test",
-            "listen": routes[i],
-            "routes": [f"nats://{route}" for route in routes],
-        }}) for i, address in enumerate(addresses)]
+        clusters = [{"name": "harmony-test", "listen": route,
+                     "routes": [f"nats://{other}" for other in routes]} for route in routes]
+        self.servers = [
+            NatsServer(directory, f"nats-{i + 1}", address=address, wrapper=wrappers[i],
+                       extra={"cluster": clusters[i]}) for i, address in enumerate(addresses)]
         self.url = ",".join(s.url for s in self.servers)
 
     def start(self):

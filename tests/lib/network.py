@@ -46,10 +46,13 @@ class Network:
         ip("link", "set", BRIDGE, "up")
 
     def plug(self, pid, address):
-        """A cable from the bridge to eth0 of that process's network namespace."""
+        """A cable from the bridge to eth0 of that process's network namespace. Who has this address
+        later has the same hardware address, so that nobody asks for it at the old one."""
         port = f"port{next(self.numbers)}"
         cable = Cable(port, pid)
-        ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+        hardware = "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+        ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "address", hardware, "netns",
+           str(pid))
         ip("link", "set", port, "master", BRIDGE, "up")
         cable.inside("ip", "address", "add", f"{address}/{PREFIX_LENGTH}", "dev", "eth0")
         cable.inside("ip", "link", "set", "eth0", "up")
