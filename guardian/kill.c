@@ -12,32 +12,57 @@
 
 /* -- Names --------------------------------------------------------------------- */
 
-static bool is_named(const struct guard_plan *plan, const char *option, const char *value)
+static bool is_option(const struct names *n, const char *word)
+{
+    for (unsigned i = 0; i < n->count; i++)
+        if (!strcmp(n->option[i], word))
+            return true;
+    return n->too_many;
+}
+
+void kill_names(struct names *ret, const struct guard_plan *plan)
 {
     struct plan_entry e;
     size_t at = 0;
-    while (plan_next_of(plan, GUARD_PROCESS, &at, &e))
-        if (!strcmp(e.word[0], option) && !strcmp(e.word[1], value))
+    *ret = (struct names){.plan = plan};
+    while (plan_next_of(plan, GUARD_PROCESS, &at, &e)) {
+        if (is_option(ret, e.word[0]))
+            continue;
+        if (ret->count == KILL_OPTIONS_MAX)
+            ret->too_many = true;
+        else
+            ret->option[ret->count++] = e.word[0];
+    }
+}
+
+static bool is_named(const struct names *n, const char *option, const char *value)
+{
+    struct plan_entry e;
+    size_t at = 0;
+    if (!is_option(n, option))
+        return false;
+    while (plan_next_of(n->plan, GUARD_PROCESS, &at, &e))
+        if (!strcmp(e.word[1], value) && !strcmp(e.word[0], option))
             return true;
     return false;
 }
 
 /* The word is complete. One that is longer than any of a plan matches nothing. */
-static bool end_word(const struct guard_plan *plan, struct words *w)
+static bool end_word(const struct names *names, struct words *w)
 {
     w->word[w->too_long ? 0 : w->len] = '\0';
-    bool named = *w->last && *w->word && is_named(plan, w->last, w->word);
+    bool named = *w->last && *w->word && is_named(names, w->last, w->word);
     memcpy(w->last, w->word, sizeof w->last);
     w->len = 0;
     w->too_long = false;
     return named;
 }
 
-bool kill_matches(const struct guard_plan *plan, struct words *w, const char *bytes, size_t len)
+bool kill_matches(const struct names *names, struct words *w, const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         if (!bytes[i]) {
-            if (end_word(plan, w))
+            if (end_word(names, w))
                 return true;
         } else if (w->len == GUARD_WORD_MAX) {
             w->too_long = true;
@@ -50,7 +75,7 @@ bool kill_matches(const struct guard_plan *plan, struct words *w, const char *by
 
 enum match { MATCHES_NOT, MATCHES, MATCHES_UNKNOWN };
 
-static enum match process_matches(const struct guard_plan *plan, const char *pid)
+static enum match process_matches(const struct names *names, const char *pid)
 {
     char path[64], bytes[4096];
     struct words w = {0};
@@ -61,10 +86,10 @@ static enum match process_matches(const struct guard_plan *plan, const char *pid
     if (fd < 0)
         return errno == ENOENT || errno == ESRCH ? MATCHES_NOT : MATCHES_UNKNOWN;
     while ((n = read(fd, bytes, sizeof bytes)) > 0 && !matches)
-        matches = kill_matches(plan, &w, bytes, (size_t)n);
+        matches = kill_matches(names, &w, bytes, (size_t)n);
     int saved = errno;
     close(fd);
-    if (matches || kill_matches(plan, &w, "", 1)) /* the last word may have no NUL */
+    if (matches || kill_matches(names, &w, "", 1)) /* the last word may have no NUL */
         return MATCHES;
     return n < 0 && saved != ESRCH ? MATCHES_UNKNOWN : MATCHES_NOT;
 }
@@ -73,7 +98,7 @@ static enum match process_matches(const struct guard_plan *plan, const char *pid
 
 struct look {
     struct killing *k;
-    const struct guard_plan *plan;
+    struct names names;
     int32_t spare;
     unsigned left;
 };
@@ -98,12 +123,12 @@ static bool look_at(void *data, const char *name, unsigned char type)
         return true;
     if ((int32_t)pid == getpid() || (int32_t)pid == look->spare)
         return true;
-    enum match match = process_matches(look->plan, name);
+    enum match match = process_matches(&look->names, name);
     look->left += match == MATCHES_UNKNOWN;
     if (match != MATCHES)
         return true;
     uint64_t start = process_start_time((pid_t)pid);
-    if (start != PROCESS_DEAD && process_matches(look->plan, name) == MATCHES) {
+    if (start != PROCESS_DEAD && process_matches(&look->names, name) == MATCHES) {
         remember(look->k, (int32_t)pid, start);
         look->left += process_kill((pid_t)pid, start);
     }
@@ -112,10 +137,9 @@ static bool look_at(void *data, const char *name, unsigned char type)
 
 static unsigned kill_named(struct killing *k, const struct guard_plan *plan, int32_t spare)
 {
-    struct look look = {.k = k, .plan = plan, .spare = spare};
-    struct plan_entry e;
-    size_t at = 0;
-    if (!plan_next_of(plan, GUARD_PROCESS, &at, &e))
+    struct look look = {.k = k, .spare = spare};
+    kill_names(&look.names, plan);
+    if (look.names.count == 0)
         return 0;
     int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)

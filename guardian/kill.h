@@ -25,12 +25,23 @@ struct killing {
 unsigned kill_all(struct killing *k, const struct guard_plan *plan, const struct cgroups *cgroups,
                   const char *keep, int32_t spare);
 
-/* Walks a command line word by word. Returns true once some PROCESS entry of `plan` matches. */
+/* What the PROCESS entries of a plan look for. Few options have many values (-uuid, for each VM), and
+ * most words of a command line follow none of them: only those are compared with all. */
+enum { KILL_OPTIONS_MAX = 16 };
+struct names {
+    const struct guard_plan *plan;
+    const char *option[KILL_OPTIONS_MAX]; /* each once; in the plan */
+    unsigned count;
+    bool too_many; /* there are more: each word is compared with all */
+};
+void kill_names(struct names *ret, const struct guard_plan *plan);
+
+/* Walks a command line word by word. Returns true once one of the names matches. */
 struct words {
     char last[GUARD_WORD_MAX + 1], word[GUARD_WORD_MAX + 1];
     size_t len;
     bool too_long;
 };
-bool kill_matches(const struct guard_plan *plan, struct words *w, const char *bytes, size_t len);
+bool kill_matches(const struct names *names, struct words *w, const char *bytes, size_t len);
 
 #endif

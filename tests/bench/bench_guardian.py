@@ -62,6 +62,21 @@ def fire(agent, epoch, processes):
     return end.fired_ns - end.lease.deadline_ns, now - end.lease.deadline_ns
 
 
+def fire_by_name(folder, cgroup, vms, running):
+    """A plan of so many VMs, some of which run here as processes with an argv as long as QEMU's."""
+    guardian = Guardian(folder, "--cgroup", cgroup).start()
+    agent = guardian.client()
+    names = [f"00000000-0000-0000-0000-{i:012d}" for i in range(vms)]
+    agent.plan(*[("process", "-uuid", name) for name in names], limits=(0, 60_000, 0, 0, 0))
+    long = [f"-word{i}" for i in range(200)]
+    argv = [["sh", "-c", "read x; :", *long, "-uuid", name] for name in names[:running]]
+    processes = [subprocess.Popen(a, stdin=subprocess.PIPE) for a in argv]
+    gone = fire(agent, 1, 0)[1]
+    assert all(p.wait() == -9 for p in processes)
+    guardian.stop()
+    return gone
+
+
 def fires(folder, cgroup, runs, processes, prefix=()):
     guardian = Guardian(folder, "--cgroup", cgroup)
     guardian.argv = [*prefix, *guardian.argv]
@@ -95,6 +110,8 @@ def main():
             row("idle: until one process is seen to be gone", gone)
             late, gone = fires(folder / "h", cgroup, max(RUNS // 10, 3), 100)
             row("idle: until 100 processes are seen to be gone (10 fires)", gone)
+            gone = [fire_by_name(folder / f"v{i}", cgroup, 1000, 100) for i in range(5)]
+            row("idle: until 100 of 1,000 named VMs are seen to be gone (5)", gone)
             with Load():
                 late, gone = fires(folder / "b", cgroup, RUNS, 0)
                 row("two busy processes on each core: to the fire", late)

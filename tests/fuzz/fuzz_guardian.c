@@ -27,6 +27,7 @@ static void check_plan(const struct guard_plan *plan)
 {
     struct plan_entry e;
     struct words w = {0};
+    struct names names;
     size_t at = 0;
     unsigned entries = 0;
     for (; plan_next(plan, &at, &e); entries++)
@@ -36,7 +37,9 @@ static void check_plan(const struct guard_plan *plan)
         int64_t limit = plan_limit_ns(plan, (enum guard_rung)rung, 0);
         FUZZ_REQUIRE(limit > 0 && limit <= GUARD_RUNG_LIMIT_MAX_MS * INT64_C(1000000));
     }
-    kill_matches(plan, &w, (const char *)plan, plan->header.size); /* as somebody's command line */
+    kill_names(&names, plan);
+    kill_matches(&names, &w, (const char *)plan,
+                 plan->header.size); /* as somebody's command line */
 }
 
 static void check_sentence(const char *why)

@@ -23,9 +23,11 @@ static unsigned look(pid_t spare)
 static bool matches(const char *line, size_t len)
 {
     struct words whole = {0}, parts = {0};
-    bool found = kill_matches(&m.plan, &whole, line, len), again = false;
+    struct names names;
+    kill_names(&names, &m.plan);
+    bool found = kill_matches(&names, &whole, line, len), again = false;
     for (size_t i = 0; i < len && !again; i++)
-        again = kill_matches(&m.plan, &parts, line + i, 1);
+        again = kill_matches(&names, &parts, line + i, 1);
     ck_assert_int_eq(found, again);
     return found;
 }
@@ -48,6 +50,21 @@ START_TEST(option_and_value_are_whole_words_in_order)
     ck_assert(!MATCHES("-uuid\0guest=x"));
     ck_assert(!MATCHES("-uuid\0\0abc"));
     ck_assert(!MATCHES(""));
+}
+END_TEST
+
+START_TEST(many_options_are_looked_for_too)
+{
+    char option[16];
+    plan_begin(&m);
+    for (int i = 0; i < 3 * KILL_OPTIONS_MAX; i++) {
+        snprintf(option, sizeof option, "-o%d", i);
+        plan_add(&m, GUARD_PROCESS, option, "v", NULL);
+    }
+    ck_assert(MATCHES("x\0-o0\0v"));
+    ck_assert(MATCHES("x\0-o47\0v"));
+    ck_assert(!MATCHES("x\0-o48\0v"));
+    ck_assert(!MATCHES("x\0-o47\0w"));
 }
 END_TEST
 
@@ -140,7 +157,7 @@ START_TEST(a_cgroup_that_is_not_there_is_empty)
 }
 END_TEST
 
-RUN_SUITE("kill", option_and_value_are_whole_words_in_order,
+RUN_SUITE("kill", option_and_value_are_whole_words_in_order, many_options_are_looked_for_too,
           words_longer_than_any_of_a_plan_match_nothing,
           what_is_named_is_killed_and_remembered_until_it_is_dead, a_recycled_pid_is_not_killed,
           what_cannot_be_looked_at_is_left, it_does_not_kill_itself,
