@@ -40,7 +40,4 @@ unsigned cgroups_end(const struct cgroups *c, const char *keep);
 
 /* Kill everything in the cgroup at `path` and below; the folder stays. True: nothing runs there. */
 bool cgroup_kill(const char *path);
-/* Is the guardian itself in it? Then it is no part of a plan. */
-bool cgroup_is_own(const char *path);
-
 #endif

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "guardian/cgroup.h"
 #include "guardian/procfs.h"
 
 struct mount {
@@ -95,12 +94,35 @@ bool cgroup_find_in(const char *mountinfo, const char *cgroup, const char *kind,
     return false;
 }
 
+/* The files are read once for both kinds: mountinfo can be long. */
+static _Thread_local char mountinfo[65536], cgroup[4096];
+
+static bool read_files(void)
+{
+    return file_read(AT_FDCWD, "/proc/self/mountinfo", mountinfo, sizeof mountinfo) > 0 &&
+           file_read(AT_FDCWD, "/proc/self/cgroup", cgroup, sizeof cgroup) > 0;
+}
+
 bool cgroup_find_own(const char *kind, char ret[GUARD_PATH_MAX + 1])
 {
-    static _Thread_local char mountinfo[65536], cgroup[4096];
-    return file_read(AT_FDCWD, "/proc/self/mountinfo", mountinfo, sizeof mountinfo) > 0 &&
-           file_read(AT_FDCWD, "/proc/self/cgroup", cgroup, sizeof cgroup) > 0 &&
-           cgroup_find_in(mountinfo, cgroup, kind, ret);
+    return read_files() && cgroup_find_in(mountinfo, cgroup, kind, ret);
+}
+
+void cgroup_own_find(struct cgroup_own *ret)
+{
+    *ret = (struct cgroup_own){.v2 = ""};
+    if (!read_files())
+        return;
+    if (!cgroup_find_in(mountinfo, cgroup, CGROUP_V2, ret->v2))
+        ret->v2[0] = '\0';
+    if (!cgroup_find_in(mountinfo, cgroup, CGROUP_V1_FREEZER, ret->v1))
+        ret->v1[0] = '\0';
+}
+
+bool cgroup_is_own(const struct cgroup_own *own, const char *path)
+{
+    return (*own->v2 && cgroup_is_above(path, own->v2)) ||
+           (*own->v1 && cgroup_is_above(path, own->v1));
 }
 
 bool cgroup_is_above(const char *path, const char *own)
@@ -109,14 +131,4 @@ bool cgroup_is_above(const char *path, const char *own)
     while (len > 1 && path[len - 1] == '/')
         len--;
     return !strncmp(path, own, len) && (own[len] == '\0' || own[len] == '/');
-}
-
-bool cgroup_is_own(const char *path)
-{
-    static const char *const kinds[] = {CGROUP_V2, CGROUP_V1_FREEZER};
-    char own[GUARD_PATH_MAX + 1];
-    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (cgroup_find_own(kinds[i], own) && cgroup_is_above(path, own))
-            return true;
-    return false;
 }

@@ -19,6 +19,14 @@ bool cgroup_find_own(const char *kind, char ret[GUARD_PATH_MAX + 1]);
 bool cgroup_find_in(const char *mountinfo, const char *cgroup, const char *kind,
                     char ret[GUARD_PATH_MAX + 1]);
 
+/* Every cgroup that the guardian itself is in: no part of a plan. Found anew for each plan and each look,
+ * since it can be moved. */
+struct cgroup_own {
+    char v2[GUARD_PATH_MAX + 1], v1[GUARD_PATH_MAX + 1]; /* "": none */
+};
+void cgroup_own_find(struct cgroup_own *ret);
+bool cgroup_is_own(const struct cgroup_own *own, const char *path);
+
 /* Is `path` the folder `own`, or above it? */
 bool cgroup_is_above(const char *path, const char *own);
 

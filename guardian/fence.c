@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guardian/cgroup_find.h"
 #include "guardian/clock.h"
 #include "guardian/link.h"
 #include "guardian/log.h"
@@ -26,6 +27,15 @@ static bool has_fired(const struct guardian *g)
 
 /* -- Workers ------------------------------------------------------------------- */
 
+static unsigned kill_old_cgroup(const struct kill_job *job)
+{
+    struct cgroup_own own;
+    if (!*job->old_cgroup)
+        return 0;
+    cgroup_own_find(&own);
+    return !cgroup_is_own(&own, job->old_cgroup) && !cgroup_kill(job->old_cgroup);
+}
+
 static unsigned do_kill(void *data)
 {
     struct kill_job *job = data;
@@ -34,9 +44,7 @@ static unsigned do_kill(void *data)
         job->killing.count = 0;
     job->begun_fire_ns = job->fire_ns;
     left = kill_all(&job->killing, &job->plan.plan, &job->cgroups, job->keep, job->spare);
-    if (*job->old_cgroup && !cgroup_is_own(job->old_cgroup))
-        left += !cgroup_kill(job->old_cgroup);
-    return left;
+    return left + kill_old_cgroup(job);
 }
 
 static unsigned do_cut(void *data)

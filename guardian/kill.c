@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guardian/cgroup_find.h"
 #include "guardian/procfs.h"
 
 /* -- Names --------------------------------------------------------------------- */
@@ -167,11 +168,15 @@ static unsigned kill_pids(const struct guard_plan *plan)
 
 static unsigned kill_cgroups(const struct guard_plan *plan)
 {
+    struct cgroup_own own;
     struct plan_entry e;
     size_t at = 0;
     unsigned left = 0;
-    while (plan_next_of(plan, GUARD_CGROUP, &at, &e))
-        left += !cgroup_is_own(e.word[0]) && !cgroup_kill(e.word[0]);
+    if (!plan_next_of(plan, GUARD_CGROUP, &at, &e))
+        return 0;
+    cgroup_own_find(&own);
+    for (at = 0; plan_next_of(plan, GUARD_CGROUP, &at, &e);)
+        left += !cgroup_is_own(&own, e.word[0]) && !cgroup_kill(e.word[0]);
     return left;
 }
 

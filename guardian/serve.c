@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guardian/cgroup_find.h"
 #include "guardian/clock.h"
 #include "guardian/fence.h"
 #include "guardian/log.h"
@@ -37,10 +38,12 @@ static void serve_hello(struct guardian *g)
 /* The guardian does not kill itself. */
 static const char *own_cgroup(const struct guard_plan *plan)
 {
+    struct cgroup_own own;
     struct plan_entry e;
     size_t at = 0;
+    cgroup_own_find(&own);
     while (plan_next_of(plan, GUARD_CGROUP, &at, &e))
-        if (cgroup_is_own(e.word[0]))
+        if (cgroup_is_own(&own, e.word[0]))
             return e.word[0];
     return NULL;
 }
