@@ -8,7 +8,7 @@ static const char *read_decimal(const char *p, unsigned max, unsigned *ret)
 {
     unsigned value = 0;
     const char *start = p;
-    for (; *p >= '0' && *p <= '9' && p - start < 4; p++)
+    for (; *p >= '0' && *p <= '9' && p - start < 5; p++)
         value = value * 10 + (unsigned)(*p - '0');
     bool leading_zero = *start == '0' && p - start > 1;
     if (p == start || leading_zero || value > max)
@@ -64,6 +64,36 @@ void cidr_text(uint32_t address, unsigned prefix, char out[CIDR_TEXT_MAX + 1])
 uint32_t cidr_mask(unsigned prefix)
 {
     return prefix == 0 ? 0 : UINT32_MAX << (32 - prefix);
+}
+
+/* Where the host ends, and its first character in *from; NULL: it is none. */
+static const char *host_end(const char *text, const char **from)
+{
+    static const char of_names[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+    bool bracketed = text[0] == '[';
+    *from = text + bracketed;
+    const char *end = *from + strspn(*from, bracketed ? "0123456789abcdefABCDEF:." : of_names);
+    bool hyphen_first = **from == '-' || **from == '.';
+    if (end == *from || end - *from > HOST_TEXT_MAX || hyphen_first || (bracketed && *end != ']'))
+        return NULL;
+    return end;
+}
+
+bool host_port_parse(const char *text, char out_host[HOST_TEXT_MAX + 1], uint16_t *ret_port)
+{
+    const char *from, *end = host_end(text, &from);
+    unsigned port = 0;
+    if (!end)
+        return false;
+    const char *colon = end + (*end == ']');
+    const char *rest = *colon == ':' ? read_decimal(colon + 1, UINT16_MAX, &port) : NULL;
+    if (!rest || *rest || port == 0)
+        return false;
+    memcpy(out_host, from, (size_t)(end - from));
+    out_host[end - from] = '\0';
+    *ret_port = (uint16_t)port;
+    return true;
 }
 
 static int hex_digit(char c)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/address.h"
 #include "proto/text.h"
 #include "proto/tree.h"
 
@@ -87,6 +88,15 @@ const struct field cluster_config_fields[] = {
      .type = FIELD_BOOL,
      .default_value = "false",
      .help = "Nothing starts, stops or moves by itself."},
+    {.name = "failsafe",
+     .type = FIELD_BOOL,
+     .default_value = "false",
+     .help = "A leader that can't write goes on as long as every voter consents (a voter: each "
+             "other site with an address)."},
+    {.name = "addresses",
+     .type = FIELD_MAP,
+     .help = "host:port of each site's agent, by site, for failsafe. A site without one is no "
+             "voter, and does not promote by silence while failsafe is on."},
     {.name = "consistency",
      .type = FIELD_STRING,
      .default_value = "\"CP\"",
@@ -184,6 +194,55 @@ static int check_consistency(const json_t *spec, struct hm_error *err)
                    shown);
 }
 
+static int take_address(struct cluster_config *config, const char *name, const char *address,
+                        struct hm_error *err)
+{
+    char host[HOST_TEXT_MAX + 1], shown[TEXT_QUOTE_MAX];
+    uint16_t port;
+    struct hb_site site;
+    unsigned rank = hb_site_from(name, &site) ? cluster_config_rank(config, &site) : 0;
+    if (rank == 0) {
+        text_quote(name, shown);
+        return hm_fail(err, HM_E_INVALID, "addresses: %s is no site of this group", shown);
+    }
+    if (!host_port_parse(address, host, &port)) {
+        text_quote(address, shown);
+        return hm_fail(err, HM_E_INVALID,
+                       "addresses.%s: %s is not HOST:PORT (db1.example.net:7422, [fd00::1]:7422)",
+                       name, shown);
+    }
+    memcpy(config->addresses[rank - 1], address, strlen(address) + 1); /* fits: it was parsed */
+    return 0;
+}
+
+/* With fewer than two there would be a leader that needs nobody's consent. */
+static int check_voters(const struct cluster_config *config, struct hm_error *err)
+{
+    unsigned known = 0;
+    for (unsigned i = 0; i < config->site_count; i++)
+        known += config->addresses[i][0] != '\0';
+    if (!config->failsafe || known >= 2)
+        return 0;
+    return hm_fail(err, HM_E_INVALID,
+                   "failsafe: needs the addresses of at least two sites, of which one can consent "
+                   "when the other leads; addresses has %u",
+                   known);
+}
+
+static int take_failsafe(struct cluster_config *config, const json_t *spec, struct hm_error *err)
+{
+    const char *name;
+    json_t *address;
+    config->failsafe = spec_bool(spec, "failsafe");
+    json_object_foreach(json_object_get(spec, "addresses"), name, address)
+    {
+        int rc = take_address(config, name, json_string_value(address), err);
+        if (rc < 0)
+            return rc;
+    }
+    return check_voters(config, err);
+}
+
 static void take_numbers(struct cluster_config *config, const json_t *spec)
 {
     config->heartbeat_interval_ms = spec_int(spec, "heartbeat_interval_ms", 0);
@@ -208,6 +267,8 @@ static int from_spec(const json_t *spec, struct cluster_config *ret, struct hm_e
     if (rc == 0)
         rc = add_replicas(&config, spec, err);
     take_numbers(&config, spec);
+    if (rc == 0)
+        rc = take_failsafe(&config, spec, err);
     if (rc == 0)
         rc = cluster_config_check(&config, err);
     if (rc == 0)
@@ -249,7 +310,8 @@ static bool sites_equal(const struct cluster_config *a, const struct cluster_con
     if (a->site_count != b->site_count)
         return false;
     for (unsigned i = 0; i < a->site_count; i++)
-        if (!hb_site_equal(&a->sites[i], &b->sites[i]))
+        if (!hb_site_equal(&a->sites[i], &b->sites[i]) ||
+            strcmp(a->addresses[i], b->addresses[i]) != 0)
             return false;
     return true;
 }
@@ -264,7 +326,15 @@ bool cluster_config_equal(const struct cluster_config *a, const struct cluster_c
            a->max_promise_ms == b->max_promise_ms && a->yield_after_ms == b->yield_after_ms &&
            a->maximum_lag == b->maximum_lag && a->failure_threshold == b->failure_threshold &&
            a->success_threshold == b->success_threshold && a->paused == b->paused &&
-           a->yield_to_primary == b->yield_to_primary;
+           a->yield_to_primary == b->yield_to_primary && a->failsafe == b->failsafe;
+}
+
+static const struct hb_site *site_without_address(const struct cluster_config *config)
+{
+    for (unsigned i = 0; i < config->site_count; i++)
+        if (config->addresses[i][0] == '\0')
+            return &config->sites[i];
+    return NULL;
 }
 
 unsigned cluster_config_warnings(const struct cluster_config *config, bool replicated,
@@ -277,12 +347,18 @@ unsigned cluster_config_warnings(const struct cluster_config *config, bool repli
         hm_fail(&out[count++], HM_E_REFUSED,
                 "failure_threshold 1: one lost heartbeat fences; a live migration of the host can "
                 "cost one");
-    if (replicated && fence_start < ELECTION_MS)
+    if (replicated && fence_start < ELECTION_MS && !config->failsafe)
         hm_fail(&out[count++], HM_E_REFUSED,
                 "the leader fences after F = %" PRId64 " ms without a write; when a NATS node is "
                 "lost, electing another took up to 8.6 s: choose heartbeat_interval_ms x "
-                "(failure_threshold + 1) of 11000 or more",
+                "(failure_threshold + 1) of 11000 or more, or failsafe",
                 fence_start);
+    const struct hb_site *silent = config->failsafe ? site_without_address(config) : NULL;
+    if (silent)
+        hm_fail(&out[count++], HM_E_REFUSED,
+                "failsafe: %s has no address, so it never promotes by silence: only by a release "
+                "or promote --force (addresses)",
+                silent->text);
     if (config->site_count == 1)
         hm_fail(&out[count++], HM_E_REFUSED,
                 "the group has one site: nobody can take over (replica_site_id)");
@@ -295,6 +371,15 @@ static json_t *replicas_json(const struct cluster_config *config)
     for (unsigned i = 1; i < config->site_count; i++)
         json_array_append_new(list, json_string(config->sites[i].text));
     return list;
+}
+
+static json_t *addresses_json(const struct cluster_config *config)
+{
+    json_t *map = json_object();
+    for (unsigned i = 0; i < config->site_count; i++)
+        if (config->addresses[i][0] != '\0')
+            json_object_set_new(map, config->sites[i].text, json_string(config->addresses[i]));
+    return map;
 }
 
 static json_t *to_json(const struct cluster_config *c)
@@ -317,6 +402,8 @@ static json_t *to_json(const struct cluster_config *c)
     if (c->maximum_lag >= 0)
         json_object_set_new(o, "maximum_lag", json_integer(c->maximum_lag));
     json_object_set_new(o, "paused", json_boolean(c->paused));
+    json_object_set_new(o, "failsafe", json_boolean(c->failsafe));
+    json_object_set_new(o, "addresses", addresses_json(c));
     return o;
 }
 

@@ -22,7 +22,8 @@ enum {
     CLUSTER_DRIFT_PPM = 500,   /* rho: bound of the drift of any BOOTTIME */
     CLUSTER_GUARDIAN_MS = 250, /* Lg: worst lateness of whoever starts the fence */
     CLUSTER_MARGIN_MS = 10,    /* failover_timeout above the promise */
-    CLUSTER_CONFIG_TEXT_MAX = 2048,
+    CLUSTER_CONFIG_TEXT_MAX = 4096,
+    CLUSTER_ADDRESS_MAX = 110, /* host:port */
     CLUSTER_WARNINGS_MAX = 4,
 };
 
@@ -40,7 +41,12 @@ struct cluster_config {
     uint32_t success_threshold;
     bool paused;
     bool yield_to_primary;
+    bool failsafe; /* a leader without the store may go on by consent (docs/failover 9) */
+    char addresses[CLUSTER_SITES_MAX][CLUSTER_ADDRESS_MAX + 1]; /* as `sites`; empty: none */
 };
+
+_Static_assert((int)HB_VOTERS_MAX == (int)CLUSTER_SITES_MAX - 1,
+               "all but the leader may be voters");
 
 extern const struct field cluster_config_fields[];
 

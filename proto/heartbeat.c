@@ -167,6 +167,28 @@ static void read_required(struct reader *r, const char *name)
         r->rc = hm_fail(r->err, HM_E_INVALID, "%s: is missing", name);
 }
 
+static void read_voters(struct reader *r, struct heartbeat *hb)
+{
+    static const char expected[] = "a list of 1 to 7 sites' names, as failsafe needs";
+    const json_t *list = member(r, "voters");
+    size_t count = json_array_size(list);
+    if (!hb->failsafe)
+        return;
+    read_required(r, "voters");
+    if (!list)
+        return;
+    if (count < 1 || count > HB_VOTERS_MAX) {
+        wrong(r, "voters", expected);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (!text || !hb_site_from(text, &hb->voters[i]))
+            wrong(r, "voters", expected);
+    }
+    hb->voter_count = (uint8_t)count;
+}
+
 static void read_fields(struct reader *r, struct heartbeat *hb)
 {
     read_site(r, "site_id", &hb->site);
@@ -191,6 +213,8 @@ static void read_fields(struct reader *r, struct heartbeat *hb)
     hb->successes = (uint32_t)read_int(r, "successes", 0, 0, UINT32_MAX);
     hb->paused = read_bool(r, "paused");
     hb->fit = read_bool(r, "fit");
+    hb->failsafe = read_bool(r, "failsafe");
+    read_voters(r, hb);
 }
 
 /* What must be there, and what must agree. */
@@ -270,6 +294,14 @@ static void put_known(struct writer *w, const char *name, int64_t value)
         put(w, "\"%s\":%" PRId64 ",", name, value);
 }
 
+static void put_voters(struct writer *w, const struct heartbeat *hb)
+{
+    put(w, "\"failsafe\":true,\"voters\":");
+    for (unsigned i = 0; i < hb->voter_count; i++)
+        put(w, "%c\"%s\"", i == 0 ? '[' : ',', hb->voters[i].text);
+    put(w, "],");
+}
+
 static void put_lease(struct writer *w, const struct heartbeat *hb)
 {
     if (hb->status == HB_RELEASED) {
@@ -278,6 +310,8 @@ static void put_lease(struct writer *w, const struct heartbeat *hb)
     }
     put(w, "\"expires_in_ms\":%" PRId64 ",", hb->expires_in_ms);
     put(w, "\"paused\":%s,", hb->paused ? "true" : "false");
+    if (hb->failsafe)
+        put_voters(w, hb);
 }
 
 static void put_evidence(struct writer *w, const struct heartbeat *hb)
@@ -313,4 +347,12 @@ size_t heartbeat_render(const struct heartbeat *hb, bool is_lease, char out[HB_T
     put_evidence(&w, hb);
     put(&w, "\"reason\":\"%s\"}", hb_reason_name(hb->reason));
     return w.len;
+}
+
+bool heartbeat_names_voter(const struct heartbeat *hb, const struct hb_site *site)
+{
+    for (unsigned i = 0; i < hb->voter_count; i++)
+        if (hb_site_equal(&hb->voters[i], site))
+            return true;
+    return false;
 }

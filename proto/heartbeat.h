@@ -18,6 +18,7 @@
 
 enum {
     HB_SITE_MAX = 63,
+    HB_VOTERS_MAX = 7,                   /* all sites of the largest group but the writer */
     HB_TEXT_MAX = 2048,                  /* a rendered heartbeat, NUL included */
     HB_PROMISE_MAX_MS = 24 * 3600 * 1000 /* no record promises longer */
 };
@@ -158,6 +159,9 @@ struct heartbeat {
     int64_t lag;              /* replica: bytes behind; -1: not known */
     uint32_t failures, successes; /* consecutive heartbeats */
     bool paused;
+    bool failsafe;       /* the writer may go on by the consent of `voters` (docs/failover 9) */
+    uint8_t voter_count; /* at least 1 with failsafe, else 0 */
+    struct hb_site voters[HB_VOTERS_MAX];
     bool fit; /* replica heartbeat: could lead (probe good, lag within bounds, no back-off) */
 };
 
@@ -173,6 +177,9 @@ static inline struct hb_era hb_era_of(const struct heartbeat *hb)
  */
 int heartbeat_parse(const void *value, size_t len, bool is_lease, struct heartbeat *ret,
                     struct hm_error *err);
+
+/* Is this site among the voters that the record names? */
+bool heartbeat_names_voter(const struct heartbeat *hb, const struct hb_site *site);
 
 /* One line of JSON, NUL-terminated; returns its length. It always fits. */
 size_t heartbeat_render(const struct heartbeat *hb, bool is_lease, char out[HB_TEXT_MAX]);

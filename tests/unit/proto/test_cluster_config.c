@@ -114,6 +114,14 @@ static const struct {
     {"{\"primary_site_id\":\"a\",\"replica_site_ids\":[\"b\",\"b\"]," TIMES "}", "twice"},
     {"{" SITES ",\"replica_site_ids\":[\"c\",\"site-b\"]," TIMES "}", "replica_site_id"},
     {"{\"primary_site_id\":\"Site A\"," TIMES "}", "primary_site_id"},
+    {"{" SITES "," TIMES ",\"failsafe\":true}", "at least two sites"},
+    {"{" SITES "," TIMES ",\"failsafe\":true,\"addresses\":{\"site-a\":\"a:1\"}}",
+     "addresses has 1"},
+    {"{" SITES "," TIMES ",\"addresses\":{\"site-x\":\"a:1\"}}", "\"site-x\" is no site"},
+    {"{" SITES "," TIMES ",\"addresses\":{\"Site A\":\"a:1\"}}", "is no site"},
+    {"{" SITES "," TIMES ",\"addresses\":{\"site-a\":\"a\"}}", "addresses.site-a"},
+    {"{" SITES "," TIMES ",\"addresses\":{\"site-a\":7422}}", "addresses.site-a"},
+    {"{" SITES "," TIMES ",\"addresses\":[\"a:1\"]}", "addresses"},
 };
 
 START_TEST(test_wrong_is_refused)
@@ -133,7 +141,9 @@ START_TEST(test_renders_and_reads_back)
     struct cluster_config c = {0}, back;
     char text[CLUSTER_CONFIG_TEXT_MAX];
     const char *given = "{\"primary_site_id\":\"a\",\"replica_site_ids\":[\"b\",\"c\"],"
-                        "\"paused\":true,\"maximum_lag\":0,\"yield_to_primary\":false," TIMES "}";
+                        "\"paused\":true,\"failsafe\":true,"
+                        "\"addresses\":{\"a\":\"[::1]:7422\",\"c\":\"c.example.net:1\"},"
+                        "\"maximum_lag\":0,\"yield_to_primary\":false," TIMES "}";
     ck_assert_int_eq(parse(given, &c, NULL), 0);
     size_t len = cluster_config_render(&c, text);
     ck_assert_int_eq(cluster_config_parse(text, len, &back, NULL), 0);
@@ -155,6 +165,9 @@ static const char *const unlike[] = {
     "{" SITES "," TIMES ",\"yield_after_ms\":7}",
     "{" SITES "," TIMES ",\"maximum_lag\":7}",
     "{" SITES "," TIMES ",\"paused\":true}",
+    "{" SITES "," TIMES ",\"addresses\":{\"site-b\":\"b:1\"}}",
+    "{" SITES "," TIMES ",\"addresses\":{\"site-b\":\"b:2\"}}",
+    "{" SITES "," TIMES ",\"failsafe\":true,\"addresses\":{\"site-a\":\"a:1\",\"site-b\":\"b:1\"}}",
     "{" SITES ",\"failover_timeout_ms\":5001,\"heartbeat_interval_ms\":1000}",
     "{" SITES ",\"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":999}",
 };
@@ -182,6 +195,11 @@ START_TEST(test_warnings)
     ck_assert_ptr_nonnull(strstr(warnings[0].text, "failure_threshold 1"));
     ck_assert_uint_eq(cluster_config_warnings(&c, true, warnings), 2);
     ck_assert_ptr_nonnull(strstr(warnings[1].text, "F = 2000 ms"));
+    const char *three = "{\"primary_site_id\":\"a\",\"replica_site_ids\":[\"b\",\"c\"]," TIMES ","
+                        "\"failsafe\":true,\"addresses\":{\"a\":\"a:1\",\"b\":\"b:1\"}}";
+    ck_assert_int_eq(parse(three, &c, NULL), 0);
+    ck_assert_uint_eq(cluster_config_warnings(&c, true, warnings), 1);
+    ck_assert_ptr_nonnull(strstr(warnings[0].text, "failsafe: c has no address"));
 }
 END_TEST
 

@@ -51,6 +51,9 @@ static struct heartbeat full(void)
         .failures = 1,
         .successes = 0,
         .paused = true,
+        .failsafe = true,
+        .voter_count = 2,
+        .voters = {site("site-b"), site("site-c")},
     };
 }
 
@@ -69,7 +72,9 @@ START_TEST(test_replica_reads_back)
 {
     char text[HB_TEXT_MAX];
     struct heartbeat hb = full(), back;
-    hb.paused = false;
+    hb.paused = hb.failsafe = false;
+    hb.voter_count = 0;
+    memset(hb.voters, 0, sizeof(hb.voters));
     hb.expires_in_ms = 0;
     hb.fit = true;
     hb.lag = 4096;
@@ -93,6 +98,9 @@ START_TEST(test_the_longest_fits)
     hb.interval_ms = 3600 * 1000;
     hb.failures = hb.successes = UINT32_MAX;
     hb.reason = HB_REASON_HEARTBEATS_FAILED;
+    hb.voter_count = HB_VOTERS_MAX;
+    for (unsigned i = 0; i < HB_VOTERS_MAX; i++)
+        hb.voters[i] = site(name);
     size_t len = heartbeat_render(&hb, true, text);
     ck_assert_uint_lt(len, HB_TEXT_MAX);
     ck_assert_int_eq(heartbeat_parse(text, len, true, &back, NULL), 0);
@@ -107,6 +115,22 @@ START_TEST(test_newer_agents_are_understood)
                        "\"voters\":[\"b\"],\"reason\":\"NOT_YET_INVENTED\",\"role\":\"witness\"}";
     ck_assert_int_eq(parse(text, true, &hb, NULL), 0);
     ck_assert_int_eq(hb.reason, HB_REASON_NONE);
+}
+END_TEST
+
+START_TEST(test_voters)
+{
+    struct heartbeat hb;
+    struct hb_site b = site("b"), c = site("c");
+    const char *text = "{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,"
+                       "\"failsafe\":true,\"voters\":[\"b\"]}";
+    ck_assert_int_eq(parse(text, true, &hb, NULL), 0);
+    ck_assert(hb.failsafe && hb.voter_count == 1);
+    ck_assert(heartbeat_names_voter(&hb, &b) && !heartbeat_names_voter(&hb, &c));
+    text = "{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,"
+           "\"failsafe\":false,\"voters\":[\"b\"]}";
+    ck_assert_int_eq(parse(text, true, &hb, NULL), 0);
+    ck_assert(!hb.failsafe && !heartbeat_names_voter(&hb, &b));
 }
 END_TEST
 
@@ -144,6 +168,25 @@ static const struct {
      "nonce", true},
     {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"paused\":1}",
      "paused", true},
+    {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"failsafe\":true}",
+     "voters", true},
+    {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"failsafe\":true,"
+     "\"voters\":[]}",
+     "voters", true},
+    {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"failsafe\":true,"
+     "\"voters\":\"b\"}",
+     "voters", true},
+    {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"failsafe\":true,"
+     "\"voters\":[\"b\",1]}",
+     "voters", true},
+    {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"failsafe\":true,"
+     "\"voters\":[\"B/..\"]}",
+     "voters", true},
+    {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"failsafe\":true,"
+     "\"voters\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\"]}",
+     "voters", true},
+    {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"failsafe\":1}",
+     "failsafe", true},
     {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"status\":\"HEALTHY\"}", "status", false},
     {"{\"site_id\":\"a\",\"status\":\"RELEASED\"}", "status", false},
 };
@@ -192,6 +235,7 @@ int main(void)
     tcase_add_test(tc, test_replica_reads_back);
     tcase_add_test(tc, test_the_longest_fits);
     tcase_add_test(tc, test_newer_agents_are_understood);
+    tcase_add_test(tc, test_voters);
     tcase_add_loop_test(tc, test_hostile_is_refused, 0, sizeof(hostile) / sizeof(hostile[0]));
     tcase_add_test(tc, test_too_long_is_refused);
     tcase_add_test(tc, test_site_names);
