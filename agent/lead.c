@@ -33,6 +33,7 @@ static enum hm_log_level note_level(enum fo_note note)
     case FO_NOTE_WATCH_DEAD:
     case FO_NOTE_BACK_OFF:
     case FO_NOTE_CANNOT_LEAVE:
+    case FO_NOTE_CONSENT:
         return HM_LOG_WARN;
     case FO_NOTE_SILENCE_RESTARTED:
         return HM_LOG_DEBUG;
@@ -124,7 +125,8 @@ static void step(struct lead *l, const struct fo_event *event)
     note_lease(l);
     l->next_ns = effects.next_ns;
     for (unsigned i = 0; i < effects.count; i++)
-        carry_out[effects.items[i].type](l, &effects.items[i]);
+        if (carry_out[effects.items[i].type])
+            carry_out[effects.items[i].type](l, &effects.items[i]);
 }
 
 static int64_t earlier(int64_t a, int64_t b)

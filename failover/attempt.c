@@ -145,8 +145,7 @@ static void conflicted(struct fo_run *r, struct fo_attempt *a, const struct fo_e
     if (a->must_read)
         return;
     a->must_read = true;
-    bool asked = r->s->read.pending && r->s->read.sent >= a->begun;
-    if (!asked)
+    if (!fo_read_is_under_way(r->s, a->begun))
         fo_read_now(r);
 }
 

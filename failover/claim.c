@@ -1,6 +1,9 @@
 /* Who may take the lease, and when. (docs/failover sections 3, 4 and 11) */
 #include "failover/core.h"
 
+/* A record that can't be read may be of an epoch that was not seen: leave room for that many. */
+enum { EPOCHS_UNREAD = 16 };
+
 static bool may_claim(const struct fo_state *s)
 {
     if (s->role != HB_ROLE_REPLICA || !s->connected || s->stepping_down || s->rank == 0)
@@ -85,6 +88,8 @@ static int64_t lease_free_at(const struct fo_state *s, int64_t now, enum hb_reas
     *ret_reason = HB_REASON_STALE;
     if (!known->has_record)
         return FO_NEVER; /* only the number of a revision is known: it is being read */
+    if (!known->readable && !fo_consent_lets_promote(s))
+        return FO_NEVER;
     if (!known->readable)
         return fo_rule_on(s, FO_RULE_UNREADABLE_HOLDS) ? silence_ends(s, now) : 0;
     if (known->record.status == HB_RELEASED)
@@ -97,7 +102,7 @@ static int64_t lease_free_at(const struct fo_state *s, int64_t now, enum hb_reas
     /* "Nobody but its own writer ... promotes over a paused record" (11) */
     if (known->record.paused && fo_rule_on(s, FO_RULE_PAUSED_RECORD))
         return FO_NEVER;
-    return silence_ends(s, now);
+    return fo_consent_lets_promote(s) ? silence_ends(s, now) : FO_NEVER;
 }
 
 /* When this site would claim the lease if nothing more were heard; FO_NEVER: it would not. */
@@ -113,7 +118,7 @@ int64_t fo_claim_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_r
         at = fo_max(at, s->idle_since + s->config.success_threshold * s->terms.period);
     if (fo_back_off_holds(s, now))
         at = fo_max(at, s->back_off.until);
-    return at;
+    return fo_max(at, fo_consent_bound_until(s));
 }
 
 /* Silence is long enough, but the stamps must say so too: write an own heartbeat now instead of
@@ -146,7 +151,7 @@ static uint64_t epoch_to_claim(const struct fo_state *s)
         unused++;
     uint64_t above = s->seen_epoch;
     if (fo_rule_on(s, FO_RULE_EPOCH_ABOVE_SEEN))
-        above++;
+        above += s->known.readable ? 1 : EPOCHS_UNREAD;
     return unused > above ? unused : above;
 }
 
@@ -166,6 +171,7 @@ static void claim(struct fo_run *r, enum hb_reason reason)
     /* "promotion: expects the revision of the last heartbeat seen" (3) */
     bool compare = fo_rule_on(s, FO_RULE_CAS_PROMOTION);
     int64_t expect = compare ? (int64_t)s->known.revision : FO_ANY_REVISION;
+    fo_consent_claiming(r);
     fo_attempt_begin(r, &s->lease_try, FO_TRY_CLAIM, expect);
 }
 

@@ -143,6 +143,12 @@ static void dispatch(struct fo_run *r, const struct fo_event *event)
     case FO_EV_DISCONNECTED:
         r->s->connected = false;
         break;
+    case FO_EV_CONSENT_REQUEST:
+        fo_consent_requested(r, event);
+        break;
+    case FO_EV_CONSENT_ANSWER:
+        fo_consent_answered(r, event);
+        break;
     case FO_EV_STEP_DOWN:
         step_down(r);
         break;
@@ -172,6 +178,7 @@ static void advance(struct fo_run *r)
     fo_history_advance(r);
     fo_claim_advance(r);
     fo_heartbeat_advance(r);
+    fo_consent_advance(r);
     fo_probe_advance(r);
     fo_yield_advance(r);
     fo_read_advance(r);
@@ -188,6 +195,7 @@ static int64_t next_deadline(const struct fo_state *s, int64_t now)
     next = fo_min(next, fo_attempt_next(&s->lease_try));
     next = fo_min(next, fo_attempt_next(&s->replica_try));
     next = fo_min(next, fo_heartbeat_next(s));
+    next = fo_min(next, fo_consent_next(s));
     next = fo_min(next, fo_probe_next(s));
     next = fo_min(next, fo_read_next(s));
     next = fo_min(next, fo_watch_next(s));

@@ -36,6 +36,10 @@ void fo_emit_start(struct fo_run *r);
 void fo_emit_stop(struct fo_run *r);
 void fo_emit_plain(struct fo_run *r, enum fo_effect_type type);
 void fo_emit_persist(struct fo_run *r);
+void fo_emit_consent_ask(struct fo_run *r, const struct hb_site *to, uint64_t nonce,
+                         int64_t promise_ms);
+void fo_emit_consent_answer(struct fo_run *r, const struct fo_event *request, bool granted,
+                            struct hb_era lease);
 void fo_emit_takeover(struct fo_run *r); /* incident and audit */
 void fo_emit_note(struct fo_run *r, enum fo_note note, int64_t value);
 void fo_emit_role(struct fo_run *r, enum hb_role from);
@@ -81,6 +85,19 @@ void fo_lease_end(struct fo_run *r, enum hb_reason reason);
 void fo_lease_catch_up(struct fo_run *r);
 void fo_lease_own_seen(struct fo_run *r, const struct heartbeat *record, uint64_t revision);
 bool fo_lease_is_mine(const struct fo_state *s, const struct heartbeat *record);
+
+/* consent.c: failsafe by consent, as leader and as voter. */
+void fo_consent_sending(struct fo_run *r, const struct fo_attempt *a);
+void fo_consent_stored(struct fo_run *r, const struct fo_attempt *a);
+void fo_consent_reset(struct fo_run *r);
+void fo_consent_advance(struct fo_run *r);
+int64_t fo_consent_next(const struct fo_state *s);
+bool fo_consent_holds(const struct fo_state *s, int64_t now);
+void fo_consent_answered(struct fo_run *r, const struct fo_event *event);
+void fo_consent_requested(struct fo_run *r, const struct fo_event *event);
+void fo_consent_claiming(struct fo_run *r);
+int64_t fo_consent_bound_until(const struct fo_state *s);
+bool fo_consent_lets_promote(const struct fo_state *s);
 
 /* claim.c */
 void fo_claim_advance(struct fo_run *r);
@@ -130,6 +147,7 @@ void fo_known_own(struct fo_run *r);
 void fo_epoch_seen(struct fo_run *r, uint64_t epoch);
 const struct heartbeat *fo_believed(struct fo_run *r, const struct heartbeat *record);
 void fo_read_now(struct fo_run *r);
+bool fo_read_is_under_way(const struct fo_state *s, int64_t since);
 void fo_read_advance(struct fo_run *r);
 void fo_read_answered(struct fo_run *r, const struct fo_event *event);
 int64_t fo_read_next(const struct fo_state *s);

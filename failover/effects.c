@@ -62,6 +62,27 @@ void fo_emit_persist(struct fo_run *r)
     e->persist.paused = s->lease.paused;
 }
 
+void fo_emit_consent_ask(struct fo_run *r, const struct hb_site *to, uint64_t nonce,
+                         int64_t promise_ms)
+{
+    struct fo_effect *e = add(r, FO_DO_CONSENT_ASK);
+    e->consent.to = *to;
+    e->consent.nonce = nonce;
+    e->consent.era = (struct hb_era){r->s->lease.generation, r->s->lease.epoch};
+    e->consent.promise_ms = promise_ms;
+}
+
+void fo_emit_consent_answer(struct fo_run *r, const struct fo_event *request, bool granted,
+                            struct hb_era lease)
+{
+    struct fo_effect *e = add(r, FO_DO_CONSENT_ANSWER);
+    e->consent.to = request->request.from;
+    e->consent.nonce = request->request.nonce;
+    e->consent.era = request->request.era;
+    e->consent.granted = granted;
+    e->consent.lease = lease;
+}
+
 void fo_emit_takeover(struct fo_run *r)
 {
     struct fo_effect *e = add(r, FO_DO_INCIDENT);

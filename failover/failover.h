@@ -82,7 +82,9 @@
     X(STEP_DOWN, "step down")    /* agent is about to end: hand over and take no lease */          \
     X(GUARDIAN, "guardian")      /* at first, and whenever what it says changes */                 \
     X(LEAVE, "leave")            /* agent is about to restart and to resume its lease */           \
-    X(STORE, "bucket looked at") /* after FO_EV_CONNECTED, and whenever the key was missing */
+    X(STORE, "bucket looked at") /* after FO_EV_CONNECTED, and whenever the key was missing */     \
+    X(CONSENT_REQUEST, "consent asked for") /* by another site's leader, over the link of peers */ \
+    X(CONSENT_ANSWER, "consent answered")   /* to an FO_DO_CONSENT_ASK, however late */
 
 enum fo_event_type {
 #define FO_EVENT_ENUM(id, text) FO_EV_##id,
@@ -164,6 +166,19 @@ struct fo_event {
             uint64_t last_revision; /* of any key in it */
             uint64_t at_least;      /* the highest that was known here when it was asked */
         } store;
+        struct {
+            struct hb_site from; /* proven by its certificate */
+            uint64_t nonce;
+            struct hb_era era;
+            int64_t promise_ms;
+        } request;
+        struct {
+            struct hb_site from; /* likewise */
+            uint64_t nonce;      /* of the request */
+            struct hb_era era;   /* likewise */
+            bool granted;
+            struct hb_era lease; /* that site's lease or the last that it knows; 0: none */
+        } answer;
     };
 };
 
@@ -178,8 +193,11 @@ struct fo_event {
     X(RESTART_WATCH, "restart watch") /* bus_watch_restart() */                                    \
     X(INCIDENT, "incident")           /* write incident.<epoch> */                                 \
     X(AUDIT, "audit")                 /* write cluster_state */                                    \
-    X(PERSIST, "persist")             /* marks to disk, fsynced */                                 \
-    X(NOTE, "note")                   /* for log, status and metrics */
+    X(CONSENT_ASK,                                                                                 \
+      "ask for consent")        /* send to that site now or never; lost ones are not missed */     \
+    X(CONSENT_ANSWER, "answer") /* to an FO_EV_CONSENT_REQUEST, likewise */                        \
+    X(PERSIST, "persist")       /* marks to disk, fsynced */                                       \
+    X(NOTE, "note")             /* for log, status and metrics */
 
 enum fo_effect_type {
 #define FO_EFFECT_ENUM(id, text) FO_DO_##id,
@@ -216,7 +234,8 @@ enum fo_effect_type {
     X(RESUMED, "pause ended: self-fencing is on")                                                   \
     X(BACK_OFF, "backs off before it leads again") /* value: ms */                                  \
     X(MAY_LEAVE, "agent may restart") /* value: ms until its lease expires; -1: never */            \
-    X(CANNOT_LEAVE, "no longer promise was acknowledged") /* the lease goes on as it was */
+    X(CANNOT_LEAVE, "no longer promise was acknowledged") /* the lease goes on as it was */         \
+    X(CONSENT, "heartbeats fail: goes on by the consent of all voters") /* value: failures */
 
 enum fo_note {
 #define FO_NOTE_ENUM(id, text) FO_NOTE_##id,
@@ -247,6 +266,14 @@ struct fo_effect {
                                   * moves the deadline of the one under way, only ever earlier */
             enum hb_reason reason;
         } workload; /* START_WORKLOAD, STOP_WORKLOAD (epoch 0: whatever may run from before) */
+        struct {
+            struct hb_site to;
+            uint64_t nonce;
+            struct hb_era era;
+            int64_t promise_ms;  /* ASK: how long the voter is not to promote */
+            bool granted;        /* ANSWER */
+            struct hb_era lease; /* ANSWER: held here, or as known here */
+        } consent;               /* CONSENT_ASK, CONSENT_ANSWER */
         struct {
             const struct fo_incident *incident;
         } incident;
@@ -339,6 +366,8 @@ int64_t fo_promotes_at(const struct fo_state *state, int64_t now_ns);
 /* Why nothing is claimed here until the store, or an operator, has put it right. */
 enum fo_hold { FO_HOLD_NONE, FO_HOLD_MISSING, FO_HOLD_LOWER };
 enum fo_hold fo_holds(const struct fo_state *state);
+/* Would fence by now, and goes on by the consent of its voters. */
+bool fo_goes_on_by_consent(const struct fo_state *state, int64_t now_ns);
 /* After FO_EV_STEP_DOWN: nothing runs here, and the release has been answered or given up. */
 bool fo_has_stepped_down(const struct fo_state *state);
 

@@ -160,6 +160,7 @@ static void resume(struct fo_run *r, const struct fo_guard *inherit)
     s->lease.acknowledged = true;
     s->lease.resumed = true;
     s->heartbeat_due = r->now;
+    fo_consent_reset(r);
     fo_role_set(r, HB_ROLE_LEADER, HB_REASON_RESUMED);
     fo_lease_catch_up(r);
 }

@@ -18,6 +18,20 @@ static void fill_evidence(const struct fo_state *s, struct heartbeat *hb)
     hb->successes = s->successes;
 }
 
+/* "With failsafe on, the heartbeat names its voters" (9): every other site with an address. */
+static void fill_voters(const struct fo_state *s, struct heartbeat *hb)
+{
+    const struct cluster_config *config = &s->config;
+    hb->voter_count = 0;
+    memset(hb->voters, 0, sizeof(hb->voters));
+    for (unsigned i = 0; config->failsafe && i < config->site_count; i++) {
+        bool votes = config->addresses[i][0] != '\0' && !hb_site_equal(&config->sites[i], &s->site);
+        if (votes && hb->voter_count < HB_VOTERS_MAX)
+            hb->voters[hb->voter_count++] = config->sites[i];
+    }
+    hb->failsafe = hb->voter_count > 0;
+}
+
 static void fill_lease(const struct fo_state *s, struct heartbeat *hb)
 {
     hb->generation = s->lease.generation;
@@ -25,6 +39,7 @@ static void fill_lease(const struct fo_state *s, struct heartbeat *hb)
     hb->reason = s->lease.reason;
     hb->expires_in_ms = s->terms.promise_ms;
     hb->paused = s->config.paused;
+    fill_voters(s, hb);
 }
 
 static void fill_release(const struct fo_state *s, struct heartbeat *hb)
@@ -37,6 +52,8 @@ static void fill_release(const struct fo_state *s, struct heartbeat *hb)
     hb->reason = s->release_reason;
     hb->expires_in_ms = 0;
     hb->paused = false;
+    hb->failsafe = false;
+    hb->voter_count = 0;
 }
 
 static void fill_replica(const struct fo_run *r, struct heartbeat *hb)

@@ -124,6 +124,9 @@ static void other_bucket(struct fo_run *r)
 
 static void went_backwards(struct fo_run *r, uint64_t lost)
 {
+    /* The number of a lease that is over may be that of its successor's record by now. */
+    if (!r->s->lease.held)
+        r->s->lease.foreign = true;
     fo_emit_note(r, FO_NOTE_ALARM_BACKWARDS, (int64_t)lost);
     forget_key(r);
 }

@@ -112,10 +112,20 @@ void fo_read_now(struct fo_run *r)
 {
     struct fo_state *s = r->s;
     s->read.request++;
-    s->read.sent = r->now;
-    s->read.pending = true;
+    s->read.sent[s->read.request % FO_READS_MAX] = r->now;
     s->read.due = r->now + s->terms.period;
     fo_emit_read(r);
+}
+
+static int64_t read_sent(const struct fo_state *s, uint32_t request)
+{
+    return s->read.sent[request % FO_READS_MAX];
+}
+
+/* The last read was sent at `since` or later, and is not answered. */
+bool fo_read_is_under_way(const struct fo_state *s, int64_t since)
+{
+    return s->read.answered < s->read.request && read_sent(s, s->read.request) >= since;
 }
 
 static bool must_read(const struct fo_state *s)
@@ -127,7 +137,8 @@ static bool must_read(const struct fo_state *s)
 static int64_t read_due(const struct fo_state *s)
 {
     if (must_read(s))
-        return fo_min(s->read.due, s->read.sent + s->terms.period / FO_SENDS_PER_ATTEMPT);
+        return fo_min(s->read.due,
+                      read_sent(s, s->read.request) + s->terms.period / FO_SENDS_PER_ATTEMPT);
     if (s->role != HB_ROLE_REPLICA || !s->connected)
         return FO_NEVER;
     if (s->known.any && !s->known.has_record)
@@ -153,12 +164,15 @@ int64_t fo_read_next(const struct fo_state *s)
 void fo_read_answered(struct fo_run *r, const struct fo_event *event)
 {
     struct fo_state *s = r->s;
-    if (event->read.request != s->read.request || !s->read.pending)
+    uint32_t request = event->read.request;
+    /* The last ones, in order: answers may take longer than the time to the next read. */
+    if (request <= s->read.answered || request > s->read.request ||
+        s->read.request - request >= FO_READS_MAX)
         return;
-    s->read.pending = false;
+    s->read.answered = request;
     if (event->read.outcome == FO_READ_FAILED)
         return; /* read again when due */
-    if (s->read.sent < s->known.learnt && fo_rule_on(s, FO_RULE_STALE_READ_DROPPED)) {
+    if (read_sent(s, request) < s->known.learnt && fo_rule_on(s, FO_RULE_STALE_READ_DROPPED)) {
         s->read.due = r->now;
         return;
     }

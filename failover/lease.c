@@ -28,6 +28,7 @@ static void rearm(struct fo_run *r, const struct fo_attempt *a)
 void fo_lease_sending(struct fo_run *r, const struct fo_attempt *a)
 {
     struct fo_lease *lease = &r->s->lease;
+    fo_consent_sending(r, a);
     if (lease->paused && !a->record.paused && fo_rule_on(r->s, FO_RULE_PAUSE_REARMS))
         rearm(r, a);
     if (lease->paused)
@@ -58,6 +59,7 @@ static struct hb_era era_held(const struct fo_state *s)
 static void take_hold(struct fo_run *r)
 {
     r->s->lease.held = true;
+    fo_consent_reset(r);
     r->s->replica_try.kind = FO_TRY_NONE;
     fo_guard_arm(r);
     fo_history_seen(r, era_held(r->s));
@@ -72,6 +74,7 @@ void fo_lease_stored(struct fo_run *r, const struct fo_attempt *a, uint64_t revi
         take_hold(r);
     s->lease.revision = revision;
     count_deadline(r, a);
+    fo_consent_stored(r, a);
     take_pause(r, a->record.paused);
     fo_heartbeat_counted(r, a);
     fo_leave_stored(r, a);
@@ -182,13 +185,19 @@ static bool self_fencing_is_off(const struct fo_state *s)
     return s->lease.paused || believed;
 }
 
-/* n failed heartbeats in a row: fence at once. (1) */
+/* n failed heartbeats in a row: fence at once (1), unless all voters consent (9): then at the deadline,
+ * if they do so no more. */
 void fo_lease_failing(struct fo_run *r)
 {
     struct fo_state *s = r->s;
-    if (s->lease.held && !self_fencing_is_off(s) && s->failures >= s->config.failure_threshold &&
-        fo_rule_on(s, FO_RULE_FENCE_AT_NTH))
-        fo_lease_end(r, HB_REASON_HEARTBEATS_FAILED);
+    if (!s->lease.held || self_fencing_is_off(s) || s->failures < s->config.failure_threshold)
+        return;
+    if (!fo_consent_holds(s, r->now)) {
+        if (fo_rule_on(s, FO_RULE_FENCE_AT_NTH))
+            fo_lease_end(r, HB_REASON_HEARTBEATS_FAILED);
+    } else if (s->failures == s->config.failure_threshold) {
+        fo_emit_note(r, FO_NOTE_CONSENT, s->failures);
+    }
 }
 
 static int64_t deadline(const struct fo_state *s)

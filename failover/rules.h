@@ -108,7 +108,24 @@
     X(CATCH_UP,             4, MUTANT,     I7,  "agent restart",     "who comes back with a lease reads the key while its next heartbeat is on its way")  \
     X(RESUME_CONNECTED,     5, MUTANT,     I7,  "planned restart",   "a lease that was resumed makes its first attempt once there is a connection")       \
     X(LEAVE_PROMISE,        5, MUTANT,     I7,  "planned restart",   "before a planned restart a longer promise is sent")                                 \
-    X(LEAVE_ACKNOWLEDGED,   5, MUTANT,     I7,  "planned restart",   "the agent restarts only after the longer promise is acknowledged")
+    X(LEAVE_ACKNOWLEDGED,   5, MUTANT,     I7,  "planned restart",   "the agent restarts only after the longer promise is acknowledged") \
+    /* -- failsafe by consent ------------------------------------------------------------------------------------------------------------------- */ \
+    X(CONSENT_OUTLASTS,   9,  MUTANT,     I14, "long outage",       "while every voter's consent is fresh, n failed heartbeats and F do not fence")       \
+    X(CONSENT_ALL,        9,  MUTANT,     I1,  "peer partition",    "every voter has to consent")                                                         \
+    X(CONSENT_SENT_SINCE, 9,  MUTANT,     I1,  "failsafe switched", "the voters of every record sent since the last acknowledged one count too")          \
+    X(CONSENT_FAILSAFE_ON,9,  MUTANT,     I1,  "failsafe switched", "consent counts only while all of these records have failsafe on")                    \
+    X(CONSENT_SHORTEST,   9,  PAIR(CONSENT_WITHIN), I1,  "live config",       "what is asked for, and counted, is the shortest time of all these records")          \
+    X(CONSENT_FROM_SEND,  9,  MUTANT,     I1,  "slow peer link",    "the deadline counts from the earliest send among the latest answered requests")       \
+    X(CONSENT_ECHO,       9,  MUTANT,     I1,  "late peer messages","an answer counts for the request whose nonce it echoes, and for no other")           \
+    X(CONSENT_HIGHER,     9,  REDUNDANT,  I1,  "isolated leader",   "a higher epoch in an answer fences at once")                                         \
+    X(CONSENT_KEPT,       9,  MUTANT,     I1,  "isolated leader",   "a voter does not promote before its consent has run out")                            \
+    X(CONSENT_DRIFT,      9,  MUTANT,     I1,  "drift",             "a voter keeps its consent 1 + rho times as long as was asked for")                   \
+    X(CONSENT_FREED,      9,  MUTANT,     I6,  "none",              "a release frees the voters from their consent")                                       \
+    X(CONSENT_WITHIN,     9,  REDUNDANT,  I1,  "agent restart",     "a voter consents to no more than the last record promised, which its silence after a start outlasts") \
+    X(CONSENT_CLAIMED,    9,  REDUNDANT,  I1,  "late writes",       "a voter that has claimed does not consent before a later revision than its claim's is there") \
+    X(CONSENT_NO_HOLD,    9,  MUTANT,     I6,  "bucket deleted",    "a voter that holds does not consent, so that an operator can put the store right")   \
+    X(CONSENT_VOTERS_ONLY,9,  MUTANT,     I1,  "isolated leader",   "over a record with failsafe on only the voters that it names promote by silence")     \
+    X(CONSENT_UNREADABLE, 9,  MUTANT,     I1,  "unreadable record", "with failsafe on nobody promotes over a record that can't be read: it may name other voters")
 /* clang-format on */
 
 enum fo_rule {

@@ -20,7 +20,7 @@ typedef unsigned __int128 fo_rules;
 
 enum fo_key { FO_KEY_LEASE, FO_KEY_REPLICA }; /* primary_heartbeat, replica_heartbeat.<own site> */
 
-enum { FO_SENDS_PER_ATTEMPT = 4, FO_INCIDENT_MAX = 16 };
+enum { FO_SENDS_PER_ATTEMPT = 4, FO_READS_MAX = 16, FO_INCIDENT_MAX = 16 };
 
 /* What the configuration in force comes to, in ns. */
 struct fo_terms {
@@ -101,6 +101,34 @@ struct fo_leave {
     bool granted, noted;
 };
 
+enum { FO_VOTERS_MAX = 2 * HB_VOTERS_MAX, FO_CONSENT_ROUNDS = 8 };
+
+/* Somebody whose consent a leader without the store needs. */
+struct fo_voter {
+    struct hb_site site;
+    int64_t asked; /* when the latest request was sent that it granted; 0: none in this epoch */
+    int64_t fence_start; /* F that this request stood for */
+};
+
+/* What this site may do by consent, as leader: of the last acknowledged record and those sent since. */
+struct fo_consent {
+    bool usable; /* all of them have failsafe on */
+    unsigned voter_count;
+    struct fo_voter voters[FO_VOTERS_MAX]; /* that any of them names */
+    int64_t fence_start, promise_ms;       /* the shortest of them */
+    int64_t due;                           /* not asked again before */
+    uint64_t rounds, first_round;          /* a round asks them all; the first of this epoch */
+    int64_t sent[FO_CONSENT_ROUNDS], asked_start[FO_CONSENT_ROUNDS]; /* rings, by round */
+};
+
+/* What this site has promised as a voter. A start forgets it: its silence starts anew as well. */
+struct fo_vote {
+    int64_t until;          /* no promotion before */
+    struct hb_era era;      /* of the last lease that it consented to */
+    bool claimed;           /* has sent a claim in this run ... */
+    uint64_t claim_expects; /* ... that can only be stored right after this revision */
+};
+
 struct fo_peer {
     struct hb_site site;
     uint64_t nonce, counter, seen_epoch;
@@ -172,6 +200,8 @@ struct fo_state {
     struct fo_lease lease;
     struct fo_guardian guardian;
     struct fo_leave leave;
+    struct fo_consent consent;
+    struct fo_vote vote;
     struct fo_attempt lease_try, replica_try;
     int64_t heartbeat_due;        /* next attempt of the key that this role writes */
     uint32_t failures, successes; /* consecutive, of the key that this role writes */
@@ -192,10 +222,10 @@ struct fo_state {
         uint64_t restarts;
     } watch;
     struct {
-        bool pending, wanted;
-        uint32_t request; /* last one */
-        int64_t sent, due;
-    } read; /* wanted: until one is answered, whatever else */
+        bool wanted;                     /* until one is answered, whatever else */
+        uint32_t request, answered;      /* the last ones */
+        int64_t sent[FO_READS_MAX], due; /* ring, by request */
+    } read;
 
     struct {
         bool exists, pending;

@@ -32,6 +32,12 @@ int64_t fo_promotes_at(const struct fo_state *state, int64_t now_ns)
     return fo_claim_at(state, now_ns, &reason);
 }
 
+bool fo_goes_on_by_consent(const struct fo_state *state, int64_t now_ns)
+{
+    return state->lease.held && !state->lease.paused && fo_consent_holds(state, now_ns) &&
+           state->failures >= state->config.failure_threshold;
+}
+
 bool fo_has_stepped_down(const struct fo_state *state)
 {
     return state->stepping_down && state->stopped && state->role == HB_ROLE_REPLICA;

@@ -81,7 +81,7 @@ static void check_cause(struct sim *w, const struct item *before, const struct i
         violate(w, SIM_I10, "a release without a reason");
     if (release || hb_era_compare(hb_era_of(&m->hb), hb_era_of(&before->hb)) == 0)
         return;
-    bool unreadable = m->hb.reason == HB_REASON_STALE && w->sites[m->site].unreadable > 0;
+    bool unreadable = m->hb.reason == HB_REASON_STALE && m->unread;
     if (!unreadable && !cause_is_true(w, before, m))
         violate(w, SIM_I10, "epoch %llu of %s: \"%s\" is not so", (unsigned long long)m->hb.epoch,
                 m->hb.site.text, hb_reason_text(m->hb.reason));
@@ -242,6 +242,8 @@ void check_stop(struct sim *w, unsigned site)
 void check_role(struct sim *w, unsigned site, const struct fo_effect *note)
 {
     w->stats->fences += note->note.role == HB_ROLE_FENCING;
+    if (note->note.role == HB_ROLE_FENCING)
+        check_goes_on(w, site, note);
     if (note->note.role == HB_ROLE_DEMOTING && note->note.reason == HB_REASON_YIELD)
         check_yield(w, site);
     if (note->note.role == HB_ROLE_CLAIMING && w->shape.short_faults && w->settled)
@@ -380,6 +382,7 @@ void check_healed(struct sim *w)
     w->healed_at = w->now;
     w->healed_extra = w->shape.period / 2; /* starting the workload */
     w->healed_promise_ms = w->store.lease ? w->items[w->store.lease].hb.expires_in_ms : 0;
+    w->healed_promise_ms = max64(w->healed_promise_ms, consent_binds_ms(w));
     w->needs_force = paused_by_the_dead(w);
     for (unsigned i = 0; i < w->shape.sites; i++) {
         w->healed_extra += extra_for(w, &w->sites[i]);

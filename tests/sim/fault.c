@@ -4,7 +4,7 @@
 /* -- configuration and pause ---------------------------------------------------------------------- */
 
 /* A copy of the last configuration, to be changed; NULL when there are enough. */
-static struct cluster_config *another_config(struct sim *w)
+struct cluster_config *fault_another_config(struct sim *w)
 {
     if (w->config_count == SIM_CONFIGS)
         return NULL;
@@ -14,22 +14,24 @@ static struct cluster_config *another_config(struct sim *w)
     return c;
 }
 
-static void tell(struct sim *w, unsigned site, int64_t delay)
+void fault_tell(struct sim *w, unsigned site, int64_t delay)
 {
     if (w->sites[site].up)
         queue_push(w, w->now + 1 + delay, K_CONFIG, site, 0, w->config_count - 1, 0);
 }
 
-static void tell_all(struct sim *w, int64_t most)
+void fault_tell_all(struct sim *w, int64_t most)
 {
     for (unsigned i = 0; i < w->shape.sites; i++)
-        tell(w, i, rng_below(&w->rng, most));
+        fault_tell(w, i, rng_below(&w->rng, most));
 }
 
 static void fit_timeout(struct sim *w, struct cluster_config *c)
 {
     int64_t slack = w->shape.tight ? 0 : rng_below(&w->rng, 3 * c->heartbeat_interval_ms);
     c->failover_timeout_ms = cluster_config_promise_ms(c) + CLUSTER_MARGIN_MS + slack;
+    if (c->max_promise_ms < cluster_config_promise_ms(c))
+        c->max_promise_ms = cluster_config_promise_ms(c);
 }
 
 static void shorten(struct sim *w, struct cluster_config *c)
@@ -44,7 +46,7 @@ static void shorten(struct sim *w, struct cluster_config *c)
     fit_timeout(w, c);
 }
 
-static void lengthen(struct sim *w, struct cluster_config *c)
+void fault_lengthen(struct sim *w, struct cluster_config *c)
 {
     int64_t base = w->configs[0].heartbeat_interval_ms;
     if (rng_chance(&w->rng, 500))
@@ -58,33 +60,33 @@ static void lengthen(struct sim *w, struct cluster_config *c)
 
 static void change_config(struct sim *w, const struct timed_fault *f)
 {
-    struct cluster_config *c = another_config(w);
+    struct cluster_config *c = fault_another_config(w);
     if (!c)
         return;
     if (f->amount % 2 == 0)
         shorten(w, c);
     else
-        lengthen(w, c);
-    tell_all(w, f->amount % 3 == 0 ? w->shape.period : f->length);
+        fault_lengthen(w, c);
+    fault_tell_all(w, f->amount % 3 == 0 ? w->shape.period : f->length);
 }
 
 /* Shorter times reach the others at once and the leader last, which is cut off; or longer ones reach the
  * leader, which is then cut off before it can promise them. */
 static void shrink(struct sim *w, const struct timed_fault *f)
 {
-    struct cluster_config *c = another_config(w);
+    struct cluster_config *c = fault_another_config(w);
     unsigned leader = (unsigned)f->site;
     if (!c)
         return;
     if (f->amount % 3 == 0) {
-        lengthen(w, c);
-        tell(w, leader, 0);
+        fault_lengthen(w, c);
+        fault_tell(w, leader, 0);
         return;
     }
     shorten(w, c);
     for (unsigned i = 0; i < w->shape.sites; i++)
         if (i != leader || f->amount % 3 == 1)
-            tell(w, i, rng_below(&w->rng, w->shape.period / 4));
+            fault_tell(w, i, rng_below(&w->rng, w->shape.period / 4));
 }
 
 static void cut_leader(struct sim *w, const struct timed_fault *f, int by)
@@ -99,7 +101,7 @@ static void cut_leader(struct sim *w, const struct timed_fault *f, int by)
 /* Sometimes only the leader hears of it, and is cut off. */
 static void pause_all(struct sim *w, const struct timed_fault *f, bool paused)
 {
-    struct cluster_config *c = another_config(w);
+    struct cluster_config *c = fault_another_config(w);
     struct link *l = &w->sites[f->site].link;
     bool leader_only = f->amount % 3 == 0;
     if (leader_only)
@@ -108,9 +110,9 @@ static void pause_all(struct sim *w, const struct timed_fault *f, bool paused)
         return;
     c->paused = paused;
     if (leader_only && paused)
-        tell(w, (unsigned)f->site, 0);
+        fault_tell(w, (unsigned)f->site, 0);
     else
-        tell_all(w, 3 * w->shape.period);
+        fault_tell_all(w, 3 * w->shape.period);
 }
 
 /* -- links and store -------------------------------------------------------------------------------- */
@@ -138,7 +140,7 @@ static void flap(struct sim *w, struct link *l, const struct timed_fault *f, boo
     l->flap_low = begins && as_in_adr ? 5 * SIM_S : 0;
 }
 
-static void outage(struct sim *w, bool begins)
+void fault_outage(struct sim *w, bool begins)
 {
     w->store.outage += begins ? 1 : -1;
     for (unsigned i = 0; i < w->shape.sites; i++) {
@@ -179,6 +181,7 @@ static void stand_still(struct sim *w, struct site *s, int64_t length)
         until = w->shape.faults_until;
     if (s->busy_until < until)
         s->busy_until = until;
+    consent_note_trouble(w, until);
 }
 
 static void stall(struct sim *w, const struct timed_fault *f)
@@ -388,10 +391,10 @@ static void counted_fault(struct sim *w, struct timed_fault *f, bool begins)
         flap(w, l, f, begins);
         break;
     case FAULT_OUTAGE:
-        outage(w, begins);
+        fault_outage(w, begins);
         break;
     case FAULT_ELECTION:
-        outage(w, begins);
+        fault_outage(w, begins);
         step_stamps(w, f);
         break;
     case FAULT_STALE_NODE:
@@ -439,6 +442,7 @@ static void counted_fault(struct sim *w, struct timed_fault *f, bool begins)
         pause_all(w, f, begins);
         break;
     default:
+        consent_fault(w, f, begins);
         break;
     }
 }
@@ -446,7 +450,8 @@ static void counted_fault(struct sim *w, struct timed_fault *f, bool begins)
 static bool cuts_the_watch(enum fault_type type)
 {
     return type == FAULT_PARTITION || type == FAULT_CUT_DOWN || type == FAULT_SHRINK ||
-           type == FAULT_STALE_NODE || type == FAULT_CUT_UP;
+           type == FAULT_STALE_NODE || type == FAULT_CUT_UP || type == FAULT_AWAY ||
+           type == FAULT_FAILSAFE;
 }
 
 static bool is_of_the_host(enum fault_type type)
@@ -487,6 +492,7 @@ void fault_at_claim(struct sim *w, unsigned site)
     }
     f->active = true;
     freeze_host(w, f);
+    consent_note_fault(w, f->type, true);
     queue_push(w, w->sites[site].busy_until, K_FAULT_END, site, (uint32_t)(f - w->faults), 1, 0);
 }
 
@@ -574,6 +580,8 @@ void fault_begin(struct sim *w, struct timed_fault *f)
     else if (is_a_loss(f->type))
         rollback_fault(w, f);
     counted_fault(w, f, true);
+    if (f->active)
+        consent_note_fault(w, f->type, true);
     if (cuts_the_watch(f->type) && f->type != FAULT_STALE_NODE)
         lose_connection(w, (unsigned)f->site);
 }
@@ -586,6 +594,7 @@ void fault_end(struct sim *w, struct timed_fault *f)
     if (w->trace)
         trace_line(w, f->site, "END   %s", fault_name(f->type));
     counted_fault(w, f, false);
+    consent_note_fault(w, f->type, false);
     if (f->type == FAULT_FREEZE_HOST || f->type == FAULT_PAUSE_GUEST)
         thaw_host(w, (unsigned)f->site);
     if (is_a_loss(f->type))
@@ -595,5 +604,5 @@ void fault_end(struct sim *w, struct timed_fault *f)
     if (cuts_the_watch(f->type))
         regain(w, (unsigned)f->site);
     if (f->type == FAULT_SHRINK)
-        tell_all(w, w->shape.period);
+        fault_tell_all(w, w->shape.period);
 }

@@ -45,7 +45,15 @@
     X(LOST_WRITES, "acknowledged writes lost", 0, "the last records of the bucket vanish")         \
     X(ROLLED_BACK, "bucket rolled back", 0, "the bucket is what it was long before")               \
     X(BUCKET_GONE, "bucket deleted", 0, "the bucket vanishes, and nobody makes it anew")           \
-    X(REMADE, "bucket made anew", 0, "another bucket, empty or with a first record")
+    X(REMADE, "bucket made anew", 0, "another bucket, empty or with a first record")               \
+    /* drawn by consent.c */                                                                       \
+    X(AWAY, "long outage", 0, "nobody reaches the store, or the leader alone does not, for long")  \
+    X(FAILSAFE, "failsafe switched", 0,                                                            \
+      "failsafe or the voters change, and the leader's writes are not answered")                   \
+    X(PEER_CUT, "peer partition", 0, "a site and its peers do not hear each other, or one way")    \
+    X(PEER_SLOW, "slow peer link", 0, "messages between the sites take up to above T")             \
+    X(PEER_LATE, "late peer messages", 0, "they are late, overtaken, and arrive twice")            \
+    X(PEER_LOSS, "lost peer messages", 0, "a share of them is lost")
 
 enum fault_type {
 #define SIM_FAULT_ENUM(id, name, weight, text) FAULT_##id,

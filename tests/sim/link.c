@@ -48,6 +48,7 @@ static uint32_t item_of(struct sim *w, unsigned site, const struct fo_effect *e)
     item->sent_at = w->now;
     item->send = e->send.send;
     item->expect = e->send.expect_revision;
+    item->unread = !w->sites[site].core.known.readable;
     item->seen_revision = w->sites[site].seen_revision;
     item->seen_serial = w->sites[site].seen_serial;
     item->serial = 0;

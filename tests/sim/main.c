@@ -128,8 +128,9 @@ static void print_stats(const struct stats *s, double took, unsigned jobs)
            "%.1f s passed, %u jobs)\n",
            (double)s->schedules / cpu, (double)s->events / cpu / 1e6, cpu, took, jobs);
     printf("  promotions %" PRIu64 ", claims %" PRIu64 " (denied %" PRIu64 "), fences %" PRIu64
-           ", yields %" PRIu64 "\n",
-           s->leaders, s->claims, s->denied, s->fences, s->yields);
+           ", yields %" PRIu64 "; asked for consent %" PRIu64 " times, went on by it %" PRIu64
+           " times\n",
+           s->leaders, s->claims, s->denied, s->fences, s->yields, s->asked, s->consents);
     printf("  losses of acknowledged writes %" PRIu64 " (%" PRIu64
            " of them void I1 to I3), repairs by an operator %" PRIu64 "\n",
            s->losses, s->voided, s->repairs);

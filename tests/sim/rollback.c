@@ -66,7 +66,8 @@ static bool is_unknown_to_some(const struct sim *w, const struct item *lost)
 /* A record of the same era may be lost, unless its writer counts on more than what is left says. */
 static bool says_more(const struct item *lost, const struct item *left)
 {
-    return lost->hb.expires_in_ms > left->hb.expires_in_ms || lost->hb.paused;
+    return lost->hb.expires_in_ms > left->hb.expires_in_ms || lost->hb.paused ||
+           consent_counts_on(&lost->hb, &left->hb);
 }
 
 static void judge_lost(struct sim *w, const struct item *lost, const struct item *left)
@@ -207,18 +208,21 @@ static bool needs_repair(const struct sim *w)
     return hb_era_compare(hb_era_of(lease), highest_seen(w)) < 0;
 }
 
-/* Under an acknowledged pause a leader serves for as long as it likes. */
-static bool serves_under_pause(const struct sim *w)
+/* Under an acknowledged pause a leader serves for as long as it likes, and by consent as long as its
+ * voters like. */
+static bool serves_without_store(const struct sim *w)
 {
     for (unsigned i = 0; i < w->shape.sites; i++)
-        if (w->sites[i].serving && w->sites[i].core.lease.paused)
+        if (w->sites[i].serving &&
+            (w->sites[i].core.lease.paused ||
+             (w->sites[i].core.lease.held && w->sites[i].core.consent.usable)))
             return true;
     return false;
 }
 
 bool rollback_waits(const struct sim *w)
 {
-    return is_told(w) && needs_repair(w) && !serves_under_pause(w);
+    return is_told(w) && needs_repair(w) && !serves_without_store(w);
 }
 
 /* As long as anybody who counted on a lost record may serve. */
@@ -281,7 +285,8 @@ void rollback_operator(struct sim *w)
 /* How long an operator may take until somebody serves again, told once 2T after the fence. */
 int64_t rollback_patience(const struct sim *w)
 {
-    return w->loss.watched ? 3 * longest_promise(w) + 8 * OPERATOR_LOOKS : 0;
+    int64_t promises = w->shape.failsafe ? 5 : 3; /* it waits for who goes on by consent, too */
+    return w->loss.watched ? promises * longest_promise(w) + 8 * OPERATOR_LOOKS : 0;
 }
 
 /* -- drawing ------------------------------------------------------------------------------------------ */

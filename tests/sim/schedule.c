@@ -171,6 +171,7 @@ static void draw_faults(struct sim *w)
                                             .amount = rng_below(r, INT64_MAX / 2)};
     }
     draw_failing_link(w);
+    consent_draw_faults(w);
     draw_last_cut(w);
 }
 
@@ -215,6 +216,7 @@ void schedule_draw(struct sim *w)
     draw_times(w);
     for (unsigned i = 0; i < w->shape.sites; i++)
         draw_site(w, i);
+    consent_draw(w);
     memset(&w->store, 0, sizeof(w->store));
     w->store.single = rng_chance(&w->rng, 300);
     w->store.bucket = 1;

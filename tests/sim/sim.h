@@ -48,6 +48,7 @@ enum {
     X(I11, "released while its sender still serves")                                               \
     X(I12, "nobody serves, and no operator is asked to do anything about it")                      \
     X(I13, "the role changed too fast, or was yielded to a site not heard or not ready")           \
+    X(I14, "a healthy primary with failsafe fenced although all voters could consent")             \
     X(BROKEN, "the simulator itself: a queue is full, or there is no end")
 
 enum sim_invariant {
@@ -85,6 +86,7 @@ static inline bool rng_chance(struct rng *r, unsigned per_mille)
 /* A record on its way, and, once stored, what the key holds. */
 struct item {
     struct heartbeat hb;
+    struct hb_era asked; /* of a message between sites: the leader's */
     uint32_t refs;
     uint8_t key, site;
     bool by_operator;
@@ -92,6 +94,7 @@ struct item {
     uint32_t life, bucket; /* of the store, when it was sent */
     unsigned send;
     int64_t expect;
+    bool unread;            /* the writer could not read the record that it claims over */
     uint64_t seen_revision; /* highest lease revision that the writer knew when it sent this */
     uint64_t serial, seen_serial; /* the same by a count that is never used again */
     uint64_t revision;
@@ -120,6 +123,8 @@ enum sim_kind {
     K_CONFIG,
     K_PROBE,
     K_LAUNCH, /* a start that was held up */
+    K_CONSENT_ASKED,
+    K_CONSENT_ANSWERED,
     K_STARTED,
     K_START_FAILED,
     K_STOPPED,
@@ -166,6 +171,14 @@ struct guardian {
     int64_t rings; /* real time when it fires */
     int64_t busy_until, died_at;
     bool asked; /* a view lies in its socket, unread */
+};
+
+/* From one site to another, without the store. */
+struct peer_link {
+    int64_t latency, jitter; /* one way */
+    int64_t slow;            /* added, by faults */
+    unsigned loss;           /* per mille, by faults */
+    int cut, late;           /* faults under way */
 };
 
 struct site {
@@ -281,13 +294,15 @@ struct shape {
     bool tight;        /* minimum margins, slowest fences, latest loop */
     bool short_faults; /* only faults that I5 excuses from any effect */
     bool probes;
+    bool failsafe; /* by consent, at times */
     int64_t period, rtt;
     int64_t loop_late; /* by how much loops are late at the deadline of their lease */
     int64_t faults_from, faults_until, ends;
 };
 
 struct stats {
-    uint64_t schedules, counted, events, faults, claims, leaders, fences, yields, denied;
+    uint64_t schedules, counted, events, faults, claims, leaders, fences, yields, denied, asked,
+        consents;
     uint64_t simulated_ms;
     uint64_t losses, voided, repairs;
     uint64_t by_fault[FAULT_COUNT];
@@ -305,6 +320,9 @@ struct sim {
     uint16_t free_items[SIM_ITEMS];
     struct item items[SIM_ITEMS];
     struct site sites[SIM_SITES_MAX];
+    struct peer_link peers[SIM_SITES_MAX][SIM_SITES_MAX]; /* [from][to] */
+    int trouble; /* faults under way that may keep voters from consenting */
+    int64_t trouble_ended;
     struct store store;
     struct loss loss;
     struct shape shape;
@@ -408,7 +426,25 @@ bool guardian_lets_start(const struct sim *w, const struct site *s, uint64_t epo
 /* The agent is away from now on: if the guardian is too, it is back in time (docs). */
 void guardian_alone(struct sim *w, unsigned site);
 
+/* consent.c: failsafe by consent. */
+void consent_send(struct sim *w, unsigned from, const struct fo_effect *e);
+struct fo_event consent_received(struct sim *w, const struct entry *e);
+void consent_fault(struct sim *w, const struct timed_fault *f, bool begins);
+void consent_draw(struct sim *w);
+void consent_draw_voters(struct sim *w, struct cluster_config *c);
+void consent_draw_faults(struct sim *w);
+void consent_note_fault(struct sim *w, enum fault_type type, bool begins);
+void consent_note_trouble(struct sim *w, int64_t until);
+int64_t consent_binds_ms(const struct sim *w); /* for how long any voter is bound */
+bool consent_counts_on(const struct heartbeat *lost, const struct heartbeat *left);
+void check_goes_on(struct sim *w, unsigned site, const struct fo_effect *note);
+
 /* fault.c */
+struct cluster_config *fault_another_config(struct sim *w);
+void fault_tell(struct sim *w, unsigned site, int64_t delay);
+void fault_tell_all(struct sim *w, int64_t most);
+void fault_lengthen(struct sim *w, struct cluster_config *c);
+void fault_outage(struct sim *w, bool begins);
 void fault_begin(struct sim *w, struct timed_fault *f);
 void fault_end(struct sim *w, struct timed_fault *f);
 void fault_at_claim(struct sim *w, unsigned site);

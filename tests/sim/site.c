@@ -147,6 +147,10 @@ static void carry_out(struct sim *w, unsigned site, const struct fo_effect *e)
         if (s->probe_hangs == 0)
             queue_push(w, w->now + 1 + rng_below(&w->rng, SIM_MS), K_PROBE, site, 0, 0, 0);
         break;
+    case FO_DO_CONSENT_ASK:
+    case FO_DO_CONSENT_ANSWER:
+        consent_send(w, site, e);
+        break;
     case FO_DO_RESTART_WATCH:
         store_restart_watch(w, site);
         break;
@@ -159,6 +163,7 @@ static void carry_out(struct sim *w, unsigned site, const struct fo_effect *e)
             check_role(w, site, e);
         else if (e->note.note == FO_NOTE_MAY_LEAVE)
             queue_push(w, w->now, K_AGENT_LEAVES, site, 0, 0, 0);
+        w->stats->consents += e->note.note == FO_NOTE_CONSENT;
         break;
     case FO_DO_INCIDENT:
     case FO_DO_AUDIT:
@@ -364,9 +369,16 @@ static void deliver_workload(struct sim *w, const struct entry *e)
     check_serves(w, e->site);
 }
 
+static void deliver_consent(struct sim *w, const struct entry *e)
+{
+    struct fo_event event = consent_received(w, e);
+    site_event(w, e->site, &event);
+}
+
 static bool has_item(const struct entry *e)
 {
-    return e->kind == K_WRITE_ANSWER || e->kind == K_WATCH ||
+    return e->kind == K_CONSENT_ASKED || e->kind == K_CONSENT_ANSWERED ||
+           e->kind == K_WRITE_ANSWER || e->kind == K_WATCH ||
            (e->kind == K_READ_ANSWER && e->item != 0);
 }
 
@@ -390,6 +402,8 @@ void site_deliver(struct sim *w, const struct entry *e)
         deliver_connection(w, e);
     else if (mine && (e->kind == K_GUARDIAN || e->kind == K_GUARDIAN_VERIFIED))
         guardian_says(w, e);
+    else if (mine && (e->kind == K_CONSENT_ASKED || e->kind == K_CONSENT_ANSWERED))
+        deliver_consent(w, e);
     else if (mine)
         deliver_workload(w, e);
     if (has_item(e))
@@ -441,6 +455,7 @@ void site_boot(struct sim *w, unsigned site, bool workload_stopped)
                              .seed = rng_next(&w->rng),
                              .rules = w->rules};
     forget(w, s);
+    consent_note_trouble(w, w->now);
     fo_init(&s->core, &setup, site_clock(s, w->now));
     struct fo_event event = {
         .type = FO_EV_CONFIG,
