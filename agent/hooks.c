@@ -1,7 +1,11 @@
 #include "agent/hooks.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -123,8 +127,23 @@ static int64_t shorter_limit(const struct hook_command *command, int64_t limit_m
     return limit_ms > 0 && limit_ms < own ? limit_ms : own;
 }
 
-static int start(struct hooks *h, struct run *run, const struct hook_context *context,
-                 int64_t limit_ms, struct hm_error *err)
+/* *ret: -1 without a cgroup. */
+static int open_cgroup(const struct hook_context *context, int *ret, struct hm_error *err)
+{
+    *ret = -1;
+    if (!context->cgroup)
+        return 0;
+    HM_AUTOFREE char *path = hm_printf("%s/cgroup.procs", context->cgroup);
+    *ret = open(path, O_WRONLY | O_CLOEXEC);
+    if (*ret >= 0)
+        return 0;
+    return hm_fail(err, HM_E_REFUSED,
+                   "%s can't be joined: %s; the guardian has ended epoch %" PRIu64, path,
+                   strerror(errno), context->epoch);
+}
+
+static int start_in(struct hooks *h, struct run *run, const struct hook_context *context,
+                    int cgroup, int64_t limit_ms, struct hm_error *err)
 {
     const struct hook_command *command = &h->options.commands[run->hook];
     struct environment env;
@@ -132,6 +151,7 @@ static int start(struct hooks *h, struct run *run, const struct hook_context *co
     struct hm_process_options options = {
         .argv = command->argv,
         .env = env.entries,
+        .join = &cgroup,
         .timeout_ms = shorter_limit(command, limit_ms),
         .output_max = HOOK_OUTPUT_MAX,
         .done = hook_ended,
@@ -139,6 +159,18 @@ static int start(struct hooks *h, struct run *run, const struct hook_context *co
     };
     int r = hm_process_start(h->options.loop, &options, &run->process, err);
     free_environment(&env);
+    return r;
+}
+
+static int start(struct hooks *h, struct run *run, const struct hook_context *context,
+                 int64_t limit_ms, struct hm_error *err)
+{
+    int cgroup;
+    int r = open_cgroup(context, &cgroup, err);
+    if (r >= 0)
+        r = start_in(h, run, context, cgroup, limit_ms, err);
+    if (cgroup >= 0)
+        close(cgroup);
     return r < 0 ? hm_wrap(err, "%s hook", hook_name(run->hook)) : 0;
 }
 

@@ -6,6 +6,9 @@
  * a limit, and bounded output. Exit code 0 is success. At the limit its whole process group is
  * killed. The epoch is a fencing token: storage that can refuse older ones should be told it.
  *
+ * What the promote hook starts belongs to its epoch: it runs in the cgroup that the guardian made for it,
+ * with all that it leaves running, and nothing can join that any more once the epoch has been ended.
+ *
  * A hook runs once at a time. One that was killed and is still there (uninterruptible) has failed
  * and is not run again by this agent: two of them at once could undo each other.
  *
@@ -58,6 +61,7 @@ struct hook_context {
     uint64_t epoch;
     const char *leader; /* "" when nobody leads, or it is unknown */
     const char *reason; /* one sentence */
+    const char *cgroup; /* folder of the cgroup to run in, joined first; NULL: the agent's own */
 };
 
 /* `err` is NULL on success. `out` is what it wrote to stdout (bounded). */

@@ -10,7 +10,7 @@
 
 struct context_copy {
     struct hook_context context; /* its texts are the copies below */
-    char *leader, *reason;
+    char *leader, *reason, *cgroup;
 };
 
 struct starting {
@@ -48,19 +48,20 @@ struct workload {
     bool serving; /* started, and no stop asked for since */
 };
 
-static void context_set(struct context_copy *copy, const struct hook_context *c)
-{
-    free(copy->leader);
-    free(copy->reason);
-    copy->leader = hm_strdup(c->leader ? c->leader : "");
-    copy->reason = hm_strdup(c->reason ? c->reason : "");
-    copy->context = (struct hook_context){c->epoch, copy->leader, copy->reason};
-}
-
 static void context_free(struct context_copy *copy)
 {
     free(copy->leader);
     free(copy->reason);
+    free(copy->cgroup);
+}
+
+static void context_set(struct context_copy *copy, const struct hook_context *c)
+{
+    context_free(copy);
+    copy->leader = hm_strdup(c->leader ? c->leader : "");
+    copy->reason = hm_strdup(c->reason ? c->reason : "");
+    copy->cgroup = c->cgroup ? hm_strdup(c->cgroup) : NULL;
+    copy->context = (struct hook_context){c->epoch, copy->leader, copy->reason, copy->cgroup};
 }
 
 struct workload *workload_new(struct hooks *hooks, const struct workload_documents *documents)

@@ -233,7 +233,7 @@ int hm_process_start(uv_loop_t *loop, const struct hm_process_options *o, struct
     struct hm_process *p = new_process(loop, o);
     HM_AUTOFREE char **env = merged_environment(o->env);
     uv_signal_start(&p->end, child_exited, SIGCHLD); /* before there is anything to miss */
-    int r = hm_spawn(o->argv, env, &p->child, err);
+    int r = hm_spawn(o->argv, env, o->join ? *o->join : -1, &p->child, err);
     if (r < 0) {
         release(p);
         return r;

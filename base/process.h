@@ -38,6 +38,8 @@ typedef void (*hm_process_done)(void *data, const struct hm_process_result *resu
 struct hm_process_options {
     char *const *argv;
     char *const *env;
+    const int
+        *join; /* a cgroup to run in, see base/spawn.h; borrowed for the call; NULL: the agent's */
     int64_t timeout_ms;
     size_t output_max; /* bytes, per stream */
     hm_process_done done;

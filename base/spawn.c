@@ -70,15 +70,25 @@ static void take_descriptors(const struct pipes *pipes)
     close_range(FIRST_FREE, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
-static void become(char *const *argv, char *const *envp, const struct pipes *pipes)
+/* 0: whoever writes it. */
+static int join_cgroup(int join)
+{
+    return join < 0 || write(join, "0", 1) == 1 ? 0 : -1;
+}
+
+static void become(char *const *argv, char *const *envp, int join, const struct pipes *pipes)
     __attribute__((noreturn));
-static void become(char *const *argv, char *const *envp, const struct pipes *pipes)
+static void become(char *const *argv, char *const *envp, int join, const struct pipes *pipes)
 {
     setsid();
     default_signals();
-    take_descriptors(pipes);
-    execvpe(argv[0], argv, envp);
+    int joined = join_cgroup(join);
     int why = errno;
+    take_descriptors(pipes);
+    if (joined == 0) {
+        execvpe(argv[0], argv, envp);
+        why = errno;
+    }
     ssize_t unused = write(pipes->ends[VERDICT][1], &why, sizeof why);
     (void)unused;
     _exit(EXIT_NOT_STARTED);
@@ -87,7 +97,7 @@ static void become(char *const *argv, char *const *envp, const struct pipes *pip
 /* -- In the parent ------------------------------------------------------------- */
 
 /* No handler of ours may run in the child before it has reset them. */
-static pid_t fork_with_signals_blocked(char *const *argv, char *const *envp,
+static pid_t fork_with_signals_blocked(char *const *argv, char *const *envp, int join,
                                        const struct pipes *pipes)
 {
     sigset_t all, before;
@@ -95,7 +105,7 @@ static pid_t fork_with_signals_blocked(char *const *argv, char *const *envp,
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
-        become(argv, envp, pipes);
+        become(argv, envp, join, pipes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return pid;
 }
@@ -108,12 +118,13 @@ static int fail(const char *program, struct pipes *pipes, struct hm_error *err)
     return hm_fail(err, HM_E_PROCESS, "cannot start %s: %s", program, strerror(why));
 }
 
-int hm_spawn(char *const *argv, char *const *envp, struct hm_spawned *ret, struct hm_error *err)
+int hm_spawn(char *const *argv, char *const *envp, int join, struct hm_spawned *ret,
+             struct hm_error *err)
 {
     struct pipes pipes;
     if (open_pipes(&pipes) < 0)
         return fail(argv[0], &pipes, err);
-    pid_t pid = fork_with_signals_blocked(argv, envp, &pipes);
+    pid_t pid = fork_with_signals_blocked(argv, envp, join, &pipes);
     if (pid < 0)
         return fail(argv[0], &pipes, err);
     close_ends(&pipes, 1);

@@ -21,10 +21,17 @@ struct hm_spawned {
     int verdict;  /* see hm_spawn_errno() */
 };
 
-/* The three descriptors are the caller's to close. Fails only for want of processes or descriptors. */
-int hm_spawn(char *const *argv, char *const *envp, struct hm_spawned *ret, struct hm_error *err);
+/*
+ * The three descriptors are the caller's to close. Fails only for want of processes or descriptors.
+ *
+ * `join`: a cgroup.procs, open for writing (borrowed), or -1. The child joins that cgroup before anything
+ * of the program runs, and is not started if it can't: a cgroup that was removed meanwhile takes nobody
+ * in (hm_spawn_errno() says ENODEV).
+ */
+int hm_spawn(char *const *argv, char *const *envp, int join, struct hm_spawned *ret,
+             struct hm_error *err);
 
-/* Once the child has ended: errno of execve(2) if the program could not be started, else 0. */
+/* Once the child has ended: errno of execve(2), or of the join, if the program was not started, else 0. */
 int hm_spawn_errno(const struct hm_spawned *spawned);
 
 #endif

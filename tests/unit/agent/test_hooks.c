@@ -1,8 +1,11 @@
 #include "agent/hooks.h"
 
 #include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -136,6 +139,30 @@ START_TEST(missing_program_is_told)
 }
 END_TEST
 
+START_TEST(runs_in_the_cgroup_of_its_epoch_or_not_at_all)
+{
+    struct hook_context epoch = context;
+    struct hm_error err;
+    char folder[] = "/tmp/test_hooks.XXXXXX", procs[64];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    epoch.cgroup = folder;
+    with_hook(HOOK_PROMOTE, "echo runs", 0);
+    ck_assert_int_eq(hooks_run(hooks, HOOK_PROMOTE, &epoch, 0, note_end, &ends, &err),
+                     -HM_E_REFUSED);
+    ck_assert_ptr_nonnull(strstr(err.text, "the guardian has ended epoch 7"));
+    snprintf(procs, sizeof procs, "%s/cgroup.procs", folder); /* a plain file stands in for it */
+    close(open(procs, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    ck_assert_int_eq(hooks_run(hooks, HOOK_PROMOTE, &epoch, 0, note_end, &ends, &err), 1);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_str_eq(last_out, "runs\n");
+    FILE *file = fopen(procs, "re");
+    ck_assert_int_eq(fgetc(file), '0');
+    fclose(file);
+    unlink(procs);
+    rmdir(folder);
+}
+END_TEST
+
 START_TEST(freeing_kills_silently)
 {
     with_hook(HOOK_PROMOTE, "exec sleep 60", 0);
@@ -160,6 +187,7 @@ int main(void)
     tcase_add_test(t, the_shorter_limit_counts);
     tcase_add_test(t, runs_once_at_a_time);
     tcase_add_test(t, missing_program_is_told);
+    tcase_add_test(t, runs_in_the_cgroup_of_its_epoch_or_not_at_all);
     tcase_add_test(t, freeing_kills_silently);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);

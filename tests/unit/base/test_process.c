@@ -268,7 +268,7 @@ START_TEST(deadline_kills_the_whole_group)
     ck_assert(!outcome.result.unkillable);
     ck_assert_int_eq(outcome.result.exit_code, -1);
     ck_assert_int_eq(outcome.result.signal, SIGKILL);
-    ck_assert_int_ge(outcome.result.took_ms, 299); /* timers and took_ms are cut to whole ms */
+    ck_assert_int_ge(outcome.result.took_ms, 299);  /* timers and took_ms are cut to whole ms */
     ck_assert_int_lt(outcome.result.took_ms, 1300); /* before it would be given up */
     int grandchild = atoi(outcome.out);
     ck_assert_int_gt(grandchild, 0);
@@ -393,6 +393,41 @@ static int hold_up(const char *path)
     return fd;
 }
 
+/* A stand-in for a cgroup.procs: a file takes what is written, a closed descriptor refuses it. */
+START_TEST(joins_its_cgroup_before_the_program_runs)
+{
+    char path[] = "/tmp/test_process.XXXXXX", text[8] = "";
+    int join = mkstemp(path);
+    char *argv[] = {(char *)"/bin/cat", path, NULL};
+    struct hm_process_options options = options_for(argv);
+    options.join = &join;
+    ck_assert_int_ge(hm_process_start(&loop, &options, NULL, NULL), 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_str_eq(outcome.out, "0"); /* it was there when the program looked */
+    ck_assert_int_eq(pread(join, text, sizeof text, 0), 1);
+    close(join);
+    unlink(path);
+}
+END_TEST
+
+START_TEST(without_its_cgroup_it_is_not_started)
+{
+    char path[] = "/tmp/test_process.XXXXXX";
+    int made = mkstemp(path);
+    int join = open(path, O_RDONLY | O_CLOEXEC); /* as hopeless as a cgroup that was removed */
+    unlink(path);
+    char *argv[] = {(char *)"/bin/echo", (char *)"runs", NULL};
+    struct hm_process_options options = options_for(argv);
+    options.join = &join;
+    ck_assert_int_ge(hm_process_start(&loop, &options, NULL, NULL), 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_str_eq(outcome.out, "");
+    ck_assert_int_eq(outcome.result.not_started, EBADF);
+    close(join);
+    close(made);
+}
+END_TEST
+
 START_TEST(program_on_a_hanging_disk_holds_up_nobody)
 {
     char path[] = "/tmp/test_process.XXXXXX";
@@ -495,6 +530,8 @@ int main(void)
     tcase_add_test(c, killed_on_request);
     tcase_add_test(c, unkillable_is_given_up_after_a_second);
     tcase_add_loop_test(c, what_cannot_start_is_told_with_the_reason, 0, 4);
+    tcase_add_test(c, joins_its_cgroup_before_the_program_runs);
+    tcase_add_test(c, without_its_cgroup_it_is_not_started);
     tcase_add_test(c, program_on_a_hanging_disk_holds_up_nobody);
     tcase_add_test(c, program_on_a_hanging_disk_is_killed_at_its_deadline);
     tcase_add_test(c, many_leave_nothing_behind);
