@@ -135,6 +135,11 @@ const struct field config_fields[] = {
      .default_value = "{}",
      .fields = failover_fields,
      .help = "This site's part in its failover group."},
+    {.name = "guardian",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = guardian_fields,
+     .help = "The second process that fences when the agent can't."},
     {.name = "host_paths",
      .type = FIELD_LIST,
      .element = FIELD_PATH,
@@ -175,7 +180,8 @@ static int check_config(const json_t *spec, struct field_place *at, struct hm_er
     field_place_set(at, "nats.tls");
     if (!spec_str(tls, "cert") != !spec_str(tls, "key"))
         return field_fail(at, err, "cert and key are given together, or neither");
-    return check_hooks(spec, at, err);
+    int r = check_hooks(spec, at, err);
+    return r < 0 ? r : guardian_config_check(spec, at, err);
 }
 
 /* -- environment ------------------------------------------------------------------------------ */
@@ -239,13 +245,13 @@ static int check_image_dir(const struct agent_config *c, struct hm_error *err)
 
 /* -- spec -> struct --------------------------------------------------------------------------- */
 
-static char *text_of(const json_t *object, const char *name)
+char *config_text(const json_t *object, const char *name)
 {
     const char *text = spec_str(object, name);
     return text ? hm_strdup(text) : NULL;
 }
 
-static char **texts_of(const json_t *list)
+char **config_texts(const json_t *list)
 {
     size_t n = json_array_size(list);
     char **texts = hm_alloc((n + 1) * sizeof *texts);
@@ -270,20 +276,20 @@ static void take_nats(struct agent_config *c, const json_t *nats)
 {
     const json_t *tls = json_object_get(nats, "tls");
     c->nats.servers = joined(json_object_get(nats, "servers"));
-    c->nats.credentials = text_of(nats, "credentials");
-    c->nats.tls_ca = text_of(tls, "ca");
-    c->nats.tls_cert = text_of(tls, "cert");
-    c->nats.tls_key = text_of(tls, "key");
+    c->nats.credentials = config_text(nats, "credentials");
+    c->nats.tls_ca = config_text(tls, "ca");
+    c->nats.tls_cert = config_text(tls, "cert");
+    c->nats.tls_key = config_text(tls, "key");
 }
 
 static void take_failover(struct agent_config *c, const json_t *failover)
 {
     const json_t *hooks = json_object_get(failover, "hooks");
-    c->failover.group = text_of(failover, "group");
+    c->failover.group = config_text(failover, "group");
     c->failover.hook_timeout_ms = spec_int(failover, "hook_timeout", HOOK_LIMIT_MS);
     for (int i = 0; i < HOOK_COUNT; i++) {
         const json_t *argv = json_object_get(hooks, hook_fields[i].name);
-        c->failover.hooks[i] = argv ? texts_of(argv) : NULL;
+        c->failover.hooks[i] = argv ? config_texts(argv) : NULL;
     }
 }
 
@@ -299,15 +305,16 @@ static void take_log(struct agent_config *c, const json_t *log)
 static void take_spec(struct agent_config *c, const json_t *spec, env_lookup get_env)
 {
     const json_t *libvirt = json_object_get(spec, "libvirt");
-    c->site_id = text_of(spec, "site_id");
-    c->state_dir = text_of(spec, "state_dir");
-    c->runtime_dir = text_of(spec, "runtime_dir");
-    c->libvirt.accel = text_of(libvirt, "accel");
-    c->host_paths = texts_of(json_object_get(spec, "host_paths"));
+    c->site_id = config_text(spec, "site_id");
+    c->state_dir = config_text(spec, "state_dir");
+    c->runtime_dir = config_text(spec, "runtime_dir");
+    c->libvirt.accel = config_text(libvirt, "accel");
+    c->host_paths = config_texts(json_object_get(spec, "host_paths"));
     choose_uri(c, libvirt, get_env);
     choose_image_dir(c, libvirt, get_env);
     take_nats(c, json_object_get(spec, "nats"));
     take_failover(c, json_object_get(spec, "failover"));
+    guardian_config_take(&c->guardian, json_object_get(spec, "guardian"), c->runtime_dir);
     take_log(c, json_object_get(spec, "log"));
 }
 
@@ -380,7 +387,7 @@ int config_load(const char *path, struct agent_config *ret, struct hm_error *err
     return rc;
 }
 
-static void free_texts(char **texts)
+void config_free_texts(char **texts)
 {
     for (char **t = texts; t && *t; t++)
         free(*t);
@@ -397,8 +404,9 @@ void config_clear(struct agent_config *c)
     for (size_t i = 0; i < HM_COUNT(owned); i++)
         free(owned[i]);
     for (int i = 0; i < HOOK_COUNT; i++)
-        free_texts(c->failover.hooks[i]);
-    free_texts(c->host_paths);
+        config_free_texts(c->failover.hooks[i]);
+    config_free_texts(c->host_paths);
+    guardian_config_clear(&c->guardian);
     *c = (struct agent_config){0};
 }
 

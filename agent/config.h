@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/config_guardian.h"
 #include "agent/hooks.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -40,6 +41,7 @@ struct agent_config {
         char **hooks[HOOK_COUNT]; /* argv, ends in NULL; NULL: no such hook */
         int64_t hook_timeout_ms;
     } failover;
+    struct guardian_config guardian;
     char **host_paths; /* ends in NULL: folders and files that documents may name */
     struct {
         enum hm_log_level level;
@@ -60,6 +62,12 @@ int config_parse(const char *name, const char *text, size_t len,
                  struct hm_error *err);
 
 void config_clear(struct agent_config *config);
+
+/* For the parts of the configuration that have a file of their own: copies of a text (NULL if absent) and
+ * of a list of texts, which ends in NULL; the caller's. */
+char *config_text(const json_t *object, const char *name);
+char **config_texts(const json_t *list);
+void config_free_texts(char **texts); /* NULL is allowed */
 
 /* May a document name this host path? It must be absolute, without . and .. parts, and equal to or
  * below image_dir or one of host_paths. Looks at the text only: follow no link that a guest or

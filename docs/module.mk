@@ -2,7 +2,8 @@
 # and harmonyctl.md from the table of its commands.
 
 REFERENCE := docs/reference
-REFERENCE_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard docs/generate/*.c)) $(BUILD)/obj/agent/config.o
+REFERENCE_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard docs/generate/*.c)) \
+    $(BUILD)/obj/agent/config.o $(BUILD)/obj/agent/config_guardian.o
 
 .PHONY: docs docs-check
 

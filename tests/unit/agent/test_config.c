@@ -54,6 +54,11 @@ START_TEST(defaults_are_filled_in)
     ck_assert_int_eq(c.failover.hook_timeout_ms, HOOK_LIMIT_MS);
     for (int i = 0; i < HOOK_COUNT; i++)
         ck_assert_ptr_null(c.failover.hooks[i]);
+    ck_assert_str_eq(c.guardian.socket, "/run/harmony/guardian.sock");
+    ck_assert_int_eq(c.guardian.start, GUARDIAN_START_AUTO);
+    ck_assert_ptr_null(c.guardian.fence.cgroups[0]);
+    ck_assert_ptr_null(c.guardian.fence.command);
+    ck_assert_int_eq(c.guardian.fence.limit_ms[GUARD_RUNG_KILL], 0);
     ck_assert_ptr_null(c.host_paths[0]);
     ck_assert_int_eq(c.log.level, HM_LOG_INFO);
     ck_assert_int_eq(c.log.format, HM_LOG_TEXT);
@@ -77,6 +82,18 @@ static const char full[] =
     "  hooks:\n"
     "    probe: [/bin/check, -q]\n"
     "    fence: [/bin/stop]\n"
+    "guardian:\n"
+    "  socket: /srv/guardian.sock\n"
+    "  start: unit\n"
+    "  cgroup: /sys/fs/cgroup/harmony\n"
+    "  fence:\n"
+    "    cgroups: [/sys/fs/cgroup/system.slice/db.service]\n"
+    "    links: [eth1]\n"
+    "    addresses: [{link: eth0, address: 192.0.2.10/24}]\n"
+    "    command: [/usr/sbin/power, 'off']\n"
+    "    watchdog: /dev/watchdog0\n"
+    "    kill_limit: 2s\n"
+    "    command_limit: 30s\n"
     "host_paths: [/boot, /srv/kernels/vmlinuz]\n"
     "log: {level: debug, format: json}\n";
 
@@ -98,6 +115,19 @@ START_TEST(everything_is_read)
     ck_assert_ptr_null(c.failover.hooks[HOOK_PROBE][2]);
     ck_assert_str_eq(c.failover.hooks[HOOK_FENCE][0], "/bin/stop");
     ck_assert_ptr_null(c.failover.hooks[HOOK_PROMOTE]);
+    ck_assert_str_eq(c.guardian.socket, "/srv/guardian.sock");
+    ck_assert_int_eq(c.guardian.start, GUARDIAN_START_UNIT);
+    ck_assert_str_eq(c.guardian.cgroup, "/sys/fs/cgroup/harmony");
+    ck_assert_str_eq(c.guardian.fence.cgroups[0], "/sys/fs/cgroup/system.slice/db.service");
+    ck_assert_str_eq(c.guardian.fence.links[0], "eth1");
+    ck_assert_uint_eq(c.guardian.fence.address_count, 1);
+    ck_assert_str_eq(c.guardian.fence.addresses[0].link, "eth0");
+    ck_assert_str_eq(c.guardian.fence.addresses[0].address, "192.0.2.10/24");
+    ck_assert_str_eq(c.guardian.fence.command[1], "off");
+    ck_assert_str_eq(c.guardian.fence.watchdog, "/dev/watchdog0");
+    ck_assert_int_eq(c.guardian.fence.limit_ms[GUARD_RUNG_KILL], 2000);
+    ck_assert_int_eq(c.guardian.fence.limit_ms[GUARD_RUNG_CUT], 0);
+    ck_assert_int_eq(c.guardian.fence.limit_ms[GUARD_RUNG_COMMAND], 30000);
     ck_assert_str_eq(c.host_paths[1], "/srv/kernels/vmlinuz");
     ck_assert_int_eq(c.log.level, HM_LOG_DEBUG);
     ck_assert_int_eq(c.log.format, HM_LOG_JSON);
@@ -206,6 +236,12 @@ static const struct {
      "h.yaml:4: failover.hooks.probe: has 0 elements; at least 1 are needed"},
     {"site_id: a\nfailover: {hook_timeout: 10 seconds}\n",
      "h.yaml:2: failover.hook_timeout: \"10 seconds\" is not a duration (use 10s)"},
+    {"site_id: a\nguardian:\n  fence:\n    command: [poweroff]\n",
+     "h.yaml:4: guardian.fence.command[0]: \"poweroff\" is not an absolute path of a program"},
+    {"site_id: a\nguardian:\n  fence:\n    links: ['']\n",
+     "h.yaml:4: guardian.fence.links[0]: must have 1 to 255 bytes"},
+    {"site_id: a\nguardian: {start: systemd}\n",
+     "h.yaml:2: guardian.start: \"systemd\" is not auto, unit or agent"},
     {"site_id: a\nnats: {servers: [{user: x}]}\n",
      "h.yaml:2: nats.servers[0]: the value (secret) is not text"},
     {"site_id: a\nnats: {servers: 5}\n",
