@@ -8,6 +8,7 @@
 #include "proto/doc.h"
 #include "vmm/lv_vm.h"
 #include "vmm/shape.h"
+#include "vmm/vm_uuid.h"
 #include "vmm/xml.h"
 
 /* -- Finding ----------------------------------------------------------------------------------- */
@@ -110,11 +111,13 @@ static int define(struct lv *lv, const struct order *o, const struct domain_info
 {
     struct vm_disks disks;
     struct mark mark;
+    char own_uuid[VM_UUID_TEXT]; /* by which the guardian knows it before it is there */
     vm_disks_of(o->spec, &disks);
     mark_of_order(o, &mark);
+    vm_uuid(o->site, o->key, own_uuid);
     HM_AUTOFREE char *console = console_path(lv, o->name);
     struct vm_build build = {.name = o->name,
-                             .uuid = before->uuid,
+                             .uuid = before->uuid || !o->primary ? before->uuid : own_uuid,
                              .type = lv_domain_type(lv, o->spec),
                              .arch = lv->arch,
                              .console = console,

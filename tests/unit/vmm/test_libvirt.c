@@ -5,6 +5,8 @@
 
 #include <libvirt/libvirt.h>
 
+#include "vmm/vm_uuid.h"
+
 #define WEB                                                                                        \
     "{\"memory\":\"128MiB\",\"vcpus\":1,\"disks\":[{\"device\":\"root\",\"size\":\"64MiB\"}]}"
 
@@ -350,6 +352,34 @@ START_TEST(the_backend_tells_what_it_is)
 }
 END_TEST
 
+static const char *uuid_made_for(const char *where, const char *name)
+{
+    struct hm_error err = {0};
+    struct given *g = given_at(where, "vm", name, WEB);
+    ck_assert_msg(fx.driver->create(fx.self, &g->order, &err) >= 0, "%s", err.text);
+    forget(g);
+    static char uuid[VM_UUID_TEXT];
+    struct things list = {0};
+    ck_assert_int_eq(fx.driver->observe(fx.self, &list, NULL), 0);
+    for (size_t i = 0; i < list.count; i++)
+        if (!strcmp(list.items[i].name, name))
+            snprintf(uuid, sizeof uuid, "%s",
+                     json_string_value(json_object_get(list.items[i].details, "uuid")));
+    things_clear(&list);
+    return uuid;
+}
+
+/* The guardian's plan names it before it is made. */
+START_TEST(a_primary_vm_has_the_uuid_of_its_site_and_key)
+{
+    char expected[VM_UUID_TEXT];
+    vm_uuid("site-a", "primary.vm.db", expected);
+    ck_assert_str_eq(uuid_made_for("primary", "db"), expected);
+    vm_uuid("site-a", "site-a.vm.web", expected);
+    ck_assert_str_ne(uuid_made_for("site-a", "web"), expected);
+}
+END_TEST
+
 START_TEST(a_kind_that_it_does_not_hold_is_refused)
 {
     struct order o = {
@@ -389,6 +419,7 @@ static Suite *suite(void)
     tcase_add_test(e, many_domains_are_each_seen_once);
     tcase_add_test(e, a_wrong_uri_and_a_dead_server_have_their_own_codes);
     tcase_add_test(e, the_backend_tells_what_it_is);
+    tcase_add_test(e, a_primary_vm_has_the_uuid_of_its_site_and_key);
     tcase_add_test(e, a_kind_that_it_does_not_hold_is_refused);
     suite_add_tcase(s, e);
     return s;
