@@ -144,6 +144,19 @@ static int allows(void *data, const char *kind, const json_t *spec, struct hm_er
     return allow_paths(d->config, kind_find(kind), spec, err);
 }
 
+static void on_pass(void *data)
+{
+    struct daemon *d = data;
+    if (d->lead)
+        lead_documents_changed(d->lead);
+}
+
+static bool guards(void *data, const char *uuid)
+{
+    const struct daemon *d = data;
+    return d->lead && lead_guards(d->lead, uuid);
+}
+
 static void on_role_change(void *data, const char *role, uint64_t epoch, const char *reason)
 {
     struct daemon *d = data;
@@ -222,6 +235,8 @@ static void start_reconciler(struct daemon *d)
         .lease = &d->lease,
         .allows = allows,
         .on_backend = on_backend,
+        .on_pass = on_pass,
+        .guards = guards,
         .data = d,
     };
     d->reconciler = reconciler_new(&options);
@@ -329,8 +344,8 @@ static void end(struct daemon *d)
     trial_free(d->trial);
     plan_service_free(d->plans);
     feed_free(d->feed);
-    if (d->lead)
-        lead_free(d->lead);
+    lead_free(d->lead);
+    d->lead = NULL;
     reconciler_free(d->reconciler);
     status_free(d->status);
     if (d->bus) /* its pending requests end now; those who asked are freed by the loop, below */

@@ -8,6 +8,9 @@
  *   behind the round),
  * - together with an observation that succeeded, began after the stop was asked for, and shows no VM
  *   that the round did not stop. What was never seen was not seen stopped.
+ * Until the instant of the kill guests are asked, those that need others first (`depends_on`); each has
+ * its part of the time, so that what it needs is asked, too. From then on all that is left is killed at
+ * once, in no order.
  * A name that a stranger has is nothing to stop; a VM with a primary mark that we may not stop (of
  * another site: site_id was changed) is not stopped. One exception to the observation: a host whose
  * backend can't be reached, that has no primary VM document and never had a primary VM (agent/made.h)
@@ -26,8 +29,7 @@ enum {
     AT_ONCE = 8,         /* calls in flight: a worker that ends one finds the next */
     ROUND_PAUSE_MS = 50, /* between two rounds */
     CALL_TIMEOUT_MS = 60000,
-    SOFT_STOP_RESERVE_MS = 2000, /* of the time left: what the hard stop and the check may take */
-    LOOK_AT_LEAST_MS = 1000,     /* what an observation may take, even if the stop is late */
+    LOOK_AT_LEAST_MS = 1000, /* what an observation may take, even if the stop is late */
 };
 
 /* -- Targets
@@ -48,7 +50,7 @@ void fence_free(struct primary *p)
     p->target_count = 0;
 }
 
-static struct fence_target *find_target(const struct primary *p, const char *kind, const char *name)
+struct fence_target *fence_find_target(const struct primary *p, const char *kind, const char *name)
 {
     for (size_t i = 0; i < p->target_count; i++)
         if (!strcmp(p->targets[i].kind, kind) && !strcmp(p->targets[i].name, name))
@@ -117,7 +119,7 @@ static bool collect_seen(struct reconciler *r)
         const struct thing *t = &r->things.items[i];
         if (!is_primary_vm(t))
             continue;
-        struct fence_target *known = find_target(p, t->kind, t->name);
+        struct fence_target *known = fence_find_target(p, t->kind, t->name);
         news |= !known || !known->marked;
         if (known)
             target_seen(known, uuid_of(r, t));
@@ -140,7 +142,7 @@ static bool collect_declared(struct reconciler *r)
     for (size_t i = 0; i < count; i++) {
         const struct plan_doc *d = &docs[i];
         if (!made_is_primary_key(d->key) || strcmp(d->kind->name, "vm") != 0 ||
-            is_something_else(r, d) || find_target(&r->primary, d->kind->name, d->name))
+            is_something_else(r, d) || fence_find_target(&r->primary, d->kind->name, d->name))
             continue;
         add_target(r, (struct fence_target){.kind = (char *)d->kind->name,
                                             .name = (char *)d->name,
@@ -203,13 +205,13 @@ static bool has_never_had_any(const struct reconciler *r)
 
 static bool is_late(const struct primary *p)
 {
-    return hm_boottime_ns() >= p->stop_deadline_ns;
+    return hm_boottime_ns() >= p->stop_times.deadline_ns;
 }
 
 static int64_t look_deadline(const struct primary *p)
 {
     int64_t least = p->stop_asked_ns + LOOK_AT_LEAST_MS * HM_MS;
-    return p->stop_deadline_ns > least ? p->stop_deadline_ns : least;
+    return p->stop_times.deadline_ns > least ? p->stop_times.deadline_ns : least;
 }
 
 /* All that is known is stopped; is there more? The next look brings us here again, or the time. */
@@ -273,6 +275,7 @@ static void fence_ended(void *arg)
     struct fence_target *target = arg;
     struct reconciler *r = target->owner;
     r->primary.calls--;
+    fence_order_ended(&r->primary, target);
     if (r->primary.stop_done)
         submit_more(r);
 }
@@ -280,10 +283,7 @@ static void fence_ended(void *arg)
 /* A VM that was never made here, or is off, makes these verbs succeed at once. */
 static int submit_target(struct reconciler *r, struct fence_target *target, struct hm_error *err)
 {
-    const struct primary *p = &r->primary;
-    int64_t left_ms = (p->stop_deadline_ns - hm_boottime_ns()) / HM_MS - SOFT_STOP_RESERVE_MS;
-    int64_t grace = spec_int(target->spec, "stop_grace", 0);
-    grace = grace < left_ms ? grace : left_ms;
+    int64_t grace = fence_order_grace(&r->primary, target);
     struct backend_call call = {
         .verb = grace > 0 ? VERB_STOP : VERB_KILL,
         .lane = LANE_FENCE,
@@ -292,11 +292,11 @@ static int submit_target(struct reconciler *r, struct fence_target *target, stru
                   .key = target->key,
                   .seen_uuid = target->seen_uuid,
                   .spec = target->spec,
-                  .grace_ms = grace > 0 ? grace : 0,
+                  .grace_ms = grace,
                   .primary = true},
-        .stop_by_ns = hm_boottime_ns() + (grace > 0 ? grace : 0) * HM_MS,
+        .stop_by_ns = hm_boottime_ns() + grace * HM_MS,
         .verify_stopped = true,
-        .timeout_ms = CALL_TIMEOUT_MS + (grace > 0 ? grace : 0),
+        .timeout_ms = CALL_TIMEOUT_MS + grace,
         .done = fence_done,
         .ended = fence_ended,
         .arg = target,
@@ -304,22 +304,26 @@ static int submit_target(struct reconciler *r, struct fence_target *target, stru
     return backend_submit(r->backend, &call, NULL, err);
 }
 
-/* What the queue refuses comes when a call has ended; the round goes on until all had their turn. */
+/* What the queue refuses comes when a call has ended, what waits for its dependents when these have, or
+ * at the time of the kill; the round goes on until all had their turn. */
 static void submit_more(struct reconciler *r)
 {
     struct primary *p = &r->primary;
     struct hm_error err = {0};
-    while (p->calls < AT_ONCE && p->next_target < p->target_count) {
-        if (submit_target(r, &p->targets[p->next_target], &err) < 0)
+    struct fence_target *t;
+    while (p->calls < AT_ONCE && (t = fence_order_next(p))) {
+        if (submit_target(r, t, &err) < 0)
             break;
-        p->next_target++;
+        t->submitted = true;
+        p->unsubmitted--;
         p->calls++;
     }
-    if (p->calls > 0)
-        return;
-    if (err.code) /* and no call of ours will end */
+    if (err.code && p->calls == 0) /* and no call of ours will end */
         p->error = err;
-    end_round(r);
+    if (p->calls == 0 && (err.code || p->unsubmitted == 0))
+        end_round(r);
+    else if (p->unsubmitted > 0 && hm_boottime_ns() < p->stop_times.kill_ns)
+        primary_set_timer(p, p->stop_times.kill_ns);
 }
 
 static void begin_round(struct reconciler *r)
@@ -329,7 +333,7 @@ static void begin_round(struct reconciler *r)
     p->error = (struct hm_error){0};
     p->round_counts = !reconciler_start_in_flight(r);
     p->awaits_look = false;
-    p->next_target = 0;
+    fence_order_begin(p);
     submit_more(r);
 }
 
@@ -362,8 +366,8 @@ void fence_timer(struct reconciler *r)
 {
     const struct primary *p = &r->primary;
     if (p->calls > 0)
-        return;
-    if (p->awaits_look)
+        submit_more(r);
+    else if (p->awaits_look)
         end_round(r);
     else
         begin_round(r);

@@ -14,6 +14,8 @@
 /* lead_stop(): a stop that can't be verified is tried this long before the agent goes anyway. */
 #define STOP_LIMIT_NS (60 * 1000 * HM_MS)
 
+enum { LEAVE_PROMISE_MS = 30000 }; /* lead_leave(): how long a restart may take, with the fence */
+
 /* -- Effects ------------------------------------------------------------------ */
 
 static enum hm_log_level note_level(enum fo_note note)
@@ -75,6 +77,7 @@ static const struct {
     [FO_NOTE_ALARM_MISSING] = {"epoch ", " was seen"},
     [FO_NOTE_ALARM_BACKWARDS] = {"", " at least"},
     [FO_NOTE_HOLD_ENDED] = {"epoch ", ""},
+    [FO_NOTE_MAY_LEAVE] = {"within ", " ms"},
 };
 
 static void log_note(const struct fo_effect *e)
@@ -87,13 +90,27 @@ static void log_note(const struct fo_effect *e)
         hm_log(note_level(note), LEAD_LOG, "%s", fo_note_text(note));
 }
 
+/* Whatever comes from here on is the successor's: what the guardian holds stays as it is. */
+static void answer_leave(struct lead *l, bool may)
+{
+    void (*left)(void *data, bool may) = l->left;
+    if (!left)
+        return;
+    l->left = NULL;
+    l->ended = may;
+    left(l->left_data, may);
+}
+
 static void take_note(struct lead *l, const struct fo_effect *e)
 {
-    if (e->note.note == FO_NOTE_ROLE)
+    enum fo_note note = e->note.note;
+    if (note == FO_NOTE_ROLE)
         role_changed(l, e);
     else
         log_note(e);
     lead_status_changed(l);
+    if (note == FO_NOTE_MAY_LEAVE || note == FO_NOTE_CANNOT_LEAVE)
+        answer_leave(l, note == FO_NOTE_MAY_LEAVE);
 }
 
 static void (*const carry_out[])(struct lead *l, const struct fo_effect *effect) = {
@@ -123,6 +140,7 @@ static void step(struct lead *l, const struct fo_event *event)
     struct fo_effects effects;
     fo_step(&l->core, event, hm_boottime_ns(), &effects);
     note_lease(l);
+    lead_guard_show(l);
     l->next_ns = effects.next_ns;
     for (unsigned i = 0; i < effects.count; i++)
         if (carry_out[effects.items[i].type])
@@ -136,7 +154,9 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static void set_alarm(struct lead *l)
 {
-    int64_t at = earlier(l->next_ns, l->follow.due);
+    int64_t at = earlier(earlier(l->next_ns, l->follow.due), lead_guard_due(l));
+    if (l->work.stop_again_at)
+        at = earlier(at, l->work.stop_again_at);
     if (l->work.stopping)
         at = earlier(at, l->work.stop_due);
     if (l->stopped)
@@ -182,7 +202,7 @@ void lead_event(struct lead *l, const struct fo_event *event)
     }
     l->stepping = true;
     step(l, event);
-    for (unsigned i = 0; i < l->queued; i++)
+    for (unsigned i = 0; i < l->queued && !l->ended; i++)
         step(l, &l->queue[i]);
     l->queued = 0;
     lead_follow(l);
@@ -204,6 +224,8 @@ static void on_alarm(void *data)
         hm_log(HM_LOG_WARN, LEAD_LOG, "the loop was %lld ms late (heartbeat interval %lld ms)",
                (long long)(late / HM_MS), (long long)(l->core.terms.period / HM_MS));
     lead_stop_if_overdue(l);
+    lead_look_again_if_due(l);
+    lead_guard_timer(l);
     event_of_type(l, FO_EV_TIMER);
 }
 
@@ -234,11 +256,14 @@ int lead_new(const struct lead_options *options, struct lead **ret, struct hm_er
     struct lead *l = hm_alloc(sizeof *l);
     l->options = *options;
     l->store.warnings = json_array();
+    l->follow.due = FO_NEVER;
     int r = init_core(l, err);
     if (r >= 0)
         r = lead_timer_new(options->loop, on_alarm, l, &l->timer, err);
     if (r >= 0)
         r = lead_work_new(l, err);
+    if (r >= 0)
+        lead_guard_new(l);
     if (r < 0) {
         lead_free(l);
         return r;
@@ -249,18 +274,25 @@ int lead_new(const struct lead_options *options, struct lead **ret, struct hm_er
 
 void lead_start(struct lead *l)
 {
+    lead_use_cached_config(l);
+    lead_guard_begin(l);
+    set_alarm(l);
+}
+
+void lead_begin(struct lead *l, const struct fo_guard *inherit)
+{
     struct fo_event start = {.type = FO_EV_START};
-    start.start.has_probe = true; /* the disk, if nothing else */
+    start.start.has_probe = true; /* the disk and the guardian, if nothing else */
     start.start.seen_epoch = l->memory.marks.epoch;
     start.start.led_epoch = l->memory.marks.led_epoch;
     start.start.seen = l->memory.marks.seen;
     start.start.identity = (uint64_t)l->memory.marks.bucket_created_ns;
-    lead_use_cached_config(l);
+    start.start.inherit = inherit;
     lead_save_marks(l); /* a disk that can't keep them is known before a lease is taken */
     l->started = true;
-    /* There is no guardian yet; the core leads only with one. */
-    lead_event(l, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}});
     lead_event(l, &start);
+    if (l->core.lease.held)
+        lead_resume_workload(l);
     if (bus_is_connected(l->options.bus))
         lead_bus_connected(l);
 }
@@ -290,6 +322,18 @@ void lead_stop(struct lead *l, void (*done)(void *data), void *data)
     event_of_type(l, FO_EV_STEP_DOWN);
 }
 
+void lead_leave(struct lead *l, void (*done)(void *data, bool may), void *data)
+{
+    struct fo_event leave = {.type = FO_EV_LEAVE, .leave = {.promise_ms = LEAVE_PROMISE_MS}};
+    if (!l->started) {
+        done(data, true);
+        return;
+    }
+    l->left = done;
+    l->left_data = data;
+    lead_event(l, &leave);
+}
+
 bool lead_call_ended(struct lead *l)
 {
     l->calls--;
@@ -306,6 +350,7 @@ void lead_free(struct lead *l)
         return;
     l->closed = true;
     lead_store_free(l);
+    lead_guard_free(l);
     lead_work_free(l);
     lead_timer_free(l->timer);
     if (l->calls == 0)

@@ -7,8 +7,12 @@
  * passes BOOTTIME to the core first, so a loop that was late looks at the fence deadline before it
  * renews.
  *
- * Start: nothing is believed about what an earlier agent left behind: the workload is fenced and
- * seen stopped before this site takes part. Stop: see lead_stop().
+ * Every step of the core is shown to the guardian before its effects are carried out, and a start waits
+ * for its answer (ADR 0012); without one this site does not lead.
+ *
+ * Start: a lease that the guardian holds of an agent that has just ended, and that still serves, is gone
+ * on with. Beyond that nothing is believed about what an earlier agent left behind: the workload is
+ * fenced and seen stopped before this site takes part. Stop: see lead_stop() and lead_leave().
  *
  * Thread: the loop's. Callbacks come from the loop, and may come from inside a call.
  */
@@ -46,7 +50,8 @@ struct lead_options {
 /* Blocks on the disk (reads what the last run remembered). Fails when state_dir can't be used. */
 int lead_new(const struct lead_options *options, struct lead **ret, struct hm_error *err);
 
-/* Fence what may run, then take part. */
+/* Resume the lease that the guardian holds, or fence what may run; then take part. The guardian is waited
+ * for, for a second. */
 void lead_start(struct lead *lead);
 
 /* The caller owns the bus's callbacks and passes these on. */
@@ -57,13 +62,20 @@ void lead_bus_disconnected(struct lead *lead);
  * A planned end of the agent (SIGTERM, systemctl stop or restart): the workload is stopped and seen
  * stopped, then the lease is released to a ready site, which takes over at once; if the release
  * can't be written or the stop can't be verified, the heartbeats end and staleness decides. `done`
- * once, at the latest after the fence limit and two heartbeat intervals. As long as no guardian
- * holds the lease for a restarting agent, a restart of the leader's agent therefore moves the role:
- * to keep it in place, pause is not enough; plan it as a switchover.
+ * once, at the latest after the fence limit and two heartbeat intervals. To keep the role in place, see
+ * lead_leave().
  */
 void lead_stop(struct lead *lead, void (*done)(void *data), void *data);
 
-/* After lead_stop()'s done, or instead of it in a crash test. The loop must run once more. */
+/*
+ * A planned restart of the agent (SIGHUP): the workload runs on, the guardian holds the lease, and the
+ * next agent resumes it. `done` once, with `may` when a promise that is long enough for that has been
+ * acknowledged, or nothing is led here: from then on nothing is sent or started any more. Without `may`
+ * everything goes on as it was. May be called from inside.
+ */
+void lead_leave(struct lead *lead, void (*done)(void *data, bool may), void *data);
+
+/* After lead_stop()'s or lead_leave()'s done, or instead of it in a crash test. The loop must run once more. */
 void lead_free(struct lead *lead);
 
 /* True between the core's START and STOP: only then may a document of placement `primary` run. */
@@ -71,6 +83,11 @@ bool lead_may_serve(const struct lead *lead);
 uint64_t lead_epoch(const struct lead *lead);     /* highest epoch known */
 const char *lead_role(const struct lead *lead);   /* the core's word; never NULL */
 const char *lead_leader(const struct lead *lead); /* site that leads, "" if none or unknown */
+
+/* The documents, or what was seen of them, may have changed: does the guardian's plan still fit? */
+void lead_documents_changed(struct lead *lead);
+/* Is this VM in the plan that the guardian has confirmed? Else it must not be started. */
+bool lead_guards(const struct lead *lead, const char *uuid);
 
 /* For the agent's status: group, role, epoch, leader, fit, configuration in force and the refused
  * one's sentence, counters, warnings[] as sentences. A new reference. */

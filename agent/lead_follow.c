@@ -58,7 +58,8 @@ bool lead_may_be_fit(const struct lead *l)
     bool unread = !l->core.known.has_record && !l->core.lease.held;
     bool may_have_to = l->memory.marks.led_epoch && hooks_has(l->work.hooks, HOOK_RESYNC);
     bool forgets = l->memory.failed.code && !l->work.serving;
-    return !lead_must_resync(l, &why) && !(unread && may_have_to) && !forgets;
+    return !lead_must_resync(l, &why) && !(unread && may_have_to) && !forgets &&
+           lead_guard_check(l, &why) >= 0;
 }
 
 static void tell_need(struct lead *l)

@@ -1,12 +1,15 @@
 /*
  * The failover driver's inside, shared by its parts only: lead.c (life, events in, effects out),
- * lead_store.c (what is in the bucket), lead_bucket.c (the bucket), lead_config.c (cluster_config), lead_audit.c (records after the fact),
- * lead_work.c (workload, marks), lead_follow.c (another leader's hooks), lead_status.c. See lead.h.
+ * lead_store.c (what is in the bucket), lead_bucket.c (the bucket), lead_config.c (cluster_config),
+ * lead_audit.c (records after the fact), lead_work.c (workload, marks), lead_guard.c (the guardian),
+ * lead_follow.c (another leader's hooks), lead_status.c. See lead.h.
  */
 #ifndef HM_AGENT_LEAD_INTERNAL_H
 #define HM_AGENT_LEAD_INTERNAL_H
 
 #include "agent/config.h"
+#include "agent/fence_plan.h"
+#include "agent/guard.h"
 #include "agent/lead.h"
 #include "agent/lead_records.h"
 #include "agent/lead_timer.h"
@@ -51,7 +54,7 @@ struct lead {
         struct hooks *hooks;
         struct workload *workload;
         bool serving;     /* between START and STOP */
-        bool start_waits; /* for the marks to be on disk */
+        bool start_waits; /* for the marks to be on disk, and for the guardian */
         uint64_t epoch;   /* of the last start */
         int64_t start_deadline;
         enum hb_reason reason;
@@ -59,8 +62,28 @@ struct lead {
         bool stop_asked;     /* ever, */
         uint64_t stop_epoch; /* the last time for this epoch */
         int64_t stop_due;
-        bool ill; /* by the last probe */
+        bool unseen;           /* the guardian has verified the last stop, the agent has not yet */
+        int64_t stop_again_at; /* then: look again; 0: a look is under way */
+        bool ill;              /* by the last probe */
     } work;
+
+    struct {
+        struct guard *client;
+        struct fence_plan plan;               /* as compiled last */
+        struct hm_error too_large, refused;   /* why it is not in force; OK: it will be */
+        uint64_t plan_told, plan_told_number; /* guard_told() of it; 0: never */
+        int64_t plan_retry_at;                /* 0: not refused */
+        uint64_t start_told;                  /* what a start waits for an answer to */
+        bool said_up;                         /* to the core */
+        uint64_t said_fired;                  /* likewise */
+        bool has_inherited;                   /* a lease of the agent before */
+        bool waits_to_start;                  /* the core is not begun yet: until */
+        int64_t start_due, launched_at;       /* BOOTTIME; 0: never */
+        struct {                              /* as last logged */
+            uint64_t epoch;
+            uint32_t rung, verified, climbing;
+        } fire;
+    } guard;
 
     struct {
         struct hb_site leader; /* another that serves, as last seen; unset: none, or this one */
@@ -90,6 +113,8 @@ struct lead {
     void (*stopped)(void *data); /* lead_stop() was called, and is not done */
     void *stopped_data;
     int64_t stop_limit;
+    void (*left)(void *data, bool may); /* lead_leave() was called, and is not answered */
+    void *left_data;
 };
 
 /* Give the core an event and carry out what it says. From inside a step the event is queued; such
@@ -100,6 +125,9 @@ void lead_event(struct lead *l, const struct fo_event *event);
 bool lead_call_ended(struct lead *l);
 
 void lead_status_changed(struct lead *l);
+
+/* The core's first event: with what the guardian holds of the agent before; NULL: nothing. */
+void lead_begin(struct lead *l, const struct fo_guard *inherit);
 
 /* Is lead_stop() done: nothing runs, nothing is owed to the store or to the disk? */
 void lead_end_if_stepped_down(struct lead *l);
@@ -135,12 +163,36 @@ void lead_stop_workload(struct lead *l, const struct fo_effect *effect);
 void lead_probe(struct lead *l, const struct fo_effect *effect);
 void lead_persist(struct lead *l, const struct fo_effect *effect);
 void lead_stop_if_overdue(struct lead *l);
+void lead_look_again_if_due(struct lead *l);
+void lead_stop_verified_by_guardian(struct lead *l);
+void lead_resume_workload(struct lead *l);
+void lead_start_fails(struct lead *l, const char *why);
+void lead_begin_start_if_ready(struct lead *l);
+
+/* lead_guard.c */
+void lead_guard_new(struct lead *l);
+void lead_guard_free(struct lead *l);
+void lead_guard_begin(
+    struct lead *l); /* look for it; lead_begin() follows, at the latest after 1 s */
+void lead_guard_show(struct lead *l); /* after every step of the core, before its effects */
+void lead_guard_timer(struct lead *l);
+int64_t lead_guard_due(const struct lead *l);   /* when lead_guard_timer() is due; FO_NEVER */
+bool lead_guard_is_ready(const struct lead *l); /* the plan is in force, the arming answered */
+/* What is started joins it; NULL if there is none and nothing needs one. The guardian's text. */
+int lead_guard_cgroup(const struct lead *l, const char **ret, struct hm_error *why);
+void lead_guard_look_at_fire(struct lead *l); /* has it verified the stop that is under way? */
+/* Fails, with the sentence, while this site can't lead on its account. */
+int lead_guard_check(const struct lead *l, struct hm_error *why);
+/* True, with the sentence: it can lead, but its fence may take longer than was promised. */
+bool lead_guard_warning(const struct lead *l, struct hm_error *why);
+json_t *lead_guard_json(const struct lead *l); /* for the status */
 
 /* lead_follow.c */
 void lead_follow(struct lead *l); /* after every event: tell the hooks who serves, or try again */
 /* True, with the sentence, while resync is configured and owed: nothing starts here. */
 bool lead_must_resync(const struct lead *l, struct hm_error *why);
-/* False while that holds, or while it can't be known yet because no record was read. */
+/* False while that holds, or while it can't be known yet because no record was read, and while the guardian
+ * stands in the way. */
 bool lead_may_be_fit(const struct lead *l);
 
 #endif

@@ -10,6 +10,7 @@
 
 enum { DISK_JOBS_MAX = 4 };
 #define FENCE_UNCONFIGURED_NS (1500 * HM_MS) /* as long as no configuration was ever seen */
+#define LOOK_AGAIN_NS         (1000 * HM_MS) /* a stop that only the guardian has verified */
 
 static struct hook_context context_for(const struct lead *l, uint64_t epoch, enum hb_reason reason)
 {
@@ -37,7 +38,7 @@ static void started(void *arg, const struct hm_error *err)
     workload_event(l, err ? FO_EV_WORKLOAD_FAILED : FO_EV_WORKLOAD_STARTED, l->work.epoch);
 }
 
-static void start_fails(struct lead *l, const char *why)
+void lead_start_fails(struct lead *l, const char *why)
 {
     hm_log(HM_LOG_ERROR, LEAD_LOG, "the workload is not started: %s", why);
     workload_event(l, FO_EV_WORKLOAD_FAILED, l->work.epoch);
@@ -46,10 +47,15 @@ static void start_fails(struct lead *l, const char *why)
 /* Replication from the old leader must not go on beside the promotion. */
 static void begin_start(struct lead *l)
 {
+    struct hm_error why;
     struct hook_context context = context_for(l, l->work.epoch, l->work.reason);
     l->work.start_waits = false;
     if (hm_boottime_ns() >= l->work.start_deadline) {
-        start_fails(l, "its deadline has passed");
+        lead_start_fails(l, "its deadline has passed");
+        return;
+    }
+    if (lead_guard_cgroup(l, &context.cgroup, &why) < 0) {
+        lead_start_fails(l, why.text);
         return;
     }
     context.leader = l->core.site.text;
@@ -65,6 +71,14 @@ static void look_at_deadline(struct lead *l)
     static const struct fo_event timer = {.type = FO_EV_TIMER};
     if (l->work.start_waits)
         lead_event(l, &timer);
+}
+
+/* The last of those that it waits for has answered. */
+void lead_begin_start_if_ready(struct lead *l)
+{
+    look_at_deadline(l);
+    if (l->work.start_waits && l->memory.unsaved == 0 && lead_guard_is_ready(l))
+        begin_start(l);
 }
 
 /* -- Marks -------------------------------------------------------------------- */
@@ -94,15 +108,11 @@ static void marks_saved(void *data, const struct hm_error *err)
     l->memory.unsaved--;
     note_disk(l, err);
     lead_end_if_stepped_down(l);
-    look_at_deadline(l);
-    if (!l->work.start_waits || l->memory.unsaved > 0)
-        return;
-    if (err) {
+    if (err && l->work.start_waits && l->memory.unsaved == 0) {
         l->work.start_waits = false;
-        start_fails(l, "its epoch could not be saved on disk");
-    } else {
-        begin_start(l);
+        lead_start_fails(l, "its epoch could not be saved on disk");
     }
+    lead_begin_start_if_ready(l);
 }
 
 void lead_save_marks(struct lead *l)
@@ -126,14 +136,23 @@ void lead_start_workload(struct lead *l, const struct fo_effect *effect)
     l->work.start_deadline = effect->workload.deadline_ns;
     l->work.reason = effect->workload.reason;
     if (lead_must_resync(l, &why)) { /* learnt since the last probe */
-        start_fails(l, why.text);
+        lead_start_fails(l, why.text);
         return;
     }
     l->work.start_waits = true;
+    l->guard.start_told = guard_told(l->guard.client); /* the view that armed it is among it */
     l->follow.diverged = false;
     l->memory.marks.led_epoch = effect->workload.epoch;
     l->memory.marks.led_generation = l->core.lease.generation;
     lead_save_marks(l); /* its end begins the start */
+}
+
+/* The agent before has started it, and nothing of it was touched. */
+void lead_resume_workload(struct lead *l)
+{
+    l->work.epoch = l->core.lease.epoch;
+    l->work.serving = true;
+    workload_resume(l->work.workload, l->work.epoch);
 }
 
 /* -- Stop --------------------------------------------------------------------- */
@@ -146,23 +165,48 @@ static void stop_answered(struct lead *l, const struct hm_error *err)
     workload_event(l, err ? FO_EV_STOP_FAILED : FO_EV_WORKLOAD_STOPPED, l->work.stop_epoch);
 }
 
+/* The guardian had verified it before: what is still missing is that the agent sees it, too. */
+static void seen_at_last(struct lead *l, const struct hm_error *err)
+{
+    static const struct fo_event timer = {.type = FO_EV_TIMER};
+    l->work.unseen = err != NULL;
+    l->work.stop_again_at = err ? hm_boottime_ns() + LOOK_AGAIN_NS : 0;
+    lead_status_changed(l);
+    lead_event(l, &timer); /* sets the alarm */
+}
+
 /* A stop that was reported as overdue goes on; its good end is good news at any time. */
 static void stopped(void *arg, const struct hm_error *err)
 {
     struct lead *l = arg;
-    if (!err || l->work.stopping)
+    if (l->work.unseen)
+        seen_at_last(l, err);
+    else if (!err || l->work.stopping)
         stop_answered(l, err);
+}
+
+static int64_t fence_limit(const struct lead *l)
+{
+    return l->core.terms.fence_limit > 0 ? l->core.terms.fence_limit : FENCE_UNCONFIGURED_NS;
+}
+
+/* The soft stop ends where the guardian kills: there is one division of the time, the core's. */
+static struct stop_times stop_times(const struct lead *l, int64_t deadline)
+{
+    int64_t kill = l->core.guardian.kill;
+    return (struct stop_times){.kill_ns = kill < deadline ? kill : deadline,
+                               .deadline_ns = deadline};
 }
 
 /* A stop that is asked for again comes with its old deadline, and gets the same time once more. The
  * first one does not: a loop that was late, or a host that was frozen, kills first and asks later. */
 static int64_t deadline_of_stop(const struct lead *l, const struct fo_effect *effect)
 {
-    int64_t now = hm_boottime_ns(), limit = l->core.terms.fence_limit;
+    int64_t now = hm_boottime_ns();
     bool again = l->work.stop_asked && l->work.stop_epoch == effect->workload.epoch;
     if (!again || effect->workload.deadline_ns > now)
         return effect->workload.deadline_ns;
-    return now + (limit > 0 ? limit : FENCE_UNCONFIGURED_NS);
+    return now + fence_limit(l);
 }
 
 void lead_stop_workload(struct lead *l, const struct fo_effect *effect)
@@ -176,7 +220,30 @@ void lead_stop_workload(struct lead *l, const struct fo_effect *effect)
     if (!l->work.stopping || deadline < l->work.stop_due)
         l->work.stop_due = deadline;
     l->work.stopping = true;
-    workload_stop(l->work.workload, &context, deadline, stopped, l);
+    l->work.unseen = false;
+    l->work.stop_again_at = 0;
+    workload_stop(l->work.workload, &context, stop_times(l, deadline), stopped, l);
+    lead_guard_look_at_fire(l);
+}
+
+void lead_look_again_if_due(struct lead *l)
+{
+    int64_t now = hm_boottime_ns();
+    if (!l->work.stop_again_at || now < l->work.stop_again_at)
+        return;
+    struct hook_context context = context_for(l, l->work.stop_epoch, l->core.reason);
+    l->work.stop_again_at = 0;
+    workload_stop(l->work.workload, &context, stop_times(l, now + fence_limit(l)), stopped, l);
+}
+
+/* "A stop is verified by the agent's own looking or by the guardian's rung." The agent's goes on: until it
+ * has ended well, nothing starts here. */
+void lead_stop_verified_by_guardian(struct lead *l)
+{
+    l->work.stopping = false;
+    l->work.unseen = true;
+    lead_status_changed(l);
+    workload_event(l, FO_EV_WORKLOAD_STOPPED, l->work.stop_epoch);
 }
 
 void lead_stop_if_overdue(struct lead *l)

@@ -7,6 +7,7 @@
 #include "agent/made.h"
 #include "agent/reconcile_state.h"
 #include "base/clock.h"
+#include "vmm/vm_uuid.h"
 
 bool primary_is_fencing(const struct reconciler *r)
 {
@@ -50,6 +51,19 @@ static void start(void *data, uint64_t epoch, int64_t deadline_ns, workload_done
             r->task_list[i]->has_run = false;
         }
     primary_set_timer(p, deadline_ns);
+    reconciler_kick(r);
+}
+
+/* Nothing is started anew: what does not run any more, though it did, is an illness. */
+static void resume(void *data, uint64_t epoch)
+{
+    struct reconciler *r = data;
+    struct primary *p = &r->primary;
+    p->serving = true;
+    r->settled = false;
+    p->epoch = epoch;
+    p->started_ns = hm_boottime_ns();
+    p->ill = p->down = (struct hm_error){0};
     reconciler_kick(r);
 }
 
@@ -149,7 +163,7 @@ static void cancel_primary_calls(struct reconciler *r)
             r->task_list[i]->cancelled = backend_cancel(r->task_list[i]->ticket);
 }
 
-static void stop(void *data, uint64_t epoch, int64_t deadline_ns, workload_done done, void *arg)
+static void stop(void *data, uint64_t epoch, struct stop_times times, workload_done done, void *arg)
 {
     struct reconciler *r = data;
     struct primary *p = &r->primary;
@@ -159,7 +173,7 @@ static void stop(void *data, uint64_t epoch, int64_t deadline_ns, workload_done 
     p->epoch = epoch;
     p->stop_done = done;
     p->stop_arg = arg;
-    p->stop_deadline_ns = deadline_ns;
+    p->stop_times = times;
     cancel_primary_calls(r);
     end_start(p, &superseded);
     fence_begin(r);
@@ -208,10 +222,84 @@ static bool any(void *data)
     return false;
 }
 
+/* -- What the guardian is to know
+ * ---------------------------------------------------------------------------------------------- */
+
+struct vm_visit {
+    const struct reconciler *r;
+    void (*visit)(void *arg, const char *uuid);
+    void *arg;
+};
+
+/* By its document: it may be made, by libvirt as late as it likes. */
+static void visit_declared(const struct vm_visit *v)
+{
+    size_t count;
+    char uuid[VM_UUID_TEXT];
+    const struct plan_doc *docs = desired_docs(v->r->options.desired, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (docs[i].deleted || !made_is_primary_key(docs[i].key) ||
+            strcmp(docs[i].kind->name, "vm") != 0)
+            continue;
+        vm_uuid(v->r->options.site, docs[i].key, uuid);
+        v->visit(v->arg, uuid);
+    }
+}
+
+static bool was_declared(const struct vm_visit *v, const struct thing *t, const char *uuid)
+{
+    char of_document[VM_UUID_TEXT];
+    const struct desired_entry *e = desired_find(v->r->options.desired, t->mark_key);
+    vm_uuid(v->r->options.site, t->mark_key, of_document);
+    return e && e->doc.kind && !e->deleted && !strcmp(uuid, of_document);
+}
+
+/* Adopted, made by an agent of before, or an orphan. What carries no mark of this site is a stranger's. */
+static void visit_seen(const struct vm_visit *v)
+{
+    for (size_t i = 0; i < v->r->things.count; i++) {
+        const struct thing *t = &v->r->things.items[i];
+        const char *uuid = spec_str(t->details, "uuid");
+        bool is_ours = t->marked && made_is_primary_key(t->mark_key) && !strcmp(t->kind, "vm") &&
+                       t->mark_site && !strcmp(t->mark_site, v->r->options.site);
+        if (is_ours && uuid && !was_declared(v, t, uuid))
+            v->visit(v->arg, uuid);
+    }
+}
+
+static bool each_vm(void *data, void (*visit)(void *arg, const char *uuid), void *arg)
+{
+    const struct reconciler *r = data;
+    struct vm_visit v = {r, visit, arg};
+    visit_declared(&v);
+    visit_seen(&v);
+    return r->things_since_ns > 0;
+}
+
+static void recheck(void *data)
+{
+    reconciler_kick(data);
+}
+
+bool primary_is_guarded(const struct reconciler *r, const struct plan_step *s)
+{
+    const char *uuid = s->thing ? spec_str(s->thing->details, "uuid") : NULL;
+    bool is_vm = made_is_primary_key(s->doc->key) && !strcmp(s->doc->kind->name, "vm");
+    if (!is_vm || s->verb != VERB_START || !r->options.guards)
+        return true;
+    return uuid && r->options.guards(r->options.data, uuid);
+}
+
 struct workload_documents reconciler_workload(struct reconciler *r)
 {
-    return (struct workload_documents){
-        .start = start, .stop = stop, .health = health, .any = any, .data = r};
+    return (struct workload_documents){.start = start,
+                                       .resume = resume,
+                                       .stop = stop,
+                                       .health = health,
+                                       .any = any,
+                                       .each_vm = each_vm,
+                                       .recheck = recheck,
+                                       .data = r};
 }
 
 void primary_init(struct primary *p, struct reconciler *r)

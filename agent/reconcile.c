@@ -165,7 +165,8 @@ static void say_begin(const struct task *t, const struct plan_step *s)
 static void carry_out(struct reconciler *r, struct task *t, const struct plan_step *s)
 {
     struct hm_error err;
-    if (s->verb == VERB_NOTHING || r->queue_full || !may_act(r, t, s->verb))
+    if (s->verb == VERB_NOTHING || r->queue_full || !may_act(r, t, s->verb) ||
+        !primary_is_guarded(r, s))
         return;
     t->verb = s->verb;
     if (task_relapsed(t, s->verb, hm_boottime_ns(), next_jitter(r))) {
@@ -295,6 +296,8 @@ static void run_pass(struct reconciler *r)
     primary_look(r, &plan);
     plan_clear(&plan);
     desired_each(r->options.desired, say_refused, r);
+    if (r->options.on_pass)
+        r->options.on_pass(r->options.data);
 }
 
 /* The driver gives the same shared copy as long as nothing changed. */

@@ -34,6 +34,11 @@ struct reconciler_options {
     struct lease_limit *lease; /* of the primary's documents; outlives the workers; may be NULL */
     /* What the backend is (facts) or why it can't be asked; for the agent's own status. */
     void (*on_backend)(void *data, const json_t *facts, const struct hm_error *err);
+    /* A pass has ended: documents or things may have changed. May be NULL. */
+    void (*on_pass)(void *data);
+    /* Would the guardian end this VM? Until then it is not started: workload_documents.recheck says
+     * when to look again. NULL: always. */
+    bool (*guards)(void *data, const char *uuid);
     void *data;
 };
 

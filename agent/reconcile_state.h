@@ -14,6 +14,10 @@ struct fence_target {
     char *seen_uuid; /* order.seen_uuid; NULL: not seen */
     json_t *spec;
     bool marked; /* there is such a thing, with a primary mark (of any site), by the last look */
+    /* Of this round: */
+    bool submitted;
+    unsigned dependents; /* targets that need this one and have not ended: they are asked first */
+    unsigned height;     /* of what it needs, itself included: so many share the time for asking */
 };
 
 /* The workload's side: at most one start and one stop at a time. */
@@ -28,11 +32,11 @@ struct primary {
 
     workload_done stop_done; /* NULL: no stop under way */
     void *stop_arg;
-    int64_t stop_deadline_ns;
+    struct stop_times stop_times;
     int64_t stop_asked_ns; /* what was observed before does not show what is to be stopped */
     struct fence_target *targets;
     size_t target_count;
-    size_t next_target;    /* of this round: the first that was not submitted yet */
+    size_t unsubmitted;    /* targets of this round */
     unsigned calls;        /* fence calls of this round that have not ended */
     bool round_counts;     /* no start of a primary document was in flight when it began */
     bool awaits_look;      /* the round was good; only the observation is missing */
@@ -84,6 +88,8 @@ void primary_look(struct reconciler *r, const struct plan *plan);
 void primary_call_ended(struct reconciler *r);
 /* While a fence is under way, only the fence acts on primary documents. */
 bool primary_is_fencing(const struct reconciler *r);
+/* A VM of the primary is started only once the guardian would end it. */
+bool primary_is_guarded(const struct reconciler *r, const struct plan_step *s);
 void primary_set_timer(struct primary *p, int64_t at_ns);
 
 /* The stop of the workload, from its request (`stop_done` and the times are set) to `stop_done`. */
@@ -92,5 +98,13 @@ void fence_look(struct reconciler *r);       /* an observation has ended, well o
 void fence_call_ended(struct reconciler *r); /* a call of a primary document has */
 void fence_timer(struct reconciler *r);      /* the time set by primary_set_timer() has come */
 void fence_free(struct primary *p);
+struct fence_target *fence_find_target(const struct primary *p, const char *kind, const char *name);
+
+/* Within a round (fence_order.c): a round begins, who may be asked or killed now (NULL: nobody yet),
+ * that one has ended, and how long it may be asked (ms; 0: kill it). */
+void fence_order_begin(struct primary *p);
+struct fence_target *fence_order_next(const struct primary *p);
+void fence_order_ended(struct primary *p, struct fence_target *target);
+int64_t fence_order_grace(const struct primary *p, const struct fence_target *target);
 
 #endif

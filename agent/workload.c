@@ -24,7 +24,7 @@ struct starting {
 struct stopping {
     bool active;
     struct context_copy for_hook;
-    int64_t deadline_ns;
+    struct stop_times times;
     workload_done done; /* of the newest call: earlier ones are joined by it */
     void *arg;
     struct hm_error why; /* the first thing that went wrong; OK: nothing did */
@@ -166,6 +166,13 @@ void workload_start(struct workload *w, const struct hook_context *context, int6
         documents_started(w, NULL);
 }
 
+void workload_resume(struct workload *w, uint64_t epoch)
+{
+    w->serving = true;
+    if (w->documents.resume)
+        w->documents.resume(w->documents.data, epoch);
+}
+
 /* -- Stop: the fence hook, then the documents --------------------------------- */
 
 static void note_failure(struct workload *w, const struct hm_error *err)
@@ -198,7 +205,7 @@ static void stop_documents(struct workload *w)
     w->stop.documents_begun = true;
     w->stop.parts++;
     if (w->documents.stop)
-        w->documents.stop(w->documents.data, w->stop.for_hook.context.epoch, w->stop.deadline_ns,
+        w->documents.stop(w->documents.data, w->stop.for_hook.context.epoch, w->stop.times,
                           documents_stopped, w);
     else
         documents_stopped(w, NULL);
@@ -223,15 +230,16 @@ static void fence_hook_ended(void *data, const struct hm_error *err, const char 
 
 static bool is_too_late(const struct workload *w)
 {
-    return hm_boottime_ns() >= w->stop.deadline_ns;
+    return hm_boottime_ns() >= w->stop.times.kill_ns;
 }
 
 static int64_t hook_limit_ms(const struct workload *w)
 {
-    int64_t left_ms = ms_until(w->stop.deadline_ns);
     if (is_too_late(w))
         return INT32_MAX; /* nothing waits for it any more: its own limit */
-    return has_documents(w) ? (left_ms + 1) / 2 : left_ms;
+    if (has_documents(w))
+        return (ms_until(w->stop.times.kill_ns) + 1) / 2;
+    return ms_until(w->stop.times.deadline_ns);
 }
 
 static void run_fence_hook(struct workload *w)
@@ -258,21 +266,21 @@ static void kill_if_late(struct workload *w)
         stop_documents(w);
 }
 
-void workload_stop(struct workload *w, const struct hook_context *context, int64_t deadline_ns,
+void workload_stop(struct workload *w, const struct hook_context *context, struct stop_times times,
                    workload_done done, void *arg)
 {
     w->stop.done = done;
     w->stop.arg = arg;
     if (w->stop.active) {
-        if (deadline_ns < w->stop.deadline_ns)
-            w->stop.deadline_ns = deadline_ns;
+        if (times.deadline_ns < w->stop.times.deadline_ns)
+            w->stop.times = times;
         kill_if_late(w);
         return;
     }
     w->serving = false;
     context_set(&w->stop.for_hook, context);
     w->stop.active = true;
-    w->stop.deadline_ns = deadline_ns;
+    w->stop.times = times;
     w->stop.why = (struct hm_error){0};
     w->stop.parts = 1; /* the hook */
     w->stop.documents_begun = false;

@@ -25,22 +25,35 @@
 typedef void (*workload_done)(void *arg,
                               const struct hm_error *err); /* err NULL: done and verified */
 
+/* How a stop is divided (BOOTTIME, ns): what runs is asked until `kill_ns`, then it is ended, and that has
+ * been seen by `deadline_ns`. The guardian kills at the same instant. */
+struct stop_times {
+    int64_t kill_ns, deadline_ns;
+};
+
 /* The documents of placement `primary`, as the reconciler offers them. Times are BOOTTIME, ns. */
 struct workload_documents {
     /* Start all of them in dependency order, kept running until stop() is called. done(NULL): all
      * run. A failure may leave some running; stop() follows. */
     void (*start)(void *data, uint64_t epoch, int64_t deadline_ns, workload_done done, void *arg);
+    /* They run already, started by an agent before this one: kept running from here on. NULL: none. */
+    void (*resume)(void *data, uint64_t epoch);
     /*
-     * Stop all of them in reverse order, hard where the deadline asks for it, also the ones whose
+     * Stop all of them, those that need others first, hard from times.kill_ns on, also the ones whose
      * document is gone. done(NULL) promises that each was *seen* stopped and that no start is in
      * flight or will follow before the next start(). Supersedes a start() under way, whose done is
      * called first, with HM_E_CANCELLED. Overrunning the deadline is allowed, giving up is not the
      * same as stopped: what can't be observed is an error.
      */
-    void (*stop)(void *data, uint64_t epoch, int64_t deadline_ns, workload_done done, void *arg);
+    void (*stop)(void *data, uint64_t epoch, struct stop_times times, workload_done done,
+                 void *arg);
     /* Are they well, by what was last observed? 0, or negative with the reason. NULL: always. */
     int (*health)(void *data, struct hm_error *err);
     bool (*any)(void *data); /* is there any such document, or a thing made from one? */
+    /* Visits the UUID of every VM that is, or may be made from, a primary document of this site, once.
+     * False while what there is was not seen yet. NULL: there are none. */
+    bool (*each_vm)(void *data, void (*visit)(void *arg, const char *uuid), void *arg);
+    void (*recheck)(void *data); /* what waited for the guardian's plan may go on. May be NULL */
     void *data;
 };
 
@@ -54,18 +67,21 @@ struct workload *workload_new(struct hooks *hooks, const struct workload_documen
 void workload_set_lease(struct workload *w, struct lease_limit *lease);
 void workload_free(struct workload *w);
 
+/* It runs already; nothing of it is touched. */
+void workload_resume(struct workload *w, uint64_t epoch);
+
 /* `context` is copied. Ends with HM_E_CANCELLED when a fence supersedes it. */
 void workload_start(struct workload *w, const struct hook_context *context, int64_t deadline_ns,
                     workload_done done, void *arg);
 
 /*
- * Stop everything and see that it is stopped. The fence hook has until half of the time that is
- * left when there are documents, else all of it (and never more than its own limit). One fence at a
+ * Stop everything and see that it is stopped. The fence hook has all of the time, or half of that
+ * until the kill where there are documents (and never more than its own limit). One fence at a
  * time: a second one while the first is under way joins it, with its own `done` and the earlier of both
- * deadlines. Where the deadline has passed already (a frozen host that woke), the documents are stopped
+ * deadlines. Where the time of the kill has passed already (a frozen host that woke), the documents are stopped
  * at once, beside the fence hook, which then has its own limit.
  */
-void workload_stop(struct workload *w, const struct hook_context *context, int64_t deadline_ns,
+void workload_stop(struct workload *w, const struct hook_context *context, struct stop_times times,
                    workload_done done, void *arg);
 
 /* How the workload is: the probe hook's exit code (its stdout may hold the lag in bytes, as a

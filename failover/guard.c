@@ -50,8 +50,10 @@ void fo_guard_arm(struct fo_run *r)
 void fo_guard_fencing(struct fo_run *r, int64_t limit)
 {
     struct fo_state *s = r->s;
-    int64_t third = s->lease.fence_limit / 3;
-    int64_t late = s->lease.paused ? 0 : fo_max(0, fo_min(r->now - s->lease.deadline, FO_LATENESS));
+    bool is_held = s->lease.epoch != 0 && !s->lease.paused; /* else no deadline has passed */
+    int64_t promised = s->lease.epoch ? s->lease.fence_limit : limit - r->now;
+    int64_t third = promised / 3;
+    int64_t late = is_held ? fo_max(0, fo_min(r->now - s->lease.deadline, FO_LATENESS)) : 0;
     s->guardian.kill = fo_min(limit, fo_max(r->now, limit - late - third));
     s->guardian.kill_limit = fo_min(limit, s->guardian.kill + third);
 }

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/made.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "proto/doc.h"
 #include "vmm/thing.h"
+#include "vmm/vm_uuid.h"
 
 enum { MOST_THINGS = 128, MOST_RULES = 1024, MOST_CONNECTIONS = 64, MOST_BUSY = 32 };
 
@@ -139,6 +141,23 @@ static void mark(struct thing *t, const char *site, const char *key, const json_
     t->spec = taken;
 }
 
+static void set_uuid(struct thing *t, const char *uuid)
+{
+    forget_seen(t);
+    json_decref(t->details);
+    t->details = json_pack("{s:s}", "uuid", uuid);
+}
+
+/* As libvirt's driver does it. */
+static void give_uuid(struct thing *t, const struct order *o)
+{
+    char uuid[VM_UUID_TEXT];
+    if (!o->primary || strcmp(o->kind, "vm") != 0)
+        return;
+    vm_uuid(o->site, o->key, uuid);
+    set_uuid(t, uuid);
+}
+
 static struct thing *add(const char *kind, const char *name, enum thing_state state)
 {
     ck_assert_uint_lt(fake.thing_count, MOST_THINGS);
@@ -169,6 +188,7 @@ static struct thing copy_of(const struct thing *t)
         .mark_key = t->mark_key ? hm_strdup(t->mark_key) : NULL,
         .mark_hash = t->mark_hash ? hm_strdup(t->mark_hash) : NULL,
         .spec = json_deep_copy(t->spec),
+        .details = json_deep_copy(t->details),
     };
 }
 
@@ -297,9 +317,11 @@ static int fake_create(void *self, const struct order *o, struct hm_error *err)
     struct thing *t = find(o->kind, o->name);
     if (r == 0 && t)
         r = check_mark(t, o, true, err);
-    else if (r == 0)
-        mark(add(o->kind, o->name, strcmp(o->kind, "disk") ? THING_OFF : THING_RUNNING), o->site,
-             o->key, o->spec);
+    else if (r == 0) {
+        t = add(o->kind, o->name, strcmp(o->kind, "disk") ? THING_OFF : THING_RUNNING);
+        mark(t, o->site, o->key, o->spec);
+        give_uuid(t, o);
+    }
     return leave(self, o, r);
 }
 
@@ -441,8 +463,19 @@ void fake_put(const char *kind, const char *name, enum thing_state state, const 
 {
     lock();
     struct thing *t = add(kind, name, state);
-    if (key)
-        mark(t, "site-a", key, spec);
+    if (key) {
+        struct order o = {
+            .kind = kind, .key = key, .site = "site-a", .primary = made_is_primary_key(key)};
+        mark(t, o.site, key, spec);
+        give_uuid(t, &o);
+    }
+    unlock();
+}
+
+void fake_set_uuid(const char *kind, const char *name, const char *uuid)
+{
+    lock();
+    set_uuid(find(kind, name), uuid);
     unlock();
 }
 

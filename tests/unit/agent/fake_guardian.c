@@ -96,7 +96,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         return;
     }
     enum guard_error error = take(g, bytes, (size_t)len);
-    if (!g->mute)
+    const struct guard_set *set = (const struct guard_set *)bytes;
+    bool arms = set->header.type == GUARD_SET && set->lease.phase == GUARD_ARMED;
+    if (!g->mute && !(arms && g->holds_back))
         say(g, g->last_seq, error);
 }
 
@@ -113,6 +115,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     uv_poll_init(g->loop, &g->reads, fd);
     g->reads.data = g;
     uv_poll_start(&g->reads, UV_READABLE, on_readable);
+    uv_unref((uv_handle_t *)&g->reads); /* it keeps no loop running */
 }
 
 void fake_guardian_open(struct fake_guardian *g, uv_loop_t *loop, const char *path)
@@ -133,6 +136,7 @@ void fake_guardian_open(struct fake_guardian *g, uv_loop_t *loop, const char *pa
     uv_poll_init(loop, &g->accepts, g->listener);
     g->accepts.data = g;
     uv_poll_start(&g->accepts, UV_READABLE, on_connection);
+    uv_unref((uv_handle_t *)&g->accepts);
 }
 
 void fake_guardian_close(struct fake_guardian *g)

@@ -31,6 +31,18 @@ static void on_backend(void *data, const json_t *facts, const struct hm_error *e
         s->backend_error = *err;
 }
 
+static void on_pass(void *data)
+{
+    struct site *s = data;
+    s->passes++;
+}
+
+static bool guards(void *data, const char *uuid)
+{
+    const struct site *s = data;
+    return !s->unguarded || strcmp(s->unguarded, uuid) != 0;
+}
+
 static void begin(struct site *s, int64_t resync_ms, const char *state_dir)
 {
     *s = (struct site){0};
@@ -49,6 +61,8 @@ static void begin(struct site *s, int64_t resync_ms, const char *state_dir)
         .resync_ms = resync_ms,
         .allows = allows,
         .on_backend = on_backend,
+        .on_pass = on_pass,
+        .guards = guards,
         .data = s,
     };
     s->reconciler = reconciler_new(&o);

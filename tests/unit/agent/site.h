@@ -20,7 +20,9 @@ struct site {
     int facts;                     /* how often the backend said what it is */
     struct hm_error backend_error; /* of its last failure */
     int64_t busy_until_ns;         /* the next question about a path takes until then; 0: no time */
-    const char *refuse_path;       /* what the agent's configuration refuses; NULL: nothing */
+    const char *unguarded;   /* the UUID of a VM that the guardian does not know; NULL: none */
+    int passes;              /* told by on_pass */
+    const char *refuse_path; /* what the agent's configuration refuses; NULL: nothing */
 };
 
 void site_begin(struct site *s);

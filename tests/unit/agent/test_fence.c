@@ -40,8 +40,10 @@ static void answered(void *arg, const struct hm_error *err)
 
 static void stop(int64_t ms)
 {
+    int64_t deadline = hm_boottime_ns() + ms * HM_MS;
+    struct stop_times times = {.kill_ns = deadline, .deadline_ns = deadline};
     answers = 0;
-    s.workload.stop(s.workload.data, 1, hm_boottime_ns() + ms * HM_MS, answered, NULL);
+    s.workload.stop(s.workload.data, 1, times, answered, NULL);
 }
 
 static void stop_and_wait(int64_t ms)
@@ -107,6 +109,73 @@ START_TEST(one_that_fails_keeps_no_other_running)
     stop_and_wait(300);
     expect_failed(HM_E_LIBVIRT, "kill v000 fails");
     ck_assert_int_eq(running(), 1);
+}
+END_TEST
+
+/* -- Order --------------------------------------------------------------------------------------- */
+
+/* web needs app, app needs db. */
+static void make_tower(void)
+{
+    site_made(&s, "primary.vm.app", THING_RUNNING,
+              VM ",\"stop_grace\":\"1m\",\"depends_on\":[\"vm/db\"]}");
+    site_made(&s, "primary.vm.db", THING_RUNNING, VM ",\"stop_grace\":\"1m\"}");
+    site_made(&s, "primary.vm.web", THING_RUNNING,
+              VM ",\"stop_grace\":\"1m\",\"depends_on\":[\"vm/app\"]}");
+    site_look(&s);
+}
+
+START_TEST(those_that_need_others_are_asked_first)
+{
+    make_tower();
+    fake_hold("stop", NULL);
+    stop(9000);
+    SITE_UNTIL(&s, fake_inside("stop", "web") == 1 || fake_inside("stop", NULL) == 1);
+    ck_assert_int_le(fake_last_grace_ms(), 3000); /* a third: two more are to be asked */
+    ck_assert_int_ge(fake_last_grace_ms(), 2000);
+    fake_let_one_go("stop", NULL);
+    SITE_UNTIL(&s, fake_calls("stop", "app") == 1);
+    ck_assert_int_eq(fake_calls("stop", "db"), 0);
+    fake_let_go("stop", NULL);
+    SITE_UNTIL(&s, answers == 1);
+    expect_stopped();
+    HM_AUTOFREE char *calls = fake_story();
+    ck_assert_str_eq(calls, "stop web, stop app, stop db");
+}
+END_TEST
+
+START_TEST(at_the_time_of_the_kill_there_is_no_order)
+{
+    make_tower();
+    fake_hold("stop", "web"); /* it hears nothing */
+    int64_t now = hm_boottime_ns();
+    struct stop_times times = {.kill_ns = now + 200 * HM_MS, .deadline_ns = now + 5000 * HM_MS};
+    answers = 0;
+    s.workload.stop(s.workload.data, 1, times, answered, NULL);
+    SITE_UNTIL(&s, fake_calls("kill", "app") == 1 && fake_calls("kill", "db") == 1);
+    ck_assert_int_ge(hm_boottime_ns(), times.kill_ns);
+    ck_assert_int_eq(answers, 0);
+    fake_let_go("stop", "web");
+    SITE_UNTIL(&s, answers == 1);
+    expect_stopped();
+}
+END_TEST
+
+START_TEST(those_that_need_each_other_are_killed_in_time)
+{
+    site_made(&s, "primary.vm.a", THING_RUNNING,
+              VM ",\"stop_grace\":\"1m\",\"depends_on\":[\"vm/b\"]}");
+    site_made(&s, "primary.vm.b", THING_RUNNING,
+              VM ",\"stop_grace\":\"1m\",\"depends_on\":[\"vm/a\"]}");
+    site_look(&s);
+    int64_t now = hm_boottime_ns();
+    struct stop_times times = {.kill_ns = now + 100 * HM_MS, .deadline_ns = now + 5000 * HM_MS};
+    answers = 0;
+    s.workload.stop(s.workload.data, 1, times, answered, NULL);
+    SITE_UNTIL(&s, answers == 1);
+    expect_stopped();
+    ck_assert_int_eq(fake_state("vm", "a"), THING_OFF);
+    ck_assert_int_eq(fake_state("vm", "b"), THING_OFF);
 }
 END_TEST
 
@@ -288,6 +357,9 @@ static void add_tests(TCase *c)
 {
     tcase_add_test(c, more_than_the_queue_holds);
     tcase_add_test(c, one_that_fails_keeps_no_other_running);
+    tcase_add_test(c, those_that_need_others_are_asked_first);
+    tcase_add_test(c, at_the_time_of_the_kill_there_is_no_order);
+    tcase_add_test(c, those_that_need_each_other_are_killed_in_time);
     tcase_add_test(c, what_may_not_be_stopped_is_not_stopped);
     tcase_add_test(c, what_may_not_be_stopped_but_is_off_is_stopped);
     tcase_add_test(c, stranger_by_a_documents_name_is_nothing_to_stop);

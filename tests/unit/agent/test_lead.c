@@ -1,180 +1,11 @@
 /* The driver between the real core and a fake bus: who is asked what, and in which order. */
-#include "agent/lead.h"
+#include "lead_fixture.h"
 
-#include <check.h>
-#include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "agent/config.h"
-#include "agent/marks.h"
-#include "base/buf.h"
-#include "base/file.h"
-#include "base/log.h"
-#include "fake_bus.h"
-
-static uv_loop_t loop;
-static struct lead *lead;
-static struct agent_config config;
-static char folder[] = "/tmp/test_lead.XXXXXX";
-static struct hm_buf story;
-
-static const char *in_folder(const char *name)
+static bool was_asked_to_stop(void)
 {
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static const char *const left_by_hooks[] = {"follow_ran", "follow_ok", "resync_ran", "resync_ok"};
-
-/* Documents that take note; a stop is answered at once, unless `hold_stop`. */
-static struct {
-    bool hold_stop;
-    int stops, starts;
-    uint64_t saved_epoch; /* what was on disk when the start came */
-    workload_done stop_done;
-    void *stop_arg;
-    int ended; /* lead_stop() */
-} fake;
-
-static char *marks_path(void)
-{
-    static char path[128];
-    snprintf(path, sizeof path, "%s/failover-default.json", folder);
-    return path;
-}
-
-static void fake_start(void *data, uint64_t epoch, int64_t deadline_ns, workload_done done,
-                       void *arg)
-{
-    struct marks marks = {0};
-    (void)data;
-    ck_assert_int_gt(deadline_ns, hm_boottime_ns());
-    ck_assert(lead_may_serve(lead));
-    ck_assert_int_eq(marks_load(marks_path(), &marks, NULL), 0);
-    fake.saved_epoch = marks.epoch;
-    fake.starts++;
-    hm_buf_printf(&story, "start(%d) ", (int)epoch);
-    done(arg, NULL);
-}
-
-static void fake_stop(void *data, uint64_t epoch, int64_t deadline_ns, workload_done done,
-                      void *arg)
-{
-    (void)data;
-    (void)epoch;
-    ck_assert_int_gt(deadline_ns, hm_boottime_ns());
-    fake.stops++;
-    hm_buf_printf(&story, "stop ");
-    fake.stop_done = done;
-    fake.stop_arg = arg;
-    if (!fake.hold_stop)
-        done(arg, NULL);
-}
-
-static void note_role(void *data, const char *role, uint64_t epoch, const char *reason)
-{
-    (void)data;
-    (void)reason;
-    hm_buf_printf(&story, "%s(%d) ", role, (int)epoch);
-}
-
-static void make_lead(void)
-{
-    struct lead_options options = {
-        .loop = &loop,
-        .config = &config,
-        .documents = {.start = fake_start, .stop = fake_stop},
-        .on_role_change = note_role,
-    };
-    struct hm_error err;
-    ck_assert_msg(lead_new(&options, &lead, &err) >= 0, "%s", err.text);
-}
-
-static void set_up(void)
-{
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    uv_loop_init(&loop);
-    fake_bus_reset();
-    memset(&fake, 0, sizeof fake);
-    hm_log_setup(HM_LOG_ERROR, HM_LOG_TEXT);
-    config = (struct agent_config){.site_id = (char *)"site-a", .state_dir = folder};
-    config.failover.group = (char *)"default";
-    make_lead();
-}
-
-static void end_lead(void)
-{
-    lead_free(lead);
-    lead = NULL;
-    fake_bus_answer();
-    uv_run(&loop, UV_RUN_DEFAULT);
-}
-
-static void tear_down(void)
-{
-    end_lead();
-    ck_assert_int_eq(uv_loop_close(&loop), 0);
-    unlink(marks_path());
-    for (size_t i = 0; i < HM_COUNT(left_by_hooks); i++)
-        unlink(in_folder(left_by_hooks[i]));
-    rmdir(folder);
-    hm_buf_free(&story);
-    fake_bus_reset();
-}
-
-static void tick(uv_timer_t *timer)
-{
-    (void)timer; /* lets uv_run() return */
-}
-
-static bool wait_for(bool (*condition)(void))
-{
-    int64_t give_up = hm_boottime_ns() + 10000 * HM_MS;
-    uv_timer_t ticker;
-    uv_timer_init(&loop, &ticker);
-    uv_timer_start(&ticker, tick, 1, 1);
-    while (!condition() && hm_boottime_ns() < give_up) {
-        uv_run(&loop, UV_RUN_ONCE);
-        fake_bus_deliver();
-    }
-    uv_close((uv_handle_t *)&ticker, NULL);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    return condition();
-}
-
-static const char good_config[] =
-    "{\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\",\"heartbeat_interval_ms\":50,"
-    "\"failure_threshold\":3,\"fence_timeout_ms\":300,\"failover_timeout_ms\":1000}";
-
-static void init_group(void)
-{
-    fake_bus_put_text("cluster_config", good_config);
-    fake_bus_put_text("primary_heartbeat",
-                      "{\"site_id\":null,\"status\":\"RELEASED\",\"epoch\":0,\"next\":\"site-a\"}");
-}
-
-static bool leads(void)
-{
-    return !strcmp(lead_role(lead), "leader");
-}
-
-static bool has_written(void)
-{
-    return fake_bus_last("replica_heartbeat.site-a") != NULL;
-}
-
-static bool warns_of(const char *part)
-{
-    bool found = false;
-    size_t i;
-    json_t *text, *status = lead_status(lead);
-    json_array_foreach(json_object_get(status, "warnings"), i, text) found =
-        found || strstr(json_string_value(text), part);
-    json_decref(status);
-    return found;
+    return fake.stops > 0;
 }
 
 START_TEST(fences_before_it_takes_part)
@@ -182,6 +13,7 @@ START_TEST(fences_before_it_takes_part)
     fake.hold_stop = true;
     init_group();
     lead_start(lead);
+    ck_assert(wait_for(was_asked_to_stop));
     for (int i = 0; i < 20; i++) {
         uv_run(&loop, UV_RUN_NOWAIT);
         fake_bus_deliver();
@@ -270,6 +102,7 @@ START_TEST(older_lease_than_on_the_disk_is_held)
     lead_start(lead);
     ck_assert(wait_for(leads));
     end_lead();
+    replace_guardian();
     fake_bus_reset();
     init_group();
     make_lead();
@@ -300,13 +133,6 @@ START_TEST(bucket_that_is_gone_is_held_and_said)
     ck_assert_str_eq(lead_role(lead), "replica");
 }
 END_TEST
-
-static int64_t patience_end;
-
-static bool patience_is_over(void)
-{
-    return hm_boottime_ns() >= patience_end;
-}
 
 START_TEST(stop_that_does_not_end_is_no_stop)
 {
@@ -478,7 +304,8 @@ START_TEST(lease_of_the_marks_is_retaken)
     init_group();
     lead_start(lead);
     ck_assert(wait_for(leads));
-    end_lead(); /* without a word, as after a crash */
+    end_lead(); /* without a word, as after a crash: of the host */
+    replace_guardian();
     make_lead();
     lead_start(lead);
     ck_assert(wait_for(retaken));
@@ -565,6 +392,11 @@ START_TEST(heartbeats_of_strangers_are_not_counted)
 }
 END_TEST
 
+static bool is_watching(void)
+{
+    return fake_bus.watching;
+}
+
 START_TEST(other_groups_have_keys_of_their_own)
 {
     end_lead();
@@ -574,6 +406,7 @@ START_TEST(other_groups_have_keys_of_their_own)
     fake_bus_put_text("db.primary_heartbeat",
                       "{\"site_id\":null,\"status\":\"RELEASED\",\"epoch\":0,\"next\":\"site-a\"}");
     lead_start(lead);
+    ck_assert(wait_for(is_watching));
     ck_assert_str_eq(fake_bus.filter, "db.>");
     patience_end = hm_boottime_ns() + 300 * HM_MS;
     ck_assert(wait_for(patience_is_over));

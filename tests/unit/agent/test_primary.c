@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "fakes/status.c"
 #include "site.h"
+#include "vmm/vm_uuid.h"
 #include "world.h"
 
 static struct site s;
@@ -42,9 +43,15 @@ static void start(int64_t ms)
     s.workload.start(s.workload.data, 1, in_ms(ms), answered, (void *)(uintptr_t) "started");
 }
 
+static void stop_in(int64_t kill_ms, int64_t deadline_ms)
+{
+    struct stop_times times = {.kill_ns = in_ms(kill_ms), .deadline_ns = in_ms(deadline_ms)};
+    s.workload.stop(s.workload.data, 1, times, answered, (void *)(uintptr_t) "stopped");
+}
+
 static void stop(int64_t ms)
 {
-    s.workload.stop(s.workload.data, 1, in_ms(ms), answered, (void *)(uintptr_t) "stopped");
+    stop_in(ms, ms);
 }
 
 static bool has_answered(const char *text)
@@ -310,9 +317,10 @@ START_TEST(what_cannot_be_asked_is_not_stopped)
     stop(300);
     SITE_UNTIL(&s, has_answered("stopped"));
     expect_answers("stopped:connection-failed ");
-    ck_assert_int_eq(fake_state("vm", "db"), THING_RUNNING);
-    fake_fail("open", NULL, HM_OK); /* the pass goes on where the fence gave up */
-    SITE_UNTIL(&s, fake_state("vm", "db") == THING_OFF);
+    ck_assert_int_eq(fake_state("vm", "db"), THING_CRASHED); /* killed all the same */
+    fake_fail("open", NULL, HM_OK);
+    stop(9000);
+    SITE_UNTIL(&s, has_answered("stopped:ok"));
 }
 END_TEST
 
@@ -449,11 +457,11 @@ END_TEST
 /* -- Grace ----------------------------------------------------------------------------------------
  */
 
-START_TEST(grace_is_given_as_far_as_time_allows)
+START_TEST(grace_ends_where_the_guardian_kills)
 {
     site_put(&s, "primary.vm.db", VM ",\"stop_grace\":\"1m\"}");
     start_and_wait();
-    stop(6000); /* 2 s are kept for the hard stop */
+    stop_in(4000, 6000);
     SITE_UNTIL(&s, has_answered("stopped:ok"));
     ck_assert_int_eq(fake_calls("stop", "db"), 1);
     ck_assert_int_le(fake_last_grace_ms(), 4000);
@@ -465,10 +473,91 @@ START_TEST(no_time_no_grace)
 {
     site_put(&s, "primary.vm.db", VM ",\"stop_grace\":\"1m\"}");
     start_and_wait();
-    stop(1500);
+    stop_in(0, 5000);
     SITE_UNTIL(&s, has_answered("stopped:ok"));
     ck_assert_int_eq(fake_calls("stop", "db"), 0);
     ck_assert_int_eq(fake_calls("kill", "db"), 1);
+}
+END_TEST
+
+/* -- The guardian, and the agent before ---------------------------------------------------------- */
+
+static char uuid_of_db[VM_UUID_TEXT];
+
+START_TEST(what_the_guardian_does_not_know_is_not_started)
+{
+    vm_uuid("site-a", "primary.vm.db", uuid_of_db);
+    s.unguarded = uuid_of_db;
+    site_put(&s, "primary.vm.db", VM "}");
+    site_put(&s, "primary.vm.web", VM "}");
+    start(60000);
+    SITE_UNTIL(&s, fake_state("vm", "web") == THING_RUNNING);
+    site_settle(&s);
+    ck_assert_int_eq(fake_state("vm", "db"), THING_OFF);
+    expect_answers("");
+    s.unguarded = NULL;
+    s.workload.recheck(s.workload.data);
+    SITE_UNTIL(&s, has_answered("started:ok"));
+    ck_assert_int_eq(fake_state("vm", "db"), THING_RUNNING);
+}
+END_TEST
+
+static struct hm_buf uuids;
+
+static void note_uuid(void *arg, const char *uuid)
+{
+    (void)arg;
+    hm_buf_printf(&uuids, "%s ", uuid);
+}
+
+static bool collect_uuids(void)
+{
+    hm_buf_free(&uuids);
+    return s.workload.each_vm(s.workload.data, note_uuid, NULL);
+}
+
+#define OLD "1a3df4bc-3462-4334-9eb3-ade1334263be"
+
+START_TEST(tells_every_vm_there_may_be_once_and_no_stranger)
+{
+    HM_AUTOFREE char *both = NULL;
+    vm_uuid("site-a", "primary.vm.db", uuid_of_db);
+    site_put(&s, "primary.vm.db", VM "}"); /* declared, not made yet */
+    ck_assert(!collect_uuids());           /* nothing was seen yet */
+    SITE_UNTIL(&s, fake_state("vm", "db") == THING_OFF);
+    site_made(&s, "primary.vm.old", THING_RUNNING, VM "}"); /* an orphan with a UUID of its own */
+    fake_set_uuid("vm", "old", OLD);
+    site_made(&s, "primary.vm.theirs", THING_RUNNING, VM "}");
+    fake_set_uuid("vm", "theirs", "2a3df4bc-3462-4334-9eb3-ade1334263be");
+    fake_set_site("vm", "theirs", "site-old");
+    fake_put("vm", "stranger", THING_RUNNING, NULL, NULL);
+    fake_set_uuid("vm", "stranger", "3a3df4bc-3462-4334-9eb3-ade1334263be");
+    site_made(&s, "site-a.vm.pinned", THING_RUNNING, VM "}");
+    fake_set_uuid("vm", "pinned", "4a3df4bc-3462-4334-9eb3-ade1334263be");
+    site_look(&s);
+    ck_assert(collect_uuids());
+    both = hm_printf("%s %s ", uuid_of_db, OLD);
+    ck_assert_str_eq(uuids.data, both);
+    hm_buf_free(&uuids);
+}
+END_TEST
+
+/* The agent before has started it. */
+START_TEST(what_is_resumed_is_not_touched_and_is_judged)
+{
+    struct hm_error why;
+    site_made(&s, "primary.vm.db", THING_RUNNING, VM "}");
+    s.workload.resume(s.workload.data, 1);
+    site_put(&s, "primary.vm.db", VM "}");
+    site_settle(&s);
+    ck_assert_int_eq(fake_calls("start", "db"), 0);
+    ck_assert_int_eq(fake_calls("kill", "db"), 0);
+    ck_assert_int_eq(s.workload.health(s.workload.data, NULL), 0);
+    fake_fail("start", "db", HM_E_LIBVIRT);
+    fake_set_state("vm", "db", THING_CRASHED);
+    fake_change();
+    SITE_UNTIL(&s, s.workload.health(s.workload.data, &why) < 0);
+    SITE_UNTIL(&s, fake_calls("start", "db") > 0); /* and it is started again */
 }
 END_TEST
 
@@ -580,8 +669,11 @@ static TCase *stops(void)
     tcase_add_test(c, stop_waits_for_no_creation);
     tcase_add_test(c, kill_that_hangs_is_waited_for);
     tcase_add_test(c, during_a_fence_only_the_fence_acts);
-    tcase_add_test(c, grace_is_given_as_far_as_time_allows);
+    tcase_add_test(c, grace_ends_where_the_guardian_kills);
     tcase_add_test(c, no_time_no_grace);
+    tcase_add_test(c, what_the_guardian_does_not_know_is_not_started);
+    tcase_add_test(c, tells_every_vm_there_may_be_once_and_no_stranger);
+    tcase_add_test(c, what_is_resumed_is_not_touched_and_is_judged);
     tcase_add_test(c, what_someone_starts_on_a_replica_is_killed);
     tcase_add_test(c, kill_waits_for_no_back_off_of_something_else);
     tcase_add_test(c, free_during_a_fence);

@@ -34,12 +34,12 @@ static void fake_start(void *data, uint64_t epoch, int64_t deadline_ns, workload
         done(arg, NULL);
 }
 
-static void fake_stop(void *data, uint64_t epoch, int64_t deadline_ns, workload_done done,
+static void fake_stop(void *data, uint64_t epoch, struct stop_times times, workload_done done,
                       void *arg)
 {
     (void)data;
     hm_buf_printf(&story, "stop-documents(%d) ", (int)epoch);
-    fake.stop_deadline_ns = deadline_ns;
+    fake.stop_deadline_ns = times.deadline_ns;
     done(arg, fake.stop_error.code == HM_OK ? NULL : &fake.stop_error);
 }
 
@@ -129,7 +129,9 @@ static void start(void)
 
 static void stop_within(int64_t ms)
 {
-    workload_stop(w, &context, hm_boottime_ns() + ms * HM_MS, stopped, NULL);
+    int64_t deadline = hm_boottime_ns() + ms * HM_MS;
+    struct stop_times times = {.kill_ns = deadline, .deadline_ns = deadline};
+    workload_stop(w, &context, times, stopped, NULL);
 }
 
 static void run(void)
