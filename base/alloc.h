@@ -15,7 +15,8 @@ void *hm_realloc_array(void *old, size_t count, size_t size) __attribute__((retu
 char *hm_strdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));
 char *hm_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull, nonnull));
 void *hm_memdup(const void *data, size_t len) __attribute__((malloc, returns_nonnull)); /* + NUL */
-char *hm_printf(const char *fmt, ...) __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
+char *hm_printf(const char *fmt, ...)
+    __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
 
 /* `__attribute__((cleanup(hm_free_ptr)))`: free the pointer when it goes out of scope. */
 void hm_free_ptr(void *pointer_to_pointer);

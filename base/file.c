@@ -32,8 +32,8 @@ static int read_all(int fd, const char *path, size_t max, struct hm_buf *into, s
             return 0;
         hm_buf_add(into, chunk, (size_t)n);
         if (into->overflowed)
-            return hm_fail(err, HM_E_TOO_LARGE, "%s is larger than %zu bytes, the most allowed here",
-                           path, max);
+            return hm_fail(err, HM_E_TOO_LARGE,
+                           "%s is larger than %zu bytes, the most allowed here", path, max);
     }
 }
 

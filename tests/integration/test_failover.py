@@ -1,7 +1,7 @@
 """Failover on real parts: a NATS server, two agents, the witness as workload.
 
 What serves, and when, is read from the witness's records alone. One case each; the guardian's cases
-(an agent that hangs or dies for good while its workload runs on) are not among them.
+(an agent that hangs or dies while its workload runs on) are in test_guarded.py.
 """
 
 import signal
@@ -212,8 +212,8 @@ def notes_of(site, notes):
     return [line for line in notes.read_text().splitlines() if line.startswith(site)]
 
 
-def test_killed_and_restarted_agent_fences_before_anything_else(make_group, folder):
-    """Its witness ran on meanwhile; nothing serves in a later epoch before that one was stopped."""
+def test_agent_that_finds_nothing_held_fences_before_anything_else(make_group, folder):
+    """Agent and guardian were killed. The next agent starts a guardian, which ends what it finds."""
     group = make_group(failover_timeout_ms=5000)
     notes = folder / "notes"
     noting_hooks(group, notes)
@@ -222,6 +222,7 @@ def test_killed_and_restarted_agent_fences_before_anything_else(make_group, fold
     group.wait_serving("site-a", epoch=1)
     wait_until(lambda: group.lease()["role"] == "leader", 10, "the promotion to end")
     group.a.kill_agent()
+    group.a.kill_guardian()
     assert "site-a" in group.serving(GONE_NS)
     before = len(notes_of("site-a", notes))
     group.a.start_agent()

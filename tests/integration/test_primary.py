@@ -1,5 +1,7 @@
 """VMs of placement `primary` on two sites with a libvirtd each: on the leader, and nowhere else."""
 
+import contextlib
+
 import pytest
 from lib import guest
 from lib.declared import DESIRED, vm
@@ -91,14 +93,15 @@ def test_nats_killed_stops_it_within_the_promise_and_what_is_pinned_runs_on(make
     assert guests(pair.a, "web") == web and len(pair.a.boots("web")) == 1
 
 
-def test_restarted_agent_fences_it_before_anything_else(make_pair):
+def test_agent_that_finds_nothing_held_fences_it_before_anything_else(make_pair):
+    """Its guardian died with it."""
     pair = make_pair(failover_timeout_ms=8000)
     first = guests(pair.a, "db")[0]
     with Watch(pair) as watch:
         pair.a.kill_agent()
+        pair.a.kill_guardian()
         assert guests(pair.a, "db") == [first]
         pair.a.start_agent()
-
         wait_until(lambda: fence_is_over(pair, first), 30, "a later epoch")
         wait_runs_anew(pair)
     watch.check_never_twice()
@@ -113,25 +116,31 @@ def fence_is_over(pair, pid):
     return epoch > 1
 
 
-def test_nothing_is_released_while_a_stop_is_not_verified(make_pair, nats):
-    """libvirtd hangs while the lease is lost. The guest is killed all the same, but nobody can tell
-    that it stays off: the role is not given away and the site does not lead anew. After the thaw the
-    stop is verified, and only then the guest starts in a later epoch."""
+@contextlib.contextmanager
+def frozen_libvirtd(site):
+    site.freeze_libvirtd()
+    try:
+        yield
+    finally:
+        site.thaw_libvirtd()
+
+
+def test_hanging_libvirtd_keeps_the_site_from_leading_but_not_the_role(make_pair, nats):
+    """libvirtd hangs while the lease is lost. The guardian ends the guest and sees that: the role is given
+    away. The site does not lead anew before its agent has seen the guest off, after the thaw."""
     pair = make_pair("a")
-    first = guests(pair.a, "db")[0]
-    pair.a.freeze_libvirtd()
-    nats.kill()
-    wait_until(lambda: "could not be seen stopped" in pair.a.agent_log.read_text(), 30,
-               "the agent to say that it could not stop it")
-    nats.start()
-    pair_heartbeat = wait_until(lambda: pair.store.get("replica_heartbeat.site-a"), 20,
-                                "the site to be back")["counter"]
-    wait_until(lambda: pair.store.get("replica_heartbeat.site-a")["counter"] > pair_heartbeat + 45,
-               30, "more heartbeats than its failover_timeout has")
-    assert guests(pair.a, "db") == [], "the hanging libvirtd kept the fence from killing it"
-    assert {(r["site_id"], r["epoch"]) for r in pair.leases()[1:]} == {("site-a", 1)}
-    pair.a.thaw_libvirtd()
-    pair.wait_gone("site-a", first)
+    with frozen_libvirtd(pair.a):
+        nats.kill()
+        wait_until(lambda: "the guardian ended epoch 1" in pair.a.agent_log.read_text(), 30,
+                   "the guardian to end it")
+        nats.start()
+        wait_until(lambda: pair.lease()["status"] == "RELEASED", 20, "the role to be given away")
+        assert guests(pair.a, "db") == []
+        first = pair.store.get("replica_heartbeat.site-a")["counter"]
+        wait_until(lambda: pair.store.get("replica_heartbeat.site-a")["counter"] > first + 45, 30,
+                   "more heartbeats than its failover_timeout has")
+        assert pair.store.get("replica_heartbeat.site-a")["fit"] is False
+        assert {(r["site_id"], r["epoch"]) for r in pair.leases()[1:]} == {("site-a", 1), (None, 1)}
     wait_runs_anew(pair)
 
 

@@ -185,6 +185,23 @@ class Site:
         """The agent's process: signal(), is_running(), inner_pid(), log_end()."""
         return self._agent
 
+    def guardian_pid(self):
+        """The guardian's pid in the site's own numbers; None without one."""
+        home = Path(f"/proc/{first_child(self._init.pid)}/root/proc")
+        for process in home.iterdir():
+            if process.name.isdigit() and is_guardian(process):
+                return int(process.name)
+        return None
+
+    def kill_guardian(self):
+        """kill -9. What it holds is lost with it; an agent that runs starts another one."""
+        pid = wait_until(self.guardian_pid, 5, f"the guardian of {self.name}")
+        self.run("kill", "-9", pid)
+
+    @property
+    def guardian_log(self):
+        return self.runtime / "guardian.log"
+
     @property
     def agent_log(self):
         return self.logs / "agent.log"
@@ -260,6 +277,14 @@ class Site:
                 shutil.rmtree(new, ignore_errors=True)
                 shutil.copytree(self.host / "var/cache/libvirt/qemu", new)
                 new.rename(PROBED)
+
+
+def is_guardian(process):
+    """Is this folder of /proc that of a guardian which runs?"""
+    try:
+        return (process / "cmdline").read_bytes().split(b"\0")[0].endswith(b"/harmony-guardian")
+    except OSError:
+        return False
 
 
 def check_host():
