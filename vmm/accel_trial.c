@@ -202,7 +202,7 @@ static void boot(const struct accel_trial *t, const char *qemu, const char *kern
     struct hm_spawned child;
     struct hm_error err;
     int64_t began = hm_boottime_ns();
-    if (hm_spawn((char *const *)argv, environ, &child, &err) < 0) {
+    if (hm_spawn((char *const *)argv, environ, -1, &child, &err) < 0) {
         conclude(ret, ACCEL_TRIAL_IMPOSSIBLE, "%.100s", err.text);
         return;
     }
