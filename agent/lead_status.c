@@ -129,14 +129,13 @@ json_t *lead_status(const struct lead *l)
 {
     int64_t now = hm_boottime_ns();
     int64_t promotes_at = fo_promotes_at(&l->core, now);
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "group", l->options.config->failover.group, "role", lead_role(l), "reason",
-                     hb_reason_text(l->core.reason), "epoch", (json_int_t)lead_epoch(l),
-                     "generation", (json_int_t)l->core.history.seen.generation, "holds",
-                     l->core.history.told, "leader", lead_leader(l), "serving", lead_may_serve(l),
-                     "fit", fo_fit(&l->core, now), "guardian",
-                     lead_guard_json(l), "config", config_json(l), "heartbeat",
-                     heartbeat_json(&l->core), "peers", peers_json(l, now), "promotes_in_ms",
-                     ms_json(promotes_at == FO_NEVER ? -1 : promotes_at - now), "warnings",
-                     warnings_json(l));
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "group",
+        l->options.config->failover.group, "role", lead_role(l), "reason",
+        hb_reason_text(l->core.reason), "epoch", (json_int_t)lead_epoch(l), "generation",
+        (json_int_t)l->core.history.seen.generation, "holds", l->core.history.told, "leader",
+        lead_leader(l), "serving", lead_may_serve(l), "fit", fo_fit(&l->core, now), "guardian",
+        lead_guard_json(l), "config", config_json(l), "heartbeat", heartbeat_json(&l->core),
+        "peers", peers_json(l, now), "promotes_in_ms",
+        ms_json(promotes_at == FO_NEVER ? -1 : promotes_at - now), "warnings", warnings_json(l));
 }
