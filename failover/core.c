@@ -37,6 +37,7 @@ static void started(struct fo_run *r, const struct fo_event *event)
     s->led_epoch = event->start.led_epoch;
     s->history.seen = event->start.seen;
     s->history.identity = event->start.identity;
+    fo_epoch_seen(r, s->guardian.fired_epoch);
     if (s->seen_epoch >= HB_EPOCH_MAX)
         fo_emit_note(r, FO_NOTE_ALARM_EPOCHS_SPENT, (int64_t)s->seen_epoch);
     const struct fo_guard *inherit = event->start.inherit;
@@ -94,6 +95,8 @@ static void step_down(struct fo_run *r)
 {
     struct fo_state *s = r->s;
     s->stepping_down = true;
+    if (s->lease.held && fo_handover_waits(r, HB_REASON_STEP_DOWN))
+        return;
     if (s->lease.held)
         fo_lease_end(r, HB_REASON_STEP_DOWN);
     else if (s->role == HB_ROLE_CLAIMING)
@@ -154,6 +157,9 @@ static void dispatch(struct fo_run *r, const struct fo_event *event)
         break;
     case FO_EV_GUARDIAN:
         fo_guardian_said(r, event);
+        break;
+    case FO_EV_CLEAN_STOP:
+        r->s->clean_stop = event->clean_stop.limit_ms * FO_MS;
         break;
     case FO_EV_LEAVE:
         fo_leave_asked(r, event);

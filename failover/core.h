@@ -120,8 +120,10 @@ void fo_leave_advance(struct fo_run *r);
 int64_t fo_leave_next(const struct fo_state *s);
 static inline bool fo_is_leaving(const struct fo_state *s)
 {
-    return s->leave.promise_ms != 0;
+    return s->leave.promise_ms != 0 && s->leave.handover == HB_REASON_NONE;
 }
+bool fo_handover_waits(struct fo_run *r, enum hb_reason reason);
+void fo_handover_over(struct fo_run *r);
 
 /* workload.c: start, stop, verify. */
 void fo_workload_promote(struct fo_run *r);

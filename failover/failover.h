@@ -81,6 +81,7 @@
     X(DISCONNECTED, "disconnected")                                                                \
     X(STEP_DOWN, "step down")    /* agent is about to end: hand over and take no lease */          \
     X(GUARDIAN, "guardian")      /* at first, and whenever what it says changes */                 \
+    X(CLEAN_STOP, "clean stop")  /* what it may take has changed */                                \
     X(LEAVE, "leave")            /* agent is about to restart and to resume its lease */           \
     X(STORE, "bucket looked at") /* after FO_EV_CONNECTED, and whenever the key was missing */     \
     X(CONSENT_REQUEST, "consent asked for") /* by another site's leader, over the link of peers */ \
@@ -157,6 +158,11 @@ struct fo_event {
              * {0, 0}: nothing. The view then ends it, so that no later agent resumes it. */
             struct hb_era armed;
         } guardian;
+        struct {
+            /* The longest grace of anything placed here, with its hooks. A handover then first gets a
+             * promise that covers it; 0, or less than fence_timeout: it is stopped within that. */
+            int64_t limit_ms;
+        } clean_stop;
         struct {
             int64_t promise_ms; /* how long it wants to be away, with the fence; 0: it stays */
         } leave;

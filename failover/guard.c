@@ -94,7 +94,8 @@ void fo_guardian_said(struct fo_run *r, const struct fo_event *event)
     g->up = event->guardian.up;
     if (event->guardian.fired_epoch > g->fired_epoch)
         g->fired_epoch = event->guardian.fired_epoch;
-    fo_epoch_seen(r, g->fired_epoch);
+    if (r->s->started) /* else the marks are not known yet, and must not be overwritten */
+        fo_epoch_seen(r, g->fired_epoch);
     if (!r->s->lease.held)
         end_leftover(r, event->guardian.armed);
     bool fired = r->s->lease.held && g->fired_epoch >= r->s->lease.epoch;

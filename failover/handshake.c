@@ -29,9 +29,9 @@ static bool choose_next(struct fo_run *r)
         return false;
     name_next(r, ready);
     if (s->release_reason == HB_REASON_YIELD) {
-        /* "and was heard within 2T before RELEASED is sent" (11) */
+        /* "and was heard within 2T before RELEASED is sent" (11), and not to be ill meanwhile */
         const struct fo_peer *peer = fo_peer_find(s, preferred(s));
-        bool heard = peer && fo_peer_is_heard(s, peer, r->now);
+        bool heard = peer && fo_peer_is_heard(s, peer, r->now) && peer->fit;
         s->release_next = *preferred(s);
         return heard || !fo_rule_on(s, FO_RULE_YIELD_HEARD);
     }
@@ -70,8 +70,10 @@ int64_t fo_yield_at(const struct fo_state *s, int64_t now)
 {
     if (s->role != HB_ROLE_LEADER || !s->config.yield_to_primary || s->rank == 1)
         return FO_NEVER;
-    if (s->config.paused || s->lease.paused || s->failures > 0 || fo_is_leaving(s))
+    if (s->config.paused || s->lease.paused || s->failures > 0 || s->stepping_down)
         return FO_NEVER; /* who can't write can't hand over either */
+    if (s->leave.promise_ms != 0 && (fo_is_leaving(s) || !s->leave.granted))
+        return FO_NEVER;
     const struct fo_peer *peer = fo_peer_find(s, preferred(s));
     if (!peer || !fo_peer_is_ready(s, peer, now))
         return FO_NEVER;
@@ -83,7 +85,7 @@ int64_t fo_yield_at(const struct fo_state *s, int64_t now)
 
 void fo_yield_advance(struct fo_run *r)
 {
-    if (r->now >= fo_yield_at(r->s, r->now))
+    if (r->now >= fo_yield_at(r->s, r->now) && !fo_handover_waits(r, HB_REASON_YIELD))
         fo_lease_end(r, HB_REASON_YIELD);
 }
 

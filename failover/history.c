@@ -106,13 +106,9 @@ void fo_history_missing(struct fo_run *r)
 
 /* "Revision numbers of another bucket mean nothing": what is under way with them ends, and a held lease
  * is read before anything is sent again. */
-static void other_bucket(struct fo_run *r)
+static void forget_numbers(struct fo_run *r)
 {
     struct fo_state *s = r->s;
-    fo_emit_note(r, FO_NOTE_ALARM_OTHER_BUCKET, (int64_t)s->history.seen.epoch);
-    if (!fo_rule_on(s, FO_RULE_OTHER_BUCKET))
-        return;
-    forget_key(r);
     s->lease.foreign = true;
     if (s->lease_try.kind == FO_TRY_CLAIM) {
         fo_claim_over(r, HB_REASON_CLAIM_UNKNOWN);
@@ -120,6 +116,15 @@ static void other_bucket(struct fo_run *r)
         s->lease_try.must_read = true;
         fo_read_now(r);
     }
+}
+
+static void other_bucket(struct fo_run *r)
+{
+    fo_emit_note(r, FO_NOTE_ALARM_OTHER_BUCKET, (int64_t)r->s->history.seen.epoch);
+    if (!fo_rule_on(r->s, FO_RULE_OTHER_BUCKET))
+        return;
+    forget_key(r);
+    forget_numbers(r);
 }
 
 static void went_backwards(struct fo_run *r, uint64_t lost)
@@ -144,6 +149,10 @@ void fo_history_store(struct fo_run *r, const struct fo_event *event)
         other_bucket(r);
     else if (before != 0 && event->store.last_revision < event->store.at_least)
         went_backwards(r, event->store.at_least - event->store.last_revision);
+    /* The number of the own last write will be used again. */
+    bool reused = event->store.last_revision < s->lease.revision && !s->lease.foreign;
+    if (reused && fo_rule_on(s, FO_RULE_OTHER_BUCKET))
+        forget_numbers(r);
 }
 
 /* -- The lease, read back in a store that has changed ---------------------------------------------- */

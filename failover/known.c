@@ -62,19 +62,22 @@ static void take_record(struct fo_run *r, const struct heartbeat *record, int64_
     fo_lease_seen(r, record);
 }
 
-/* Numbers are used again by a store that has lost some: the writer's own count tells what is new. */
+/* Numbers are used again by a store that has lost some: the writer's own count tells what is new. What
+ * could be read and now can't is not the same either. */
 static bool is_other_record(const struct fo_state *s, const struct heartbeat *record)
 {
     const struct fo_known *known = &s->known;
-    if (!record || !known->has_record || !known->readable || !fo_rule_on(s, FO_RULE_RECORD_TELLS))
+    if (!known->has_record || !known->readable || !fo_rule_on(s, FO_RULE_RECORD_TELLS))
         return false;
+    if (!record)
+        return true;
     bool same_run = record->nonce == known->record.nonce;
     return !same_run || record->counter != known->record.counter;
 }
 
 static bool is_later_word(const struct fo_state *s, const struct heartbeat *record)
 {
-    return is_other_record(s, record) && record->nonce == s->known.record.nonce &&
+    return record && is_other_record(s, record) && record->nonce == s->known.record.nonce &&
            record->counter > s->known.record.counter;
 }
 
@@ -173,7 +176,8 @@ void fo_read_answered(struct fo_run *r, const struct fo_event *event)
     if (event->read.outcome == FO_READ_FAILED)
         return; /* read again when due */
     if (read_sent(s, request) < s->known.learnt && fo_rule_on(s, FO_RULE_STALE_READ_DROPPED)) {
-        s->read.due = r->now;
+        if (request == s->read.request)
+            s->read.due = r->now;
         return;
     }
     if (event->read.outcome == FO_READ_MISSING) {

@@ -225,14 +225,35 @@ static bool is_voluntary(enum hb_reason reason)
            reason == HB_REASON_STEP_DOWN;
 }
 
-/* How long the fence may take, "kill first, ask later" if it begins late. */
-static int64_t fence_limit(const struct fo_run *r)
+/* A clean stop has what the longer promise leaves it. */
+static int64_t clean_limit(const struct fo_run *r, int64_t fence_limit)
+{
+    const struct fo_state *s = r->s;
+    int64_t limit = r->now + s->clean_stop;
+    if (!fo_rule_on(s, FO_RULE_HANDOVER_PROMISE))
+        return limit;
+    return fo_min(limit, s->lease.deadline + fence_limit);
+}
+
+static bool stops_cleanly(const struct fo_run *r, enum hb_reason reason, int64_t fence_limit)
+{
+    const struct fo_state *s = r->s;
+    bool granted = s->leave.granted && s->leave.handover == reason;
+    bool hands_over = reason == HB_REASON_YIELD || reason == HB_REASON_STEP_DOWN;
+    return hands_over && s->clean_stop > fence_limit && r->now < s->lease.deadline &&
+           (granted || !fo_rule_on(s, FO_RULE_HANDOVER_PROMISE));
+}
+
+/* How long the stop may take, "kill first, ask later" if it begins late. */
+static int64_t stop_limit(const struct fo_run *r, enum hb_reason reason)
 {
     const struct fo_state *s = r->s;
     bool smallest = fo_rule_on(s, FO_RULE_SMALLEST_FENCE);
     int64_t limit = smallest ? s->lease.fence_limit : s->terms.fence_limit;
     if (s->lease.paused)
         return r->now + limit;
+    if (stops_cleanly(r, reason, limit))
+        return clean_limit(r, limit);
     return fo_min(r->now, s->lease.deadline + FO_LATENESS) + limit;
 }
 
@@ -240,9 +261,10 @@ static int64_t fence_limit(const struct fo_run *r)
 void fo_lease_end(struct fo_run *r, enum hb_reason reason)
 {
     struct fo_state *s = r->s;
-    int64_t limit = fence_limit(r);
+    int64_t limit = stop_limit(r, reason);
     if (s->lease.paused)
         s->lease.deadline = r->now; /* as long as it was paused it had none */
+    fo_handover_over(r);
     s->lease.held = false;
     s->lease.ended = true;
     s->lease.paused = false;

@@ -94,10 +94,12 @@ struct fo_guardian {
     int64_t kill_limit;   /* and has until here */
 };
 
-/* A planned restart: a longer promise is asked for, and acknowledged. */
+/* A longer promise is asked for, and acknowledged: before a planned restart, or a handover whose clean
+ * stop may take longer than a fence. */
 struct fo_leave {
-    int64_t promise_ms; /* 0: not leaving */
+    int64_t promise_ms; /* 0: not asked for */
     int64_t give_up;    /* not acknowledged by then: it can't; once noted: it stays after all */
+    enum hb_reason handover; /* NONE: a restart */
     bool granted, noted;
 };
 
@@ -182,6 +184,7 @@ struct fo_state {
     bool stepping_down;
     uint64_t workload_epoch; /* of the last start or stop asked for */
     int64_t workload_limit;  /* end of the promotion's or the stop's limit */
+    int64_t clean_stop;      /* what a clean stop may take, ns; less than a fence: that */
     unsigned stop_tries;
     int64_t stop_retry; /* ask for the stop again; FO_NEVER: answer is awaited */
     enum hb_reason release_reason;

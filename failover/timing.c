@@ -35,7 +35,7 @@ void fo_terms_take(struct fo_state *s, const struct cluster_config *config)
     s->terms.failover = config->failover_timeout_ms * FO_MS;
     s->terms.promise_ms = promise_ms(s, config);
     s->terms.config_number++;
-    if (fo_is_leaving(s))
+    if (s->leave.promise_ms != 0)
         promise_longer(s, fo_min(s->leave.promise_ms, config->max_promise_ms));
 }
 

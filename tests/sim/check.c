@@ -317,7 +317,7 @@ static int64_t handover_bound(const struct sim *w)
     int64_t period = 2 * w->shape.period;
     int64_t yield = (c->yield_after_ms * SIM_MS) << doublings;
     int64_t again = (c->success_threshold + 10) * period + c->fence_timeout_ms * SIM_MS;
-    return 2 * (yield + again) + 40 * period;
+    return 2 * (yield + again + w->shape.clean_stop) + 40 * period;
 }
 
 bool check_end(struct sim *w)
@@ -359,6 +359,8 @@ static int64_t extra_for(const struct sim *w, const struct site *s)
     if (s->dead) /* n probes, the stop, and the start here or elsewhere */
         extra += (c->failure_threshold + c->success_threshold + 4) * 2 * period +
                  c->fence_timeout_ms * SIM_MS;
+    if (s->core.role == HB_ROLE_DEMOTING)
+        extra += w->shape.clean_stop;
     if (s->core.role == HB_ROLE_PROMOTING)
         extra += (c->promote_timeout_ms + c->fence_timeout_ms) * SIM_MS + 4 * period;
     return extra;

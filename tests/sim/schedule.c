@@ -18,6 +18,7 @@ static void draw_shape(struct sim *w)
     p->tight = rng_chance(r, 500);
     p->short_faults = rng_chance(r, 80);
     p->probes = rng_chance(r, 350);
+    p->clean_stop = rng_chance(r, 200) ? rng_range(r, p->period, 6 * p->period) : 0;
     if (p->tight && !p->short_faults)
         p->loop_late = rng_chance(r, 500) ? FO_LATENESS_MAX - 2 : 4 * p->period;
     /* round trips from T/4000 to above T, evenly by order of magnitude */

@@ -296,7 +296,8 @@ struct shape {
     bool probes;
     bool failsafe; /* by consent, at times */
     int64_t period, rtt;
-    int64_t loop_late; /* by how much loops are late at the deadline of their lease */
+    int64_t clean_stop; /* what a clean stop may take; 0: no longer than a fence */
+    int64_t loop_late;  /* by how much loops are late at the deadline of their lease */
     int64_t faults_from, faults_until, ends;
 };
 

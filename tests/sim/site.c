@@ -470,6 +470,9 @@ void site_boot(struct sim *w, unsigned site, bool workload_stopped)
                                         .identity = s->marks_bucket}};
     guardian_meets(w, site, &event);
     site_event(w, site, &event);
+    event = (struct fo_event){.type = FO_EV_CLEAN_STOP,
+                              .clean_stop = {.limit_ms = w->shape.clean_stop / SIM_MS}};
+    site_event(w, site, &event);
     inherited(w, s);
     int64_t connects =
         s->connects_in >= 0 ? s->connects_in : rng_below(&w->rng, w->shape.period / 4);

@@ -326,6 +326,125 @@ START_TEST(pause_is_inherited)
 }
 END_TEST
 
+/* What it says before the start must not overwrite the marks, which are not known yet. */
+START_TEST(marks_outlast_what_the_guardian_says_first)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    struct fo_setup setup = {
+        .site = named("site-a"), .nonce = 99, .seed = 1, .rules = FO_RULES_ALL};
+    fo_init(&t.core, &setup, t.now * MS);
+    guardian(&t, true, 7);
+    ck_assert_ptr_null(effect(&t, FO_DO_PERSIST, 0));
+    step(&t,
+         &(struct fo_event){.type = FO_EV_START,
+                            .start = {.workload_stopped = true, .seen_epoch = 5, .seen = {2, 5}}});
+    const struct fo_effect *e = effect(&t, FO_DO_PERSIST, 0);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_uint_eq(e->persist.seen_epoch, 7);
+    ck_assert_uint_eq(e->persist.seen.generation, 2);
+    ck_assert_uint_eq(e->persist.seen.epoch, 5);
+}
+END_TEST
+
+/* A guardian that hung while this agent started holds the lease of the one before. _i: still running. */
+START_TEST(what_was_not_resumed_is_ended_at_the_guardian)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    guardian(&t, false, 0);
+    succeed(&t, NULL, 100, 3, FO_RULES_ALL);
+    if (_i == 0)
+        stop_verified(&t, 0);
+    step(&t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true, .armed = {1, 3}}});
+    ck_assert_int_eq(view(&t).phase, _i == 0 ? FO_GUARD_NONE : FO_GUARD_FENCING);
+    ck_assert_uint_eq(view(&t).generation, 1);
+    ck_assert_uint_eq(view(&t).epoch, 3);
+    if (_i == 1)
+        stop_verified(&t, 0);
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_NONE);
+}
+END_TEST
+
+/* RESUME_CONNECTED: no failure is counted before there is a connection; the deadline runs on. */
+START_TEST(resumed_lease_waits_for_the_connection)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    struct fo_guard g = view(&t);
+    g.deadline = (t.now + 20000) * MS; /* a planned restart */
+    struct fo_setup setup = {
+        .site = named("site-a"), .nonce = 99, .seed = 1, .rules = FO_RULES_ALL};
+    fo_init(&t.core, &setup, t.now * MS);
+    step(&t,
+         &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t.config, .revision = 1}});
+    guardian(&t, true, 0);
+    step(&t, &(struct fo_event){.type = FO_EV_START,
+                                .start = {.seen_epoch = 1, .led_epoch = 1, .inherit = &g}});
+    ck_assert_ptr_null(sent(&t, FO_KEY_LEASE));
+    tick_at(&t, t.now + 9000);
+    ck_assert_uint_eq(t.core.failures, 0);
+    ck_assert_int_eq(t.core.role, HB_ROLE_LEADER);
+    step(&t, &(struct fo_event){.type = FO_EV_CONNECTED});
+    ck_assert_ptr_nonnull(sent(&t, FO_KEY_LEASE));
+    ck_assert_ptr_nonnull(effect(&t, FO_DO_READ, 0));         /* CATCH_UP */
+    ck_assert_int_eq(view(&t).deadline, (t.now + 3000) * MS); /* what is sent promises no more */
+}
+END_TEST
+
+/* -- a clean handover --------------------------------------------------------------------------- */
+
+static const struct fo_effect *hand_over(struct one_site *t, int64_t clean_ms)
+{
+    begin(t, "site-a", FO_RULES_ALL);
+    lead(t);
+    step(t, &(struct fo_event){.type = FO_EV_CLEAN_STOP, .clean_stop = {.limit_ms = clean_ms}});
+    step(t, &(struct fo_event){.type = FO_EV_STEP_DOWN});
+    return effect(t, FO_DO_STOP_WORKLOAD, 0);
+}
+
+/* HANDOVER_PROMISE: 30 s of grace need a promise of more than that. */
+START_TEST(clean_handover_gets_a_longer_promise_first)
+{
+    struct one_site t;
+    ck_assert_ptr_null(hand_over(&t, 30000));
+    const struct fo_effect *e = sent(&t, FO_KEY_LEASE);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_int_ge(e->send.record->expires_in_ms, 30000 + 250 + 1000);
+    t.now += 900;
+    answer(&t, FO_KEY_LEASE, e->send.counter, 1, FO_WRITE_STORED, ++t.revision);
+    const struct fo_effect *stop = effect(&t, FO_DO_STOP_WORKLOAD, 0);
+    ck_assert_ptr_nonnull(stop);
+    ck_assert_int_eq(stop->workload.deadline_ns, (t.now + 30000) * MS);
+    ck_assert_int_eq(view(&t).phase, FO_GUARD_FENCING);
+    ck_assert_int_eq(view(&t).deadline, (t.now + 29500) * MS);
+    ck_assert_int_eq(t.core.terms.promise_ms, 4753);
+}
+END_TEST
+
+START_TEST(handover_goes_on_without_an_acknowledgement)
+{
+    struct one_site t;
+    ck_assert_ptr_null(hand_over(&t, 30000));
+    int64_t deadline = view(&t).deadline;
+    for (int i = 0; i < 4 && !effect(&t, FO_DO_STOP_WORKLOAD, 0); i++)
+        tick_at(&t, t.now + 1000);
+    const struct fo_effect *stop = effect(&t, FO_DO_STOP_WORKLOAD, 0);
+    ck_assert_ptr_nonnull(stop);
+    ck_assert_int_le(stop->workload.deadline_ns, deadline + (250 + 1500) * MS);
+}
+END_TEST
+
+START_TEST(short_stop_needs_no_longer_promise)
+{
+    struct one_site t;
+    const struct fo_effect *stop = hand_over(&t, 1000);
+    ck_assert_ptr_nonnull(stop);
+    ck_assert_int_eq(stop->workload.deadline_ns, (t.now + 1500) * MS);
+}
+END_TEST
+
 /* -- a planned restart ------------------------------------------------------------------------------- */
 
 static void leave(struct one_site *t, int64_t promise_ms)
@@ -421,6 +540,9 @@ static void add_inherit_tests(TCase *tc)
     tcase_add_test(tc, fence_under_way_keeps_its_kill);
     tcase_add_test(tc, nothing_inherited_is_fenced_as_ever);
     tcase_add_test(tc, pause_is_inherited);
+    tcase_add_test(tc, marks_outlast_what_the_guardian_says_first);
+    tcase_add_loop_test(tc, what_was_not_resumed_is_ended_at_the_guardian, 0, 2);
+    tcase_add_test(tc, resumed_lease_waits_for_the_connection);
 }
 
 static void add_leave_tests(TCase *tc)
@@ -431,6 +553,13 @@ static void add_leave_tests(TCase *tc)
     tcase_add_test(tc, who_is_about_to_leave_claims_nothing);
 }
 
+static void add_handover_tests(TCase *tc)
+{
+    tcase_add_test(tc, clean_handover_gets_a_longer_promise_first);
+    tcase_add_test(tc, handover_goes_on_without_an_acknowledgement);
+    tcase_add_test(tc, short_stop_needs_no_longer_promise);
+}
+
 int main(void)
 {
     Suite *suite = suite_create("guard");
@@ -439,6 +568,7 @@ int main(void)
     add_event_tests(tc);
     add_inherit_tests(tc);
     add_leave_tests(tc);
+    add_handover_tests(tc);
     suite_add_tcase(suite, tc);
     SRunner *sr = srunner_create(suite);
     srunner_run_all(sr, CK_NORMAL);
