@@ -5,9 +5,12 @@
 #include "guardian/clock.h"
 
 #define LOOK_FIRST (2 * MS)
+#define LOOK_CLIMB (20 * MS)
 #define LOOK_OFTEN (100 * MS)
 #define LOOK_RARE  (1 * SEC)
 #define OFTEN_FOR  (30 * SEC)
+#define STOOD      (20 * MS)  /* a call so late means that the host stood still */
+#define MORE_TIME  (100 * MS) /* for a rung, then */
 
 void ladder_rest(struct ladder *l)
 {
@@ -45,6 +48,7 @@ static void climb(struct ladder *l, int64_t now_ns)
     }
     l->rung = (enum guard_rung)next;
     l->rung_ns = now_ns;
+    l->extended = false;
 }
 
 /* Everything gone is the best end there is, also when it comes late. */
@@ -69,8 +73,15 @@ void ladder_failed(struct ladder *l, enum guard_rung rung, int64_t now_ns)
 
 void ladder_tick(struct ladder *l, int64_t now_ns)
 {
-    if (now_ns >= ladder_due_ns(l))
-        climb(l, now_ns);
+    int64_t due = ladder_due_ns(l);
+    if (now_ns < due)
+        return;
+    if (now_ns - due > STOOD && !l->extended) {
+        l->extended = true;
+        l->rung_ns = now_ns + MORE_TIME - l->limit_ns[l->rung];
+        return;
+    }
+    climb(l, now_ns);
 }
 
 int64_t ladder_due_ns(const struct ladder *l)
@@ -85,7 +96,9 @@ int64_t ladder_next_look_ns(const struct ladder *l, int64_t looked_ns)
     int64_t age = looked_ns - l->begun_ns;
     if (age > OFTEN_FOR)
         return looked_ns + LOOK_RARE;
-    if (l->killed || age / 8 > LOOK_OFTEN)
+    if (l->killed || l->mode != LADDER_CLIMBING)
         return looked_ns + LOOK_OFTEN;
+    if (age / 8 > LOOK_CLIMB)
+        return looked_ns + LOOK_CLIMB;
     return looked_ns + (age / 8 > LOOK_FIRST ? age / 8 : LOOK_FIRST);
 }

@@ -27,6 +27,7 @@ struct ladder {
     int64_t limit_ns[GUARD_RUNG_WATCHDOG + 1];
     int64_t begun_ns; /* the fire */
     int64_t rung_ns;  /* since when `rung` is tried */
+    bool extended;    /* this rung was given more time, since the host stood still */
 };
 
 void ladder_rest(struct ladder *l);
@@ -38,12 +39,13 @@ void ladder_looked(struct ladder *l, unsigned left);
 /* The rung above the kill that is being tried has worked, or can't. Of another one: ignored. */
 void ladder_worked(struct ladder *l, enum guard_rung rung);
 void ladder_failed(struct ladder *l, enum guard_rung rung, int64_t now_ns);
-/* Goes on to the next rung when this one has had its time. */
+/* Goes on to the next rung when this one has had its time. Called late, with the host standing still
+ * meanwhile, it gives the rung a little more first: what was killed had no time to die. */
 void ladder_tick(struct ladder *l, int64_t now_ns);
 /* When ladder_tick() is due; GUARD_NEVER: not. */
 int64_t ladder_due_ns(const struct ladder *l);
 
-/* When to look again after a look at `looked_ns`: close together at first, then every 100 ms, every
+/* When to look again after a look at `looked_ns`: close together while it climbs, then every 100 ms, every
  * second half a minute after the fire. */
 int64_t ladder_next_look_ns(const struct ladder *l, int64_t looked_ns);
 
