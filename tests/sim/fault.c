@@ -311,7 +311,7 @@ static void hang_guardian(struct sim *w, const struct timed_fault *f)
         w->now + f->length < w->shape.faults_until ? f->length : w->shape.faults_until - w->now;
     if (w->sites[site].frozen)
         return;
-    guardian_hangs(w, site, until);
+    guardian_hangs(w, site, until, f->amount % 2 == 0);
     alone_if(w, site);
 }
 

@@ -202,7 +202,7 @@ void guardian_says(struct sim *w, const struct entry *e)
     } else if (e->y == 0) {
         g->agent = 0;
         s->told_guardian = false;
-        if (g->up) /* it has heard of the next one before */
+        if (guardian_acts(w, s)) /* it has heard of the next one before */
             tell(w, e->site, K_GUARDIAN, 1);
     } else if (e->x != g->run || !g->up) {
         return;
@@ -277,12 +277,15 @@ void guardian_dies(struct sim *w, unsigned site)
     tell(w, site, K_GUARDIAN, 0);
 }
 
-void guardian_hangs(struct sim *w, unsigned site, int64_t length)
+/* `noticed`: an answer that is late counts as a dead guardian. */
+void guardian_hangs(struct sim *w, unsigned site, int64_t length, bool noticed)
 {
     struct guardian *g = &w->sites[site].guardian;
     if (!g->up)
         return;
     g->busy_until = w->now + length;
+    if (noticed && w->sites[site].up)
+        queue_push(w, w->now + FO_LATENESS_MAX, K_GUARDIAN, site, 0, g->run, 0);
     queue_push(w, g->busy_until, K_GUARDIAN_WAKES, site, 0, 0, 0);
 }
 

@@ -415,7 +415,7 @@ int site_leading(const struct sim *w); /* -1: none */
 /* guardian.c */
 void guardian_boot(struct sim *w, unsigned site);
 void guardian_dies(struct sim *w, unsigned site);
-void guardian_hangs(struct sim *w, unsigned site, int64_t length);
+void guardian_hangs(struct sim *w, unsigned site, int64_t length, bool noticed);
 void guardian_wakes(struct sim *w, unsigned site);
 void guardian_ring(struct sim *w, unsigned site);
 void guardian_told(struct sim *w, unsigned site);
