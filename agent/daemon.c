@@ -12,6 +12,7 @@
 #include "agent/lock.h"
 #include "agent/plan_service.h"
 #include "agent/reconcile.h"
+#include "agent/restart.h"
 #include "agent/trial.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -22,6 +23,7 @@ enum { STATUS_DELAY_MS = 100, END_LIMIT_MS = 3000 };
 
 struct daemon {
     const struct agent_config *config;
+    const char *config_path;
     uv_loop_t loop;
     struct bus *bus;
     struct desired *desired;
@@ -32,15 +34,16 @@ struct daemon {
     struct plan_service *plans;
     struct trial *trial;
     struct lease_limit lease; /* written by the lead, read by those who start */
-    uv_signal_t term, interrupt;
-    uv_timer_t say; /* gathers changes of the agent's own status */
+    uv_signal_t term, interrupt, hangup;
+    struct restart_check *check; /* a restart was asked for, and is not decided */
+    uv_timer_t say;              /* gathers changes of the agent's own status */
     char *cache_path;
     char *connection_name;
     json_t *backend_facts;
     struct hm_error backend_error;
     char started[HM_TIME_TEXT_MAX];
     int lock; /* on state_dir, until the very end; -1: not taken */
-    bool stopping;
+    bool stopping, anew;
 };
 
 /* -- The agent's own status -----------------------------------------------------------------------
@@ -187,6 +190,51 @@ static void on_signal(uv_signal_t *handle, int number)
     lead_stop(d->lead, on_lead_stopped, d);
 }
 
+/* -- A restart in place
+ * ----------------------------------------------------------------------------------------- */
+
+static void restart_is_off(struct daemon *d)
+{
+    restart_check_free(d->check);
+    d->check = NULL;
+    sd_notify(0, "READY=1");
+}
+
+static void on_may_leave(void *data, bool may)
+{
+    struct daemon *d = data;
+    if (!may)
+        hm_log(HM_LOG_ERROR, "agent",
+               "not restarted: the lease that this site holds could not be made to last that long");
+    restart_is_off(d);
+    if (!may || d->stopping)
+        return;
+    d->stopping = d->anew = true;
+    hm_log(HM_LOG_INFO, "agent", "restarting; the guardian holds what this site leads");
+    uv_stop(&d->loop);
+}
+
+static void on_checked(void *data, const struct hm_error *err)
+{
+    struct daemon *d = data;
+    if (err)
+        hm_log(HM_LOG_ERROR, "agent", "not restarted: %s", err->text);
+    if (err || d->stopping)
+        restart_is_off(d);
+    else
+        lead_leave(d->lead, on_may_leave, d);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    struct daemon *d = handle->data;
+    (void)number;
+    if (d->stopping || d->check)
+        return;
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(uv_hrtime() / 1000));
+    d->check = restart_check_begin(&d->loop, d->config_path, on_checked, d);
+}
+
 /* -- Start
  * ---------------------------------------------------------------------------------------------- */
 
@@ -314,10 +362,13 @@ static void begin(struct daemon *d)
     uv_timer_init(&d->loop, &d->say);
     uv_signal_init(&d->loop, &d->term);
     uv_signal_init(&d->loop, &d->interrupt);
-    d->say.data = d->term.data = d->interrupt.data = d;
+    uv_signal_init(&d->loop, &d->hangup);
+    d->say.data = d->term.data = d->interrupt.data = d->hangup.data = d;
     uv_signal_start(&d->term, on_signal, SIGTERM);
     uv_signal_start(&d->interrupt, on_signal, SIGINT);
+    uv_signal_start(&d->hangup, on_hangup, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
+    restart_signals_wanted();
 }
 
 static void on_end_limit(uv_timer_t *timer)
@@ -331,6 +382,7 @@ static void run_to_the_end(struct daemon *d)
 {
     uv_close((uv_handle_t *)&d->term, NULL);
     uv_close((uv_handle_t *)&d->interrupt, NULL);
+    uv_close((uv_handle_t *)&d->hangup, NULL);
     uv_timer_start(&d->say, on_end_limit, END_LIMIT_MS, 0);
     uv_unref((uv_handle_t *)&d->say);
     uv_run(&d->loop, UV_RUN_DEFAULT);
@@ -342,6 +394,7 @@ static void run_to_the_end(struct daemon *d)
 static void end(struct daemon *d)
 {
     trial_free(d->trial);
+    restart_check_free(d->check);
     plan_service_free(d->plans);
     feed_free(d->feed);
     lead_free(d->lead);
@@ -357,11 +410,12 @@ static void end(struct daemon *d)
     free(d->connection_name);
 }
 
-int daemon_run(const struct agent_config *config, struct hm_error *err)
+int daemon_run(const struct agent_config *config, const char *config_path, bool *ret_anew,
+               struct hm_error *err)
 {
     /* The loop outlives this function if a thread that could not end still wakes it. */
     static struct daemon d;
-    d = (struct daemon){.config = config, .lock = -1};
+    d = (struct daemon){.config = config, .config_path = config_path, .lock = -1};
     begin(&d);
     int r = start(&d, err);
     if (r >= 0) {
@@ -369,6 +423,7 @@ int daemon_run(const struct agent_config *config, struct hm_error *err)
         sd_notify(0, "READY=1");
         uv_run(&d.loop, UV_RUN_DEFAULT);
     }
+    *ret_anew = d.anew;
     end(&d);
     if (d.lock >= 0)
         close(d.lock);

@@ -8,9 +8,15 @@
 #include "agent/config.h"
 #include "base/error.h"
 
-/* Runs until SIGTERM or SIGINT, then ends as lead_stop() says: what is pinned to the site runs on,
- * what is placed on the primary is stopped and released. A second signal ends at once. */
-int daemon_run(const struct agent_config *config, struct hm_error *err);
+/*
+ * Runs until SIGTERM or SIGINT, then ends as lead_stop() says: what is pinned to the site runs on,
+ * what is placed on the primary is stopped and released. A second signal ends at once.
+ *
+ * SIGHUP: ends as lead_leave() says, if `config_path` would be accepted now, and sets *ret_anew: nothing
+ * that runs was touched, and the caller is to execute the agent anew (agent/restart.h).
+ */
+int daemon_run(const struct agent_config *config, const char *config_path, bool *ret_anew,
+               struct hm_error *err);
 
 /* `--check`: print what this host can do, a line each, to stdout. Fails if it can't serve. */
 int daemon_check(const struct agent_config *config, struct hm_error *err);

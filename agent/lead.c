@@ -316,6 +316,7 @@ void lead_stop(struct lead *l, void (*done)(void *data), void *data)
         done(data);
         return;
     }
+    l->left = NULL; /* the end has the word */
     l->stopped = done;
     l->stopped_data = data;
     l->stop_limit = hm_boottime_ns() + STOP_LIMIT_NS;

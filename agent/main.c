@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "agent/daemon.h"
+#include "agent/restart.h"
 #include "base/log.h"
 #include "proto/tree.h"
 
@@ -16,6 +17,10 @@ static const char usage[] =
     "      --check         verify the file, say what this host can do, and exit\n"
     "      --version       print the version and exit\n"
     "  -h, --help          print this and exit\n"
+    "\n"
+    "SIGTERM: end; what this site leads is stopped and handed over.\n"
+    "SIGHUP: execute the program anew, with the configuration as it is now; what this site leads\n"
+    "runs on.\n"
     "\n"
     "exit codes: 0 ended as asked, 1 failed, 2 wrong usage, 3 the configuration is refused\n";
 
@@ -54,18 +59,23 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
     return EXIT_USAGE;
 }
 
-static int run(const struct agent_config *config, bool check)
+static int run(const struct agent_config *config, const char *path, bool check)
 {
     struct hm_error err;
+    bool anew = false;
     hm_log_setup(config->log.level, config->log.format);
     if (!check && hm_log_start(&err) < 0)
         hm_log(HM_LOG_WARN, "agent", "%s; a log that stalls will stall the agent", err.text);
-    int r = check ? daemon_check(config, &err) : daemon_run(config, &err);
+    int r = check ? daemon_check(config, &err) : daemon_run(config, path, &anew, &err);
     if (r < 0 && check)
         fprintf(stderr, "harmonyd: %s\n", err.text);
     else if (r < 0)
         hm_log(HM_LOG_ERROR, "agent", "%s", err.text);
     hm_log_stop(LAST_WORDS_MS);
+    if (anew && restart_now(&err) < 0) {
+        fprintf(stderr, "harmonyd: %s\n", err.text);
+        return EXIT_RUNTIME;
+    }
     return r < 0 ? EXIT_RUNTIME : 0;
 }
 
@@ -76,6 +86,7 @@ int main(int argc, char **argv)
     struct hm_error err;
     mallopt(M_ARENA_MAX, 1); /* twenty threads that mostly wait need no heap each */
     tree_setup();
+    restart_remember(argv);
     int code = parse_arguments(argc, argv, &args);
     if (code >= 0)
         return code;
@@ -83,7 +94,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "harmonyd: %s\n", err.text);
         return EXIT_CONFIG;
     }
-    code = run(&config, args.check);
+    code = run(&config, args.config, args.check);
     config_clear(&config);
     return code;
 }

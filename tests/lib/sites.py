@@ -185,18 +185,15 @@ class Site:
         """The agent's process: signal(), is_running(), inner_pid(), log_end()."""
         return self._agent
 
-    def guardian_pid(self):
-        """The guardian's pid in the site's own numbers; None without one."""
+    def pids(self, program):
+        """Of the processes whose program has that name, in the site's own numbers."""
         home = Path(f"/proc/{first_child(self._init.pid)}/root/proc")
-        for process in home.iterdir():
-            if process.name.isdigit() and is_guardian(process):
-                return int(process.name)
-        return None
+        return [int(p.name) for p in home.iterdir() if p.name.isdigit() and runs(p, program)]
 
-    def kill_guardian(self):
-        """kill -9. What it holds is lost with it; an agent that runs starts another one."""
-        pid = wait_until(self.guardian_pid, 5, f"the guardian of {self.name}")
-        self.run("kill", "-9", pid)
+    def kill_guardian(self, number="-KILL"):
+        """What it holds is lost with it; an agent that runs starts another one."""
+        pid = wait_until(lambda: self.pids("harmony-guardian"), 5, f"the guardian of {self.name}")[0]
+        self.run("kill", number, pid)
 
     @property
     def guardian_log(self):
@@ -279,10 +276,10 @@ class Site:
                 new.rename(PROBED)
 
 
-def is_guardian(process):
-    """Is this folder of /proc that of a guardian which runs?"""
+def runs(process, program):
+    """Does this folder of /proc belong to a process of that program that has not ended?"""
     try:
-        return (process / "cmdline").read_bytes().split(b"\0")[0].endswith(b"/harmony-guardian")
+        return (process / "cmdline").read_bytes().split(b"\0")[0].endswith(b"/" + program.encode())
     except OSError:
         return False
 

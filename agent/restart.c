@@ -1,0 +1,119 @@
+#include "agent/restart.h"
+
+#include <errno.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/config.h"
+#include "base/alloc.h"
+#include "base/workq.h"
+
+enum { PATH_BYTES_MAX = 4096, FIRST_FREE = STDERR_FILENO + 1 };
+
+static struct {
+    char program[PATH_BYTES_MAX];
+    char *const *argv;
+} self;
+
+void restart_remember(char *const *argv)
+{
+    ssize_t len = readlink("/proc/self/exe", self.program, sizeof self.program - 1);
+    self.program[len > 0 ? len : 0] = '\0';
+    self.argv = argv;
+}
+
+/* -- Would it come up? --------------------------------------------------------- */
+
+struct job {
+    struct restart_check *owner;
+    char *path;
+    int result;
+    struct hm_error err;
+};
+
+struct restart_check {
+    struct hm_workq *queue;
+    struct job *job;
+    void (*done)(void *data, const struct hm_error *err);
+    void *data;
+};
+
+static void job_free(void *data)
+{
+    struct job *job = data;
+    free(job->path);
+    free(job);
+}
+
+static void read_config(void *data)
+{
+    struct job *job = data;
+    struct agent_config config = {0};
+    job->result = config_load(job->path, &config, &job->err);
+    config_clear(&config);
+}
+
+static void config_read(void *data, bool timed_out)
+{
+    struct job *job = data;
+    struct restart_check *c = job->owner;
+    (void)timed_out;
+    c->done(c->data, job->result < 0 ? &job->err : NULL);
+}
+
+struct restart_check *restart_check_begin(uv_loop_t *loop, const char *config_path,
+                                          void (*done)(void *data, const struct hm_error *err),
+                                          void *data)
+{
+    struct restart_check *c = hm_alloc(sizeof *c);
+    *c = (struct restart_check){.done = done, .data = data};
+    c->queue = hm_workq_new(loop, "restart", 1, 1);
+    c->job = hm_alloc(sizeof *c->job);
+    *c->job = (struct job){.owner = c, .path = hm_strdup(config_path)};
+    struct hm_job job = {.work = read_config,
+                         .done = config_read,
+                         .release = job_free,
+                         .orphan = job_free,
+                         .data = c->job};
+    if (hm_workq_submit(c->queue, &job, NULL) < 0)
+        abort(); /* it is empty */
+    return c;
+}
+
+void restart_check_free(struct restart_check *c)
+{
+    if (!c)
+        return;
+    hm_workq_free(c->queue);
+    free(c);
+}
+
+/* -- Now ----------------------------------------------------------------------- */
+
+/* What would end the old agent while it turns into the new one is for the new one to hear. */
+static void hold_signals(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(how, &set, NULL);
+}
+
+void restart_signals_wanted(void)
+{
+    hold_signals(SIG_UNBLOCK);
+}
+
+int restart_now(struct hm_error *err)
+{
+    hold_signals(SIG_BLOCK);
+    close_range(FIRST_FREE, ~0U, CLOSE_RANGE_CLOEXEC);
+    execv(self.program, self.argv);
+    return hm_fail(err, HM_E_PROCESS, "%s can't be executed anew: %s", self.program,
+                   strerror(errno));
+}
