@@ -113,6 +113,9 @@ install: all
 	install -m 755 $(BUILD)/harmonyd $(DESTDIR)$(PREFIX)/sbin/harmonyd
 	install -m 755 $(BUILD)/harmony-guardian $(DESTDIR)$(PREFIX)/sbin/harmony-guardian
 	install -m 755 $(BUILD)/harmonyctl $(DESTDIR)$(PREFIX)/bin/harmonyctl
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in systemd/*.service; do \
+	    sed 's|/usr/local/|$(PREFIX)/|' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
 
 clean:
 	rm -rf build

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "agent/daemon.h"
+#include "agent/guard_launch.h"
+#include "base/alloc.h"
 #include "vmm/driver.h"
 
 static void say(const char *mark, const char *what, const char *text)
@@ -64,6 +66,25 @@ static void say_libvirt_settings(const struct agent_config *c)
            c->libvirt.image_dir_from);
 }
 
+static const char *who_starts(const struct agent_config *c)
+{
+    return guard_is_ours_to_launch(c) ? "started by the agent where nobody listens"
+                                      : "waited for: somebody else starts it";
+}
+
+/* It is not asked: it serves one agent at a time, and that may be running. */
+static int check_guardian(const struct agent_config *c)
+{
+    HM_AUTOFREE char *program = guard_program();
+    say(program ? "ok" : "no", "guardian", program ? program : "there is no harmony-guardian");
+    printf("  ok   %-12s socket %s, %s\n", "guardian", c->guardian.socket, who_starts(c));
+    if (c->guardian.fence.command && access(c->guardian.fence.command[0], X_OK) < 0) {
+        say("no", "guardian", c->guardian.fence.command[0]);
+        return 1;
+    }
+    return program ? 0 : 1;
+}
+
 int daemon_check(const struct agent_config *c, struct hm_error *err)
 {
     int failed = 0;
@@ -77,6 +98,7 @@ int daemon_check(const struct agent_config *c, struct hm_error *err)
             say("no", (*d)->name, err->text);
             failed++;
         }
+    failed += check_guardian(c);
     for (int h = 0; h < HOOK_COUNT; h++)
         if (c->failover.hooks[h] && access(c->failover.hooks[h][0], X_OK) < 0) {
             say("no", "hook", c->failover.hooks[h][0]);

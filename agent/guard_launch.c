@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #define PROGRAM  "harmony-guardian"
@@ -125,25 +126,60 @@ static int open_output(const struct agent_config *c)
     return fd >= 0 ? fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
 }
 
+enum { ARGV_MAX = 12 };
+
+/* The configuration's texts. */
+static void make_argv(const struct agent_config *c, char *program, char *ret[ARGV_MAX])
+{
+    char *const argv[ARGV_MAX] = {program,
+                                  (char *)"--socket",
+                                  c->guardian.socket,
+                                  (char *)"--site",
+                                  c->site_id,
+                                  (char *)"--group",
+                                  c->failover.group,
+                                  (char *)"--state",
+                                  c->runtime_dir,
+                                  c->guardian.cgroup ? (char *)"--cgroup" : NULL,
+                                  c->guardian.cgroup,
+                                  NULL};
+    memcpy(ret, argv, sizeof argv);
+}
+
 static int start_program(const struct agent_config *c, char *program, struct hm_error *err)
 {
-    char *argv[] = {program,
-                    (char *)"--socket",
-                    c->guardian.socket,
-                    (char *)"--site",
-                    c->site_id,
-                    (char *)"--group",
-                    c->failover.group,
-                    (char *)"--state",
-                    c->runtime_dir,
-                    c->guardian.cgroup ? (char *)"--cgroup" : NULL,
-                    c->guardian.cgroup,
-                    NULL};
+    char *argv[ARGV_MAX];
+    make_argv(c, program, argv);
     int output = open_output(c);
     int r = start(argv, output, err);
     if (output >= 0)
         close(output);
     return r;
+}
+
+static int find_program(char **ret, struct hm_error *err)
+{
+    *ret = guard_program();
+    if (*ret)
+        return 0;
+    return hm_fail(err, HM_E_NOT_FOUND,
+                   "there is no " PROGRAM
+                   " beside harmonyd, in /usr/local/sbin, /usr/sbin or PATH: install it; this site "
+                   "can't lead without one");
+}
+
+int guard_become(const struct agent_config *c, struct hm_error *err)
+{
+    char *argv[ARGV_MAX];
+    HM_AUTOFREE char *program = NULL;
+    int r = find_program(&program, err);
+    if (r >= 0)
+        r = hm_mkdirs(c->runtime_dir, 0755, err);
+    if (r < 0)
+        return r;
+    make_argv(c, program, argv);
+    execv(program, argv);
+    return hm_fail(err, HM_E_PROCESS, "%s can't be executed: %s", program, strerror(errno));
 }
 
 int guard_launch(const struct agent_config *c, int64_t *last, struct hm_error *err)
@@ -152,13 +188,10 @@ int guard_launch(const struct agent_config *c, int64_t *last, struct hm_error *e
     if (*last && now - *last < PAUSE_NS)
         return 0;
     *last = now;
-    HM_AUTOFREE char *program = guard_program();
-    if (!program)
-        return hm_fail(err, HM_E_NOT_FOUND,
-                       "there is no " PROGRAM
-                       " beside harmonyd, in /usr/local/sbin, /usr/sbin or PATH: install it; this "
-                       "site can't lead without one");
-    int r = start_program(c, program, err);
+    HM_AUTOFREE char *program = NULL;
+    int r = find_program(&program, err);
+    if (r >= 0)
+        r = start_program(c, program, err);
     if (r >= 0)
         hm_log(HM_LOG_INFO, "guardian", "started %s; it writes to %s/guardian.log", program,
                c->runtime_dir);

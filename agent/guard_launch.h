@@ -21,6 +21,9 @@ bool guard_is_ours_to_launch(const struct agent_config *config);
 /* The program's path, the caller's to free; NULL: there is none. */
 char *guard_program(void);
 
+/* Become it (harmonyd --guardian, for a unit of its own). Returns only if it fails. */
+int guard_become(const struct agent_config *config, struct hm_error *err);
+
 /* Start one. *last (BOOTTIME; 0: never) is when that was done last: within a second of it nothing is
  * done, since a new one needs a moment to listen. Fails where there is no program, or no process. */
 int guard_launch(const struct agent_config *config, int64_t *last, struct hm_error *err);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "agent/daemon.h"
+#include "agent/guard_launch.h"
 #include "agent/restart.h"
 #include "base/log.h"
 #include "proto/tree.h"
@@ -11,10 +12,11 @@
 enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3, LAST_WORDS_MS = 1000 };
 
 static const char usage[] =
-    "usage: harmonyd --config FILE [--check]\n"
+    "usage: harmonyd --config FILE [--check | --guardian]\n"
     "\n"
     "  -c, --config FILE   configuration (YAML); see docs/reference/configuration.md\n"
     "      --check         verify the file, say what this host can do, and exit\n"
+    "      --guardian      become harmony-guardian, as the file says (for a unit of its own)\n"
     "      --version       print the version and exit\n"
     "  -h, --help          print this and exit\n"
     "\n"
@@ -26,18 +28,16 @@ static const char usage[] =
 
 struct arguments {
     const char *config;
-    bool check;
+    bool check, guardian;
 };
 
 /* Returns -1 to go on, else the exit code. */
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'C'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'C'},
+        {"guardian", no_argument, NULL, 'G'},     {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int o;
     while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
@@ -45,6 +45,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
             ret->config = optarg;
         } else if (o == 'C') {
             ret->check = true;
+        } else if (o == 'G') {
+            ret->guardian = true;
         } else if (o == 'V') {
             puts("harmonyd " HM_VERSION);
             return 0;
@@ -57,6 +59,14 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
         return -1;
     fputs(usage, stderr);
     return EXIT_USAGE;
+}
+
+static int become_guardian(const struct agent_config *config)
+{
+    struct hm_error err;
+    guard_become(config, &err);
+    fprintf(stderr, "harmonyd: %s\n", err.text);
+    return EXIT_RUNTIME;
 }
 
 static int run(const struct agent_config *config, const char *path, bool check)
@@ -94,7 +104,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "harmonyd: %s\n", err.text);
         return EXIT_CONFIG;
     }
-    code = run(&config, args.config, args.check);
+    code = args.guardian ? become_guardian(&config) : run(&config, args.config, args.check);
     config_clear(&config);
     return code;
 }
