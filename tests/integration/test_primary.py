@@ -125,22 +125,22 @@ def frozen_libvirtd(site):
         site.thaw_libvirtd()
 
 
-def test_hanging_libvirtd_keeps_the_site_from_leading_but_not_the_role(make_pair, nats):
-    """libvirtd hangs while the lease is lost. The guardian ends the guest and sees that: the role is given
-    away. The site does not lead anew before its agent has seen the guest off, after the thaw."""
+def test_hanging_libvirtd_keeps_the_site_from_leading_not_its_guest_running(make_pair, nats):
+    """libvirtd hangs while the lease is lost. The guardian ends the guest, and its word is enough for the
+    others. The site does not lead anew before its agent has seen the guest off, after the thaw."""
     pair = make_pair("a")
     with frozen_libvirtd(pair.a):
         nats.kill()
-        wait_until(lambda: "the guardian ended epoch 1" in pair.a.agent_log.read_text(), 30,
+        wait_until(lambda: "it has seen the effect" in pair.a.agent_log.read_text(), 30,
                    "the guardian to end it")
-        nats.start()
-        wait_until(lambda: pair.lease()["status"] == "RELEASED", 20, "the role to be given away")
         assert guests(pair.a, "db") == []
-        first = pair.store.get("replica_heartbeat.site-a")["counter"]
+        nats.start()
+        first = wait_until(lambda: pair.store.get("replica_heartbeat.site-a"), 20,
+                           "the site to be back")["counter"]
         wait_until(lambda: pair.store.get("replica_heartbeat.site-a")["counter"] > first + 45, 30,
                    "more heartbeats than its failover_timeout has")
         assert pair.store.get("replica_heartbeat.site-a")["fit"] is False
-        assert {(r["site_id"], r["epoch"]) for r in pair.leases()[1:]} == {("site-a", 1), (None, 1)}
+        assert {(r["site_id"], r["epoch"]) for r in pair.leases()[1:]} <= {("site-a", 1), (None, 1)}
     wait_runs_anew(pair)
 
 
