@@ -24,6 +24,7 @@ from lib.processes import Process, TemporaryFolder, environment, run  # noqa: E4
 from lib.sites import Site  # noqa: E402
 from lib.waiting import wait_until  # noqa: E402
 
+SETTLE_SECONDS = 10
 IDLE_SECONDS = int(os.environ.get("BENCH_IDLE_SECONDS", "60"))
 CUTS = int(os.environ.get("BENCH_CUTS", "10"))
 
@@ -134,11 +135,16 @@ def cpu_seconds(pid):
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
+def let_pass(seconds):
+    deadline = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= deadline, seconds + 5, "the time to pass", 1)
+
+
 def idle_cost(pid):
-    """CPU seconds a minute over IDLE_SECONDS of doing nothing but heartbeats."""
+    """CPU seconds a minute over IDLE_SECONDS of doing nothing but heartbeats, after its start."""
+    let_pass(SETTLE_SECONDS)
     before = cpu_seconds(pid)
-    deadline = time.monotonic() + IDLE_SECONDS
-    wait_until(lambda: time.monotonic() >= deadline, IDLE_SECONDS + 5, "the idle minute", 1)
+    let_pass(IDLE_SECONDS)
     return (cpu_seconds(pid) - before) * 60 / IDLE_SECONDS
 
 

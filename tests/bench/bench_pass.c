@@ -5,12 +5,14 @@
  *
  * Declares COUNT VMs and makes them on test:///default (in this process) as the driver would, lets the
  * reconciler find them, then takes turns: one bulk call (virConnectGetAllDomainStats, STATE, NOWAIT),
- * one whole pass. Prints one JSON object with both, in microseconds.
+ * one whole pass. Prints one JSON object with the least of both, in microseconds.
  */
 #include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/reconcile.h"
 #include "base/alloc.h"
@@ -18,8 +20,11 @@
 #include "base/log.h"
 #include "tests/bench/bench_domain.h"
 
+enum { QUIET_MS = 150 };
+
 struct bench {
     uv_loop_t loop;
+    uv_timer_t quiet;
     struct bus *bus;
     struct desired *desired;
     struct status *status;
@@ -38,14 +43,38 @@ static void declare(struct bench *b)
     }
 }
 
+static void on_quiet(uv_timer_t *timer)
+{
+    uv_stop(timer->loop);
+}
+
+/* Until no pass has ended for a while: one under way, for an event that came late, would be taken for
+ * ours and look too short. */
+static void wait_quiet(struct bench *b)
+{
+    uint64_t before;
+    do {
+        before = reconciler_passes(b->reconciler);
+        uv_timer_start(&b->quiet, on_quiet, QUIET_MS, 0);
+        uv_run(&b->loop, UV_RUN_DEFAULT);
+    } while (reconciler_passes(b->reconciler) != before);
+}
+
 static int64_t time_pass(struct bench *b)
 {
+    wait_quiet(b);
     uint64_t before = reconciler_passes(b->reconciler);
     int64_t began = hm_boottime_ns();
     reconciler_kick(b->reconciler);
     while (reconciler_passes(b->reconciler) == before)
         uv_run(&b->loop, UV_RUN_ONCE);
     return hm_boottime_ns() - began;
+}
+
+static void give_up(const char *what)
+{
+    fprintf(stderr, "bench_pass: %s: %s\n", what, virGetLastErrorMessage());
+    exit(1);
 }
 
 static int64_t time_bulk_call(virConnectPtr conn)
@@ -55,21 +84,18 @@ static int64_t time_bulk_call(virConnectPtr conn)
     int n = virConnectGetAllDomainStats(conn, VIR_DOMAIN_STATS_STATE, &stats,
                                         VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
     if (n < 0)
-        abort();
+        give_up("the bulk call");
     virDomainStatsRecordListFree(stats);
     return hm_boottime_ns() - began;
 }
 
-static int by_value(const void *a, const void *b)
+/* What others do on the machine only adds. */
+static long long least_us(const int64_t *times, size_t n)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static long long median_us(int64_t *times, size_t n)
-{
-    qsort(times, n, sizeof *times, by_value);
-    return times[n / 2] / 1000;
+    int64_t least = times[0];
+    for (size_t i = 1; i < n; i++)
+        least = times[i] < least ? times[i] : least;
+    return least / 1000;
 }
 
 static void define_all(const struct bench *b, virConnectPtr conn)
@@ -79,7 +105,7 @@ static void define_all(const struct bench *b, virConnectPtr conn)
         HM_AUTOFREE char *xml = bench_domain_xml(&doc);
         virDomainPtr domain = virDomainDefineXML(conn, xml);
         if (!domain || virDomainCreate(domain) < 0)
-            abort();
+            give_up(doc.name);
         virDomainFree(domain);
         doc_clear(&doc);
     }
@@ -105,6 +131,7 @@ static void set_up(struct bench *b, const char *url)
     struct hm_error err;
     hm_log_setup(HM_LOG_WARN, HM_LOG_TEXT);
     uv_loop_init(&b->loop);
+    uv_timer_init(&b->loop, &b->quiet);
     if (bus_open(&b->loop, &bus, &b->bus, &err) < 0) {
         fprintf(stderr, "bench_pass: %s\n", err.text);
         exit(1);
@@ -146,6 +173,7 @@ int main(int argc, char **argv)
         passes[i] = time_pass(&b);
     }
     printf("{\"documents\": %zu, \"bulk_us\": %lld, \"pass_us\": %lld}\n", b.count,
-           median_us(bulk, rounds), median_us(passes, rounds));
-    return 0;
+           least_us(bulk, rounds), least_us(passes, rounds));
+    fflush(stdout);
+    _exit(0); /* the bus's thread still works: exit() would take libnats away from under it */
 }
