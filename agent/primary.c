@@ -193,11 +193,22 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+/* Then nothing is to be seen, either: a host whose libvirt is away can lead with its hooks alone (ADR 2). */
+static bool starts_nothing(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (shall_run(&plan->steps[i]))
+            return false;
+    return true;
+}
+
 void primary_look(struct reconciler *r, const struct plan *plan)
 {
     struct primary *p = &r->primary;
     if (p->stop_done)
         fence_look(r);
+    else if (p->start_done && starts_nothing(plan))
+        end_start(p, NULL);
     else if (p->serving && !r->unobserved.code && r->things_since_ns >= p->started_ns)
         look_for_health(r, plan);
 }

@@ -120,6 +120,25 @@ START_TEST(no_documents_start_at_once)
 }
 END_TEST
 
+START_TEST(without_documents_a_backend_that_is_away_holds_nothing_up)
+{
+    fake_fail("open", NULL, HM_E_CONNECTION);
+    start(9000);
+    SITE_UNTIL(&s, has_answered("started"));
+    expect_answers("started:ok ");
+}
+END_TEST
+
+START_TEST(with_documents_a_backend_that_is_away_does)
+{
+    fake_fail("open", NULL, HM_E_CONNECTION);
+    site_put(&s, "primary.vm.db", VM "}");
+    start(300);
+    SITE_UNTIL(&s, has_answered("started"));
+    expect_answers("started:timeout ");
+}
+END_TEST
+
 START_TEST(start_that_takes_too_long_says_why)
 {
     fake_fail("start", "db", HM_E_LIBVIRT);
@@ -640,6 +659,8 @@ static TCase *starts(void)
     tcase_add_test(c, nothing_runs_before_the_start);
     tcase_add_test(c, all_run_in_order_of_dependency);
     tcase_add_test(c, no_documents_start_at_once);
+    tcase_add_test(c, without_documents_a_backend_that_is_away_holds_nothing_up);
+    tcase_add_test(c, with_documents_a_backend_that_is_away_does);
     tcase_add_test(c, start_that_takes_too_long_says_why);
     tcase_add_test(c, start_that_needs_a_person_fails_at_once);
     tcase_add_test(c, blocked_change_does_not_prevent_a_start);
