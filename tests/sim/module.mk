@@ -4,7 +4,7 @@ SIM_SOURCES := $(wildcard tests/sim/*.c)
 SIM_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(SIM_SOURCES))
 N    ?= 1000000
 JOBS ?= 2
-SIM_BUDGET ?= 60
+SIM_BUDGET ?= 120
 
 $(BUILD)/sim: $(SIM_OBJECTS) $(call archives,failover proto base)
 	@mkdir -p $(@D)
@@ -26,7 +26,7 @@ sim-long: $(BUILD)/sim
 sim-mutants: $(BUILD)/sim
 	$(Q)$(BUILD)/sim --mutants --runs $(N) --jobs $(JOBS)
 
-#: make sim-test [SIM_BUDGET=60]   the simulator's part of the tests
+#: make sim-test [SIM_BUDGET=120]   the simulator's part of the tests
 sim-test: $(BUILD)/sim
 	$(Q)$(MAKE) --no-print-directory SAN=1 BUILD=$(BUILD)/san $(BUILD)/san/sim
 	$(Q)tests/sim/run_tests $(BUILD)/sim $(BUILD)/san/sim $(SIM_BUDGET) 20000 $(JOBS)
