@@ -31,7 +31,7 @@ def cgroup(folder):
 
 
 def remove_cgroups(path):
-    cgroups.remove(path)
+    cgroups.drop(path)
     return not path.exists()
 
 

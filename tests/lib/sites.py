@@ -24,7 +24,7 @@ import signal
 import time
 from pathlib import Path
 
-from . import guest
+from . import cgroups, guest
 from .paths import TOOLS, Missing, built, system
 from .processes import EnteredProcess, Process, environment, first_child, run
 from .waiting import wait_until
@@ -62,6 +62,7 @@ class Site:
         self.logs = self.directory / "log"
         for folder in (self.host, self.state, self.runtime, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
+        self.cgroup = cgroups.make(f"{Path(directory).name}-{name}") if cgroups.hierarchy() else None
         self.config = {
             "site_id": name,
             "state_dir": str(self.state),
@@ -70,6 +71,7 @@ class Site:
             "libvirt": {"uri": "qemu:///system", "image_dir": IMAGES,
                         "accel": accel},
             "log": {"level": "info", "format": "text"},
+            **({"guardian": {"cgroup": str(self.cgroup)}} if self.cgroup else {}),
             **({"failover": failover} if failover else {}),
             **(config or {}),
         }
@@ -114,6 +116,8 @@ class Site:
     def close(self):
         if self.is_on():
             self.power_cut()
+        if self.cgroup:  # they would not survive a reboot
+            cgroups.drop(self.cgroup)
 
     def __enter__(self):
         return self.power_on()
