@@ -38,7 +38,6 @@ static void new_revision(struct fo_run *r, uint64_t revision, bool by_watch)
     s->known.has_record = false;
     s->known.revision = revision;
     s->known.learnt = r->now;
-    s->history.missing = false;
     if (by_watch || fo_rule_on(s, FO_RULE_REVISION_RESTARTS))
         s->silence_since = r->now;
 }
@@ -53,6 +52,8 @@ static void take_record(struct fo_run *r, const struct heartbeat *record, int64_
         fo_emit_note(r, FO_NOTE_ALARM_UNREADABLE, (int64_t)known->revision);
         return;
     }
+    r->s->history.missing =
+        false; /* not by a record that can't be read: it may be of a later generation */
     if (record->epoch > r->s->seen_epoch)
         fo_yield_note_leader(r, record);
     known->record = *record;

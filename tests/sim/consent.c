@@ -274,14 +274,13 @@ static enum fault_type draw_type(struct rng *r)
 
 static void add(struct sim *w, enum fault_type type, int64_t begin, int64_t length)
 {
-    if (w->fault_count < FAULTS_MAX)
-        w->faults[w->fault_count++] =
-            (struct timed_fault){.type = type,
-                                 .begin = begin,
-                                 .length = length,
-                                 .site = -1,
-                                 .at_leader = type == FAULT_AWAY || type == FAULT_FAILSAFE,
-                                 .amount = rng_below(&w->rng, INT64_MAX / 16)};
+    schedule_fault(w,
+                   (struct timed_fault){.type = type,
+                                        .begin = begin,
+                                        .length = length,
+                                        .site = -1,
+                                        .at_leader = type == FAULT_AWAY || type == FAULT_FAILSAFE,
+                                        .amount = rng_below(&w->rng, INT64_MAX / 16)});
 }
 
 /* A voter consents, is cut off and starts anew: it does not remember. */

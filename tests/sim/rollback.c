@@ -296,25 +296,24 @@ static void draw_one(struct sim *w, struct rng *r)
     static const enum fault_type types[] = {FAULT_LOST_WRITES, FAULT_LOST_WRITES, FAULT_ROLLED_BACK,
                                             FAULT_BUCKET_GONE, FAULT_REMADE};
     int64_t room = w->shape.faults_until - w->shape.faults_from, period = w->shape.period;
-    struct timed_fault *f = &w->faults[w->fault_count++];
-    *f = (struct timed_fault){.type = types[rng_below(r, 5)],
-                              .begin = w->shape.faults_from + rng_below(r, room),
-                              .length = 1 + rng_below(r, 2 * period),
-                              .site = -1,
-                              .amount = rng_below(r, INT64_MAX / 2)};
+    const struct timed_fault *f =
+        schedule_fault(w, (struct timed_fault){.type = types[rng_below(r, 5)],
+                                               .begin = w->shape.faults_from + rng_below(r, room),
+                                               .length = 1 + rng_below(r, 2 * period),
+                                               .site = -1,
+                                               .amount = rng_below(r, INT64_MAX / 2)});
     if (rng_chance(r, 300)) /* what is lost was not seen by all */
-        w->faults[w->fault_count++] =
-            (struct timed_fault){.type = FAULT_WATCH_DEAD,
-                                 .begin = f->begin - rng_below(r, 2 * period),
-                                 .length = 1,
-                                 .site = -1};
+        schedule_fault(w, (struct timed_fault){.type = FAULT_WATCH_DEAD,
+                                               .begin = f->begin - rng_below(r, 2 * period),
+                                               .length = 1,
+                                               .site = -1});
     if (!rng_chance(r, 500))
         return;
-    w->faults[w->fault_count++] = (struct timed_fault){.type = FAULT_PARTITION,
-                                                       .begin = f->begin + rng_below(r, f->length),
-                                                       .length = 1 + rng_below(r, 10 * period),
-                                                       .site = -1,
-                                                       .at_leader = true};
+    schedule_fault(w, (struct timed_fault){.type = FAULT_PARTITION,
+                                           .begin = f->begin + rng_below(r, f->length),
+                                           .length = 1 + rng_below(r, 10 * period),
+                                           .site = -1,
+                                           .at_leader = true});
 }
 
 /* From a generator of its own, so that all other schedules are what they were without losses. */

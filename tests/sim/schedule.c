@@ -119,6 +119,16 @@ static int64_t draw_length(struct sim *w)
     return 1 + rng_below(&w->rng, share);
 }
 
+struct timed_fault *schedule_fault(struct sim *w, struct timed_fault fault)
+{
+    if (w->fault_count == FAULTS_MAX)
+        violate(w, SIM_BROKEN, "more than %d faults", FAULTS_MAX);
+    else
+        w->fault_count++;
+    w->faults[w->fault_count - 1] = fault;
+    return &w->faults[w->fault_count - 1];
+}
+
 /* A site, most often the leader, or its guardian, is lost for good while the other faults come to their end. */
 static void draw_last_cut(struct sim *w)
 {

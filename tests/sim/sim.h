@@ -266,7 +266,7 @@ struct timed_fault {
     bool armed; /* begins, and ends, later than it was drawn */
 };
 
-enum { FAULTS_MAX = 24 };
+enum { FAULTS_MAX = 48 }; /* at most 64: a bit each when a schedule is shrunk */
 
 /* What was stored, to be lost again; and what came of it. (rollback.c) */
 struct history {
@@ -456,6 +456,7 @@ void fault_death(struct sim *w, const struct entry *e);
 
 /* schedule.c: draws it from the seed. */
 void schedule_draw(struct sim *w);
+struct timed_fault *schedule_fault(struct sim *w, struct timed_fault fault);
 
 /* check.c: invariants. */
 void violate(struct sim *w, enum sim_invariant which, const char *fmt, ...)
