@@ -13,7 +13,7 @@ HARMONY_TOOLS ?= build/tools
 export HARMONY_TOOLS
 Q      := $(if $(filter 1,$(V)),,@)
 
-PACKAGES := libuv libnats libvirt jansson libcurl yaml-0.1 libxml-2.0 libsystemd
+PACKAGES := libuv libnats libvirt jansson libcurl yaml-0.1 libxml-2.0 libsystemd openssl
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "proto/address.h"
 #include "proto/doc.h"
 #include "proto/text.h"
 #include "proto/tree.h"
@@ -74,6 +75,34 @@ static const struct field hook_fields[] = {
         {.name = NULL},
 };
 
+static const struct field peer_tls_fields[] = {
+    {.name = "ca",
+     .type = FIELD_PATH,
+     .required = true,
+     .help = "The authority that signed every site's certificate; no other is believed."},
+    {.name = "cert",
+     .type = FIELD_PATH,
+     .required = true,
+     .help = "This agent's certificate; it names site_id (DNS name or common name)."},
+    {.name = "key", .type = FIELD_PATH, .required = true, .help = "Its private key."},
+    {.name = NULL},
+};
+
+static const struct field peer_fields[] = {
+    {.name = "listen",
+     .type = FIELD_STRING,
+     .required = true,
+     .min = 1,
+     .max = 64,
+     .help = "Numeric address and port that the other sites reach (0.0.0.0:7422, [::]:7422)."},
+    {.name = "tls",
+     .type = FIELD_OBJECT,
+     .required = true,
+     .fields = peer_tls_fields,
+     .help = "Certificates; both sides of a link show one."},
+    {.name = NULL},
+};
+
 static const struct field failover_fields[] = {
     {.name = "group",
      .type = FIELD_NAME,
@@ -90,6 +119,10 @@ static const struct field failover_fields[] = {
      .max = 3600000,
      .default_value = "\"10s\"",
      .help = "A hook that takes longer is killed and has failed."},
+    {.name = "peer",
+     .type = FIELD_OBJECT,
+     .fields = peer_fields,
+     .help = "Direct links between the sites' agents, which failsafe needs (docs/failover)."},
     {.name = NULL},
 };
 
@@ -171,6 +204,20 @@ static int check_hooks(const json_t *spec, struct field_place *at, struct hm_err
     return 0;
 }
 
+static int check_peer(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    const json_t *peer = json_object_get(json_object_get(spec, "failover"), "peer");
+    char host[HOST_TEXT_MAX + 1], shown[TEXT_QUOTE_MAX];
+    uint16_t port;
+    const char *listen = peer ? spec_str(peer, "listen") : NULL;
+    if (!listen || (host_port_parse(listen, host, &port) &&
+                    host[strspn(host, "0123456789abcdefABCDEF.:")] == '\0'))
+        return 0;
+    text_quote(listen, shown);
+    field_place_set(at, "failover.peer.listen");
+    return field_fail(at, err, "%s is no numeric address and port (0.0.0.0:7422)", shown);
+}
+
 static int check_config(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
     const json_t *tls = json_object_get(json_object_get(spec, "nats"), "tls");
@@ -181,6 +228,8 @@ static int check_config(const json_t *spec, struct field_place *at, struct hm_er
     if (!spec_str(tls, "cert") != !spec_str(tls, "key"))
         return field_fail(at, err, "cert and key are given together, or neither");
     int r = check_hooks(spec, at, err);
+    if (r >= 0)
+        r = check_peer(spec, at, err);
     return r < 0 ? r : guardian_config_check(spec, at, err);
 }
 
@@ -282,10 +331,20 @@ static void take_nats(struct agent_config *c, const json_t *nats)
     c->nats.tls_key = config_text(tls, "key");
 }
 
+static void take_peer(struct agent_config *c, const json_t *peer)
+{
+    const json_t *tls = json_object_get(peer, "tls");
+    c->failover.peer.listen = config_text(peer, "listen");
+    c->failover.peer.tls_ca = config_text(tls, "ca");
+    c->failover.peer.tls_cert = config_text(tls, "cert");
+    c->failover.peer.tls_key = config_text(tls, "key");
+}
+
 static void take_failover(struct agent_config *c, const json_t *failover)
 {
     const json_t *hooks = json_object_get(failover, "hooks");
     c->failover.group = config_text(failover, "group");
+    take_peer(c, json_object_get(failover, "peer"));
     c->failover.hook_timeout_ms = spec_int(failover, "hook_timeout", HOOK_LIMIT_MS);
     for (int i = 0; i < HOOK_COUNT; i++) {
         const json_t *argv = json_object_get(hooks, hook_fields[i].name);
@@ -396,11 +455,24 @@ void config_free_texts(char **texts)
 
 void config_clear(struct agent_config *c)
 {
-    char *const owned[] = {c->site_id,          c->state_dir,         c->runtime_dir,
-                           c->nats.servers,     c->nats.credentials,  c->nats.tls_ca,
-                           c->nats.tls_cert,    c->nats.tls_key,      c->libvirt.uri,
-                           c->libvirt.uri_from, c->libvirt.image_dir, c->libvirt.image_dir_from,
-                           c->libvirt.accel,    c->failover.group};
+    char *const owned[] = {c->site_id,
+                           c->state_dir,
+                           c->runtime_dir,
+                           c->nats.servers,
+                           c->nats.credentials,
+                           c->nats.tls_ca,
+                           c->nats.tls_cert,
+                           c->nats.tls_key,
+                           c->libvirt.uri,
+                           c->libvirt.uri_from,
+                           c->libvirt.image_dir,
+                           c->libvirt.image_dir_from,
+                           c->libvirt.accel,
+                           c->failover.group,
+                           c->failover.peer.listen,
+                           c->failover.peer.tls_ca,
+                           c->failover.peer.tls_cert,
+                           c->failover.peer.tls_key};
     for (size_t i = 0; i < HM_COUNT(owned); i++)
         free(owned[i]);
     for (int i = 0; i < HOOK_COUNT; i++)

@@ -40,6 +40,10 @@ struct agent_config {
         char *group;
         char **hooks[HOOK_COUNT]; /* argv, ends in NULL; NULL: no such hook */
         int64_t hook_timeout_ms;
+        struct {
+            char *listen; /* numeric host:port; NULL: no direct links to the other sites */
+            char *tls_ca, *tls_cert, *tls_key; /* paths, all three with `listen` */
+        } peer;
     } failover;
     struct guardian_config guardian;
     char **host_paths; /* ends in NULL: folders and files that documents may name */

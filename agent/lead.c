@@ -124,6 +124,8 @@ static void (*const carry_out[])(struct lead *l, const struct fo_effect *effect)
     [FO_DO_AUDIT] = lead_write_audit,
     [FO_DO_PERSIST] = lead_persist,
     [FO_DO_NOTE] = take_note,
+    [FO_DO_CONSENT_ASK] = lead_ask_consent,
+    [FO_DO_CONSENT_ANSWER] = lead_answer_consent,
 };
 
 static void note_lease(struct lead *l)
@@ -143,8 +145,7 @@ static void step(struct lead *l, const struct fo_event *event)
     lead_guard_show(l);
     l->next_ns = effects.next_ns;
     for (unsigned i = 0; i < effects.count; i++)
-        if (carry_out[effects.items[i].type])
-            carry_out[effects.items[i].type](l, &effects.items[i]);
+        carry_out[effects.items[i].type](l, &effects.items[i]);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -263,6 +264,8 @@ int lead_new(const struct lead_options *options, struct lead **ret, struct hm_er
     if (r >= 0)
         r = lead_work_new(l, err);
     if (r >= 0)
+        r = lead_consent_new(l, err);
+    if (r >= 0)
         lead_guard_new(l);
     if (r < 0) {
         lead_free(l);
@@ -353,6 +356,7 @@ void lead_free(struct lead *l)
     lead_store_free(l);
     lead_guard_free(l);
     lead_work_free(l);
+    lead_consent_free(l);
     lead_timer_free(l->timer);
     if (l->calls == 0)
         free(l);

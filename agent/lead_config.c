@@ -26,6 +26,7 @@ static void config_accepted(struct lead *l, const struct cluster_config *config,
     event.config.revision = revision;
     l->store.refused = (struct hm_error){0};
     lead_event(l, &event);
+    lead_consent_configured(l);
     lead_status_changed(l);
 }
 

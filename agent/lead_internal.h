@@ -2,7 +2,7 @@
  * The failover driver's inside, shared by its parts only: lead.c (life, events in, effects out),
  * lead_store.c (what is in the bucket), lead_bucket.c (the bucket), lead_config.c (cluster_config),
  * lead_audit.c (records after the fact), lead_work.c (workload, marks), lead_guard.c (the guardian),
- * lead_follow.c (another leader's hooks), lead_status.c. See lead.h.
+ * lead_consent.c (the other agents), lead_follow.c (another leader's hooks), lead_status.c. See lead.h.
  */
 #ifndef HM_AGENT_LEAD_INTERNAL_H
 #define HM_AGENT_LEAD_INTERNAL_H
@@ -110,6 +110,8 @@ struct lead {
         struct hm_error broken;  /* why the watch doesn't work; OK: it does */
     } store;
 
+    struct peers *peers; /* NULL: failover.peer is not configured */
+
     void (*stopped)(void *data); /* lead_stop() was called, and is not done */
     void *stopped_data;
     int64_t stop_limit;
@@ -186,6 +188,15 @@ int lead_guard_check(const struct lead *l, struct hm_error *why);
 /* True, with the sentence: it can lead, but its fence may take longer than was promised. */
 bool lead_guard_warning(const struct lead *l, struct hm_error *why);
 json_t *lead_guard_json(const struct lead *l); /* for the status */
+
+/* lead_consent.c */
+int lead_consent_new(struct lead *l, struct hm_error *err);
+void lead_consent_free(struct lead *l);
+void lead_consent_configured(struct lead *l); /* another cluster_config is in force */
+void lead_ask_consent(struct lead *l, const struct fo_effect *effect);
+void lead_answer_consent(struct lead *l, const struct fo_effect *effect);
+void lead_consent_warnings(const struct lead *l, json_t *list);
+json_t *lead_consent_status(const struct lead *l, int64_t now); /* a new reference */
 
 /* lead_follow.c */
 void lead_follow(struct lead *l); /* after every event: tell the hooks who serves, or try again */
