@@ -14,6 +14,7 @@
 #define HANDSHAKE_LIMIT (5000 * HM_MS)
 #define IDLE_LIMIT      (15000 * HM_MS) /* clients ping at least every 2 s */
 #define RETRY           (2000 * HM_MS)
+#define WARN_PAUSE      (10000 * HM_MS)
 
 enum { UNPROVEN_MAX = 8, ACCEPTS_PER_S_MAX = 20, CONNS_MAX = UNPROVEN_MAX + CLUSTER_SITES_MAX };
 
@@ -32,6 +33,7 @@ struct peer_server {
     int64_t retry_at;
     struct hm_error failed;
     struct accepted accepted[CONNS_MAX];
+    int64_t warned;
     int64_t second_began; /* in which so many were accepted: */
     unsigned in_second;
 };
@@ -70,6 +72,16 @@ static void replace_older(struct accepted *newer)
     }
 }
 
+/* Somebody of the authority, so probably a mistake; not too often all the same. */
+static void warn(struct peer_server *s, const char *sentence)
+{
+    int64_t now = hm_boottime_ns();
+    if (s->warned != 0 && now - s->warned < WARN_PAUSE)
+        return;
+    s->warned = now;
+    hm_log(HM_LOG_WARN, PEER_LOG, "refused a connection: %s", sentence);
+}
+
 static bool on_proven(void *data, struct peer_conn *conn, const SSL *tls, struct hm_error *why)
 {
     struct accepted *a = data;
@@ -77,6 +89,7 @@ static bool on_proven(void *data, struct peer_conn *conn, const SSL *tls, struct
     if (!site_of(a->server, tls, &a->site)) {
         hm_fail(why, HM_E_REFUSED,
                 "a certificate that names no other site of this group, or several");
+        warn(a->server, why->text);
         return false;
     }
     a->heard = hm_boottime_ns();
