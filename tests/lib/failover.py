@@ -92,9 +92,10 @@ class Store:
 
 class Group:
     def __init__(self, folder, url, make_site, hooks=None, agent_url=None,
-                 names=("site-a", "site-b"), **config):
-        """`config` is put over CONFIG; `hooks` (argv lists) over the witness's."""
-        self.config = {**CONFIG, **config}
+                 names=("site-a", "site-b"), peer=None, **config):
+        """`config` is put over CONFIG (None: left out); `hooks` (argv lists) over the witness's;
+        `peer`, called with a site's name, gives its failover.peer."""
+        self.config = {k: v for k, v in {**CONFIG, **config}.items() if v is not None}
         self.store = Store(url)
         self.records = {}
         self.sites = {}
@@ -103,7 +104,8 @@ class Group:
             self.records[name].mkdir(parents=True)
             self.sites[name] = make_site(
                 name, nats_url=agent_url or url,
-                failover={"hooks": {**witness.hooks(self.records[name]), **(hooks or {})}},
+                failover={"hooks": {**witness.hooks(self.records[name]), **(hooks or {})},
+                          **({"peer": peer(name)} if peer else {})},
                 config={"libvirt": {"uri": "test:///default", "image_dir": str(folder)}})
         self.a, self.b = list(self.sites.values())[:2]
 
