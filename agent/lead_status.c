@@ -131,10 +131,11 @@ json_t *lead_status(const struct lead *l)
     int64_t now = hm_boottime_ns();
     int64_t promotes_at = fo_promotes_at(&l->core, now);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "group",
-        l->options.config->failover.group, "role", lead_role(l), "reason",
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "group", l->options.config->failover.group, "role", lead_role(l), "reason",
         hb_reason_text(l->core.reason), "epoch", (json_int_t)lead_epoch(l), "generation",
-        (json_int_t)l->core.history.seen.generation, "holds", l->core.history.told, "leader",
+        (json_int_t)l->core.history.seen.generation, "seen_epoch",
+        (json_int_t)l->core.history.seen.epoch, "holds", l->core.history.told, "leader",
         lead_leader(l), "serving", lead_may_serve(l), "fit", fo_fit(&l->core, now), "guardian",
         lead_guard_json(l), "config", config_json(l), "heartbeat", heartbeat_json(&l->core),
         "peers", peers_json(l, now), "failsafe", lead_consent_status(l, now), "promotes_in_ms",

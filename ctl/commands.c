@@ -77,6 +77,24 @@ static const struct flag failover_init_flags[] = {
     {0},
 };
 
+static const struct flag failover_repair_flags[] = {
+    {"yes", 'y', NULL, false, "do it; without this it is only said"},
+    {"force", 0, NULL, false,
+     "also while a leader may serve, and without waiting: two sites may then serve at once"},
+    {"next", 0, "SITE", false, "who may take the lease first (default: anyone)"},
+    {"config", 0, "FILE", false, "the cluster_config to write if there is none (JSON)"},
+    {"primary", 0, "SITE", false, "instead of --config: the preferred primary"},
+    {"replica", 0, "SITE", true, "instead of --config: a replica; repeat in the order of rank"},
+    {"failover-timeout", 0, "TIME", false, "as for failover init"},
+    {"heartbeat-interval", 0, "TIME", false, "as for failover init"},
+    {"failure-threshold", 0, "N", false, "as for failover init"},
+    {"success-threshold", 0, "N", false, "as for failover init"},
+    {"fence-timeout", 0, "TIME", false, "as for failover init"},
+    {"yield-after", 0, "TIME", false, "as for failover init"},
+    {"bucket-replicas", 0, "N", false, "copies of the bucket if it is made (default 1)"},
+    {0},
+};
+
 static const struct flag failover_history_flags[] = {
     {"since", 0, "TIME", false, "only the last part of it (\"10m\")"},
     {0},
@@ -117,6 +135,21 @@ const struct command commands[] = {
      "there and as\n"
      "asked is left alone, what is there and different is refused.",
      run_failover_init},
+    {"failover repair", "", 0, 0, "text|json", failover_repair_flags,
+     "put a group right whose store has lost what it had acknowledged",
+     "For sites that hold: the bucket is gone, was made anew, or is older than what they have "
+     "seen. "
+     "Says which\n"
+     "epochs each site has seen and what the bucket holds. With --yes it makes the bucket and "
+     "cluster_config if\n"
+     "they are missing, listens until whoever led can't serve any more, and releases the lease in "
+     "a higher\n"
+     "generation, by compare-and-swap. Refuses (5) while a leader's lease is live. Exits with 0 if "
+     "nothing has\n"
+     "to be repaired or it was, 5 if it was only said, 4 if nothing is known of the group "
+     "(failover init makes\n"
+     "one), 3 if cluster_config is missing and none was given.",
+     run_failover_repair},
     {"failover status", "", 0, 0, "text|json|yaml", NULL,
      "who leads, who would follow, how they are",
      "Listens for up to 2 s for a fresh heartbeat, to know the server's time.",

@@ -15,6 +15,7 @@ enum ctl_exit run_plan(struct invocation *in);
 enum ctl_exit run_get(struct invocation *in);
 enum ctl_exit run_delete(struct invocation *in);
 enum ctl_exit run_failover_init(struct invocation *in);
+enum ctl_exit run_failover_repair(struct invocation *in);
 enum ctl_exit run_failover_status(struct invocation *in);
 enum ctl_exit run_failover_history(struct invocation *in);
 enum ctl_exit run_version(struct invocation *in);

@@ -71,6 +71,9 @@ class Store:
     def delete_bucket(self):
         self.wait_for(self.js.delete_stream(f"KV_{BUCKET}"))
 
+    def streams(self):
+        return [info.config.name for info in self.wait_for(self.js.streams_info())]
+
     def put(self, key, value, bucket=BUCKET):
         """Returns the revision. A text is put as it is."""
         text = value if isinstance(value, str) else json.dumps(value)
