@@ -132,7 +132,7 @@ def test_bucket_deleted_while_leading(group, repair, folder):
     done = repair("--config", config_file(group, folder), "--yes", "-o", "json")
     assert (done["done"], done["generation"]) == (True, 1)
     name = wait_repaired(group)
-    assert group.status(name)["epoch"] > 1
+    assert group.lease()["epoch"] > 1
     wait_until(lambda: not any(group.status(n)["holds"] for n in group.sites), 10, "holds to end")
     no_overlap(group)
 
@@ -258,16 +258,17 @@ def test_repair_of_a_group_that_never_was(nats, repair):
 def test_full_disk_leads_nothing(make_group):
     """What could not be remembered is not begun, and the reason is said."""
     group = make_group()
-    group.init()
     group.a.power_on(libvirtd=False)
     group.a.run(system("mount"), "-t", "tmpfs", "-o", "size=256k", "tmpfs", group.a.state)
-    group.a.run(system("dd"), "if=/dev/zero", f"of={group.a.state}/filler", "bs=4k", check=False)
     group.a.start_agent()
+    wait_until(lambda: "failover init" in group.a.agent.log_end(100), 10, "the agent to be up")
+    group.a.run(system("dd"), "if=/dev/zero", f"of={group.a.state}/filler", "bs=4k", check=False)
+    group.init()
     group.wait_warning("site-a", "No space left on device")
-    assert not group.status("site-a")["fit"]
+    wait_until(lambda: not group.heartbeat("site-a")["fit"], 10, "site-a to be unfit")
     group.b.power_on(libvirtd=False)
     group.b.start_agent()
     group.wait_serving("site-b", timeout=20)
     assert group.last_record("site-a") is None
     group.a.run(system("rm"), f"{group.a.state}/filler")
-    wait_until(lambda: group.status("site-a")["fit"], 10, "site-a to be fit again")
+    wait_until(lambda: group.heartbeat("site-a")["fit"], 10, "site-a to be fit again")
