@@ -211,7 +211,9 @@ static bool has_claimed(const struct fo_state *s)
 {
     if (!fo_rule_on(s, FO_RULE_CONSENT_CLAIMED))
         return false;
-    return s->vote.claimed && s->known.revision <= s->vote.claim_expects;
+    /* An operator who raised the generation has put the numbers right, and waited. */
+    bool of_now = s->history.seen.generation == s->vote.claim_generation;
+    return s->vote.claimed && of_now && s->known.revision <= s->vote.claim_expects;
 }
 
 /* "only to the holder of the last record that it knows in that epoch" (9). A voter that knows none
@@ -271,6 +273,7 @@ void fo_consent_claiming(struct fo_run *r)
 {
     r->s->vote.claimed = true;
     r->s->vote.claim_expects = r->s->known.revision;
+    r->s->vote.claim_generation = r->s->history.seen.generation;
 }
 
 /* No claim sooner. The release of whoever was consented to frees from the promise; what an operator put

@@ -29,7 +29,8 @@
  *
  *   7. After each step from FO_EV_START on, and before its effects, fo_guard_view() is given to the
  *      guardian if it has changed. FO_DO_START_WORKLOAD waits for the guardian's answer to it; if
- *      that is a refusal, the answer is FO_EV_WORKLOAD_FAILED. Nothing else waits.
+ *      that is a refusal, the answer is FO_EV_WORKLOAD_FAILED. Nothing else waits. A guardian that does
+ *      not answer is given the view of the step that gives it up as well: it may read it later.
  *   8. FO_EV_GUARDIAN comes before FO_EV_START. FO_EV_WORKLOAD_STOPPED may also come from the
  *      guardian's verified rung.
  *   9. After FO_EV_LEAVE the driver restarts once FO_NOTE_MAY_LEAVE has come; what it does after

@@ -125,6 +125,7 @@ static void other_bucket(struct fo_run *r)
         return;
     forget_key(r);
     forget_numbers(r);
+    r->s->vote.claimed = false; /* what it expected is no number of this bucket */
 }
 
 static void went_backwards(struct fo_run *r, uint64_t lost)

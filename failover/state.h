@@ -125,10 +125,11 @@ struct fo_consent {
 
 /* What this site has promised as a voter. A start forgets it: its silence starts anew as well. */
 struct fo_vote {
-    int64_t until;          /* no promotion before */
-    struct hb_era era;      /* of the last lease that it consented to */
-    bool claimed;           /* has sent a claim in this run ... */
-    uint64_t claim_expects; /* ... that can only be stored right after this revision */
+    int64_t until;             /* no promotion before */
+    struct hb_era era;         /* of the last lease that it consented to */
+    bool claimed;              /* has sent a claim in this run ... */
+    uint64_t claim_expects;    /* ... that can only be stored right after this revision ... */
+    uint64_t claim_generation; /* ... of this generation */
 };
 
 struct fo_peer {

@@ -188,6 +188,18 @@ void guardian_meets(struct sim *w, unsigned site, struct fo_event *start)
     site_event(w, site, &event);
 }
 
+/* One that hangs is still given what follows, and may read it when it goes on. */
+static void given_up(struct sim *w, unsigned site)
+{
+    struct site *s = &w->sites[site];
+    struct fo_event event = {.type = FO_EV_GUARDIAN};
+    s->told_guardian = false;
+    site_event(w, site, &event);
+    s->guardian.agent = 0;
+    if (guardian_acts(w, s)) /* it has heard of the next one before */
+        tell(w, site, K_GUARDIAN, 1);
+}
+
 void guardian_says(struct sim *w, const struct entry *e)
 {
     struct site *s = &w->sites[e->site];
@@ -200,10 +212,8 @@ void guardian_says(struct sim *w, const struct entry *e)
         if (e->x != g->run || s->core.stop_tries == 0 || s->serving || known->last.epoch > e->y)
             return;
     } else if (e->y == 0) {
-        g->agent = 0;
-        s->told_guardian = false;
-        if (guardian_acts(w, s)) /* it has heard of the next one before */
-            tell(w, e->site, K_GUARDIAN, 1);
+        given_up(w, e->site);
+        return;
     } else if (e->x != g->run || !g->up) {
         return;
     } else {

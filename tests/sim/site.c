@@ -313,7 +313,8 @@ static void deliver_config(struct sim *w, const struct entry *e)
 static void deliver_probe(struct sim *w, const struct entry *e)
 {
     struct site *s = &w->sites[e->site];
-    bool ok = s->probe_fails == 0 && s->probe_hangs == 0 && !s->dead;
+    bool runs = s->core.role != HB_ROLE_LEADER || s->serving;
+    bool ok = s->probe_fails == 0 && s->probe_hangs == 0 && !s->dead && runs;
     if (ok && s->fit_since == 0)
         s->fit_since = w->now;
     else if (!ok)
