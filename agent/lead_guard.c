@@ -13,6 +13,9 @@
  * agent before held is lost. */
 #define START_WAIT_NS (1000 * HM_MS)
 #define PLAN_RETRY_NS (1000 * HM_MS) /* a plan that was refused is told again */
+/* An agent that is well begins a fence at the deadline itself, and asks before it kills: the guardian, which
+ * is never late by more than some ms, lets it. This comes out of the lateness (Lg) that is promised. */
+#define HEAD_START_NS (50 * HM_MS)
 
 /* -- Its view of the lease ---------------------------------------------------- */
 
@@ -25,8 +28,15 @@ static enum guard_phase phase_of(enum fo_guard_phase phase)
     return phases[phase];
 }
 
+/* The head start is for the beginning of a fence; the kill within one is due when it is due. */
+static int64_t head_start(enum fo_guard_phase phase)
+{
+    return phase == FO_GUARD_ARMED || phase == FO_GUARD_SERVING ? HEAD_START_NS : 0;
+}
+
 static struct guard_lease lease_of(const struct fo_guard *view)
 {
+    bool expires = view->deadline != FO_NEVER;
     return (struct guard_lease){
         .generation = view->generation,
         .epoch = view->epoch,
@@ -35,7 +45,7 @@ static struct guard_lease lease_of(const struct fo_guard *view)
         .counter = view->counter,
         .revision = view->revision,
         .begun_ns = view->begun,
-        .deadline_ns = view->deadline == FO_NEVER ? GUARD_NEVER : view->deadline,
+        .deadline_ns = expires ? view->deadline + head_start(view->phase) : GUARD_NEVER,
         .fence_limit_ns = view->fence_limit,
         .phase = phase_of(view->phase),
         .paused = view->paused,
@@ -48,8 +58,11 @@ static struct fo_guard view_of(const struct guard_lease *lease)
                                                  [GUARD_ARMED] = FO_GUARD_ARMED,
                                                  [GUARD_SERVING] = FO_GUARD_SERVING,
                                                  [GUARD_FENCING] = FO_GUARD_FENCING};
+    bool expires = lease->deadline_ns != GUARD_NEVER;
+    enum fo_guard_phase phase =
+        lease->phase < HM_COUNT(phases) ? phases[lease->phase] : FO_GUARD_FENCING;
     return (struct fo_guard){
-        .phase = lease->phase < HM_COUNT(phases) ? phases[lease->phase] : FO_GUARD_FENCING,
+        .phase = phase,
         .generation = lease->generation,
         .epoch = lease->epoch,
         .nonce = lease->nonce,
@@ -57,7 +70,7 @@ static struct fo_guard view_of(const struct guard_lease *lease)
         .counter = lease->counter,
         .revision = lease->revision,
         .begun = lease->begun_ns,
-        .deadline = lease->deadline_ns == GUARD_NEVER ? FO_NEVER : lease->deadline_ns,
+        .deadline = expires ? lease->deadline_ns - head_start(phase) : FO_NEVER,
         .fence_limit = lease->fence_limit_ns,
         .paused = lease->paused != 0,
     };
@@ -292,11 +305,20 @@ static void log_fire(const struct guard_state *s)
            how, *s->text ? ": " : "", s->text);
 }
 
+/* What it still holds of an agent before this one, when that could not be waited for. */
+static struct hb_era leftover(const struct lead *l, const struct guard_state *s)
+{
+    bool is_left = l->started && !l->core.lease.held && s->lease.phase != GUARD_NONE;
+    return is_left ? (struct hb_era){s->lease.generation, s->lease.epoch} : (struct hb_era){0};
+}
+
 static void say_to_core(struct lead *l, bool up, uint64_t fired_epoch)
 {
     struct fo_event event = {.type = FO_EV_GUARDIAN};
     if (up == l->guard.said_up && fired_epoch == l->guard.said_fired)
         return;
+    if (up && !l->guard.said_up)
+        event.guardian.armed = leftover(l, guard_last(l->guard.client));
     event.guardian.up = l->guard.said_up = up;
     event.guardian.fired_epoch = l->guard.said_fired = fired_epoch;
     lead_event(l, &event);

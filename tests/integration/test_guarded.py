@@ -109,6 +109,17 @@ def test_agent_that_is_back_too_late_does_not_go_on(make_group):
     assert_ended_in_time(group, killed)
 
 
+def test_agent_that_is_well_fences_before_its_guardian_does(make_group, nats):
+    """The lease runs out for both at the same instant; what runs is asked first."""
+    group = make_group()
+    nats.kill()
+    killed = boottime_ns()
+    group.wait_nobody_serves()
+    assert_ended_in_time(group, killed)
+    wait_until(lambda: "fencing -> releasing" in group.a.agent_log.read_text(), 10, "the fence to end")
+    assert "the guardian ended" not in group.a.agent_log.read_text()
+
+
 # -- the guardian dies ---------------------------------------------------------------------------------
 
 def test_death_of_the_guardian_ends_the_epoch(make_group):

@@ -60,6 +60,21 @@ START_TEST(without_one_this_site_fences_and_does_not_lead)
 }
 END_TEST
 
+/* It was not there when this agent started, and what ran was fenced: nobody shall resume that. */
+START_TEST(what_a_late_one_still_holds_is_ended)
+{
+    fake_guardian_close(&guardian);
+    lead_start(lead);
+    ck_assert(wait_for(has_fenced));
+    guardian.state.lease = (struct guard_lease){
+        .epoch = 7, .phase = GUARD_SERVING, .deadline_ns = hm_boottime_ns() + 60000 * HM_MS};
+    fake_guardian_open(&guardian, &loop, socket_path());
+    ck_assert(wait_for(holds_nothing));
+    ck_assert_uint_eq(guardian.state.lease.epoch, 7);
+    ck_assert_int_eq(fake.resumes, 0);
+}
+END_TEST
+
 START_TEST(it_holds_the_epoch_before_anything_starts)
 {
     lead_on();
@@ -469,6 +484,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, without_one_this_site_fences_and_does_not_lead);
+    tcase_add_test(t, what_a_late_one_still_holds_is_ended);
     tcase_add_test(t, it_holds_the_epoch_before_anything_starts);
     tcase_add_test(t, a_start_waits_for_its_answer);
     tcase_add_test(t, what_it_refuses_to_hold_is_not_started);
