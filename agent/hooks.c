@@ -121,10 +121,20 @@ static void free_environment(struct environment *env)
         free(env->entries[i]);
 }
 
+static int64_t own_limit(const struct hook_command *command)
+{
+    return command->limit_ms > 0 ? command->limit_ms : HOOK_LIMIT_MS;
+}
+
 static int64_t shorter_limit(const struct hook_command *command, int64_t limit_ms)
 {
-    int64_t own = command->limit_ms > 0 ? command->limit_ms : HOOK_LIMIT_MS;
+    int64_t own = own_limit(command);
     return limit_ms > 0 && limit_ms < own ? limit_ms : own;
+}
+
+int64_t hooks_limit_ms(const struct hooks *h, enum hook hook)
+{
+    return hooks_has(h, hook) ? own_limit(&h->options.commands[hook]) : 0;
 }
 
 /* *ret: -1 without a cgroup. */

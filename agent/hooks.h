@@ -75,6 +75,7 @@ struct hooks *hooks_new(const struct hooks_options *options);
 void hooks_free(struct hooks *hooks);
 
 bool hooks_has(const struct hooks *hooks, enum hook hook);
+int64_t hooks_limit_ms(const struct hooks *hooks, enum hook hook); /* its own; 0: there is none */
 bool hooks_running(const struct hooks *hooks, enum hook hook);
 bool hooks_stuck(const struct hooks *hooks, enum hook hook); /* was killed and is still there */
 

@@ -11,7 +11,8 @@
 #include "base/log.h"
 #include "failover/rules.h"
 
-/* lead_stop(): a stop that can't be verified is tried this long before the agent goes anyway. */
+/* lead_stop(): a stop that can't be verified is tried this long, beyond what a clean one may take, before
+ * the agent goes anyway. */
 #define STOP_LIMIT_NS (60 * 1000 * HM_MS)
 
 enum { LEAVE_PROMISE_MS = 30000 }; /* lead_leave(): how long a restart may take, with the fence */
@@ -322,7 +323,7 @@ void lead_stop(struct lead *l, void (*done)(void *data), void *data)
     l->left = NULL; /* the end has the word */
     l->stopped = done;
     l->stopped_data = data;
-    l->stop_limit = hm_boottime_ns() + STOP_LIMIT_NS;
+    l->stop_limit = hm_boottime_ns() + l->core.clean_stop + STOP_LIMIT_NS;
     event_of_type(l, FO_EV_STEP_DOWN);
 }
 

@@ -139,6 +139,7 @@ static void tell_plan(struct lead *l)
 void lead_documents_changed(struct lead *l)
 {
     bool is_known = compile(l);
+    lead_tell_clean_stop(l);
     if (guard_is_up(l->guard.client) && !keeps_the_plan_of_before(l, is_known))
         tell_plan(l);
 }

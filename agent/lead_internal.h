@@ -168,6 +168,7 @@ void lead_stop_if_overdue(struct lead *l);
 void lead_look_again_if_due(struct lead *l);
 void lead_stop_verified_by_guardian(struct lead *l);
 void lead_resume_workload(struct lead *l);
+void lead_tell_clean_stop(struct lead *l); /* how long a handover may take, if that has changed */
 void lead_start_fails(struct lead *l, const char *why);
 void lead_begin_start_if_ready(struct lead *l);
 

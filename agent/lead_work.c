@@ -190,6 +190,16 @@ static int64_t fence_limit(const struct lead *l)
     return l->core.terms.fence_limit > 0 ? l->core.terms.fence_limit : FENCE_UNCONFIGURED_NS;
 }
 
+void lead_tell_clean_stop(struct lead *l)
+{
+    struct fo_event event = {.type = FO_EV_CLEAN_STOP};
+    int64_t asking_ms = workload_clean_stop_ms(l->work.workload);
+    if (asking_ms > 0) /* and then the hard stop, and to see it */
+        event.clean_stop.limit_ms = asking_ms + fence_limit(l) / HM_MS;
+    if (event.clean_stop.limit_ms * HM_MS != l->core.clean_stop)
+        lead_event(l, &event);
+}
+
 /* The soft stop ends where the guardian kills: there is one division of the time, the core's. */
 static struct stop_times stop_times(const struct lead *l, int64_t deadline)
 {

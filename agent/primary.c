@@ -2,10 +2,13 @@
  * The documents of placement `primary` as a workload: started and stopped as the lease says. A stop
  * is a fence (fence.c).
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "agent/depends.h"
 #include "agent/made.h"
 #include "agent/reconcile_state.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "vmm/vm_uuid.h"
 
@@ -287,6 +290,64 @@ static bool each_vm(void *data, void (*visit)(void *arg, const char *uuid), void
     return r->things_since_ns > 0;
 }
 
+/* -- How long a clean stop takes
+ * ---------------------------------------------------------------------------------------------- */
+
+enum { TOWER_MAX = 8 }; /* as in fence_order.c */
+
+struct tower {
+    const struct plan_doc *docs;
+    size_t count, at;
+    int64_t *total_ms; /* of this one and what it needs, asked one after the other */
+    int64_t below_ms;
+};
+
+static bool is_asked(const struct plan_doc *d)
+{
+    const char *power = spec_str(d->spec, "power");
+    return !d->deleted && made_is_primary_key(d->key) && !strcmp(d->kind->name, "vm") &&
+           (!power || !strcmp(power, "on"));
+}
+
+static bool add_below(void *data, const char *kind, const char *name)
+{
+    struct tower *t = data;
+    for (size_t i = 0; !strcmp(kind, "vm") && i < t->count; i++)
+        if (i != t->at && is_asked(&t->docs[i]) && !strcmp(t->docs[i].name, name) &&
+            t->total_ms[i] > t->below_ms)
+            t->below_ms = t->total_ms[i];
+    return true;
+}
+
+static void add_floor(struct tower *t)
+{
+    for (t->at = 0; t->at < t->count; t->at++) {
+        const struct plan_doc *d = &t->docs[t->at];
+        if (!is_asked(d))
+            continue;
+        t->below_ms = 0;
+        depends_each(d->kind->name, d->spec, add_below, t);
+        t->total_ms[t->at] = spec_int(d->spec, "stop_grace", 0) + t->below_ms;
+    }
+}
+
+static int64_t clean_stop_ms(void *data)
+{
+    const struct reconciler *r = data;
+    struct tower t = {0};
+    int64_t most = 0, before = -1;
+    t.docs = desired_docs(r->options.desired, &t.count);
+    t.total_ms = hm_alloc((t.count + 1) * sizeof *t.total_ms);
+    for (int floor = 0; floor < TOWER_MAX && most > before; floor++) {
+        before = most;
+        add_floor(&t);
+        for (size_t i = 0; i < t.count; i++)
+            most = t.total_ms[i] > most ? t.total_ms[i] : most;
+    }
+    free(t.total_ms);
+    return most;
+}
+
 static void recheck(void *data)
 {
     reconciler_kick(data);
@@ -309,6 +370,7 @@ struct workload_documents reconciler_workload(struct reconciler *r)
                                        .health = health,
                                        .any = any,
                                        .each_vm = each_vm,
+                                       .clean_stop_ms = clean_stop_ms,
                                        .recheck = recheck,
                                        .data = r};
 }

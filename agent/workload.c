@@ -293,6 +293,14 @@ void workload_stop(struct workload *w, const struct hook_context *context, struc
         run_fence_hook(w);
 }
 
+int64_t workload_clean_stop_ms(const struct workload *w)
+{
+    int64_t ms = hooks_limit_ms(w->hooks, HOOK_FENCE);
+    if (w->documents.clean_stop_ms)
+        ms += w->documents.clean_stop_ms(w->documents.data);
+    return ms;
+}
+
 /* -- Probe -------------------------------------------------------------------- */
 
 static void probe_ended(struct workload *w, struct workload_health *health)

@@ -53,6 +53,8 @@ struct workload_documents {
     /* Visits the UUID of every VM that is, or may be made from, a primary document of this site, once.
      * False while what there is was not seen yet. NULL: there are none. */
     bool (*each_vm)(void *data, void (*visit)(void *arg, const char *uuid), void *arg);
+    /* How long they may take to stop if all are given their time, ms. NULL: no time. */
+    int64_t (*clean_stop_ms)(void *data);
     void (*recheck)(void *data); /* what waited for the guardian's plan may go on. May be NULL */
     void *data;
 };
@@ -83,6 +85,9 @@ void workload_start(struct workload *w, const struct hook_context *context, int6
  */
 void workload_stop(struct workload *w, const struct hook_context *context, struct stop_times times,
                    workload_done done, void *arg);
+
+/* How long a stop may take that leaves everything its time: the fence hook, then the documents; ms. */
+int64_t workload_clean_stop_ms(const struct workload *w);
 
 /* How the workload is: the probe hook's exit code (its stdout may hold the lag in bytes, as a
  * number) and the documents' health. Without either: well. */

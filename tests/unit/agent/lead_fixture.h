@@ -38,6 +38,8 @@ static struct {
     const char *vms[4]; /* UUIDs */
     bool vms_unknown;
     int rechecks;
+    int64_t clean_stop_ms;
+    int64_t asked_for_ns;    /* how long the last stop asks before it kills */
     struct guard_lease held; /* by the guardian, when the start came */
     uint64_t saved_epoch;    /* what was on disk when the start came */
     workload_done stop_done;
@@ -82,6 +84,12 @@ static bool fake_each_vm(void *data, void (*visit)(void *arg, const char *uuid),
     return !fake.vms_unknown;
 }
 
+static int64_t fake_clean_stop_ms(void *data)
+{
+    (void)data;
+    return fake.clean_stop_ms;
+}
+
 static void fake_recheck(void *data)
 {
     (void)data;
@@ -95,6 +103,7 @@ static void fake_stop(void *data, uint64_t epoch, struct stop_times times, workl
     (void)epoch;
     ck_assert_int_gt(times.deadline_ns, hm_boottime_ns());
     ck_assert_int_le(times.kill_ns, times.deadline_ns);
+    fake.asked_for_ns = times.kill_ns - hm_boottime_ns();
     fake.stops++;
     hm_buf_printf(&story, "stop ");
     fake.stop_done = done;
@@ -119,6 +128,7 @@ static void make_lead(void)
                       .resume = fake_resume,
                       .stop = fake_stop,
                       .each_vm = fake_each_vm,
+                      .clean_stop_ms = fake_clean_stop_ms,
                       .recheck = fake_recheck},
         .on_role_change = note_role,
     };

@@ -328,6 +328,21 @@ START_TEST(planned_end_stops_then_releases)
 }
 END_TEST
 
+/* It first gets a promise that covers it. */
+START_TEST(planned_end_leaves_the_workload_its_time)
+{
+    fake.clean_stop_ms = 5000;
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    lead_stop(lead, note_end, NULL);
+    ck_assert(wait_for(ended));
+    ck_assert_int_gt(fake.asked_for_ns, 4500 * HM_MS);
+    ck_assert_ptr_nonnull(
+        strstr(fake_bus_last("primary_heartbeat")->value, "\"status\":\"RELEASED\""));
+}
+END_TEST
+
 START_TEST(planned_end_without_a_store_still_stops)
 {
     init_group();
@@ -614,6 +629,7 @@ int main(void)
     tcase_add_test(t, same_revision_of_a_new_bucket_is_another_configuration);
     tcase_add_test(t, lease_of_the_marks_is_retaken);
     tcase_add_test(t, planned_end_stops_then_releases);
+    tcase_add_test(t, planned_end_leaves_the_workload_its_time);
     tcase_add_test(t, planned_end_without_a_store_still_stops);
     tcase_add_test(t, leader_that_cannot_write_stops);
     tcase_add_test(t, leader_leaves_a_record);

@@ -561,6 +561,18 @@ START_TEST(tells_every_vm_there_may_be_once_and_no_stranger)
 }
 END_TEST
 
+START_TEST(a_clean_stop_takes_what_the_longest_tower_takes)
+{
+    ck_assert_int_eq(s.workload.clean_stop_ms(s.workload.data), 0);
+    site_put(&s, "primary.vm.db", VM ",\"stop_grace\":\"10s\"}");
+    site_put(&s, "primary.vm.app", VM ",\"stop_grace\":\"5s\",\"depends_on\":[\"vm/db\"]}");
+    site_put(&s, "primary.vm.alone", VM ",\"stop_grace\":\"12s\"}");
+    site_put(&s, "primary.vm.off", VM ",\"stop_grace\":\"1m\",\"power\":\"off\"}");
+    site_put(&s, "site-a.vm.pinned", VM ",\"stop_grace\":\"1m\"}");
+    ck_assert_int_eq(s.workload.clean_stop_ms(s.workload.data), 15000);
+}
+END_TEST
+
 /* The agent before has started it. */
 START_TEST(what_is_resumed_is_not_touched_and_is_judged)
 {
@@ -694,6 +706,7 @@ static TCase *stops(void)
     tcase_add_test(c, no_time_no_grace);
     tcase_add_test(c, what_the_guardian_does_not_know_is_not_started);
     tcase_add_test(c, tells_every_vm_there_may_be_once_and_no_stranger);
+    tcase_add_test(c, a_clean_stop_takes_what_the_longest_tower_takes);
     tcase_add_test(c, what_is_resumed_is_not_touched_and_is_judged);
     tcase_add_test(c, what_someone_starts_on_a_replica_is_killed);
     tcase_add_test(c, kill_waits_for_no_back_off_of_something_else);
