@@ -19,6 +19,19 @@ static void config_refused(struct lead *l, uint64_t revision, struct hm_error *w
     lead_status_changed(l);
 }
 
+/* Twice in a heartbeat interval: a server that is gone is left in time for the second heartbeat. At once
+ * where that disturbs no lease. */
+static void set_ping(struct lead *l, int64_t heartbeat_interval_ms)
+{
+    int64_t ping_ms = heartbeat_interval_ms / 2;
+    if (ping_ms == l->store.ping_ms)
+        return;
+    l->store.ping_ms = ping_ms;
+    bus_set_ping(l->options.bus, ping_ms);
+    if (!l->core.lease.held)
+        bus_try_another_server(l->options.bus);
+}
+
 static void config_accepted(struct lead *l, const struct cluster_config *config, uint64_t revision)
 {
     struct fo_event event = {.type = FO_EV_CONFIG};
@@ -27,6 +40,7 @@ static void config_accepted(struct lead *l, const struct cluster_config *config,
     l->store.refused = (struct hm_error){0};
     lead_event(l, &event);
     lead_consent_configured(l);
+    set_ping(l, config->heartbeat_interval_ms);
     lead_status_changed(l);
 }
 

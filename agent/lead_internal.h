@@ -103,6 +103,9 @@ struct lead {
             int64_t timestamp_ms;
         } sent[2]; /* by key: all sends of one attempt carry the same record */
         struct lead_record records[LEAD_RECORDS_MAX];
+        int64_t
+            unanswered_since; /* BOOTTIME: no write was answered from then on; 0: the last was */
+        int64_t ping_ms;      /* as the bus was told; 0: not yet */
         bool replicated, checking;
         json_t *warnings;        /* of the bucket */
         struct hm_error server;  /* why this server may not carry a lease; code OK: it may */

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+enum { ELECTION_MAX_MS = 10000 };
+
 #define KEY_LEASE   "primary_heartbeat"
 #define KEY_REPLICA "replica_heartbeat."
 
@@ -44,6 +46,27 @@ static void trace_answer(const struct sent *s, const struct bus_put_result *resu
                s->send, result->revision);
 }
 
+static bool is_unanswered(const struct bus_put_result *result)
+{
+    return result->error.code == HM_E_TIMEOUT ||
+           (result->outcome == BUS_PUT_REFUSED && result->error.code == HM_E_NOT_FOUND);
+}
+
+/* A server that is there and takes no writes may have lost the other servers. Another one is tried, but
+ * only after longer than NATS needs to elect a leader of the stream: until then no server answers. */
+static void note_answer(struct lead *l, const struct bus_put_result *result)
+{
+    int64_t now_ns = hm_boottime_ns();
+    if (!is_unanswered(result)) {
+        l->store.unanswered_since = 0;
+    } else if (!l->store.unanswered_since) {
+        l->store.unanswered_since = now_ns;
+    } else if (now_ns - l->store.unanswered_since > ELECTION_MAX_MS * HM_MS) {
+        l->store.unanswered_since = 0;
+        bus_try_another_server(l->options.bus);
+    }
+}
+
 static void send_answered(void *data, const struct bus_put_result *result)
 {
     struct sent *s = data;
@@ -57,6 +80,7 @@ static void send_answered(void *data, const struct bus_put_result *result)
         event.write.revision = result->revision;
         event.write.err_code = result->err_code;
         trace_answer(s, result);
+        note_answer(l, result);
         if (result->outcome != BUS_PUT_STORED && result->error.code == HM_E_NOT_FOUND)
             lead_check_store(l); /* nobody takes writes for this bucket */
         lead_event(l, &event);

@@ -97,6 +97,18 @@ static void learn_version(struct bus *bus, const struct wire_event *event)
         bus->on_connected(bus->data);
 }
 
+void bus_set_ping(struct bus *bus, int64_t interval_ms)
+{
+    if (!bus->closing)
+        wire_set_ping(bus->wire, interval_ms);
+}
+
+void bus_try_another_server(struct bus *bus)
+{
+    if (bus->connected && !bus->closing)
+        wire_give_up(bus->wire, bus->session);
+}
+
 static void become_disconnected(struct bus *bus, const char *why)
 {
     bus->connected = false;

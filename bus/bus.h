@@ -47,6 +47,13 @@ int bus_open(uv_loop_t *loop, const struct bus_options *options, struct bus **re
  * a connection is being tried). NULL is allowed. */
 void bus_close(struct bus *bus);
 bool bus_is_connected(const struct bus *bus);
+/* Ask the server every `interval_ms` whether it is there (2000 if never set; kept within 250 to 2000). One
+ * that hangs, or has lost its network, is given up for another one after 2 to 3 of them. Takes effect with
+ * the next connection. */
+void bus_set_ping(struct bus *bus, int64_t interval_ms);
+/* Give up the connection, and try the other servers first. Nothing where `servers` names only one, or
+ * while there is no connection. */
+void bus_try_another_server(struct bus *bus);
 /* The server's version as numbers (2,10,3); 0,0,0 when not connected, or not known (see on_connected). */
 void bus_server_version(const struct bus *bus, int ret_version[3]);
 const char *bus_last_error(const struct bus *bus); /* why it is not connected; "" if unknown */

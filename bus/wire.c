@@ -129,6 +129,7 @@ static void release(struct wire *wire)
     uv_cond_destroy(&wire->changed);
     uv_mutex_destroy(&wire->lock);
     free(wire->servers);
+    free(wire->urls);
     free(wire);
 }
 
@@ -142,6 +143,9 @@ int wire_start(const struct bus_options *options, uv_async_t *wake, struct wire 
     struct wire *wire = hm_alloc(sizeof *wire);
     *wire = (struct wire){.wake = wake, .options = nats};
     wire->servers = wire_servers_text(options->servers);
+    wire->urls = hm_strdup(options->servers);
+    wire->ping_ms = WIRE_PING_MAX_MS;
+    wire->several = strchr(wire->servers, ',') != NULL;
     wire->tls = wire_uses_tls(options);
     wire->events_end = &wire->events;
     wire->out_end = &wire->out;
@@ -196,6 +200,23 @@ void wire_unsubscribe(struct wire *wire, uint64_t id)
         if (mine->id == id)
             mine->wanted = false;
     wire->subscriptions_changed = true;
+    uv_cond_signal(&wire->changed);
+    uv_mutex_unlock(&wire->lock);
+}
+
+void wire_set_ping(struct wire *wire, int64_t interval_ms)
+{
+    int64_t least = interval_ms < WIRE_PING_MAX_MS ? interval_ms : WIRE_PING_MAX_MS;
+    uv_mutex_lock(&wire->lock);
+    wire->ping_ms = least > WIRE_PING_MIN_MS ? least : WIRE_PING_MIN_MS;
+    uv_mutex_unlock(&wire->lock);
+}
+
+void wire_give_up(struct wire *wire, uint64_t session)
+{
+    uv_mutex_lock(&wire->lock);
+    if (wire->several)
+        wire->given_up = session;
     uv_cond_signal(&wire->changed);
     uv_mutex_unlock(&wire->lock);
 }

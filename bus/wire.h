@@ -69,6 +69,13 @@ int wire_publish(struct wire *wire, natsMsg *message, uint64_t id, uint64_t sess
 void wire_subscribe(struct wire *wire, uint64_t id, const char *subject);
 void wire_unsubscribe(struct wire *wire, uint64_t id);
 
+/* For the connections to come (bus_set_ping()). */
+void wire_set_ping(struct wire *wire, int64_t interval_ms);
+
+/* Close connection number `session`, if it is still that one and another server is known, which is then
+ * tried first. */
+void wire_give_up(struct wire *wire, uint64_t session);
+
 void wire_stop(struct wire *wire); /* what is queued is still sent, then WIRE_FINISHED comes */
 void wire_free(struct wire *wire); /* only after WIRE_FINISHED */
 

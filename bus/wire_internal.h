@@ -37,8 +37,9 @@ struct wire {
     /* Set once at start. */
     uv_async_t *wake;
     natsOptions *options;
-    char *servers;
-    bool tls;
+    char *servers; /* for people */
+    char *urls;    /* as configured */
+    bool tls, several;
 
     /* Under the lock. */
     struct wire_event *events, **events_end;
@@ -48,10 +49,13 @@ struct wire {
     struct subscription *subscriptions;
     bool subscriptions_changed, stopping, closed;
     uint64_t session;
+    int64_t ping_ms;
+    uint64_t given_up; /* the session that wire_give_up() was asked for last */
 
     /* The wire thread's own. */
     natsConnection *connection;
     char inbox[WIRE_INBOX_MAX];
+    char lost[WIRE_TEXT_MAX]; /* URL of the server of the connection before, "" if unknown */
     unsigned failures;
     int64_t connected_ns;
     int64_t ask_version_ns; /* when to ask again; INT64_MAX: it is known */

@@ -11,7 +11,6 @@
 enum {
     CONNECT_TIMEOUT_MS = 2000,
     WRITE_DEADLINE_MS = 2000,
-    PING_INTERVAL_MS = 2000,
     PINGS_OUT = 2,
     SERVERS_MAX = 64,
     CREDENTIALS_MAX = 64 * 1024,
@@ -78,9 +77,18 @@ static int from_nats(natsStatus status, const char *what, struct hm_error *err)
     return hm_fail(err, HM_E_INVALID, "%s: %s", what, natsStatus_GetText(status));
 }
 
-static int set_servers(natsOptions *nats, const char *servers, struct hm_error *err)
+/* Do both name the same host and port? libnats adds the port to a URL that has none. */
+static bool is_same_server(const char *url, const char *connected)
 {
-    HM_AUTOFREE char *copy = hm_strdup(servers ? servers : "");
+    const char *host = after_userinfo(url), *other = after_userinfo(connected);
+    size_t len = strlen(host);
+    return !strncmp(host, other, len) && (!other[len] || !strcmp(other + len, ":4222"));
+}
+
+int wire_options_servers(natsOptions *nats, const char *servers, const char *without,
+                         struct hm_error *err)
+{
+    HM_AUTOFREE char *copy = hm_strdup(servers);
     const char *urls[SERVERS_MAX];
     int count = 0;
     char *rest = copy;
@@ -92,8 +100,12 @@ static int set_servers(natsOptions *nats, const char *servers, struct hm_error *
                            SERVERS_MAX);
         if (check_server(url, err) < 0)
             return -(int)HM_E_INVALID_URI;
+        if (*without && is_same_server(url, without))
+            continue;
         urls[count++] = url;
     }
+    if (!count && *without)
+        return wire_options_servers(nats, servers, "", err);
     if (!count)
         return hm_fail(err, HM_E_INVALID_URI, "nats.servers: no address given");
     return from_nats(natsOptions_SetServers(nats, urls, count), "nats.servers", err);
@@ -178,7 +190,7 @@ static int set_behaviour(natsOptions *nats, const char *name, struct hm_error *e
     if (s == NATS_OK)
         s = natsOptions_SetWriteDeadline(nats, WRITE_DEADLINE_MS);
     if (s == NATS_OK)
-        s = natsOptions_SetPingInterval(nats, PING_INTERVAL_MS);
+        s = natsOptions_SetPingInterval(nats, WIRE_PING_MAX_MS);
     if (s == NATS_OK)
         s = natsOptions_SetMaxPingsOut(nats, PINGS_OUT);
     if (s == NATS_OK)
@@ -195,7 +207,7 @@ int wire_options(const struct bus_options *options, natsOptions **ret, struct hm
     natsOptions *nats = NULL;
     int failed = from_nats(natsOptions_Create(&nats), "nats", err);
     if (!failed)
-        failed = set_servers(nats, options->servers, err);
+        failed = wire_options_servers(nats, options->servers ? options->servers : "", "", err);
     if (!failed)
         failed = set_identity(nats, options, err);
     if (!failed)

@@ -17,6 +17,13 @@
 /* On success *ret is the caller's to natsOptions_Destroy(). */
 int wire_options(const struct bus_options *options, natsOptions **ret, struct hm_error *err);
 
+enum { WIRE_PING_MIN_MS = 250, WIRE_PING_MAX_MS = 2000 };
+
+/* Set the servers to those of `servers` but the one at the URL `without`; all of them if that is "" or
+ * the only one. */
+int wire_options_servers(natsOptions *nats, const char *servers, const char *without,
+                         struct hm_error *err);
+
 /* Is the connection encrypted, as far as we ask for it? */
 bool wire_uses_tls(const struct bus_options *options);
 

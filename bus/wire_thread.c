@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "bus/server_version.h"
 #include "bus/wire_internal.h"
+#include "bus/wire_options.h"
 #include "proto/text.h"
 
 enum {
@@ -288,10 +289,24 @@ static void close_connection(struct wire *wire)
     uv_mutex_unlock(&wire->lock);
 }
 
+/* The server that was lost is not among those of the first try; if that fails, it is again. */
+static natsStatus connect_elsewhere(struct wire *wire)
+{
+    struct hm_error err;
+    if (wire_options_servers(wire->options, wire->urls, wire->lost, &err) < 0)
+        return NATS_INVALID_ARG; /* never: they were good at the start */
+    wire->lost[0] = '\0';
+    uv_mutex_lock(&wire->lock);
+    int64_t ping_ms = wire->ping_ms;
+    uv_mutex_unlock(&wire->lock);
+    natsStatus s = natsOptions_SetPingInterval(wire->options, ping_ms);
+    return s == NATS_OK ? natsConnection_Connect(&wire->connection, wire->options) : s;
+}
+
 static bool open_connection(struct wire *wire)
 {
     wire->closed = false;
-    natsStatus s = natsConnection_Connect(&wire->connection, wire->options);
+    natsStatus s = connect_elsewhere(wire);
     if (s != NATS_OK) {
         report_failure(wire, s);
         return false;
@@ -357,7 +372,7 @@ static void work(struct wire *wire, struct outgoing *one, bool adjust)
 static void serve(struct wire *wire)
 {
     uv_mutex_lock(&wire->lock);
-    while (!wire->closed && (!wire->stopping || wire->out)) {
+    while (!wire->closed && wire->given_up != wire->session && (!wire->stopping || wire->out)) {
         if (!wire->out && !wire->subscriptions_changed)
             wait_for_work(wire);
         struct outgoing *one = wire_next_outgoing(wire);
@@ -369,11 +384,21 @@ static void serve(struct wire *wire)
     uv_mutex_unlock(&wire->lock);
 }
 
+static bool is_given_up(struct wire *wire)
+{
+    uv_mutex_lock(&wire->lock);
+    bool given_up = wire->given_up == wire->session;
+    uv_mutex_unlock(&wire->lock);
+    return given_up;
+}
+
 static void announce_loss(struct wire *wire)
 {
     const char *text = NULL;
     char detail[DETAIL_MAX];
     natsStatus s = natsConnection_GetLastError(wire->connection, &text);
+    if (is_given_up(wire))
+        text = "it did not answer, another server is tried";
     clean_detail(text && *text ? text : natsStatus_GetText(s), detail, sizeof detail);
     wire_post_text(wire, WIRE_DISCONNECTED,
                    hm_printf("lost the connection to NATS at %s: %s", wire->servers, detail));
@@ -405,6 +430,7 @@ void wire_run(void *arg)
     struct wire *wire = arg;
     while (!is_stopping(wire)) {
         if (open_connection(wire)) {
+            natsConnection_GetConnectedUrl(wire->connection, wire->lost, sizeof wire->lost);
             serve(wire);
             announce_loss(wire);
             close_connection(wire);

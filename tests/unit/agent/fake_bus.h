@@ -35,7 +35,8 @@ static struct {
     struct bus_watch_options watch;
     char *filter;
     bool watching, ready, connected, refuses_writes;
-    unsigned watch_restarts;
+    unsigned watch_restarts, given_up;
+    int64_t ping_ms;
     int version[3];
     struct bus_bucket bucket;
 } fake_bus;
@@ -148,6 +149,18 @@ void bus_server_version(const struct bus *bus, int ret_version[3])
 {
     (void)bus;
     memcpy(ret_version, fake_bus.version, sizeof fake_bus.version);
+}
+
+void bus_set_ping(struct bus *bus, int64_t interval_ms)
+{
+    (void)bus;
+    fake_bus.ping_ms = interval_ms;
+}
+
+void bus_try_another_server(struct bus *bus)
+{
+    (void)bus;
+    fake_bus.given_up++;
 }
 
 static struct bus_put_result fake_bus_outcome(const struct bus_put *put)

@@ -230,6 +230,29 @@ START_TEST(same_revision_is_not_the_same_configuration)
 }
 END_TEST
 
+static bool pings_slower(void)
+{
+    return fake_bus.ping_ms == 50;
+}
+
+/* A server that hangs or lost its network is to be left before the second heartbeat fails. */
+START_TEST(server_is_pinged_twice_in_an_interval)
+{
+    static const char slower[] =
+        "{\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\","
+        "\"heartbeat_interval_ms\":100,\"failure_threshold\":3,\"fence_timeout_ms\":300,"
+        "\"failover_timeout_ms\":2000}";
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    ck_assert_int_eq(fake_bus.ping_ms, 25);
+    ck_assert_int_eq(fake_bus.given_up, 1); /* before it led: the ping is of the next connection */
+    fake_bus_put_text("cluster_config", slower);
+    ck_assert(wait_for(pings_slower));
+    ck_assert_int_eq(fake_bus.given_up, 1); /* not while it leads */
+}
+END_TEST
+
 START_TEST(last_good_configuration_is_remembered)
 {
     init_group();
@@ -625,6 +648,7 @@ int main(void)
     tcase_add_test(t, old_server_gets_no_write);
     tcase_add_test(t, refused_configuration_leaves_the_last_good_one);
     tcase_add_test(t, same_revision_is_not_the_same_configuration);
+    tcase_add_test(t, server_is_pinged_twice_in_an_interval);
     tcase_add_test(t, last_good_configuration_is_remembered);
     tcase_add_test(t, same_revision_of_a_new_bucket_is_another_configuration);
     tcase_add_test(t, lease_of_the_marks_is_retaken);

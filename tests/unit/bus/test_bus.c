@@ -190,6 +190,46 @@ START_TEST(tries_every_address)
 }
 END_TEST
 
+/* Two servers that know nothing of each other: only the first has the bucket. */
+START_TEST(another_server_is_tried_first)
+{
+    struct nats_server other = {0};
+    nats_server_start(&server, NULL);
+    nats_server_start(&other, NULL);
+    nats_server_kill(&other);
+    HM_AUTOFREE char *servers = hm_printf("%s,%s", server.url, other.url);
+    struct bus_options options = default_options();
+    options.servers = servers;
+    connect_bus(&options);
+    ck_assert(!create("here", 8, false).failed);
+    nats_server_restart(&other);
+    for (int turn = 1; turn <= 6; turn++) {
+        bus_try_another_server(bus);
+        run_until(&loop, connects == turn + 1);
+        ck_assert_int_eq(disconnects, turn);
+        ck_assert_int_eq(info("here").bucket.exists, turn % 2 == 0);
+    }
+    nats_server_kill(&other);
+    bus_try_another_server(bus); /* there is none: back to the one that was left */
+    run_until(&loop, connects == 8);
+    ck_assert(info("here").bucket.exists);
+    close_bus();
+    nats_server_close(&other);
+}
+END_TEST
+
+START_TEST(the_only_server_is_not_given_up)
+{
+    nats_server_start(&server, NULL);
+    struct bus_options options = default_options();
+    connect_bus(&options);
+    bus_try_another_server(bus);
+    ck_assert(!create("b", 8, false).failed);
+    ck_assert_int_eq(connects, 1);
+    ck_assert_int_eq(disconnects, 0);
+}
+END_TEST
+
 START_TEST(user_and_password)
 {
     nats_server_start(&server, "authorization { user: anna, password: secret }");
@@ -408,13 +448,22 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {refuses_what_can_never_work, version_and_name,
-                            waits_for_the_server,        version_that_comes_late,
-                            tries_every_address,         user_and_password,
-                            refused_until_corrected,     token,
-                            forbidden_subjects,          tls_on_both_sides,
-                            tls_of_a_stranger,           tls_without_our_certificate,
-                            tls_of_another_host,         no_tls_where_it_is_wanted};
+    const TTest *tests[] = {refuses_what_can_never_work,
+                            version_and_name,
+                            waits_for_the_server,
+                            version_that_comes_late,
+                            tries_every_address,
+                            another_server_is_tried_first,
+                            the_only_server_is_not_given_up,
+                            user_and_password,
+                            refused_until_corrected,
+                            token,
+                            forbidden_subjects,
+                            tls_on_both_sides,
+                            tls_of_a_stranger,
+                            tls_without_our_certificate,
+                            tls_of_another_host,
+                            no_tls_where_it_is_wanted};
     Suite *suite = suite_create("bus");
     TCase *tcase = tcase_create("bus");
     tcase_add_checked_fixture(tcase, setup_loop, teardown);
