@@ -82,12 +82,8 @@ def chosen(arguments):
     unknown = [name for name in arguments.faults if name not in TABLE]
     if unknown:
         sys.exit(f"chaos: there is no fault {unknown[0]}; there are: {' '.join(TABLE)}")
-    wanted = [TABLE[name] for name in arguments.faults] or [
+    return [TABLE[name] for name in arguments.faults] or [
         f for f in TABLE.values() if f.short or not arguments.short]
-    for fault in wanted:
-        if not fault.is_there():
-            say(f"{fault.name}: not run, it needs the {fault.needs}")
-    return [fault for fault in wanted if fault.is_there()]
 
 
 def read_arguments():

@@ -4,23 +4,16 @@ one that is declared here. Whatever happens, two sites never serve at once.
 
     @fault("name", "what it does", undone="how", outcome=Moves())
     def name(case): ...; yield; ...
-
-`needs` names a part that may not be there yet: the fault is skipped without it (see LANDED).
 """
 
 import contextlib
 import signal
 from dataclasses import dataclass, field
 
-from lab import HUB_ADDRESSES, guardian_is_there
+from lab import HUB_ADDRESSES
 from lib import witness
 from load import Load
 from outcomes import Moves, Returns, Stays, Stops
-
-LANDED = {
-    None: lambda: True,
-    "guardian": guardian_is_there,
-}
 
 TABLE = {}
 
@@ -32,14 +25,10 @@ class Fault:
     undone: str
     outcome: object
     act: object
-    needs: str = None
     short: bool = False  # one of those that run with every `make test`
     lab: dict = field(default_factory=dict)  # for Lab(...)
     prepare: object = None  # called with the lab before begin()
     spoils: bool = False  # the next run needs a lab of its own
-
-    def is_there(self):
-        return LANDED[self.needs]()
 
 
 def fault(what, undone, outcome, **options):
@@ -103,7 +92,7 @@ def disk_full_takeover(case):
 # -- the agent -------------------------------------------------------------------------------------------
 
 @fault("kill -9 of the leader's agent, under load; started again within T / 4", "nothing is left to undo",
-       Stays(seconds=3), needs="guardian", short=True)
+       Stays(seconds=3), short=True)
 def kill_agent(case):
     with Load(case.lab):
         case.wait_ms(case.random.uniform(0, 1000))
@@ -114,7 +103,7 @@ def kill_agent(case):
 
 
 @fault("SIGHUP to the leader's agent, under load: it executes itself anew", "nothing is left to undo",
-       Stays(seconds=3), needs="guardian")
+       Stays(seconds=3))
 def reload_agent(case):
     with Load(case.lab):
         case.site.agent.signal(signal.SIGHUP)
@@ -122,7 +111,7 @@ def reload_agent(case):
 
 
 @fault("the leader's site loses its power, and the agent of the site that takes over is killed at that time, "
-       "and started again", "the power is back", Returns(within=30), needs="guardian", lab={"sites": 3})
+       "and started again", "the power is back", Returns(within=30), lab={"sites": 3})
 def kill_agent_in_promotion(case):
     heir = case.lab.sites[case.other]
     case.site.power_cut()
@@ -135,14 +124,14 @@ def kill_agent_in_promotion(case):
     case.site.start_agent()
 
 
-@fault("kill -9 of the leader's agent, which stays dead", "it is started", Moves(), needs="guardian")
+@fault("kill -9 of the leader's agent, which stays dead", "it is started", Moves())
 def kill_agent_for_good(case):
     case.site.kill_agent()
     yield
     case.site.start_agent()
 
 
-@fault("SIGSTOP of the leader's agent for twice failover_timeout", "SIGCONT", Moves(), needs="guardian",
+@fault("SIGSTOP of the leader's agent for twice failover_timeout", "SIGCONT", Moves(),
        short=True)
 def sigstop_agent(case):
     case.site.freeze_agent()
@@ -152,7 +141,7 @@ def sigstop_agent(case):
 
 
 @fault("kill -9 of the leader's agent, and of its guardian within F; a supervisor restarts the guardian",
-       "the agent is started", Moves(), needs="guardian", lab={"supervised": True})
+       "the agent is started", Moves(), lab={"supervised": True})
 def kill_agent_and_guardian(case):
     kills = [case.site.kill_agent, case.site.kill_guardian]
     case.random.shuffle(kills)
@@ -165,14 +154,13 @@ def kill_agent_and_guardian(case):
 
 
 @fault("kill -9 of the leader's guardian; a supervisor restarts it", "nothing is left to undo",
-       Returns(within=15), needs="guardian", lab={"supervised": True})
+       Returns(within=15), lab={"supervised": True})
 def kill_guardian(case):
     case.site.kill_guardian()
     yield
 
 
-@fault("SIGSTOP of the leader's guardian, and the site is cut off from NATS", "both are undone", Moves(),
-       needs="guardian", lab={"supervised": True})
+@fault("SIGSTOP of the leader's guardian, and the site is cut off from NATS", "both are undone", Moves(), lab={"supervised": True})
 def sigstop_guardian(case):
     case.site.freeze_guardian()
     cut(case, "both")
@@ -211,11 +199,12 @@ def kill_nats_follower(case):
 
 
 @fault("the server that the leader is connected to loses its network; another one leads the stream",
-       "its cable is mended", Returns(within=30))
+       "its cable is mended", Stays(seconds=4), spoils=True)
 def silent_server(case):
     server = case.lab.server_of(case.leader)
     case.lab.move_stream_leader(server)
     case.wait_ms(1000)
+    assert case.lab.stream_leader() is not server is case.lab.server_of(case.leader), "it has moved back"
     case.lab.cut_server(server, everybody(case, server))
     yield
     case.lab.mend_server(server)
@@ -280,7 +269,8 @@ def one_way_says_nothing(case):
 
 
 def part(case, server):
-    """The leader's site and this server are on one side, everybody else on the other."""
+    """The leader's site and this server are on one side, everybody else on the other. Afterwards NATS needs
+    up to a minute to be whole again, so each run has servers of its own."""
     servers = [s.address for s in case.lab.servers if s is not server]
     sites = case.lab.peer_addresses(case.leader)
     case.site.cable.cut(servers + sites)
@@ -288,7 +278,7 @@ def part(case, server):
 
 
 @fault("the leader's site and the server that leads the stream are cut off together from all others",
-       "both cables are mended", Moves(within=30))
+       "both cables are mended", Moves(within=30), spoils=True)
 def minority_with_stream_leader(case):
     server = case.lab.stream_leader()
     part(case, server)
@@ -298,7 +288,7 @@ def minority_with_stream_leader(case):
 
 
 @fault("the leader's site and a server that does not lead the stream are cut off together from all others",
-       "both cables are mended", Moves(within=30))
+       "both cables are mended", Moves(within=30), spoils=True)
 def minority_with_stream_follower(case):
     leader = case.lab.stream_leader()
     server = case.random.choice([s for s in case.lab.servers if s is not leader])
@@ -400,8 +390,7 @@ def hanging_fence(name, folder):
     return {"fence": ["/bin/sh", "-c", f'test -e {folder}/stuck && exec sleep 600; exec "$@"', "-", *fence]}
 
 
-@fault("the leader's fence hook hangs, and its site is cut off from NATS", "both are mended", Moves(),
-       needs="guardian", lab={"hooks": hanging_fence})
+@fault("the leader's fence hook hangs, and its site is cut off from NATS", "both are mended", Moves(), lab={"hooks": hanging_fence})
 def stop_hook_hangs(case):
     stuck = case.lab.folder / "stuck"
     stuck.touch()

@@ -46,10 +46,8 @@ class NetworkedSite(Site):
             "host_paths": ["/boot"],
             "libvirt": {"uri": "test:///default", "image_dir": str(directory)}}, **options)
         self.network, self.address, self.cable = network, SITE_ADDRESSES[name], None
-        self.cgroup, self.supervised, self._supervisor = cgroups.make(name), supervised, None
-        if guardian_is_there():
-            self.config["guardian"] = {"start": "unit" if supervised else "agent",
-                                       "cgroup": str(self.cgroup)}
+        self.supervised, self._supervisor = supervised, None
+        self.config["guardian"]["start"] = "unit" if supervised else "agent"
 
     def _write_host(self):
         (self.host / "etc").mkdir(exist_ok=True)  # nothing of libvirt's runs here
@@ -58,7 +56,7 @@ class NetworkedSite(Site):
         return super().enter(*argv, net=True)
 
     def power_on(self, libvirtd=False):
-        cgroups.make(self.name)  # they do not survive a reboot
+        cgroups.make(self.cgroup.name)  # they do not survive a reboot
         super().power_on(libvirtd=False)
         self.cable = self.network.plug(first_child(self._init.pid), self.address)
         if self.supervised:
@@ -119,7 +117,6 @@ class NetworkedSite(Site):
         super().close()
         if os.path.ismount(self.state):
             run([system("umount"), self.state])
-        cgroups.remove_all()
 
 
 @contextlib.contextmanager
@@ -132,11 +129,6 @@ def memory_folder():
             yield folder
         finally:
             run([system("umount"), "--lazy", folder])
-
-
-def guardian_is_there():
-    """The agent of this build works with a guardian."""
-    return b"guardian.sock" in built("harmonyd").read_bytes()
 
 
 def _in_own_network(process):
@@ -262,8 +254,10 @@ class Lab(Group):
 
     def stream_leader(self):
         """The server that leads the stream of the lease."""
-        info = self.store.wait_for(self.store.js.stream_info("KV_harmony_failover"))
-        return next(s for s in self.servers if s.name == info.cluster.leader)
+        def leader():
+            info = self.store.wait_for(self.store.js.stream_info("KV_harmony_failover"))
+            return next((s for s in self.servers if s.name == info.cluster.leader), None)
+        return wait_until(leader, 20, "a leader of the stream", 0.05)
 
     def server_of(self, name):
         """The server that this site's agent is connected to."""
@@ -271,7 +265,8 @@ class Lab(Group):
             url = f"http://{server.address}:{server.monitor_port}/connz"
             with urllib.request.urlopen(url, timeout=2) as answer:
                 return [c.get("name") for c in json.load(answer)["connections"]]
-        return next(s for s in self.servers if f"harmonyd {name}" in clients(s))
+        return wait_until(lambda: next((s for s in self.servers if f"harmonyd {name}" in clients(s)), None),
+                          10, f"a server with a connection of {name}", 0.05)
 
     def move_stream_leader(self, away_from):
         """Another server than this one leads the stream."""

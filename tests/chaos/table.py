@@ -22,8 +22,8 @@ def rows(header, lines):
 
 
 def of_faults(faults):
-    return rows(["fault", "what it does", "undone", "outcome", "needs"],
-                [[f"`{f.name}`", f.what, f.undone, f.outcome.word, f.needs or ""] for f in faults])
+    return rows(["fault", "what it does", "undone", "outcome"],
+                [[f"`{f.name}`", f.what, f.undone, f.outcome.word] for f in faults])
 
 
 def _row(fault, results):

@@ -48,10 +48,6 @@ def drop(folder):
         pass
 
 
-def remove_all():
-    remove(hierarchy() / f"{OURS}{os.getpid()}")
-
-
 def sweep():
     """Remove those of tests that are dead."""
     for folder in hierarchy().glob(OURS + "*"):
