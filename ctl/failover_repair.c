@@ -192,7 +192,7 @@ static enum ctl_exit check(struct repairing *r, bool led)
 static void render_plan(const struct repairing *r, struct hm_buf *out)
 {
     char wait[SHOW_TIME_MAX];
-    show_duration(r->facts.promise_ms, wait);
+    show_duration(repair_wait_ms(&r->facts), wait);
     if (!r->facts.has_bucket)
         hm_buf_printf(out, "would make the bucket %s (%d copies)\n", BUCKET_FAILOVER,
                       (int)r->replicas);
@@ -275,9 +275,7 @@ static enum ctl_exit wait_for_promise(struct repairing *r)
 {
     char wait[SHOW_TIME_MAX];
     bool led = false;
-    int64_t ms = r->facts.promise_ms + r->facts.promise_ms * CLUSTER_DRIFT_PPM / 1000000 + 1;
-    if (r->force)
-        ms = FIRST_LOOK_MS;
+    int64_t ms = r->force ? FIRST_LOOK_MS : repair_wait_ms(&r->facts);
     show_duration(ms, wait);
     fprintf(r->in->err, "listening for %s\n", wait);
     enum ctl_exit code = look(r, ms, true, &led);

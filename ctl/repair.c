@@ -11,6 +11,8 @@
 
 #define AGENT_SUFFIX ".agent"
 
+enum { NOTICED_INTERVALS = 3 };
+
 /* -- What is known ----------------------------------------------------------------------------- */
 
 static const struct entry *find_key(const struct entries *last, const char *group, const char *key)
@@ -59,13 +61,16 @@ static void look_at_config(struct repair *r, const struct entry *e,
 {
     struct cluster_config config;
     struct hm_error why;
-    if (wanted)
+    if (wanted) {
         take_promise(r, cluster_config_promise_ms(wanted));
+        r->interval_ms = wanted->heartbeat_interval_ms;
+    }
     if (!e || e->deleted || cluster_config_parse(e->value, e->len, &config, &why) < 0)
         return;
     r->has_config = true;
     r->config_revision = e->revision;
     r->paused = config.paused;
+    r->interval_ms = config.heartbeat_interval_ms;
     take_promise(r, cluster_config_promise_ms(&config));
 }
 
@@ -154,6 +159,12 @@ enum repair_verdict repair_verdict(const struct repair *r)
         return lower ? REPAIR_NEEDED : REPAIR_NOT_NEEDED;
     }
     return r->lease_there || r->has_sites ? REPAIR_NEEDED : REPAIR_FIRST_TIME;
+}
+
+int64_t repair_wait_ms(const struct repair *r)
+{
+    int64_t drift = r->promise_ms * CLUSTER_DRIFT_PPM / 1000000 + 1;
+    return r->promise_ms + drift + NOTICED_INTERVALS * r->interval_ms;
 }
 
 bool repair_is_live(const struct repair *r)
@@ -274,5 +285,5 @@ json_t *repair_json(const struct repair *r, const char *group)
         json_array_append_new(sites, site_json(&r->sites[i]));
     return json_pack("{s:s, s:b, s:b, s:o, s:o, s:I, s:b}", "group", clean, "bucket", r->has_bucket,
                      "cluster_config", r->has_config, "primary_heartbeat", lease_json(r), "sites",
-                     sites, "promise_ms", (json_int_t)r->promise_ms, "paused", r->paused);
+                     sites, "wait_ms", (json_int_t)repair_wait_ms(r), "paused", r->paused);
 }

@@ -38,6 +38,8 @@ struct repair {
     struct heartbeat lease;
     int64_t lease_ms;   /* since the lease was written, by the server's clock */
     int64_t promise_ms; /* the longest that anybody may serve after it was last heard */
+    int64_t
+        interval_ms; /* T; a voter may consent to a leader (failsafe) until it has noticed the loss */
     bool paused;
     struct hb_era highest; /* that anybody has seen */
     uint64_t epoch;        /* highest number of all */
@@ -61,6 +63,8 @@ void repair_look(const struct entries *last, const struct entries *status, const
                  struct repair *ret);
 
 enum repair_verdict repair_verdict(const struct repair *r);
+/* How long to listen before anything is released, from after the loss: whoever led has fenced then. */
+int64_t repair_wait_ms(const struct repair *r);
 /* The lease is held, and was written so lately that its holder may serve under it. */
 bool repair_is_live(const struct repair *r);
 /* The site that may serve whatever time has passed: under a pause nobody fences itself. NULL: none known. */

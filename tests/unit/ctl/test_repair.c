@@ -72,6 +72,8 @@ START_TEST(lease_below_what_a_site_has_seen_needs_it)
     ck_assert_int_eq(repair_verdict(&r), REPAIR_NEEDED);
     ck_assert(!repair_is_live(&r));
     ck_assert_int_eq(r.promise_ms, 6254); /* of the configuration */
+    ck_assert_int_eq(repair_wait_ms(&r),
+                     6254 + 4 + 3000); /* drift, and 3T until all have noticed */
     repair_record(&r, &nobody, 17, &record);
     ck_assert_uint_eq(record.generation, 1);
     ck_assert_uint_eq(record.epoch, 8);
