@@ -194,3 +194,18 @@ def test_one_voter_of_two_that_is_away_is_one_too_few(make_group, nats):
     nats.start()
     wait_until(group.serving, 30, "somebody to serve again", 0.02)
     assert_no_overlap(group)
+
+
+def test_a_voter_whose_agent_restarts_meanwhile_consents_again(make_group, nats):
+    """It has forgotten what it promised and knows no record; its promise is as good as before."""
+    group = make_group(heartbeat_interval_ms=500, failure_threshold=9, failover_timeout_ms=6500)
+    wait_linked(group, "site-a", "site-b")
+    nats.stop()
+    serves_for(group, "site-a", 6)  # longer than F: by consent
+    group.b.stop_agent()
+    group.b.start_agent()
+    serves_for(group, "site-a", 8)
+    nats.start()
+    wait_until(lambda: group.lease()["status"] == "HEALTHY", 20, "heartbeats to be written again")
+    assert group.lease()["epoch"] == 1
+    assert_no_overlap(group)
