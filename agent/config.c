@@ -204,14 +204,18 @@ static int check_hooks(const json_t *spec, struct field_place *at, struct hm_err
     return 0;
 }
 
+static bool is_numeric(const char *host)
+{
+    return strchr(host, ':') || host[strspn(host, "0123456789.")] == '\0';
+}
+
 static int check_peer(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
     const json_t *peer = json_object_get(json_object_get(spec, "failover"), "peer");
     char host[HOST_TEXT_MAX + 1], shown[TEXT_QUOTE_MAX];
     uint16_t port;
     const char *listen = peer ? spec_str(peer, "listen") : NULL;
-    if (!listen || (host_port_parse(listen, host, &port) &&
-                    host[strspn(host, "0123456789abcdefABCDEF.:")] == '\0'))
+    if (!listen || (host_port_parse(listen, host, &port) && is_numeric(host)))
         return 0;
     text_quote(listen, shown);
     field_place_set(at, "failover.peer.listen");

@@ -82,6 +82,9 @@ static const char full[] =
     "  hooks:\n"
     "    probe: [/bin/check, -q]\n"
     "    fence: [/bin/stop]\n"
+    "  peer:\n"
+    "    listen: '[::]:7422'\n"
+    "    tls: {ca: /etc/p/ca.pem, cert: /etc/p/b.pem, key: /etc/p/b.key}\n"
     "guardian:\n"
     "  socket: /srv/guardian.sock\n"
     "  start: unit\n"
@@ -110,6 +113,10 @@ START_TEST(everything_is_read)
     ck_assert_str_eq(c.libvirt.accel, "tcg");
     ck_assert_str_eq(c.failover.group, "db");
     ck_assert_int_eq(c.failover.hook_timeout_ms, 3000);
+    ck_assert_str_eq(c.failover.peer.listen, "[::]:7422");
+    ck_assert_str_eq(c.failover.peer.tls_ca, "/etc/p/ca.pem");
+    ck_assert_str_eq(c.failover.peer.tls_cert, "/etc/p/b.pem");
+    ck_assert_str_eq(c.failover.peer.tls_key, "/etc/p/b.key");
     ck_assert_str_eq(c.failover.hooks[HOOK_PROBE][0], "/bin/check");
     ck_assert_str_eq(c.failover.hooks[HOOK_PROBE][1], "-q");
     ck_assert_ptr_null(c.failover.hooks[HOOK_PROBE][2]);
@@ -240,6 +247,14 @@ static const struct {
      "h.yaml:4: guardian.fence.command[0]: \"poweroff\" is not an absolute path of a program"},
     {"site_id: a\nguardian:\n  fence:\n    links: ['']\n",
      "h.yaml:4: guardian.fence.links[0]: must have 1 to 255 bytes"},
+    {"site_id: a\nfailover:\n  peer: {listen: 'db1:7422', tls: {ca: /c, cert: /d, key: /k}}\n",
+     "h.yaml:3: failover.peer.listen: \"db1:7422\" is no numeric address and port (0.0.0.0:7422)"},
+    {"site_id: a\nfailover:\n  peer: {listen: '0.0.0.0:0', tls: {ca: /c, cert: /d, key: /k}}\n",
+     "h.yaml:3: failover.peer.listen: \"0.0.0.0:0\" is no numeric address and port (0.0.0.0:7422)"},
+    {"site_id: a\nfailover:\n  peer: {listen: '0.0.0.0:7422', tls: {ca: /c, cert: /d}}\n",
+     "h.yaml:3: failover.peer.tls.key: is required: Its private key."},
+    {"site_id: a\nfailover:\n  peer: {listen: '0.0.0.0:7422'}\n",
+     "h.yaml:3: failover.peer.tls: is required: Certificates; both sides of a link show one."},
     {"site_id: a\nguardian: {start: systemd}\n",
      "h.yaml:2: guardian.start: \"systemd\" is not auto, unit or agent"},
     {"site_id: a\nnats: {servers: [{user: x}]}\n",
