@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from lab import HUB_ADDRESSES
 from lib import witness
+from lib.failover import boottime_ns
 from load import Load
 from outcomes import Moves, Returns, Stays, Stops
 
@@ -331,23 +332,24 @@ def thin_link(case):
 
 # -- the bucket ------------------------------------------------------------------------------------------
 
-@fault("harmony_failover is deleted", "`failover init` makes it anew", Stops(seconds=8), spoils=True)
+@fault("harmony_failover is deleted", "`failover repair --yes`", Stops(seconds=8), spoils=True)
 def bucket_deleted(case):
     case.lab.store.delete_bucket()
     yield
-    case.lab.init()
+    case.lab.repair()
 
 
 @fault("harmony_failover is deleted, and made anew at once with a first record",
-       "nothing is left to undo", Returns(within=30), spoils=True)
+       "`failover repair --yes`", Stops(seconds=8), spoils=True)
 def bucket_recreated(case):
     case.lab.store.delete_bucket()
     case.lab.init()
     yield
+    case.lab.repair()
 
 
-@fault("every server's disk goes back by 5 s, in the same epoch", "nothing is left to undo",
-       Returns(within=60), spoils=True)
+@fault("every server is killed, and its disk goes back by 5 s, in the same epoch",
+       "nothing is left to undo", Returns(within=60), spoils=True)
 def bucket_rolled_back(case):
     case.lab.copy_store()
     case.wait_ms(5000)
@@ -355,13 +357,96 @@ def bucket_rolled_back(case):
     yield
 
 
-@fault("the one server's disk goes back by 5 s within half a second", "nothing is left to undo",
-       Returns(within=30), lab={"servers": 1}, short=True)
+@fault("the one server's disk goes back by 5 s within half a second, in the same epoch",
+       "nothing is left to undo", Stays(seconds=6), lab={"servers": 1}, short=True)
 def bucket_rolled_back_fast(case):
     case.lab.copy_store()
     case.wait_ms(5000)
     case.lab.roll_back_store()
     yield
+
+
+@fault("every server's disk goes back to before the last change of the leader", "`failover repair --yes`",
+       Stops(seconds=10), spoils=True)
+def bucket_rolled_back_epoch(case):
+    case.lab.copy_store()
+    case.site.power_cut()
+    case.lab.wait_serving(case.other)
+    case.site.power_on()
+    case.site.start_agent()
+    case.lab.settle()
+    case.lab.roll_back_store()
+    case.began_ns = boottime_ns()
+    yield
+    case.lab.repair()
+
+
+# -- failsafe by consent -------------------------------------------------------------------------------
+
+FAILSAFE = {"failsafe": True}
+
+
+@fault("failsafe: all servers are stopped for 60 s", "they are started", Stays(seconds=60), lab=FAILSAFE)
+def failsafe_stop_all_nats(case):
+    for server in case.lab.servers:
+        server.stop()
+    yield
+    case.lab.start_servers()
+
+
+@fault("failsafe: kill -9 of the server that leads the stream; three sites", "it is started",
+       Stays(seconds=12), lab={"failsafe": True, "sites": 3}, short=True)
+def failsafe_kill_nats_leader(case):
+    server = case.lab.stream_leader()
+    server.kill()
+    yield
+    case.lab.start_servers()
+
+
+@fault("failsafe: the leader's site and NATS do not reach each other", "the cable is mended",
+       Stays(seconds=8), lab=FAILSAFE)
+def failsafe_cut_from_nats(case):
+    cut(case, "both")
+    yield
+    case.site.cable.mend()
+
+
+@fault("failsafe: the leader's site and the other sites do not reach each other", "the cable is mended",
+       Stays(seconds=6), lab=FAILSAFE)
+def failsafe_cut_from_peers(case):
+    cut(case, "both", nats=False, peers=True)
+    yield
+    case.site.cable.mend()
+
+
+@fault("failsafe: the leader's site reaches nobody", "the cable is mended", Moves(), lab=FAILSAFE)
+def failsafe_cut_from_both(case):
+    cut(case, "both", peers=True)
+    yield
+    case.site.cable.mend()
+
+
+@fault("failsafe: the leader's site loses its power", "it boots", Moves(), lab=FAILSAFE)
+def failsafe_power_cut(case):
+    case.site.power_cut()
+    yield
+    case.site.power_on()
+    case.site.start_agent()
+
+
+@fault("failsafe: all servers are stopped, and then a replica loses its power: a voter is missing",
+       "both are back", Stops(seconds=10), lab=FAILSAFE)
+def failsafe_voter_dies(case):
+    for server in case.lab.servers:
+        server.kill()
+    case.wait_ms(5000)
+    replica = case.lab.sites[case.other]
+    replica.power_cut()
+    case.began_ns = boottime_ns()
+    yield
+    case.lab.start_servers()
+    replica.power_on()
+    replica.start_agent()
 
 
 # -- hooks -----------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import urllib.request
 from pathlib import Path
 
 from lib import cgroups
+from lib.authority import Authority
 from lib.delay_proxy import DelayProxy
 from lib.failover import Group, boottime_ns
 from lib.nats_server import NatsCluster, NatsServer
@@ -31,6 +32,8 @@ HUB_ADDRESSES = ("10.77.0.1", "10.77.0.31")
 PROXY_ADDRESS = HUB_ADDRESSES[1]
 SERVER_ADDRESSES = ("10.77.0.11", "10.77.0.12", "10.77.0.13")
 SITE_ADDRESSES = {"site-a": "10.77.0.21", "site-b": "10.77.0.22", "site-c": "10.77.0.23"}
+
+PEER_PORT = 7422
 
 # T 400 ms, n 3: F 1600; + fence 600 + guardian 250 = a promise of 2452 ms.
 TIMES = {"heartbeat_interval_ms": 400, "failure_threshold": 3, "success_threshold": 2,
@@ -131,6 +134,10 @@ def memory_folder():
             run([system("umount"), "--lazy", folder])
 
 
+def _peer_address(name):
+    return f"{SITE_ADDRESSES[name]}:{PEER_PORT}"
+
+
 def _in_own_network(process):
     """Its pid, once unshare has done its work."""
     ours = os.readlink("/proc/self/ns/net")
@@ -148,17 +155,22 @@ def _link(path):
 
 class Lab(Group):
     def __init__(self, folder, network, servers=3, sites=2, small_disk=False, supervised=False,
-                 hooks=None, **config):
+                 hooks=None, failsafe=False, **config):
         """`config` is put over TIMES. hooks(site, folder) -> argv lists over the witness's. supervised:
-        the guardians are restarted when they end."""
+        the guardians are restarted when they end. failsafe: the sites hear each other directly, too."""
         self.folder, self.network, self.supervised = folder, network, supervised
         self.proxy, self.parts = None, contextlib.ExitStack()
         with self.parts:  # ends what there is if the rest can't be made
             self._start_servers(SERVER_ADDRESSES[:servers])
             self.urls = [server.url for server in self.servers]
             names = list(SITE_ADDRESSES)[:sites]
-            super().__init__(folder, ",".join(self.urls), self._make_site, names=names, **{
-                **TIMES, "replica_site_id": "site-b", "replica_site_ids": names[1:], **config})
+            authority = Authority(folder) if failsafe else None
+            config = {**TIMES, "replica_site_id": "site-b", "replica_site_ids": names[1:], **config}
+            if failsafe:
+                config.update(failsafe=True, addresses={name: _peer_address(name) for name in names})
+            super().__init__(folder, ",".join(self.urls), self._make_site, names=names, peer=(
+                lambda name: {"listen": _peer_address(name), "tls": authority.issue(name)})
+                if failsafe else None, **config)
             self.parts.callback(super().close)
             for name, site in self.sites.items():
                 site.config["failover"]["hooks"].update(hooks(name, folder) if hooks else {})
@@ -211,6 +223,13 @@ class Lab(Group):
         self.configure()
         return True
 
+    def repair(self):
+        """What an operator does when the sites hold."""
+        config = self.folder / "cluster_config.json"
+        config.write_text(json.dumps(self.config))
+        self.harmonyctl("failover", "repair", "--yes", "--config", config, "--bucket-replicas",
+                        len(self.servers))
+
     def failover_init(self):
         replicas = [word for name in self.config["replica_site_ids"] for word in ("--replica", name)]
         self.harmonyctl("failover", "init", "--primary", self.config["primary_site_id"], *replicas,
@@ -239,6 +258,10 @@ class Lab(Group):
         leader, epoch = self.wait_leader(timeout)
         for name in self.others(leader):
             self.wait_replica(name, timeout)
+        if self.config.get("failsafe"):
+            wait_until(lambda: all(link["connected"] for name in self.sites
+                                   for link in self.status(name)["failsafe"]["links"]), timeout,
+                       "the sites to hear each other", 0.1)
         return leader, epoch
 
     def workload_pid(self, name):
