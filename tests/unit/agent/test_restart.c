@@ -1,0 +1,127 @@
+#include "agent/restart.h"
+
+#include <check.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "tests/lib/turn.h"
+
+static uv_loop_t loop;
+static char path[32];
+static int answers;
+static struct hm_error answer;
+static char *const *arguments;
+
+static void note(void *data, const struct hm_error *err)
+{
+    ck_assert_ptr_eq(data, &answers);
+    answers++;
+    answer = err ? *err : (struct hm_error){0};
+}
+
+static void set_up(void)
+{
+    uv_loop_init(&loop);
+    answers = 0;
+    strcpy(path, "/tmp/test_restart.XXXXXX");
+    close(mkstemp(path));
+}
+
+static void tear_down(void)
+{
+    unlink(path);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&loop), 0);
+}
+
+static void check_with(const char *text)
+{
+    ck_assert_int_eq(hm_file_write_atomic(path, text, strlen(text), 0600, NULL), 0);
+    struct restart_check *check = restart_check_begin(&loop, path, note, &answers);
+    ck_assert_int_eq(answers, 0);
+    TURN_UNTIL(&loop, answers == 1);
+    restart_check_free(check);
+}
+
+START_TEST(a_good_configuration_would_come_up)
+{
+    check_with("site_id: site-a\n");
+    ck_assert_int_eq(answer.code, HM_OK);
+}
+END_TEST
+
+START_TEST(a_bad_one_is_told_in_words)
+{
+    check_with("site: site-a\n");
+    ck_assert_int_eq(answer.code, HM_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(answer.text, "unknown field \"site\""));
+}
+END_TEST
+
+START_TEST(freed_before_it_has_answered_it_is_silent)
+{
+    restart_check_free(restart_check_begin(&loop, path, note, &answers));
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(answers, 0);
+}
+END_TEST
+
+enum { EXIT_ANEW = 42 };
+
+/* This program, executed anew, ends as main() says; a signal that came in between waits for it. */
+START_TEST(the_same_process_goes_on_and_no_signal_is_lost)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        sigset_t term;
+        sigemptyset(&term);
+        sigaddset(&term, SIGTERM);
+        sigprocmask(SIG_BLOCK, &term, NULL);
+        raise(SIGTERM);
+        HM_AUTOFREE char *pid = hm_printf("%ld", (long)getpid());
+        setenv("TEST_RESTART", pid, 1);
+        restart_remember(arguments);
+        restart_now(NULL);
+        _exit(1);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), EXIT_ANEW);
+}
+END_TEST
+
+static int executed_anew(const char *pid)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    bool same = strtol(pid, NULL, 10) == (long)getpid();
+    return same && sigismember(&pending, SIGTERM) ? EXIT_ANEW : 1;
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    arguments = argv;
+    if (getenv("TEST_RESTART"))
+        return executed_anew(getenv("TEST_RESTART"));
+    Suite *s = suite_create("restart");
+    TCase *t = tcase_create("restart");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, a_good_configuration_would_come_up);
+    tcase_add_test(t, a_bad_one_is_told_in_words);
+    tcase_add_test(t, freed_before_it_has_answered_it_is_silent);
+    tcase_add_test(t, the_same_process_goes_on_and_no_signal_is_lost);
+    suite_add_tcase(s, t);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
