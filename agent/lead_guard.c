@@ -343,7 +343,8 @@ static void note_fire(struct lead *l, const struct guard_state *s)
     l->guard.fire.rung = s->rung;
     l->guard.fire.verified = s->verified;
     l->guard.fire.climbing = s->climbing;
-    if (!is_news || !s->fired_epoch)
+    bool is_old = s->rung == GUARD_RUNG_NONE && !s->climbing; /* a later epoch is armed */
+    if (!is_news || !s->fired_epoch || is_old)
         return;
     log_fire(s);
     lead_status_changed(l);

@@ -21,6 +21,7 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -32,6 +33,9 @@ from .waiting import wait_until
 LIB = Path(__file__).parent
 IMAGES = "/var/lib/libvirt/images"  # as the site sees it; the test guest is in its folder guest/
 PROBED = TOOLS / "libvirt-cache"  # what libvirt found out about QEMU: 3 s per site without
+
+MEMORY = Path("/dev/shm")
+RUNTIME_PREFIX = "harmony-run-"  # and the pid of its maker
 
 QEMU_CONF = """\
 stdio_handler = "file"
@@ -54,13 +58,14 @@ class Site:
         """`directory`/`name` holds everything. `failover`, `nats` and `config` are merged into the
         agent's configuration (`config` last); without `nats_url` there is no agent to start."""
         check_host()
+        sweep_memory()
         self.name = name
         self.directory = (Path(directory) / name).absolute()
         self.host = self.directory / "host"
         self.images = self.host / IMAGES[1:]
         self.state, self.runtime = self.directory / "state", self.directory / "run"
         self.logs = self.directory / "log"
-        for folder in (self.host, self.state, self.runtime, self.logs):
+        for folder in (self.host, self.state, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         self.cgroup = cgroups.make(f"{Path(directory).name}-{name}") if cgroups.hierarchy() else None
         self.config = {
@@ -84,10 +89,10 @@ class Site:
     def power_on(self, libvirtd=True):
         """Boot: namespaces with an empty /run, and libvirtd unless told otherwise."""
         assert not self.is_on(), f"{self.name} is on already"
-        shutil.rmtree(self.runtime, ignore_errors=True)
+        self._forget_runtime()
         shutil.rmtree(self.host / "run", ignore_errors=True)
         (self.host / "up").unlink(missing_ok=True)
-        self.runtime.mkdir()
+        self._make_runtime()
         self._write_host()
         self._init = Process(f"{self.name} init", [
             system("unshare"), "--mount", "--pid", "--net", "--fork", "--mount-proc",
@@ -97,6 +102,22 @@ class Site:
         if libvirtd:
             self.start_libvirtd()
         return self
+
+    def _make_runtime(self):
+        """In memory, as /run is: a disk that others keep busy would hold the guardian up."""
+        if MEMORY.is_dir():
+            self.runtime.symlink_to(tempfile.mkdtemp(prefix=f"{RUNTIME_PREFIX}{os.getpid()}-", dir=MEMORY))
+        else:
+            self.runtime.mkdir()
+
+    def _forget_runtime(self):
+        if self.guardian_log.exists():
+            with open(self.logs / "guardian.log", "a") as kept:
+                kept.write(self.guardian_log.read_text(errors="replace"))
+        if self.runtime.is_symlink():
+            shutil.rmtree(self.runtime.readlink(), ignore_errors=True)
+            self.runtime.unlink()
+        shutil.rmtree(self.runtime, ignore_errors=True)
 
     def is_on(self):
         return self._init is not None and self._init.is_running()
@@ -116,6 +137,7 @@ class Site:
     def close(self):
         if self.is_on():
             self.power_cut()
+        self._forget_runtime()
         if self.cgroup:  # they would not survive a reboot
             cgroups.drop(self.cgroup)
 
@@ -278,6 +300,14 @@ class Site:
                 shutil.rmtree(new, ignore_errors=True)
                 shutil.copytree(self.host / "var/cache/libvirt/qemu", new)
                 new.rename(PROBED)
+
+
+def sweep_memory():
+    """Remove what a killed run has left there."""
+    for folder in MEMORY.glob(f"{RUNTIME_PREFIX}*"):
+        maker = folder.name[len(RUNTIME_PREFIX):].split("-")[0]
+        if not Path(f"/proc/{maker}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def runs(process, program):
