@@ -520,11 +520,11 @@ def test_a_plan_that_the_server_cannot_carry_is_an_error(folder):
         ctl = Ctl(server.url, folder)
         ctl.init()
         with running_agent(server, folder):
-            waiting = [f"kind: vm\nname: web{i}\nsite: site-a\nvcpus: 1\nmemory: 128MiB\n"
-                       f"kernel: {folder}/images/kernel\nnetworks: [{{network: none}}]\n" for i in range(150)]
-            ctl.file("all.yaml", "---\n".join(waiting))
-            ctl.file("few.yaml", "---\n".join(waiting[:3]))
-            assert "3 changes" in ctl("plan", "-f", "few.yaml").stdout
+            blocked = [f"kind: vm\nname: web{i}\nsite: site-a\nmemory: 128MiB\nkernel: /not/allowed/here\n"
+                       for i in range(150)]
+            ctl.file("all.yaml", "---\n".join(blocked))
+            ctl.file("few.yaml", "---\n".join(blocked[:3]))
+            assert "3 blocked" in ctl("plan", "-f", "few.yaml").stdout
             ctl("apply", "-f", "all.yaml")
             said = ctl("plan", code=1).stdout
     assert "site-a  no plan: the plan is too large: the answer is " in said
