@@ -35,6 +35,7 @@ struct guard {
     uint32_t sent, answered;
     int64_t sent_ns[UNANSWERED_MAX]; /* of message k: [k modulo its size] */
     bool up;
+    bool parting;   /* not up any more, but what its owner makes of that is told still */
     bool has_lease; /* `lease` was told on this connection */
     struct guard_lease lease;
     struct guard_state state;
@@ -75,15 +76,18 @@ static void retry_later(struct guard *g)
     g->retry_ms = g->retry_ms * 2 < RETRY_MOST_MS ? g->retry_ms * 2 : RETRY_MOST_MS;
 }
 
+/* One that only hangs reads it when it goes on: else it would give a lease that has ended to the next
+ * agent. */
 static void lost(struct guard *g, const struct hm_error *why)
 {
-    bool was_up = g->up;
-    end_link(g);
+    g->parting = g->up;
     g->up = false;
     g->trouble = *why;
-    retry_later(g);
-    if (was_up)
+    if (g->parting)
         g->options.on_lost(g->options.data, &g->trouble);
+    g->parting = false;
+    end_link(g);
+    retry_later(g);
 }
 
 /* Not from inside the call that found out. */
@@ -208,7 +212,8 @@ static void tell(struct guard *g, struct guard_header *message, enum guard_type 
 
 void guard_set(struct guard *g, const struct guard_lease *lease)
 {
-    if (!g->up || (g->has_lease && !memcmp(&g->lease, lease, sizeof *lease)))
+    bool is_heard = g->up || g->parting;
+    if (!is_heard || (g->has_lease && !memcmp(&g->lease, lease, sizeof *lease)))
         return;
     struct guard_set set = {.lease = *lease};
     g->lease = *lease;

@@ -35,7 +35,8 @@ struct guard_options {
     void (*on_up)(void *data, const struct guard_state *state);
     /* It has answered a message (state->header.seq, perhaps with state->error) or speaks by itself. */
     void (*on_state)(void *data, const struct guard_state *state);
-    void (*on_lost)(void *data, const struct hm_error *why); /* once for each on_up */
+    /* Once for each on_up. A lease that is told from inside it is sent still: it may only hang. */
+    void (*on_lost)(void *data, const struct hm_error *why);
     void *data;
 };
 

@@ -57,9 +57,10 @@ bool lead_may_be_fit(const struct lead *l)
     struct hm_error why;
     bool unread = !l->core.known.has_record && !l->core.lease.held;
     bool may_have_to = l->memory.marks.led_epoch && hooks_has(l->work.hooks, HOOK_RESYNC);
-    bool forgets = l->memory.failed.code && !l->work.serving;
-    return !lead_must_resync(l, &why) && !(unread && may_have_to) && !forgets &&
-           lead_guard_check(l, &why) >= 0;
+    /* What serves goes on: the plan that it was started with is in force, and one that is refused here may be
+     * refused everywhere. */
+    bool is_barred = !l->work.serving && (l->memory.failed.code || lead_guard_check(l, &why) < 0);
+    return !lead_must_resync(l, &why) && !(unread && may_have_to) && !is_barred;
 }
 
 static void tell_need(struct lead *l)

@@ -167,7 +167,8 @@ static void plan_refused(struct lead *l, const struct guard_state *state)
     if (state->error == GUARD_BUSY || !strcmp(why.text, l->guard.refused.text))
         return;
     l->guard.refused = why;
-    hm_log(HM_LOG_ERROR, LEAD_LOG, "%s; this site does not lead", why.text);
+    hm_log(HM_LOG_ERROR, LEAD_LOG, "%s; %s", why.text,
+           l->work.serving ? "what it does not know is not started" : "this site does not lead");
     lead_status_changed(l);
 }
 

@@ -49,9 +49,10 @@ static enum guard_error take_plan(struct fake_guardian *g, const void *bytes, si
     g->plans++;
     memset(&g->plan, 0, sizeof g->plan);
     memcpy(&g->plan, bytes, len);
-    if (g->refuses == GUARD_OK)
+    enum guard_error error = g->refuses != GUARD_OK ? g->refuses : g->refuses_plans;
+    if (error == GUARD_OK)
         g->state.plan = g->plan.plan.number;
-    return g->refuses;
+    return error;
 }
 
 static enum guard_error take(struct fake_guardian *g, const void *bytes, size_t len)

@@ -17,11 +17,12 @@ struct fake_guardian {
     char path[108];
     int listener, agent; /* -1: none */
     uv_poll_t accepts, reads;
-    bool mute;                /* takes messages, does not answer them */
-    bool holds_back;          /* does not answer what arms an epoch */
-    enum guard_error refuses; /* what it answers every PLAN and SET with */
-    struct guard_state state; /* what it answers with: lease and plan are those it was told */
-    struct guard_hello hello; /* as last told; zero: never */
+    bool mute;                      /* takes messages, does not answer them */
+    bool holds_back;                /* does not answer what arms an epoch */
+    enum guard_error refuses;       /* what it answers every PLAN and SET with */
+    enum guard_error refuses_plans; /* what it answers a PLAN alone with */
+    struct guard_state state;       /* what it answers with: lease and plan are those it was told */
+    struct guard_hello hello;       /* as last told; zero: never */
     union {
         struct guard_plan plan;
         char bytes[FAKE_PLAN_MAX];

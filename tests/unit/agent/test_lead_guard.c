@@ -1,6 +1,8 @@
 /* The driver and its guardian: what it is shown and when, what waits for it, and what it brings about. */
 #include "lead_fixture.h"
 
+#include <sys/socket.h>
+
 #define DB  "1a3df4bc-3462-4334-9eb3-ade1334263be"
 #define WEB "2a3df4bc-3462-4334-9eb3-ade1334263be"
 
@@ -163,6 +165,31 @@ START_TEST(its_death_ends_the_epoch_however_soon_a_new_one_is_up)
     ck_assert_int_eq(fake.stops, 2); /* at start and now */
     ck_assert_int_eq(fake.starts, 2);
     ck_assert_uint_eq(guardian.state.lease.epoch, 2);
+}
+END_TEST
+
+/* The last of what lies in its socket, unread. */
+static struct guard_lease last_shown(void)
+{
+    static _Alignas(8) char bytes[GUARD_MESSAGE_MAX];
+    const struct guard_set *set = (const struct guard_set *)bytes;
+    struct guard_lease last = guardian.state.lease;
+    while (recv(guardian.agent, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+        if (set->header.type == GUARD_SET)
+            last = set->lease;
+    return last;
+}
+
+/* Else it would give a lease that has ended to the next agent, when it goes on. */
+START_TEST(one_that_hangs_is_shown_the_end_all_the_same)
+{
+    lead_on();
+    fake.hold_stop = true;
+    uv_poll_stop(&guardian.reads);
+    uv_poll_stop(&guardian.accepts);
+    ck_assert(wait_for(stopped_serving));
+    ck_assert_uint_eq(last_shown().phase, GUARD_FENCING);
+    fake.stop_done(fake.stop_arg, NULL);
 }
 END_TEST
 
@@ -420,6 +447,23 @@ START_TEST(a_plan_that_is_refused_keeps_this_site_from_leading)
 }
 END_TEST
 
+/* What it was told before is still in force, and no other site could do better. */
+START_TEST(a_plan_that_is_refused_does_not_end_what_serves)
+{
+    fake.vms[0] = DB;
+    lead_on();
+    guardian.refuses_plans = GUARD_SYSTEM;
+    fake.vms[1] = WEB;
+    lead_documents_changed(lead);
+    ck_assert(wait_for(plan_is_refused));
+    wait_ms(400);
+    ck_assert_msg(leads(), "%s", story.data);
+    ck_assert_uint_eq(lead_epoch(lead), 1);
+    ck_assert_int_eq(fake.stops, 1); /* at start */
+    ck_assert(!lead_guards(lead, WEB));
+}
+END_TEST
+
 START_TEST(steps_that_take_longer_than_was_promised_are_told)
 {
     end_lead();
@@ -491,6 +535,7 @@ int main(void)
     tcase_add_test(t, every_heartbeat_is_shown_to_it);
     tcase_add_test(t, a_planned_end_leaves_nothing_armed);
     tcase_add_test(t, its_death_ends_the_epoch_however_soon_a_new_one_is_up);
+    tcase_add_test(t, one_that_hangs_is_shown_the_end_all_the_same);
     tcase_add_test(t, one_that_shall_end_is_as_good_as_none);
     tcase_add_test(t, a_stop_that_it_has_verified_is_one);
     tcase_add_test(t, what_only_the_guardian_saw_is_looked_at_again);
@@ -503,6 +548,7 @@ int main(void)
     tcase_add_test(t, a_plan_that_has_not_changed_is_not_told_again);
     tcase_add_test(t, the_plan_of_the_agent_before_stays_until_its_things_were_seen);
     tcase_add_test(t, a_plan_that_is_refused_keeps_this_site_from_leading);
+    tcase_add_test(t, a_plan_that_is_refused_does_not_end_what_serves);
     tcase_add_test(t, steps_that_take_longer_than_was_promised_are_told);
     tcase_add_test(t, the_promote_hook_runs_in_the_cgroup_of_its_epoch);
     tcase_add_test(t, a_host_that_cannot_hold_what_hooks_start_does_not_lead);
