@@ -111,7 +111,8 @@ struct fo_event {
             bool workload_stopped; /* seen stopped just now; false: may run, will be fenced */
             bool has_probe;        /* false: no FO_DO_PROBE, always fit */
             uint64_t seen_epoch;   /* from the marks on disk; 0: none */
-            uint64_t led_epoch;    /* likewise: of the last start on this host */
+            uint64_t
+                led_epoch; /* likewise: of the last start on this host, from when it is asked for */
             /* What the guardian still holds of the agent before; NULL: nothing, or no guardian. A
              * lease in it that serves and has not expired is resumed: nothing is stopped. */
             const struct fo_guard *inherit;

@@ -6,7 +6,7 @@
 
 static void view_of_lease(const struct fo_state *s, struct fo_guard *ret)
 {
-    bool expires = !s->lease.paused && fo_rule_on(s, FO_RULE_GUARDIAN_DEADLINE);
+    bool expires = !fo_lease_is_paused(s) && fo_rule_on(s, FO_RULE_GUARDIAN_DEADLINE);
     ret->phase = s->role == HB_ROLE_LEADER ? FO_GUARD_SERVING : FO_GUARD_ARMED;
     ret->generation = s->lease.generation;
     ret->epoch = s->lease.epoch;
@@ -73,6 +73,14 @@ static void lease_over(struct fo_run *r, enum hb_reason reason)
         fo_claim_over(r, reason);
 }
 
+/* As good as the marks, which may have been lost with the agent: what the guardian holds was held on
+ * this host. */
+static void was_held_here(struct fo_state *s, uint64_t epoch)
+{
+    if (epoch > s->led_epoch)
+        s->led_epoch = epoch;
+}
+
 /* A guardian that was not there at the start holds an epoch of the agent before: this one has not
  * resumed it, so it is fenced, or stopped already, and must end there too. */
 static void end_leftover(struct fo_run *r, struct hb_era armed)
@@ -81,6 +89,7 @@ static void end_leftover(struct fo_run *r, struct hb_era armed)
     if (!s->started || hb_era_compare(armed, s->guardian.last) <= 0)
         return;
     s->guardian.last = armed;
+    was_held_here(s, armed.epoch);
     s->guardian.armed = !s->stopped;
     fo_epoch_seen(r, armed.epoch);
     fo_history_seen(r, armed);
@@ -136,6 +145,7 @@ static void take_over(struct fo_run *r, const struct fo_guard *inherit)
     struct fo_state *s = r->s;
     s->guardian.armed = true;
     s->guardian.last = era_of(inherit);
+    was_held_here(s, inherit->epoch);
     s->lease = (struct fo_lease){
         .generation = inherit->generation,
         .epoch = inherit->epoch,

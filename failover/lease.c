@@ -179,7 +179,7 @@ void fo_lease_key_read(struct fo_run *r, const struct heartbeat *record, uint64_
 }
 
 /* "only after a heartbeat with paused: true is acknowledged" (11) */
-static bool self_fencing_is_off(const struct fo_state *s)
+bool fo_lease_is_paused(const struct fo_state *s)
 {
     bool believed = s->config.paused && !fo_rule_on(s, FO_RULE_PAUSE_ACKNOWLEDGED);
     return s->lease.paused || believed;
@@ -190,7 +190,7 @@ static bool self_fencing_is_off(const struct fo_state *s)
 void fo_lease_failing(struct fo_run *r)
 {
     struct fo_state *s = r->s;
-    if (!s->lease.held || self_fencing_is_off(s) || s->failures < s->config.failure_threshold)
+    if (!s->lease.held || fo_lease_is_paused(s) || s->failures < s->config.failure_threshold)
         return;
     if (!fo_consent_holds(s, r->now)) {
         if (fo_rule_on(s, FO_RULE_FENCE_AT_NTH))
@@ -203,7 +203,7 @@ void fo_lease_failing(struct fo_run *r)
 static int64_t deadline(const struct fo_state *s)
 {
     bool counts =
-        s->lease.held && !self_fencing_is_off(s) && fo_rule_on(s, FO_RULE_FENCE_AT_DEADLINE);
+        s->lease.held && !fo_lease_is_paused(s) && fo_rule_on(s, FO_RULE_FENCE_AT_DEADLINE);
     return counts ? s->lease.deadline : FO_NEVER;
 }
 

@@ -64,7 +64,6 @@ static void launch(struct sim *w, unsigned site, uint64_t epoch)
         return;
     }
     check_start(w, site, epoch);
-    s->marks_led = epoch;
     s->serving = true;
     s->serving_epoch = epoch;
     s->dead = false;
@@ -82,6 +81,7 @@ static void start_workload(struct sim *w, unsigned site, const struct fo_effect 
 {
     struct site *s = &w->sites[site];
     int64_t at = w->now;
+    s->marks_led = e->workload.epoch;
     s->launch_serial++;
     if (s->guardian.up && s->guardian.busy_until > at)
         at = s->guardian.busy_until + 1;
