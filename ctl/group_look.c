@@ -177,16 +177,22 @@ void group_clear(struct group_now *g)
     *g = (struct group_now){0};
 }
 
-static bool could_lead(const struct site_now *s)
+bool group_lets_promote(const struct group_now *g, const struct site_now *s)
 {
-    return !s->is_leader && s->rank > 0 && s->has_heartbeat && !s->is_silent && s->hb.fit;
+    return !g->has_lease || !g->lease.failsafe || heartbeat_names_voter(&g->lease, &s->site);
+}
+
+static bool could_lead(const struct group_now *g, const struct site_now *s)
+{
+    return group_lets_promote(g, s) && !s->is_leader && s->rank > 0 && s->has_heartbeat &&
+           !s->is_silent && s->hb.fit;
 }
 
 const struct site_now *group_successor(const struct group_now *g)
 {
     const struct site_now *best = NULL;
     for (size_t i = 0; i < g->site_count; i++)
-        if (could_lead(&g->sites[i]) && (!best || g->sites[i].rank < best->rank))
+        if (could_lead(g, &g->sites[i]) && (!best || g->sites[i].rank < best->rank))
             best = &g->sites[i];
     return best;
 }

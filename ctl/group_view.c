@@ -49,7 +49,8 @@ static void add_leader(const struct group_now *g, struct hm_buf *out)
     }
     hm_buf_printf(out, " (epoch %llu", (unsigned long long)g->lease.epoch);
     add_reason(&g->lease, out);
-    hm_buf_printf(out, ")%s\n", g->lease.paused ? ", paused" : "");
+    hm_buf_printf(out, ")%s%s\n", g->lease.paused ? ", paused" : "",
+                  g->lease.failsafe ? ", failsafe" : "");
 }
 
 static void add_config(const struct group_now *g, struct hm_buf *out)
@@ -119,8 +120,12 @@ static char *note_of(const struct group_now *g, const struct site_now *s)
     char time[SHOW_TIME_MAX];
     if (!s->has_heartbeat)
         return hm_strdup("never heard");
+    if (s->is_silent && s->is_leader)
+        return hm_strdup(g->lease.failsafe
+                             ? "silent: goes on if its voters consent, else one takes over"
+                             : "silent: a replica takes over");
     if (s->is_silent)
-        return hm_strdup(s->is_leader ? "silent: a replica takes over" : "silent: not counted");
+        return hm_strdup("silent: not counted");
     if (s->is_leader) {
         show_duration(g->lease.expires_in_ms, time);
         return hm_printf("%s, promises %s", g->lease.status == HB_DEGRADED ? "degraded" : "healthy",
@@ -130,6 +135,8 @@ static char *note_of(const struct group_now *g, const struct site_now *s)
         return hm_strdup("not in cluster_config");
     if (!s->hb.fit)
         return hm_strdup("not fit to lead");
+    if (!group_lets_promote(g, s))
+        return hm_strdup("no voter: leads only after a release");
     show_duration(s->silence_needed_ms, time);
     return hm_printf("would lead after %s of silence", time);
 }

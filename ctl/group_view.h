@@ -53,6 +53,9 @@ void group_clear(struct group_now *g);
 void group_render(const struct group_now *g, bool colour, struct hm_buf *out);
 json_t *group_json(const struct group_now *g);
 
+/* With failsafe on only the voters that the lease names promote by silence. */
+bool group_lets_promote(const struct group_now *g, const struct site_now *s);
+
 /* Who would lead if the leader died now; NULL: nobody. */
 const struct site_now *group_successor(const struct group_now *g);
 

@@ -77,6 +77,25 @@ START_TEST(names_what_is_missing)
 }
 END_TEST
 
+START_TEST(with_failsafe_only_voters_take_over)
+{
+    struct entries last = {0};
+    fill(&last);
+    put_entry(&last, "primary_heartbeat",
+              "{'site_id':'site-a','status':'HEALTHY','role':'leader','epoch':7,'counter':41023,"
+              "'expires_in_ms':6254,'interval_ms':1000,'failsafe':true,'voters':['site-c']}",
+              50001, NOW_NS - 60000 * MS);
+    char *text = shown(&last, 3);
+    ck_assert_ptr_nonnull(strstr(text, "(epoch 7), failsafe\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "silent: goes on if its voters consent, else one takes over"));
+    ck_assert_ptr_nonnull(strstr(text, "no voter: leads only after a release"));
+    ck_assert_ptr_nonnull(strstr(text, "if site-a died now: nobody could take over\n"));
+    free(text);
+    entries_clear(&last);
+}
+END_TEST
+
 START_TEST(warns_of_a_single_copy)
 {
     struct entries last = {0};
@@ -155,5 +174,6 @@ START_TEST(refuses_a_configuration_with_the_sum_shown)
 END_TEST
 
 RUN_SUITE("group_view", shows_who_leads_and_who_would_follow, names_what_is_missing,
-          warns_of_a_single_copy, says_when_nobody_could_take_over, a_released_lease_has_no_leader,
+          with_failsafe_only_voters_take_over, warns_of_a_single_copy,
+          says_when_nobody_could_take_over, a_released_lease_has_no_leader,
           the_second_replica_waits_longer, refuses_a_configuration_with_the_sum_shown)
