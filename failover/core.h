@@ -85,6 +85,7 @@ void fo_lease_end(struct fo_run *r, enum hb_reason reason);
 void fo_lease_catch_up(struct fo_run *r);
 bool fo_lease_is_paused(const struct fo_state *s);
 void fo_lease_own_seen(struct fo_run *r, const struct heartbeat *record, uint64_t revision);
+bool fo_lease_is_overtaken(const struct fo_state *s);
 bool fo_lease_is_mine(const struct fo_state *s, const struct heartbeat *record);
 
 /* consent.c: failsafe by consent, as leader and as voter. */

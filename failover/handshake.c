@@ -23,7 +23,7 @@ static bool choose_next(struct fo_run *r)
 {
     struct fo_state *s = r->s;
     const struct fo_peer *ready = fo_peer_first_ready(s, r->now);
-    if (s->release_reason == HB_REASON_LOST)
+    if (s->release_reason == HB_REASON_LOST || fo_lease_is_overtaken(s))
         return false;
     if (s->release_reason == HB_REASON_PROBE_FAILED && !ready)
         return false;

@@ -56,6 +56,13 @@ static struct hb_era era_held(const struct fo_state *s)
     return (struct hb_era){s->lease.generation, s->lease.epoch};
 }
 
+/* There is nothing left to release; and in a store that has lost writes the number of the own last one may
+ * be another's by now. */
+bool fo_lease_is_overtaken(const struct fo_state *s)
+{
+    return fo_era_compare(s, s->history.seen, era_held(s)) > 0;
+}
+
 static void take_hold(struct fo_run *r)
 {
     r->s->lease.held = true;
@@ -113,6 +120,8 @@ void fo_lease_seen(struct fo_run *r, const struct heartbeat *record)
             fo_claim_over(r, HB_REASON_CLAIM_DENIED);
     } else if (s->lease.held && means_lost(s, record) && fo_rule_on(s, FO_RULE_LOST_FENCES)) {
         fo_lease_end(r, HB_REASON_LOST);
+    } else if (s->lease_try.kind == FO_TRY_RELEASE && fo_lease_is_overtaken(s)) {
+        fo_release_over(r);
     }
 }
 

@@ -212,6 +212,25 @@ START_TEST(leader_is_fenced_by_a_higher_generation)
 }
 END_TEST
 
+/* The number of its own last write may be that of a heartbeat of the new leader by now. */
+START_TEST(overtaken_leader_releases_nothing)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    beat(&t);
+    while (!effect(&t, FO_DO_STOP_WORKLOAD, 0))
+        tick_at(&t, (t.out.next_ns + MS - 1) / MS);
+    struct heartbeat repaired = held_by("site-b", 2, 9);
+    repaired.generation = 1;
+    lease_seen(&t, &repaired, t.core.lease.revision);
+    step(&t, &(struct fo_event){.type = FO_EV_WORKLOAD_STOPPED,
+                                .workload = {.epoch = t.core.workload_epoch}});
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+    ck_assert_ptr_null(sent(&t, FO_KEY_LEASE));
+}
+END_TEST
+
 START_TEST(made_up_generation_is_not_believed)
 {
     struct one_site t;
@@ -419,6 +438,7 @@ int main(void)
     tcase_add_test(tc, hold_of_less_than_2t_is_not_told);
     tcase_add_test(tc, higher_generation_ends_the_hold_whatever_its_epoch);
     tcase_add_test(tc, leader_is_fenced_by_a_higher_generation);
+    tcase_add_test(tc, overtaken_leader_releases_nothing);
     tcase_add_test(tc, made_up_generation_is_not_believed);
     tcase_add_test(tc, missing_key_is_never_free);
     tcase_add_test(tc, key_that_never_was_is_no_alarm);
