@@ -232,7 +232,7 @@ static void on_hangup(uv_signal_t *handle, int number)
     if (d->stopping || d->check)
         return;
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(uv_hrtime() / 1000));
-    d->check = restart_check_begin(&d->loop, d->config_path, on_checked, d);
+    d->check = restart_check_begin(&d->loop, d->config_path, d->config, on_checked, d);
 }
 
 /* -- Start

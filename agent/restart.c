@@ -30,6 +30,7 @@ void restart_remember(char *const *argv)
 struct job {
     struct restart_check *owner;
     char *path;
+    struct agent_config config; /* as it is on the disk */
     int result;
     struct hm_error err;
 };
@@ -37,6 +38,7 @@ struct job {
 struct restart_check {
     struct hm_workq *queue;
     struct job *job;
+    const struct agent_config *now;
     void (*done)(void *data, const struct hm_error *err);
     void *data;
 };
@@ -44,6 +46,7 @@ struct restart_check {
 static void job_free(void *data)
 {
     struct job *job = data;
+    config_clear(&job->config);
     free(job->path);
     free(job);
 }
@@ -51,9 +54,29 @@ static void job_free(void *data)
 static void read_config(void *data)
 {
     struct job *job = data;
-    struct agent_config config = {0};
-    job->result = config_load(job->path, &config, &job->err);
-    config_clear(&config);
+    job->result = config_load(job->path, &job->config, &job->err);
+}
+
+/* By which the guardian, and the next agent, know what this one leads. */
+static int check_same(const struct agent_config *now, const struct agent_config *then,
+                      struct hm_error *err)
+{
+    const struct {
+        const char *name, *now, *then;
+    } fields[] = {
+        {"site_id", now->site_id, then->site_id},
+        {"state_dir", now->state_dir, then->state_dir},
+        {"runtime_dir", now->runtime_dir, then->runtime_dir},
+        {"failover.group", now->failover.group, then->failover.group},
+        {"guardian.socket", now->guardian.socket, then->guardian.socket},
+    };
+    for (size_t i = 0; i < HM_COUNT(fields); i++)
+        if (strcmp(fields[i].now, fields[i].then) != 0)
+            return hm_fail(err, HM_E_CONFLICT,
+                           "%s can't change in a restart in place (%s -> %s): stop the agent and "
+                           "its guardian, then start both",
+                           fields[i].name, fields[i].now, fields[i].then);
+    return 0;
 }
 
 static void config_read(void *data, bool timed_out)
@@ -61,15 +84,18 @@ static void config_read(void *data, bool timed_out)
     struct job *job = data;
     struct restart_check *c = job->owner;
     (void)timed_out;
+    if (job->result >= 0)
+        job->result = check_same(c->now, &job->config, &job->err);
     c->done(c->data, job->result < 0 ? &job->err : NULL);
 }
 
 struct restart_check *restart_check_begin(uv_loop_t *loop, const char *config_path,
+                                          const struct agent_config *now,
                                           void (*done)(void *data, const struct hm_error *err),
                                           void *data)
 {
     struct restart_check *c = hm_alloc(sizeof *c);
-    *c = (struct restart_check){.done = done, .data = data};
+    *c = (struct restart_check){.now = now, .done = done, .data = data};
     c->queue = hm_workq_new(loop, "restart", 1, 1);
     c->job = hm_alloc(sizeof *c->job);
     *c->job = (struct job){.owner = c, .path = hm_strdup(config_path)};

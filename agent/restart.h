@@ -3,7 +3,8 @@
  * configuration as they are on the disk now.
  *
  * Before it, the configuration is read and verified, so that an agent that would not come up again
- * stays. What the old one had open is closed by execve(2); signals that come in between wait for the new
+ * stays; so does one that would come up under another name, or look for its guardian elsewhere: it would
+ * not find the lease that it left. What the old one had open is closed by execve(2); signals that come in between wait for the new
  * one. Thread: the loop's, before and after it the main one.
  */
 #ifndef HM_AGENT_RESTART_H
@@ -16,10 +17,12 @@
 /* At the start of the program: where it lies, before an upgrade replaces it. `argv` is borrowed. */
 void restart_remember(char *const *argv);
 
-/* Would an agent with this file come up? Read by a worker. `done` once, not from inside, unless freed
- * before; `err` NULL: yes. */
+/* Would an agent with this file come up, and go on with what this one (`now`, borrowed) leads? Read by a
+ * worker. `done` once, not from inside, unless freed before; `err` NULL: yes. */
+struct agent_config;
 struct restart_check;
 struct restart_check *restart_check_begin(uv_loop_t *loop, const char *config_path,
+                                          const struct agent_config *now,
                                           void (*done)(void *data, const struct hm_error *err),
                                           void *data);
 /* In or after its `done`, or before. The loop must run once more. NULL is allowed. */
