@@ -132,6 +132,7 @@ void fo_workload_promote(struct fo_run *r);
 void fo_workload_at_start(struct fo_run *r, bool verified_stopped, const struct fo_guard *inherit);
 void fo_workload_stop(struct fo_run *r, uint64_t epoch, int64_t limit);
 void fo_workload_event(struct fo_run *r, const struct fo_event *event);
+void fo_workload_hurry(struct fo_run *r);
 void fo_workload_advance(struct fo_run *r);
 int64_t fo_workload_next(const struct fo_state *s);
 

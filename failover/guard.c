@@ -107,6 +107,8 @@ void fo_guardian_said(struct fo_run *r, const struct fo_event *event)
         fo_epoch_seen(r, g->fired_epoch);
     if (!r->s->lease.held)
         end_leftover(r, event->guardian.armed);
+    if (!g->up && g->armed)
+        fo_workload_hurry(r);
     bool fired = r->s->lease.held && g->fired_epoch >= r->s->lease.epoch;
     if (!g->up && fo_rule_on(r->s, FO_RULE_GUARDIAN_LOST))
         lease_over(r, HB_REASON_GUARDIAN_LOST);

@@ -31,6 +31,18 @@ void fo_workload_stop(struct fo_run *r, uint64_t epoch, int64_t limit)
     fo_emit_stop(r);
 }
 
+/* A clean stop has its time only as long as the guardian would end it. */
+void fo_workload_hurry(struct fo_run *r)
+{
+    struct fo_state *s = r->s;
+    int64_t limit = r->now + s->lease.fence_limit;
+    if (s->stopped || s->stop_tries == 0 || s->lease.held || limit >= s->workload_limit)
+        return;
+    s->workload_limit = limit;
+    fo_guard_fencing(r, limit);
+    fo_emit_stop(r);
+}
+
 static void stopped(struct fo_run *r)
 {
     struct fo_state *s = r->s;

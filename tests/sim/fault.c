@@ -295,8 +295,10 @@ void fault_agent_leaves(struct sim *w, unsigned site)
 static void kill_guardian(struct sim *w, const struct timed_fault *f)
 {
     unsigned site = (unsigned)f->site;
-    if (w->sites[site].frozen)
-        return;
+    struct site *s = &w->sites[site];
+    bool ends_leftovers = s->serving && s->up && !s->core.guardian.armed;
+    if (s->frozen || ends_leftovers)
+        return; /* not the third of agent, guardian and guardian within one lease (docs) */
     guardian_dies(w, site);
     w->sites[site].guardian.gone = f->length == FAULT_FOR_GOOD;
     if (f->length != FAULT_FOR_GOOD)

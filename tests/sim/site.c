@@ -113,9 +113,12 @@ static void stop_workload(struct sim *w, unsigned site, const struct fo_effect *
         s->ended_at = w->now;
     if (!s->serving) {
         s->stop_ends = w->now;
-    } else if (s->stop_ends <= w->now) {
-        s->stop_ends = stop_end(w, site, e->workload.deadline_ns);
-        queue_push(w, s->stop_ends, K_WORKLOAD_STOPS, site, 0, s->workload_serial, 0);
+    } else {
+        int64_t end = stop_end(w, site, e->workload.deadline_ns);
+        if (s->stop_ends <= w->now || end < s->stop_ends) {
+            s->stop_ends = end;
+            queue_push(w, end, K_WORKLOAD_STOPS, site, 0, s->workload_serial, 0);
+        }
     }
     int64_t answer = s->stop_ends > w->now ? s->stop_ends : w->now;
     bool fails = s->stop_fails > 0;

@@ -436,6 +436,23 @@ START_TEST(handover_goes_on_without_an_acknowledgement)
 }
 END_TEST
 
+/* Without a guardian nobody would end it, should the agent die as well. */
+START_TEST(clean_stop_is_cut_short_with_the_guardian)
+{
+    struct one_site t;
+    hand_over(&t, 30000);
+    answer(&t, FO_KEY_LEASE, t.core.lease_try.record.counter, 1, FO_WRITE_STORED, ++t.revision);
+    t.now += 5000;
+    guardian(&t, false, 0);
+    const struct fo_effect *stop = effect(&t, FO_DO_STOP_WORKLOAD, 0);
+    ck_assert_ptr_nonnull(stop);
+    ck_assert_int_eq(stop->workload.deadline_ns, (t.now + 1500) * MS);
+    ck_assert_int_eq(t.core.role, HB_ROLE_DEMOTING);
+    guardian(&t, false, 0);
+    ck_assert_ptr_null(effect(&t, FO_DO_STOP_WORKLOAD, 0));
+}
+END_TEST
+
 START_TEST(short_stop_needs_no_longer_promise)
 {
     struct one_site t;
@@ -557,6 +574,7 @@ static void add_handover_tests(TCase *tc)
 {
     tcase_add_test(tc, clean_handover_gets_a_longer_promise_first);
     tcase_add_test(tc, handover_goes_on_without_an_acknowledgement);
+    tcase_add_test(tc, clean_stop_is_cut_short_with_the_guardian);
     tcase_add_test(tc, short_stop_needs_no_longer_promise);
 }
 
