@@ -327,12 +327,20 @@ static void say_to_core(struct lead *l, bool up, uint64_t fired_epoch)
     lead_status_changed(l);
 }
 
+/* It looks for what runs. What libvirt was asked to start and may bring up yet, only the agent knows of;
+ * the higher rungs hold for that, too. */
+static bool saw_all(const struct lead *l, const struct guard_state *s)
+{
+    const struct workload_documents *d = &l->options.documents;
+    return s->rung != GUARD_RUNG_KILL || !d->may_still_start || !d->may_still_start(d->data);
+}
+
 void lead_guard_look_at_fire(struct lead *l)
 {
     const struct guard_state *s = guard_last(l->guard.client);
     bool is_verified = guard_is_up(l->guard.client) && s->verified && s->fired_epoch &&
                        s->fired_epoch == l->work.stop_epoch;
-    if (is_verified && l->work.stopping)
+    if (is_verified && l->work.stopping && saw_all(l, s))
         lead_stop_verified_by_guardian(l);
 }
 

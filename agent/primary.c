@@ -348,6 +348,11 @@ static int64_t clean_stop_ms(void *data)
     return most;
 }
 
+static bool may_still_start(void *data)
+{
+    return reconciler_start_in_flight(data);
+}
+
 static void recheck(void *data)
 {
     reconciler_kick(data);
@@ -371,6 +376,7 @@ struct workload_documents reconciler_workload(struct reconciler *r)
                                        .any = any,
                                        .each_vm = each_vm,
                                        .clean_stop_ms = clean_stop_ms,
+                                       .may_still_start = may_still_start,
                                        .recheck = recheck,
                                        .data = r};
 }

@@ -55,6 +55,8 @@ struct workload_documents {
     bool (*each_vm)(void *data, void (*visit)(void *arg, const char *uuid), void *arg);
     /* How long they may take to stop if all are given their time, ms. NULL: no time. */
     int64_t (*clean_stop_ms)(void *data);
+    /* Has somebody been asked to start one of them who may do so yet? NULL: nobody. */
+    bool (*may_still_start)(void *data);
     void (*recheck)(void *data); /* what waited for the guardian's plan may go on. May be NULL */
     void *data;
 };

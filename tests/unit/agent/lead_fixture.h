@@ -37,6 +37,7 @@ static struct {
     int stops, starts, resumes;
     const char *vms[4]; /* UUIDs */
     bool vms_unknown;
+    bool may_still_start;
     int rechecks;
     int64_t clean_stop_ms;
     int64_t asked_for_ns;    /* how long the last stop asks before it kills */
@@ -90,6 +91,12 @@ static int64_t fake_clean_stop_ms(void *data)
     return fake.clean_stop_ms;
 }
 
+static bool fake_may_still_start(void *data)
+{
+    (void)data;
+    return fake.may_still_start;
+}
+
 static void fake_recheck(void *data)
 {
     (void)data;
@@ -129,6 +136,7 @@ static void make_lead(void)
                       .stop = fake_stop,
                       .each_vm = fake_each_vm,
                       .clean_stop_ms = fake_clean_stop_ms,
+                      .may_still_start = fake_may_still_start,
                       .recheck = fake_recheck},
         .on_role_change = note_role,
     };

@@ -229,6 +229,21 @@ START_TEST(a_stop_that_it_has_verified_is_one)
 }
 END_TEST
 
+/* It saw nothing, but libvirt has been asked for a VM and may yet bring it up. (ADR 2) */
+START_TEST(a_kill_verifies_nothing_while_a_start_is_under_way)
+{
+    lead_on();
+    fake.hold_stop = fake.may_still_start = true;
+    fake_guardian_fire(&guardian, true);
+    ck_assert(wait_for(stopped_serving));
+    wait_ms(200);
+    ck_assert(!is_replica());
+    fake.hold_stop = fake.may_still_start = false;
+    fake.stop_done(fake.stop_arg, NULL);
+    ck_assert(wait_for(retaken));
+}
+END_TEST
+
 static bool asked_again(void)
 {
     return fake.stops == 3;
@@ -538,6 +553,7 @@ int main(void)
     tcase_add_test(t, one_that_hangs_is_shown_the_end_all_the_same);
     tcase_add_test(t, one_that_shall_end_is_as_good_as_none);
     tcase_add_test(t, a_stop_that_it_has_verified_is_one);
+    tcase_add_test(t, a_kill_verifies_nothing_while_a_start_is_under_way);
     tcase_add_test(t, what_only_the_guardian_saw_is_looked_at_again);
     tcase_add_test(t, a_fire_that_is_not_verified_releases_nothing);
     tcase_add_test(t, the_next_agent_goes_on_with_the_lease);
