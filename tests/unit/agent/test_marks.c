@@ -77,6 +77,8 @@ START_TEST(what_is_saved_is_loaded)
                        .config_revision = 3,
                        .config = "{\"failover_timeout_ms\":1000}",
                        .led_epoch = 6,
+                       .led_generation = 2,
+                       .seen = {3, 41},
                        .paused = true};
     struct marks out;
     struct stat st;
@@ -90,6 +92,9 @@ START_TEST(what_is_saved_is_loaded)
     ck_assert_uint_eq(out.config_revision, 3);
     ck_assert_str_eq(out.config, in.config);
     ck_assert_uint_eq(out.led_epoch, 6);
+    ck_assert_uint_eq(out.led_generation, 2);
+    ck_assert_uint_eq(out.seen.generation, 3);
+    ck_assert_uint_eq(out.seen.epoch, 41);
     ck_assert(out.paused);
     stat(path, &st);
     ck_assert_uint_eq(st.st_mode & 0777, 0600);

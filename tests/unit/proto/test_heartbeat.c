@@ -38,6 +38,7 @@ static struct heartbeat full(void)
         .reason = HB_REASON_STALE,
         .probe = HB_PROBE_OK,
         .nonce = 0xFEDCBA9876543210u,
+        .generation = 2,
         .epoch = 7,
         .seen_epoch = 9,
         .counter = 10452,
@@ -92,7 +93,7 @@ START_TEST(test_the_longest_fits)
     struct heartbeat hb = full(), back;
     hb.site = site(name);
     hb.nonce = UINT64_MAX;
-    hb.epoch = hb.seen_epoch = hb.counter = hb.config_revision = HB_EPOCH_MAX;
+    hb.generation = hb.epoch = hb.seen_epoch = hb.counter = hb.config_revision = HB_EPOCH_MAX;
     hb.timestamp_ms = hb.rtt_us = hb.probe_latency_us = (int64_t)HB_EPOCH_MAX;
     hb.expires_in_ms = HB_PROMISE_MAX_MS;
     hb.interval_ms = 3600 * 1000;
