@@ -49,7 +49,7 @@ void bus_close(struct bus *bus);
 bool bus_is_connected(const struct bus *bus);
 /* Ask the server every `interval_ms` whether it is there (2000 if never set; kept within 250 to 2000). One
  * that hangs, or has lost its network, is given up for another one after 2 to 3 of them. Takes effect with
- * the next connection. */
+ * the next connection, where `servers` names more than one. */
 void bus_set_ping(struct bus *bus, int64_t interval_ms);
 /* Give up the connection, and try the other servers first. Nothing where `servers` names only one, or
  * while there is no connection. */

@@ -208,7 +208,8 @@ void wire_set_ping(struct wire *wire, int64_t interval_ms)
 {
     int64_t least = interval_ms < WIRE_PING_MAX_MS ? interval_ms : WIRE_PING_MAX_MS;
     uv_mutex_lock(&wire->lock);
-    wire->ping_ms = least > WIRE_PING_MIN_MS ? least : WIRE_PING_MIN_MS;
+    if (wire->several) /* else there is nowhere to go, and the questions cost something */
+        wire->ping_ms = least > WIRE_PING_MIN_MS ? least : WIRE_PING_MIN_MS;
     uv_mutex_unlock(&wire->lock);
 }
 

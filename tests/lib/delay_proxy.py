@@ -61,7 +61,7 @@ class DelayProxy:
         while True:
             due, data = await line.get()
             await asyncio.sleep(due - self.loop.time())
-            if not data:
+            if not data or target.is_closing():
                 return
             target.write(data)
 
