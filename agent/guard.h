@@ -19,7 +19,9 @@
 #include "base/error.h"
 #include "guardian/protocol.h"
 
-enum { GUARD_ANSWER_MS = 250 }; /* Lg of the failover: who is later than that is lost */
+/* The guardian's lateness that every promise allows for (Lg), in two: what the agent that is well takes of
+ * it before its guardian fires, and how late an answer may be before the guardian counts as lost. */
+enum { GUARD_HEAD_START_MS = 50, GUARD_ANSWER_MS = 200 };
 
 struct guard;
 

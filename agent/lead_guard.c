@@ -15,7 +15,9 @@
 #define PLAN_RETRY_NS (1000 * HM_MS) /* a plan that was refused is told again */
 /* An agent that is well begins a fence at the deadline itself, and asks before it kills: the guardian, which
  * is never late by more than some ms, lets it. This comes out of the lateness (Lg) that is promised. */
-#define HEAD_START_NS (50 * HM_MS)
+#define HEAD_START_NS (GUARD_HEAD_START_MS * HM_MS)
+_Static_assert(GUARD_HEAD_START_MS + GUARD_ANSWER_MS == CLUSTER_GUARDIAN_MS,
+               "Lg is what they share");
 
 /* -- Its view of the lease ---------------------------------------------------- */
 
