@@ -61,11 +61,29 @@ static void tell(struct sim *w, unsigned site, enum sim_kind kind, uint64_t y)
         queue_push(w, w->now, kind, site, 0, w->sites[site].guardian.run, y);
 }
 
-/* What serves now in `epoch` or below is gone within `limit`. */
+/* When nothing may serve any more, by what the lease promised. */
+static int64_t promised_end(const struct sim *w, const struct site *s)
+{
+    struct fo_guard view;
+    fo_guard_view(&s->core, &view);
+    if (view.phase == FO_GUARD_NONE || view.deadline == FO_NEVER || !s->serving)
+        return INT64_MAX;
+    const struct fo_lease *lease = &s->core.lease;
+    int64_t ends = view.deadline + view.fence_limit;
+    int64_t promised = lease->deadline + lease->fence_limit;
+    return site_real(s, ends < promised ? ends : promised) +
+           (w->shape.tight ? FO_LATENESS_MAX - 2 : 0);
+}
+
+/* What serves now in `epoch` or below is gone within `limit`, and if there is no agent, by what the lease
+ * promised. */
 static void kill_within(struct sim *w, unsigned site, uint64_t epoch, int64_t limit)
 {
     struct site *s = &w->sites[site];
     int64_t most = site_real(s, site_clock(s, w->now) + limit) - w->now;
+    int64_t ends = promised_end(w, s);
+    if (!s->off && !site_agent_acts(w, s) && ends - w->now < most)
+        most = ends > w->now ? ends - w->now : 0;
     int64_t takes = w->shape.tight ? most : rng_below(&w->rng, most + 1);
     queue_push(w, w->now + takes, K_GUARDIAN_KILLED, site, 0, s->guardian.run, epoch);
 }
@@ -229,20 +247,6 @@ void guardian_says(struct sim *w, const struct entry *e)
 
 /* -- its life -------------------------------------------------------------------------------------- */
 
-/* When nothing may serve any more, by what the lease promised. */
-static int64_t promised_end(const struct sim *w, const struct site *s)
-{
-    struct fo_guard view;
-    fo_guard_view(&s->core, &view);
-    if (view.phase == FO_GUARD_NONE || view.deadline == FO_NEVER || !s->serving)
-        return INT64_MAX;
-    const struct fo_lease *lease = &s->core.lease;
-    int64_t ends = view.deadline + view.fence_limit;
-    int64_t promised = lease->deadline + lease->fence_limit;
-    return site_real(s, ends < promised ? ends : promised) +
-           (w->shape.tight ? FO_LATENESS_MAX - 2 : 0);
-}
-
 /* What killing what it finds may take, by the plan on the disk. */
 static int64_t plan_limit(const struct site *s)
 {
@@ -259,9 +263,7 @@ void guardian_boot(struct sim *w, unsigned site)
         return;
     if (w->trace)
         trace_line(w, (int)site, "GUARDIAN is up");
-    int64_t limit = plan_limit(s), ends = promised_end(w, s);
-    if (!s->off && !site_agent_acts(w, s) && ends - w->now < limit)
-        limit = ends > w->now ? ends - w->now : 0;
+    int64_t limit = plan_limit(s);
     g->up = true;
     g->busy_until = 0;
     g->fired = (struct hb_era){0, 0};

@@ -109,7 +109,8 @@ static void stop_workload(struct sim *w, unsigned site, const struct fo_effect *
     check_stop(w, site);
     s->acked_epoch = 0;
     s->launch_serial++;
-    if (s->core.stop_tries == 1)
+    bool hurried = s->stop_ends > w->now; /* it is told again to be quicker */
+    if (s->core.stop_tries == 1 && !hurried)
         s->ended_at = w->now;
     if (!s->serving) {
         s->stop_ends = w->now;
