@@ -383,6 +383,9 @@ void check_goes_on(struct sim *w, unsigned site, const struct fo_effect *note)
         note->note.reason == HB_REASON_HEARTBEATS_FAILED || note->note.reason == HB_REASON_DEADLINE;
     if (note->note.from != HB_ROLE_LEADER || !by_time || !core->consent.usable || !is_calm(w))
         return;
+    /* A loop that was late tells of it only now: what counted was how things were when it fired. */
+    if (w->sites[site].guardian.fired.epoch == core->lease.epoch)
+        return;
     for (unsigned i = 0; i < core->consent.voter_count; i++)
         if (!can_consent(w, site, &core->consent.voters[i]))
             return;
