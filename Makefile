@@ -101,7 +101,7 @@ unit: $(filter $(BUILD)/unit/$(if $(ONLY),$(ONLY)/)%,$(UNIT_TESTS))
 	$(Q)tests/run_unit $^
 
 #: make lint                layering, banned calls, shell scripts, docs against the code
-lint:
+lint: all
 	+$(Q)tests/lint
 
 format:

@@ -69,6 +69,7 @@ def test_runs_on_the_leader_and_moves_with_the_role(make_pair):
         pair.a.start_agent()
         pair.wait_phase("site-b", "Standby")
         pair.wait_runs("site-a", boots=2)
+        wait_until(lambda: watch.speakers()[2:], 10, "the look-out to hear site-a again")
     watch.check_never_twice()
     assert watch.speakers() == ["site-a", "site-b", "site-a"]
     assert guest.STOPPING in pair.b.console("db"), "the guest was not asked to stop"
