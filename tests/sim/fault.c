@@ -297,7 +297,7 @@ static void kill_guardian(struct sim *w, const struct timed_fault *f)
     unsigned site = (unsigned)f->site;
     struct site *s = &w->sites[site];
     bool ends_leftovers = s->serving && s->up && !s->core.guardian.armed;
-    if (s->frozen || ends_leftovers)
+    if (s->frozen || ends_leftovers || !s->guardian.up)
         return; /* not the third of agent, guardian and guardian within one lease (docs) */
     guardian_dies(w, site);
     w->sites[site].guardian.gone = f->length == FAULT_FOR_GOOD;
