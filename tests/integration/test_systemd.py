@@ -1,0 +1,158 @@
+"""The units under a real systemd: what becomes of the workload when they are killed, reloaded, restarted and stopped."""
+
+import json
+
+import pytest
+
+from lib.booted import Booted, is_possible
+from lib.failover import Store
+from lib.processes import environment, run
+from lib.paths import built
+from lib.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(not is_possible(), reason="systemd-nspawn, systemd or dbus is not installed")
+
+AGENT, GUARDIAN = "harmonyd.service", "harmony-guardian.service"
+FENCE_TIMEOUT_MS = 1500
+PROMOTE = "#!/bin/sh\nsleep 987654 </dev/null >/dev/null 2>&1 &\n"
+
+
+class Host(Booted):
+    """One site of a group in which nobody else is, so that the role stays or comes back."""
+
+    def __init__(self, folder, nats):
+        super().__init__(folder)
+        config = {"site_id": "site-a", "nats": {"servers": nats.url}, "libvirt": {"uri": "test:///default"},
+                  "failover": {"hooks": {"promote": ["/usr/local/sbin/promote"], "fence": ["/bin/true"]}}}
+        (self.root / "etc/harmony/harmonyd.yaml").write_text(json.dumps(config))
+        (self.local / "sbin/promote").write_text(PROMOTE)
+        (self.local / "sbin/promote").chmod(0o755)
+        run([built("harmonyctl"), "failover", "init", "--primary", "site-a", "--replica", "site-b",
+             "--heartbeat-interval", "500ms", "--failure-threshold", "3", "--fence-timeout", f"{FENCE_TIMEOUT_MS}ms",
+             "--failover-timeout", "6s"], env=environment(NATS_URL=nats.url))
+        self.store = Store(nats.url)
+
+    def close(self):
+        super().close()
+        self.store.close()
+
+    def lease(self):
+        return self.store.get("primary_heartbeat")
+
+    def workload(self):
+        """Its pids."""
+        return self.run("pgrep -x sleep", check=False).stdout.split()
+
+    def leads(self):
+        """(epoch, the workload's pid) once it leads and its lease is kept, else None."""
+        lease, pids = self.lease(), self.workload()
+        if (lease["site_id"], lease["role"], len(pids)) != ("site-a", "leader", 1) or lease["status"] != "HEALTHY":
+            return None
+        return lease["epoch"], pids[0]
+
+    def wait_leads(self, above=0):
+        """Until it leads in an epoch above this one. Returns (epoch, the workload's pid)."""
+        def condition():
+            now = self.leads()
+            return now if now and now[0] > above else None
+        return wait_until(condition, 30, f"site-a to lead in an epoch above {above}", 0.05)
+
+    def wait_heartbeats(self, count):
+        start = self.lease()["counter"]
+        wait_until(lambda: self.lease()["counter"] >= start + count, 20, f"{count} heartbeats", 0.05)
+
+    def kill(self, unit):
+        """SIGKILL to its main process alone; returns once systemd has started the next."""
+        before = self.pid(unit)
+        self.run(f"kill -KILL {before}")
+        wait_until(lambda: self.pid(unit) not in (0, before), 20, f"{unit} to be started again", 0.02)
+
+
+@pytest.fixture
+def host(folder, nats):
+    """It has booted with the agent enabled, and leads."""
+    host = Host(folder, nats)
+    try:
+        host.enable(AGENT)
+        host.boot()
+        host.wait_leads()
+        yield host
+    finally:
+        host.close()
+
+
+def test_units_keep_and_end_the_workload(host):
+    """One host goes through all of it: booting one takes longer than the rest."""
+    check_workload_is_below_the_guardian(host)
+    check_agent_killed(host)
+    check_agent_reloaded(host)
+    check_guardian_reloaded(host)
+    check_guardian_killed(host)
+    check_guardian_restarted(host)
+    check_agent_stopped_and_started(host)
+    check_power_off(host)
+
+
+def check_workload_is_below_the_guardian(host):
+    _, pid = host.leads()
+    cgroups = host.run(f"cat /proc/{pid}/cgroup").stdout
+    assert f"0::/system.slice/{GUARDIAN}/harmony-default-" in cgroups
+    assert host.property(GUARDIAN, "ActiveState") == "active"
+
+
+def check_agent_killed(host):
+    before = host.leads()
+    host.kill(AGENT)
+    host.wait_heartbeats(4)
+    assert host.leads() == before
+
+
+def check_agent_reloaded(host):
+    before, agent = host.leads(), host.pid(AGENT)
+    host.run(f"systemctl reload {AGENT}")
+    wait_until(lambda: "restarting; the guardian holds" in host.journal(AGENT), 10, "the restart in place")
+    host.wait_heartbeats(4)
+    assert host.property(AGENT, "ActiveState") == "active", "it has told systemd that the reload is over"
+    assert (host.leads(), host.pid(AGENT)) == (before, agent)
+
+
+def check_guardian_reloaded(host):
+    before, guardian = host.leads(), host.pid(GUARDIAN)
+    host.run(f"systemctl reload {GUARDIAN}")
+    wait_until(lambda: "goes on for site-a/default" in host.journal(GUARDIAN), 10, "the guardian to go on")
+    host.wait_heartbeats(4)
+    assert (host.leads(), host.pid(GUARDIAN)) == (before, guardian)
+
+
+def check_guardian_killed(host):
+    """Its epoch is over, and what ran in it has ended before its successor is asked for another."""
+    epoch, pid = host.leads()
+    host.run(f"kill -KILL {host.pid(GUARDIAN)}")
+    wait_until(lambda: pid not in host.workload(), FENCE_TIMEOUT_MS / 1000 + 1, "the workload to be dead", 0.01)
+    assert host.wait_leads(above=epoch)[1] != pid
+
+
+def check_guardian_restarted(host):
+    epoch, pid = host.leads()
+    host.run(f"systemctl restart {GUARDIAN}")
+    assert host.wait_leads(above=epoch)[1] != pid
+
+
+def check_agent_stopped_and_started(host):
+    epoch, _ = host.leads()
+    guardian = host.pid(GUARDIAN)
+    host.run(f"systemctl stop {AGENT}")
+    assert (host.workload(), host.lease()["status"]) == ([], "RELEASED")
+    assert host.pid(GUARDIAN) == guardian
+    host.run(f"systemctl start {AGENT}")
+    host.wait_leads(above=epoch)
+
+
+def check_power_off(host):
+    """The agent hands over before its guardian goes."""
+    host.power_off(timeout=60)
+    assert host.lease()["status"] == "RELEASED"
+    lines = host.journal_afterwards().splitlines()
+    stopped = [max(i for i, line in enumerate(lines) if f"{unit}: Deactivated successfully" in line)
+               for unit in (AGENT, GUARDIAN)]
+    assert stopped == sorted(stopped)
