@@ -88,6 +88,7 @@ def test_units_keep_and_end_the_workload(host):
     check_agent_reloaded(host)
     check_guardian_reloaded(host)
     check_guardian_killed(host)
+    check_both_killed(host)
     check_guardian_restarted(host)
     check_agent_stopped_and_started(host)
     check_power_off(host)
@@ -126,8 +127,17 @@ def check_guardian_reloaded(host):
 
 def check_guardian_killed(host):
     """Its epoch is over, and what ran in it has ended before its successor is asked for another."""
+    kill_and_wait_for_the_end(host, GUARDIAN)
+
+
+def check_both_killed(host):
+    kill_and_wait_for_the_end(host, AGENT, GUARDIAN)
+
+
+def kill_and_wait_for_the_end(host, *units):
+    """All of them at once. Of the epoch's workload, in time, and until the next one is led."""
     epoch, pid = host.leads()
-    host.run(f"kill -KILL {host.pid(GUARDIAN)}")
+    host.run(" ".join(["kill -KILL", *(str(host.pid(unit)) for unit in units)]))
     wait_until(lambda: pid not in host.workload(), FENCE_TIMEOUT_MS / 1000 + 1, "the workload to be dead", 0.01)
     assert host.wait_leads(above=epoch)[1] != pid
 
