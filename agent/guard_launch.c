@@ -67,8 +67,6 @@ static char *program_on(const char *path)
 char *guard_program(void)
 {
     char *found = beside_this_program();
-    if (!found)
-        found = program_on("/usr/local/sbin:/usr/sbin:/sbin");
     return found ? found : program_on(getenv("PATH"));
 }
 
@@ -163,8 +161,7 @@ static int find_program(char **ret, struct hm_error *err)
     if (*ret)
         return 0;
     return hm_fail(err, HM_E_NOT_FOUND,
-                   "there is no " PROGRAM
-                   " beside harmonyd, in /usr/local/sbin, /usr/sbin or PATH: install it; this site "
+                   "there is no " PROGRAM " beside harmonyd or in PATH: install it; this site "
                    "can't lead without one");
 }
 
