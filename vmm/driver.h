@@ -109,6 +109,13 @@ struct driver {
     int (*start)(void *self, const struct order *o, struct hm_error *err);
     int (*stop)(void *self, const struct order *o, struct hm_error *err); /* graceful, then hard */
     int (*kill)(void *self, const struct order *o, struct hm_error *err); /* at once */
+    /* Its processors stand still, all else stays; HM_E_REFUSED when it is off. NULL, or
+     * HM_E_UNSUPPORTED: nothing that could stand still. The same holds for the next two. */
+    int (*pause)(void *self, const struct order *o, struct hm_error *err);
+    int (*resume)(void *self, const struct order *o, struct hm_error *err);
+    /* Asked, and after grace_ms reset hard; its process stays. Done when it begins to boot. Repeated
+     * after a crash it reboots once more. HM_E_REFUSED when it does not run. */
+    int (*reboot)(void *self, const struct order *o, struct hm_error *err);
     /* The backend can't be reached: end what runs o->seen_uuid on this host, without asking. 1: seen
      * ended, which is no proof that it stays off; 0: nothing is seen here. NULL: not a thing of this
      * backend. */

@@ -88,6 +88,8 @@ static const struct lv_kind *kind_of(const struct order *o)
         const struct lv_kind *kind = kind_of(o);                                                   \
         if (!kind)                                                                                 \
             return hm_fail(err, HM_E_UNSUPPORTED, "libvirt holds no %s", o->kind);                 \
+        if (!kind->verb)                                                                           \
+            return hm_fail(err, HM_E_UNSUPPORTED, "a %s has no " #verb, o->kind);                  \
         int r = lv_check_alive(self, err);                                                         \
         return r < 0 ? r : kind->verb(self, o, err);                                               \
     }

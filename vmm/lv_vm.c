@@ -262,4 +262,7 @@ const struct lv_kind lv_vm_kind = {
     .kill = lv_vm_kill,
     .verify_stopped = lv_vm_verify_stopped,
     .remove = vm_remove,
+    .pause = lv_vm_pause,
+    .resume = lv_vm_resume,
+    .reboot = lv_vm_reboot,
 };

@@ -23,6 +23,9 @@ int lv_vm_destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struct
 int lv_vm_kill_process(struct lv *lv, const struct order *o, virDomainPtr dom,
                        struct hm_error *err);
 
+/* VIR_DOMAIN_..., or < 0. An absent domain is shut off. */
+int lv_vm_state(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err);
+
 int lv_vm_create(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_stop(struct lv *lv, const struct order *o, struct hm_error *err);
@@ -30,6 +33,9 @@ int lv_vm_kill(struct lv *lv, const struct order *o, struct hm_error *err);
 /* driver.kill_seen */
 int lv_vm_kill_seen(const struct driver_options *options, const struct order *o,
                     struct hm_error *err);
+int lv_vm_pause(struct lv *lv, const struct order *o, struct hm_error *err);
+int lv_vm_resume(struct lv *lv, const struct order *o, struct hm_error *err);
+int lv_vm_reboot(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_verify_stopped(struct lv *lv, const struct order *o, struct hm_error *err);
 
 #endif

@@ -12,8 +12,7 @@ enum {
     DESTROY_WAIT_MS = 5000 /* a destroyed guest is off at once, one in state `shutdown` soon */
 };
 
-/* VIR_DOMAIN_..., or < 0. An absent domain is shut off. */
-static int state_of(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+int lv_vm_state(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
 {
     int state = VIR_DOMAIN_NOSTATE;
     if (virDomainGetState(dom, &state, NULL, 0) == 0)
@@ -29,7 +28,7 @@ static int wait_until_off(struct lv *lv, const struct order *o, virDomainPtr dom
 {
     int64_t deadline = hm_boottime_ns() + ms * HM_MS;
     for (;;) {
-        int state = state_of(lv, o, dom, err);
+        int state = lv_vm_state(lv, o, dom, err);
         if (state < 0)
             return state;
         if (state == VIR_DOMAIN_SHUTOFF)
@@ -97,7 +96,7 @@ static bool has_other_type(const struct lv *lv, const struct order *o,
 static int start_domain(struct lv *lv, const struct order *o, virDomainPtr dom,
                         const struct domain_info *info, struct hm_error *err)
 {
-    int state = state_of(lv, o, dom, err);
+    int state = lv_vm_state(lv, o, dom, err);
     int r = state;
     if (state == VIR_DOMAIN_SHUTOFF && has_other_type(lv, o, info))
         r = lv_vm_create(lv, o, err);
@@ -132,7 +131,7 @@ static int destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struc
 
 int lv_vm_destroy(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
 {
-    int state = state_of(lv, o, dom, err);
+    int state = lv_vm_state(lv, o, dom, err);
     if (state < 0 || state == VIR_DOMAIN_SHUTOFF)
         return state < 0 ? state : 0;
     int r = destroy(lv, o, dom, err);
@@ -177,7 +176,7 @@ static int ask_to_stop(struct lv *lv, const struct order *o, virDomainPtr dom, s
 
 static int stop_domain(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
 {
-    int state = state_of(lv, o, dom, err);
+    int state = lv_vm_state(lv, o, dom, err);
     if (state < 0 || state == VIR_DOMAIN_SHUTOFF)
         return state < 0 ? state : 0;
     /* A paused guest can't hear the button. */
@@ -206,7 +205,7 @@ int lv_vm_verify_stopped(struct lv *lv, const struct order *o, struct hm_error *
     int found = lv_find_domain(lv, o->name, &dom, err);
     if (found <= 0)
         return found;
-    int state = state_of(lv, o, dom, err);
+    int state = lv_vm_state(lv, o, dom, err);
     if (state < 0)
         return state;
     if (state != VIR_DOMAIN_SHUTOFF)

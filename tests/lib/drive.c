@@ -4,7 +4,8 @@
  *   drive [--uri URI] [--image-dir DIR] [--site SITE] [--accel WORD] [--primary] [--seen UUID]
  *         VERB [KIND NAME [SPEC]]
  *
- * VERB: observe, probe, create, update, start, stop, kill, verify_stopped, remove. SPEC: the document
+ * VERB: observe, probe, create, update, start, stop, kill, verify_stopped, remove,
+ * pause, resume, reboot. SPEC: the document
  * as JSON; it is verified as the agent verifies it, and its key is SITE.KIND.NAME (or primary.KIND.NAME).
  * Prints the result as one JSON object on one line ({"result": 0} or {"code": ..., "error": ...}); exits
  * with 1 on an error.
@@ -104,7 +105,8 @@ static verb_function find_verb(const struct driver *d, const char *name)
     } verbs[] = {
         {"create", d->create}, {"update", d->update}, {"start", d->start},
         {"stop", d->stop},     {"kill", d->kill},     {"verify_stopped", d->verify_stopped},
-        {"remove", d->remove},
+        {"remove", d->remove}, {"pause", d->pause},   {"resume", d->resume},
+        {"reboot", d->reboot},
     };
     for (size_t i = 0; i < HM_COUNT(verbs); i++)
         if (!strcmp(verbs[i].name, name))
@@ -235,8 +237,10 @@ static struct call read_arguments(int argc, char **argv)
 static int run_trial(const struct call *c)
 {
     struct accel_record record;
-    struct accel_trial trial = {
-        .boot = c->kind, .accel = c->options.accel, .dir = c->name, .timeout_ms = 4 * ACCEL_TRIAL_MS};
+    struct accel_trial trial = {.boot = c->kind,
+                                .accel = c->options.accel,
+                                .dir = c->name,
+                                .timeout_ms = 4 * ACCEL_TRIAL_MS};
     struct hm_error none = {0};
     accel_trial_run(&trial, &record);
     json_t *out =

@@ -49,6 +49,38 @@ START_TEST(a_vm_lives)
 }
 END_TEST
 
+START_TEST(a_vm_is_paused_and_resumed)
+{
+    ck_call(create, "vm", "web", WEB);
+    ck_call_fails(pause, "vm", "web", WEB, HM_E_REFUSED);
+    ck_call_fails(resume, "vm", "web", WEB, HM_E_REFUSED);
+    ck_call_fails(reboot, "vm", "web", WEB, HM_E_REFUSED);
+    ck_call(start, "vm", "web", WEB);
+    ck_call(pause, "vm", "web", WEB);
+    ck_call(pause, "vm", "web", WEB);
+    ck_assert_int_eq(state_of("vm", "web"), THING_PAUSED);
+    ck_call_fails(verify_stopped, "vm", "web", WEB, HM_E_REFUSED);
+    ck_call_fails(reboot, "vm", "web", WEB, HM_E_REFUSED);
+    ck_call(resume, "vm", "web", WEB);
+    ck_call(resume, "vm", "web", WEB);
+    ck_assert_int_eq(state_of("vm", "web"), THING_RUNNING);
+    ck_call(kill, "vm", "web", NULL);
+    ck_call(remove, "vm", "web", NULL);
+}
+END_TEST
+
+START_TEST(only_a_vm_is_paused_or_rebooted)
+{
+    ck_call(create, "network", "lan", "{}");
+    ck_call_fails(pause, "network", "lan", NULL, HM_E_UNSUPPORTED);
+    ck_call_fails(resume, "disk", "data", NULL, HM_E_UNSUPPORTED);
+    ck_call_fails(reboot, "network", "lan", NULL, HM_E_UNSUPPORTED);
+    ck_call_fails(pause, "vm", "nobody", NULL, HM_E_VM_NOT_FOUND);
+    ck_call_fails(reboot, "vm", "test", NULL, HM_E_CONFLICT); /* not ours */
+    ck_call(remove, "network", "lan", NULL);
+}
+END_TEST
+
 START_TEST(kill_stops_at_once)
 {
     ck_call(create, "vm", "web", WEB);
@@ -396,6 +428,8 @@ static Suite *suite(void)
     tcase_add_test(c, a_network_lives);
     tcase_add_test(c, a_disk_lives);
     tcase_add_test(c, a_vm_lives);
+    tcase_add_test(c, a_vm_is_paused_and_resumed);
+    tcase_add_test(c, only_a_vm_is_paused_or_rebooted);
     tcase_add_test(c, kill_stops_at_once);
     tcase_add_test(c, what_is_absent_is_stopped_and_removed_with_a_warning);
     tcase_add_test(c, a_mark_tells_site_key_hash_and_spec);
