@@ -179,6 +179,12 @@ const struct field config_fields[] = {
      .default_value = "[]",
      .help =
          "Folders and files that documents may name (kernels, images); image_dir always is one."},
+    {.name = "quota",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = quota_fields,
+     .help =
+         "The most that documents may take of this host; absent: no limit (docs/workloads.md)."},
     {.name = "log",
      .type = FIELD_OBJECT,
      .default_value = "{}",
@@ -378,6 +384,7 @@ static void take_spec(struct agent_config *c, const json_t *spec, env_lookup get
     take_nats(c, json_object_get(spec, "nats"));
     take_failover(c, json_object_get(spec, "failover"));
     guardian_config_take(&c->guardian, json_object_get(spec, "guardian"), c->runtime_dir);
+    quota_take(&c->quota, json_object_get(spec, "quota"));
     take_log(c, json_object_get(spec, "log"));
 }
 

@@ -18,6 +18,7 @@
 
 #include "agent/config_guardian.h"
 #include "agent/hooks.h"
+#include "agent/quota.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "proto/field.h"
@@ -47,6 +48,7 @@ struct agent_config {
     } failover;
     struct guardian_config guardian;
     char **host_paths; /* ends in NULL: folders and files that documents may name */
+    struct quota quota;
     struct {
         enum hm_log_level level;
         enum hm_log_format format;

@@ -282,6 +282,7 @@ static void start_reconciler(struct daemon *d)
         .driver_options = driver_options(d->config),
         .lease = &d->lease,
         .allows = allows,
+        .quota = &d->config->quota,
         .on_backend = on_backend,
         .on_pass = on_pass,
         .guards = guards,

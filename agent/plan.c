@@ -36,6 +36,7 @@ struct world {
     struct index things; /* kind, name -> struct thing */
     struct index docs;   /* kind, name -> struct plan_doc, delete markers left out */
     struct index keys;   /* "", key -> struct plan_doc */
+    struct quota_ledger ledger;
 };
 
 /* -- Words for what is looked at ----------------------------------------------------------------
@@ -399,19 +400,36 @@ static void plan_document(const struct world *w, struct plan_step *s)
 }
 
 /* What will not be allowed to come back is not stopped either: the whole step is blocked. */
+static void forbid(const struct world *w, struct plan_step *s, char *why)
+{
+    bool changes = s->diff.count > 0;
+    block(s, why);
+    if (changes)
+        keep_up(w, s);
+}
+
+/* Something is made by the spec of the document. */
+static bool makes(const struct plan_step *s)
+{
+    return s->op == PLAN_CREATE || s->op == PLAN_ADOPT || s->op == PLAN_UPDATE ||
+           s->op == PLAN_RESTART || s->op == PLAN_REPLACE;
+}
+
 static void block_what_is_not_allowed(const struct world *w, struct plan_step *s)
 {
     const struct plan_input *in = w->input;
-    bool makes = s->op == PLAN_CREATE || s->op == PLAN_ADOPT || s->op == PLAN_UPDATE ||
-                 s->op == PLAN_RESTART || s->op == PLAN_REPLACE || s->op == PLAN_START;
     struct hm_error err;
-    if (!makes || !in->allows ||
-        in->allows(in->allows_data, s->doc->kind->name, s->doc->spec, &err) >= 0)
-        return;
-    bool changes = s->diff.count > 0;
-    block(s, hm_strdup(err.text));
-    if (changes)
-        keep_up(w, s);
+    if ((makes(s) || s->op == PLAN_START) && in->allows &&
+        in->allows(in->allows_data, s->doc->kind->name, s->doc->spec, &err) < 0)
+        forbid(w, s, hm_strdup(err.text));
+}
+
+static void block_what_has_no_room(struct world *w, struct plan_step *s)
+{
+    const struct thing *held = is_ours(w, s) ? s->thing : NULL;
+    char *why = makes(s) ? quota_refusal(&w->ledger, s->doc->kind->name, s->doc->spec, held) : NULL;
+    if (why)
+        forbid(w, s, why);
 }
 
 /* -- The whole
@@ -453,6 +471,7 @@ void plan_make(const struct plan_input *input, struct plan *ret)
 {
     struct world w = {.input = input};
     index_world(&w);
+    quota_ledger_open(&w.ledger, input->quota, input->things, input->site);
     *ret = (struct plan){.steps = hm_alloc(input->doc_count * sizeof *ret->steps),
                          .count = input->doc_count};
     for (size_t i = 0; i < input->doc_count; i++) {
@@ -461,6 +480,7 @@ void plan_make(const struct plan_input *input, struct plan *ret)
         s->thing = index_get(&w.things, s->doc->kind->name, s->doc->name);
         plan_document(&w, s);
         block_what_is_not_allowed(&w, s);
+        block_what_has_no_room(&w, s);
     }
     find_orphans(&w, ret);
     index_free(&w.things);

@@ -17,6 +17,7 @@
 
 #include <jansson.h>
 
+#include "agent/quota.h"
 #include "proto/doc.h"
 #include "vmm/driver.h"
 
@@ -82,6 +83,7 @@ struct plan_input {
     /* May a document say this on this host (paths)? 0, or fails with a sentence. Pure. NULL: it may. */
     int (*allows)(void *data, const char *kind, const json_t *spec, struct hm_error *err);
     void *allows_data;
+    const struct quota *quota; /* of this host (agent/quota.h); NULL: none */
 };
 
 struct plan_step {

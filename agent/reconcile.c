@@ -242,6 +242,7 @@ static struct plan_input make_input(struct reconciler *r)
         .unobserved = r->unobserved.code ? r->unobserved.text : NULL,
         .allows = r->options.allows,
         .allows_data = r->options.data,
+        .quota = r->options.quota,
     };
     in.docs = desired_docs(r->options.desired, &in.doc_count);
     return in;

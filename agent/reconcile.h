@@ -31,6 +31,7 @@ struct reconciler_options {
     int64_t resync_ms;                    /* a pass at least this often; 0: 30 s */
     /* As in struct plan_input. */
     int (*allows)(void *data, const char *kind, const json_t *spec, struct hm_error *err);
+    const struct quota *quota; /* borrowed; NULL: none */
     struct lease_limit *lease; /* of the primary's documents; outlives the workers; may be NULL */
     /* What the backend is (facts) or why it can't be asked; for the agent's own status. */
     void (*on_backend)(void *data, const json_t *facts, const struct hm_error *err);

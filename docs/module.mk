@@ -3,7 +3,7 @@
 
 REFERENCE := docs/reference
 REFERENCE_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard docs/generate/*.c)) \
-    $(BUILD)/obj/agent/config.o $(BUILD)/obj/agent/config_guardian.o
+    $(BUILD)/obj/agent/config.o $(BUILD)/obj/agent/quota.o $(BUILD)/obj/agent/config_guardian.o
 
 .PHONY: docs docs-check
 

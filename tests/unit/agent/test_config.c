@@ -98,6 +98,7 @@ static const char full[] =
     "    kill_limit: 2s\n"
     "    command_limit: 30s\n"
     "host_paths: [/boot, /srv/kernels/vmlinuz]\n"
+    "quota: {vcpus: 16, memory: 64GiB}\n"
     "log: {level: debug, format: json}\n";
 
 START_TEST(everything_is_read)
@@ -136,6 +137,9 @@ START_TEST(everything_is_read)
     ck_assert_int_eq(c.guardian.fence.limit_ms[GUARD_RUNG_CUT], 0);
     ck_assert_int_eq(c.guardian.fence.limit_ms[GUARD_RUNG_COMMAND], 30000);
     ck_assert_str_eq(c.host_paths[1], "/srv/kernels/vmlinuz");
+    ck_assert_int_eq(c.quota.most[QUOTA_VCPUS], 16);
+    ck_assert_int_eq(c.quota.most[QUOTA_MEMORY], 64LL << 30);
+    ck_assert_int_eq(c.quota.most[QUOTA_DISK], 0);
     ck_assert_int_eq(c.log.level, HM_LOG_DEBUG);
     ck_assert_int_eq(c.log.format, HM_LOG_JSON);
     config_clear(&c);

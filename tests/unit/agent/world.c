@@ -142,6 +142,7 @@ const struct plan *world_plan(struct world *w)
         .doc_count = w->doc_count,
         .things = &w->things,
         .unobserved = w->unobserved,
+        .quota = w->quota,
     };
     plan_make(&w->input, &w->plan);
     return &w->plan;
