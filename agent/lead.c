@@ -105,6 +105,7 @@ static void answer_leave(struct lead *l, bool may)
 static void take_note(struct lead *l, const struct fo_effect *e)
 {
     enum fo_note note = e->note.note;
+    lead_account_note(l, e);
     if (note == FO_NOTE_ROLE)
         role_changed(l, e);
     else
@@ -225,6 +226,7 @@ static void on_alarm(void *data)
     if (l->core.terms.period > 0 && late > l->core.terms.period)
         hm_log(HM_LOG_WARN, LEAD_LOG, "the loop was %lld ms late (heartbeat interval %lld ms)",
                (long long)(late / HM_MS), (long long)(l->core.terms.period / HM_MS));
+    lead_account_late(l, late);
     lead_stop_if_overdue(l);
     lead_look_again_if_due(l);
     lead_guard_timer(l);
@@ -266,8 +268,10 @@ int lead_new(const struct lead_options *options, struct lead **ret, struct hm_er
         r = lead_work_new(l, err);
     if (r >= 0)
         r = lead_consent_new(l, err);
-    if (r >= 0)
+    if (r >= 0) {
+        lead_account_new(l);
         lead_guard_new(l);
+    }
     if (r < 0) {
         lead_free(l);
         return r;
@@ -297,6 +301,7 @@ void lead_begin(struct lead *l, const struct fo_guard *inherit)
     lead_event(l, &start);
     if (l->core.lease.held)
         lead_resume_workload(l);
+    lead_account_begin(l);
     if (bus_is_connected(l->options.bus))
         lead_bus_connected(l);
 }

@@ -16,12 +16,19 @@ struct record_sent {
     struct lead_record *record;
 };
 
+/* Of a record that is written only once, one that is there already is as good. */
+static bool is_settled(const struct lead_record *r, const struct bus_put_result *result)
+{
+    return result->outcome == BUS_PUT_STORED || result->outcome == BUS_PUT_DUPLICATE ||
+           (r->is_first && result->outcome == BUS_PUT_CONFLICT);
+}
+
 static void record_answered(void *data, const struct bus_put_result *result)
 {
     struct record_sent *s = data;
     if (lead_call_ended(s->lead)) {
         s->record->being_sent = false;
-        if (result->outcome == BUS_PUT_STORED || result->outcome == BUS_PUT_DUPLICATE) {
+        if (is_settled(s->record, result)) {
             free(s->record->text);
             s->record->text = NULL;
         } else {
@@ -47,7 +54,7 @@ void lead_send_records(struct lead *l)
             .key = r->key,
             .value = r->text,
             .len = strlen(r->text),
-            .expect_revision = BUS_ANY_REVISION,
+            .expect_revision = r->is_first ? 0 : BUS_ANY_REVISION,
             .timeout_ms = TIMEOUT_MS,
         };
         r->being_sent = true;
@@ -56,9 +63,8 @@ void lead_send_records(struct lead *l)
     }
 }
 
-/* `text` is taken. The oldest unsent one gives way when all slots are full: it is evidence, not
- * state. */
-static void add_record(struct lead *l, const char *name, char *text)
+/* One that finds no slot is dropped: it is evidence, not state. */
+static void add_record(struct lead *l, const char *name, char *text, bool is_first)
 {
     struct lead_record *r = NULL;
     for (unsigned i = 0; i < LEAD_RECORDS_MAX && !r; i++)
@@ -71,22 +77,41 @@ static void add_record(struct lead *l, const char *name, char *text)
     }
     lead_key(l->options.config->failover.group, name, r->key);
     r->text = text;
+    r->is_first = is_first;
     lead_send_records(l);
+}
+
+void lead_add_record(struct lead *l, const char *name, char *text)
+{
+    add_record(l, name, text, false);
+}
+
+void lead_add_first_record(struct lead *l, const char *name, char *text)
+{
+    add_record(l, name, text, true);
+}
+
+/* Written when the lease is held, and again once the workload serves. */
+void lead_tell_incident(struct lead *l, const struct fo_incident *incident)
+{
+    char name[40];
+    snprintf(name, sizeof name, "incident.%" PRIu64, incident->epoch);
+    l->account.takeover.interval_ns = l->core.terms.period;
+    lead_add_record(
+        l, name,
+        lead_incident_text(incident, &l->account.takeover, hm_boottime_ns(), hm_wall_ns()));
 }
 
 void lead_write_incident(struct lead *l, const struct fo_effect *effect)
 {
-    const struct fo_incident *incident = effect->incident.incident;
-    char name[40];
-    snprintf(name, sizeof name, "incident.%" PRIu64, incident->epoch);
-    add_record(l, name, lead_incident_text(incident, hm_boottime_ns(), hm_wall_ns()));
+    lead_tell_incident(l, effect->incident.incident);
 }
 
 void lead_write_audit(struct lead *l, const struct fo_effect *effect)
 {
-    add_record(l, "cluster_state",
-               lead_cluster_state_text(&l->core.site, effect->audit.epoch, effect->audit.reason,
-                                       hm_wall_ns()));
+    lead_add_record(l, "cluster_state",
+                    lead_cluster_state_text(&l->core.site, effect->audit.epoch,
+                                            effect->audit.reason, hm_wall_ns()));
 }
 
 void lead_free_records(struct lead *l)

@@ -1,7 +1,7 @@
 /*
  * The failover driver's inside, shared by its parts only: lead.c (life, events in, effects out),
  * lead_store.c (what is in the bucket), lead_bucket.c (the bucket), lead_config.c (cluster_config),
- * lead_audit.c (records after the fact), lead_work.c (workload, marks), lead_guard.c (the guardian),
+ * lead_audit.c (records after the fact), lead_account.c (how an own epoch ended), lead_work.c (workload, marks), lead_guard.c (the guardian),
  * lead_consent.c (the other agents), lead_follow.c (another leader's hooks), lead_status.c. See lead.h.
  */
 #ifndef HM_AGENT_LEAD_INTERNAL_H
@@ -19,12 +19,13 @@
 #define LEAD_LOG        "lead"
 #define LEAD_KEY_CONFIG "cluster_config"
 
-enum { LEAD_RECORDS_MAX = 4 };
+enum { LEAD_RECORDS_MAX = 4, LEAD_SENT_MAX = 16 };
 
 /* A record written after the fact, kept until it is stored. */
 struct lead_record {
     char key[LEAD_KEY_MAX + 1];
-    char *text; /* NULL: free slot */
+    char *text;    /* NULL: free slot */
+    bool is_first; /* not if the key is there */
     bool being_sent;
 };
 
@@ -113,6 +114,17 @@ struct lead {
         struct hm_error broken;  /* why the watch doesn't work; OK: it does */
     } store;
 
+    struct {
+        struct lead_account notes;     /* of the epoch that is led; epoch 0: none by this run */
+        struct lead_takeover takeover; /* the last one by this run */
+        struct {                       /* ring, by counter */
+            uint64_t counter;
+            int64_t begun_ns;
+        } sent[LEAD_SENT_MAX];
+        uint64_t last_sent;
+        char boot[MARKS_BOOT_MAX + 1];
+    } account;
+
     struct peers *peers; /* NULL: failover.peer is not configured */
 
     void (*stopped)(void *data); /* lead_stop() was called, and is not done */
@@ -155,9 +167,24 @@ void lead_use_cached_config(struct lead *l);
 
 /* lead_audit.c */
 void lead_write_incident(struct lead *l, const struct fo_effect *effect);
+void lead_tell_incident(struct lead *l, const struct fo_incident *incident);
 void lead_write_audit(struct lead *l, const struct fo_effect *effect);
 void lead_send_records(struct lead *l); /* what has not been stored yet */
+void lead_add_record(struct lead *l, const char *name, char *text); /* `text` is taken */
+void lead_add_first_record(struct lead *l, const char *name,
+                           char *text); /* likewise, unless that key is there */
 void lead_free_records(struct lead *l);
+
+/* lead_account.c */
+void lead_account_new(struct lead *l);   /* which boot of the host is this? */
+void lead_account_begin(struct lead *l); /* after the core: tell what an agent before left untold */
+void lead_account_open(struct lead *l, uint64_t epoch); /* marks change; the caller saves them */
+void lead_account_resume(struct lead *l);
+void lead_account_sent(struct lead *l, uint64_t counter);
+void lead_account_acked(struct lead *l, uint64_t counter);
+void lead_account_heard_back(struct lead *l, const struct heartbeat *record);
+void lead_account_late(struct lead *l, int64_t late_ns);
+void lead_account_note(struct lead *l, const struct fo_effect *note); /* every note of the core */
 
 /* lead_work.c */
 int lead_work_new(struct lead *l, struct hm_error *err);

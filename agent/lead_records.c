@@ -86,15 +86,66 @@ static char *steal_text(json_t *root)
     return text;
 }
 
-char *lead_incident_text(const struct fo_incident *i, int64_t now_ns, int64_t wall_ns)
+/* Only one that ended after the last heartbeat of the old leader says something about its silence. */
+static json_t *gap_json(const struct lead_takeover *t, const struct fo_incident *i)
+{
+    int64_t last = i->count ? i->seen[i->count - 1].arrival : 0;
+    if (!t->gap_ended_ns || t->gap_ended_ns < last)
+        return json_null();
+    return json_pack("{s:I, s:o}", "ms", (json_int_t)t->gap_ms, "before_ms",
+                     ms_json(i->taken_at - t->gap_ended_ns));
+}
+
+static json_t *after_json(const struct lead_takeover *t, int64_t at_ns, const struct fo_incident *i)
+{
+    return at_ns && t->epoch == i->epoch ? ms_json(at_ns - i->taken_at) : json_null();
+}
+
+char *lead_incident_text(const struct fo_incident *i, const struct lead_takeover *t, int64_t now_ns,
+                         int64_t wall_ns)
 {
     return steal_text(json_pack(
-        "{s:I, s:I, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "epoch",
+        "{s:I, s:I, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch",
         (json_int_t)i->epoch, "from_epoch", (json_int_t)i->from_epoch, "from", site_json(&i->from),
         "to", site_json(&i->to), "reason", hb_reason_name(i->reason), "text",
         hb_reason_text(i->reason), "ended", hb_reason_name(i->ended), "taken_at",
-        time_json(wall_ns - (now_ns - i->taken_at)), "silence_ms", ms_json(i->silence), "needed_ms",
-        ms_json(i->needed), "echo_age_ms", ms_json(i->echo_age), "heartbeats", heartbeats_json(i)));
+        time_json(wall_ns - (now_ns - i->taken_at)), "interval_ms", ms_json(t->interval_ns),
+        "silence_ms", ms_json(i->silence), "needed_ms", ms_json(i->needed), "echo_age_ms",
+        ms_json(i->echo_age), "own_gap", gap_json(t, i), "started_ms",
+        after_json(t, t->started_ns, i), "serving_ms", after_json(t, t->serving_ns, i),
+        "heartbeats", heartbeats_json(i)));
+}
+
+static json_t *fired_json(const struct lead_account *a)
+{
+    if (!a->fired)
+        return json_null();
+    return json_pack("{s:o}", "late_ms",
+                     a->fired_late_ns < 0 ? json_null() : ms_json(a->fired_late_ns));
+}
+
+static void add_own_view(json_t *root, const struct lead_account *a, int64_t now_ns,
+                         int64_t wall_ns)
+{
+    json_t *view = json_pack(
+        "{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:b}", "reason", hb_reason_name(a->reason),
+        "text", hb_reason_text(a->reason), "left_at", time_json(wall_ns - (now_ns - a->left_ns)),
+        "acked_ms", a->acked_ns ? ms_json(a->left_ns - a->acked_ns) : json_null(), "rtt_us",
+        a->rtt_us < 0 ? json_null() : json_integer(a->rtt_us), "attempts", (json_int_t)a->attempts,
+        "heard_back", (json_int_t)a->heard_back, "heard_back_ms", ms_json(a->heard_back_ns),
+        "late_ms", ms_json(a->late_ns), "connected", a->connected);
+    json_object_update(root, view);
+    json_decref(view);
+}
+
+char *lead_account_text(const struct lead_account *a, int64_t now_ns, int64_t wall_ns)
+{
+    json_t *root = json_pack("{s:o, s:I, s:s, s:s, s:o}", "site_id", site_json(&a->site), "epoch",
+                             (json_int_t)a->epoch, "run", a->same_run ? "same" : "new", "boot",
+                             a->same_boot ? "same" : "new", "guardian_fired", fired_json(a));
+    if (a->same_run)
+        add_own_view(root, a, now_ns, wall_ns);
+    return steal_text(root);
 }
 
 char *lead_cluster_state_text(const struct hb_site *site, uint64_t epoch, enum hb_reason reason,

@@ -1,5 +1,5 @@
 /*
- * Texts of the failover driver: keys, message ids, and the two records written after the fact.
+ * Texts of the failover driver: keys, message ids, and the records written after the fact.
  *
  * Pure. Thread: any.
  */
@@ -26,12 +26,46 @@ const char *lead_key_name(const char *group, const char *key);
 void lead_message_id(const struct heartbeat *record, const struct hb_site *writer,
                      char out[LEAD_MESSAGE_ID_MAX]);
 
+/* What an incident says beside what the core keeps of the old leader. BOOTTIME, 0: none (yet). */
+struct lead_takeover {
+    int64_t interval_ns; /* T */
+    /* The last time that this site itself did not hear the store: that silence proves nothing. */
+    int64_t gap_ended_ns, gap_ms;
+    uint64_t epoch;     /* that what follows is of */
+    int64_t started_ns; /* the lease was held, and the workload's start began */
+    int64_t serving_ns; /* its workload was up */
+};
+
 /*
  * `incident.<epoch>`: why this site took over, and the old leader's last heartbeats as seen here.
  * `now_ns` and `wall_ns` are the same instant on BOOTTIME and on the wall clock, so that people get
  * times of day. JSON, the caller's to free().
  */
-char *lead_incident_text(const struct fo_incident *incident, int64_t now_ns, int64_t wall_ns);
+char *lead_incident_text(const struct fo_incident *incident, const struct lead_takeover *takeover,
+                         int64_t now_ns, int64_t wall_ns);
+
+/* How an epoch ended, as its own leader saw it: what nobody else can know. */
+struct lead_account {
+    struct hb_site site;
+    uint64_t epoch;
+    bool same_run;  /* false: another agent led it; of what follows only the next two count */
+    bool same_boot; /* of the host */
+    bool fired;     /* the guardian ended it, */
+    int64_t fired_late_ns; /* so long after the deadline; -1: not known */
+    enum hb_reason reason; /* why the role was left */
+    int64_t left_ns;       /* BOOTTIME */
+    int64_t acked_ns;      /* likewise: the last heartbeat that was acknowledged; 0: none was */
+    int64_t rtt_us;        /* of that one; -1: not known */
+    /* From then until the role was left: */
+    unsigned attempts;     /* heartbeats sent, */
+    unsigned heard_back;   /* of which so many came back through the watch, */
+    int64_t heard_back_ns; /* the slowest after so long; */
+    int64_t late_ns;       /* and how late the loop was, at most */
+    bool connected;        /* to a NATS server, when it was left */
+};
+
+/* `account.<epoch>`. Times as in lead_incident_text(). JSON, the caller's to free(). */
+char *lead_account_text(const struct lead_account *account, int64_t now_ns, int64_t wall_ns);
 
 /* `cluster_state`: who leads, since when, why. JSON, the caller's to free(). */
 char *lead_cluster_state_text(const struct hb_site *site, uint64_t epoch, enum hb_reason reason,

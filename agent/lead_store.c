@@ -81,6 +81,8 @@ static void send_answered(void *data, const struct bus_put_result *result)
         event.write.err_code = result->err_code;
         trace_answer(s, result);
         note_answer(l, result);
+        if (s->key == FO_KEY_LEASE && result->outcome == BUS_PUT_STORED)
+            lead_account_acked(l, s->counter);
         if (result->outcome != BUS_PUT_STORED && result->error.code == HM_E_NOT_FOUND)
             lead_check_store(l); /* nobody takes writes for this bucket */
         lead_event(l, &event);
@@ -128,6 +130,8 @@ void lead_send(struct lead *l, const struct fo_effect *effect)
     *s = (struct sent){l, effect->send.key, effect->send.counter, effect->send.send};
     hm_log(HM_LOG_TRACE, LEAD_LOG, "heartbeat %" PRIu64 ".%u: %s expects %" PRId64 ": %s",
            s->counter, s->send, key, put.expect_revision, text);
+    if (s->key == FO_KEY_LEASE)
+        lead_account_sent(l, s->counter);
     l->calls++;
     bus_put(l->options.bus, &put, send_answered, s);
 }
@@ -197,8 +201,11 @@ static void entry_event(struct lead *l, enum fo_event_type type, const struct he
 
 static void lease_changed(struct lead *l, const struct bus_entry *entry)
 {
-    struct heartbeat record;
-    entry_event(l, FO_EV_LEASE, parse_lease(entry, &record), entry);
+    struct heartbeat into;
+    const struct heartbeat *record = parse_lease(entry, &into);
+    if (record)
+        lead_account_heard_back(l, record);
+    entry_event(l, FO_EV_LEASE, record, entry);
 }
 
 /* A heartbeat under another site's key is nobody's, and so is one that can't be parsed. */

@@ -144,6 +144,7 @@ void lead_start_workload(struct lead *l, const struct fo_effect *effect)
     l->follow.diverged = false;
     l->memory.marks.led_epoch = effect->workload.epoch;
     l->memory.marks.led_generation = l->core.lease.generation;
+    lead_account_open(l, effect->workload.epoch);
     lead_save_marks(l); /* its end begins the start */
 }
 
@@ -152,6 +153,7 @@ void lead_resume_workload(struct lead *l)
 {
     l->work.epoch = l->core.lease.epoch;
     l->work.serving = true;
+    lead_account_resume(l);
     workload_resume(l->work.workload, l->work.epoch);
 }
 

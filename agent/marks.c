@@ -35,13 +35,20 @@ static const struct field fields[] = {
     {.name = "seen_epoch",
      .type = FIELD_INT,
      .help = "last epoch that was seen in the lease key; 0: none"},
+    {.name = "open_epoch",
+     .type = FIELD_INT,
+     .help = "last epoch that this site served in and whose end is not told yet; 0: none"},
+    {.name = "open_boot",
+     .type = FIELD_STRING,
+     .max = MARKS_BOOT_MAX,
+     .help = "boot_id of the host when open_epoch began"},
     {.name = "paused", .type = FIELD_BOOL, .required = true, .help = "a pause was acknowledged"},
     {0},
 };
 
 static void from_spec(const json_t *spec, struct marks *ret)
 {
-    const char *config = spec_str(spec, "config");
+    const char *config = spec_str(spec, "config"), *boot = spec_str(spec, "open_boot");
     *ret = (struct marks){
         .epoch = (uint64_t)spec_int(spec, "epoch", 0),
         .revision = (uint64_t)spec_int(spec, "revision", 0),
@@ -51,8 +58,11 @@ static void from_spec(const json_t *spec, struct marks *ret)
         .led_generation = (uint64_t)spec_int(spec, "led_generation", 0),
         .seen.generation = (uint64_t)spec_int(spec, "seen_generation", 0),
         .seen.epoch = (uint64_t)spec_int(spec, "seen_epoch", 0),
+        .open_epoch = (uint64_t)spec_int(spec, "open_epoch", 0),
         .paused = spec_bool(spec, "paused"),
     };
+    if (boot)
+        strncpy(ret->open_boot, boot, MARKS_BOOT_MAX);
     if (config)
         strncpy(ret->config, config, MARKS_CONFIG_MAX);
 }
@@ -119,12 +129,14 @@ struct write {
 static char *render(const struct marks *m)
 {
     json_t *root = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "epoch", (json_int_t)m->epoch, "revision",
-        (json_int_t)m->revision, "bucket_created_ns", (json_int_t)m->bucket_created_ns,
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "epoch", (json_int_t)m->epoch,
+        "revision", (json_int_t)m->revision, "bucket_created_ns", (json_int_t)m->bucket_created_ns,
         "config_revision", (json_int_t)m->config_revision, "led_epoch", (json_int_t)m->led_epoch,
         "led_generation", (json_int_t)m->led_generation, "seen_generation",
-        (json_int_t)m->seen.generation, "seen_epoch", (json_int_t)m->seen.epoch, "paused",
-        m->paused);
+        (json_int_t)m->seen.generation, "seen_epoch", (json_int_t)m->seen.epoch, "open_epoch",
+        (json_int_t)m->open_epoch, "paused", m->paused);
+    if (*m->open_boot)
+        json_object_set_new(root, "open_boot", json_string(m->open_boot));
     if (*m->config)
         json_object_set_new(root, "config", json_string(m->config));
     char *text = json_dumps(root, JSON_INDENT(2));

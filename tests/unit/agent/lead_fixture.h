@@ -253,7 +253,7 @@ static inline bool has_written(void)
     return fake_bus_last("replica_heartbeat.site-a") != NULL;
 }
 
-static bool warns_of(const char *part)
+static inline bool warns_of(const char *part)
 {
     bool found = false;
     size_t i;

@@ -403,11 +403,18 @@ static bool incident_written(void)
     return fake_bus_last("incident.1") && fake_bus_last("cluster_state");
 }
 
+static bool serving_is_told(void)
+{
+    const struct fake_entry *e = fake_bus_last("incident.1");
+    return e && strstr(e->value, "\"serving_ms\":") && !strstr(e->value, "\"serving_ms\":null");
+}
+
 START_TEST(leader_leaves_a_record)
 {
     init_group();
     lead_start(lead);
     ck_assert(wait_for(incident_written));
+    ck_assert(wait_for(serving_is_told));
     ck_assert_ptr_nonnull(
         strstr(fake_bus_last("cluster_state")->value, "\"current_primary\":\"site-a\""));
 }

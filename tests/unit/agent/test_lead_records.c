@@ -86,7 +86,12 @@ START_TEST(incident_keeps_the_evidence)
         .seen = {{.revision = 5, .counter = 10, .epoch = 7, .arrival = 7000 * HM_MS, .rtt_us = 300},
                  {.revision = 6, .counter = 11, .epoch = 7, .arrival = 7900 * HM_MS, .rtt_us = -1}},
     };
-    char *raw = lead_incident_text(&incident, 9500 * HM_MS, 1700000000500 * HM_MS);
+    struct lead_takeover takeover = {.gap_ended_ns = 8500 * HM_MS,
+                                     .gap_ms = 700,
+                                     .epoch = 8,
+                                     .started_ns = 9010 * HM_MS,
+                                     .serving_ns = 9400 * HM_MS};
+    char *raw = lead_incident_text(&incident, &takeover, 9500 * HM_MS, 1700000000500 * HM_MS);
     json_t *o = json_loads(raw, 0, NULL);
     ck_assert_int_eq(number(o, "epoch"), 8);
     ck_assert_str_eq(text(o, "from"), "site-a");
@@ -98,6 +103,10 @@ START_TEST(incident_keeps_the_evidence)
     ck_assert(json_is_null(json_object_get(json_array_get(beats, 0), "gap_ms")));
     ck_assert_int_eq(number(json_array_get(beats, 1), "gap_ms"), 900);
     ck_assert_int_eq(number(json_array_get(beats, 1), "before_ms"), 1100);
+    ck_assert_int_eq(number(json_object_get(o, "own_gap"), "ms"), 700);
+    ck_assert_int_eq(number(json_object_get(o, "own_gap"), "before_ms"), 500);
+    ck_assert_int_eq(number(o, "started_ms"), 10);
+    ck_assert_int_eq(number(o, "serving_ms"), 400);
     json_decref(o);
     free(raw);
 }
@@ -106,11 +115,69 @@ END_TEST
 START_TEST(an_incident_without_an_old_leader_says_null)
 {
     struct fo_incident incident = {.epoch = 1, .to = site("site-a")};
-    char *raw = lead_incident_text(&incident, 0, 0);
+    char *raw = lead_incident_text(&incident, &(struct lead_takeover){0}, 0, 0);
     json_t *o = json_loads(raw, 0, NULL);
     ck_assert(json_is_null(json_object_get(o, "from")));
     ck_assert_uint_eq(json_array_size(json_object_get(o, "heartbeats")), 0);
     json_decref(o);
+    free(raw);
+}
+END_TEST
+
+/* It was over before the old leader fell silent: it has nothing to do with it. */
+START_TEST(an_incident_leaves_out_an_older_gap)
+{
+    struct fo_incident incident = {.epoch = 2,
+                                   .to = site("site-b"),
+                                   .taken_at = 9000 * HM_MS,
+                                   .count = 1,
+                                   .seen = {{.arrival = 7000 * HM_MS}}};
+    struct lead_takeover takeover = {.gap_ended_ns = 6999 * HM_MS, .gap_ms = 700};
+    char *raw = lead_incident_text(&incident, &takeover, 9000 * HM_MS, 0);
+    json_t *o = json_loads(raw, 0, NULL);
+    ck_assert(json_is_null(json_object_get(o, "own_gap")));
+    json_decref(o);
+    free(raw);
+}
+END_TEST
+
+START_TEST(an_account_says_what_its_run_saw)
+{
+    struct lead_account account = {
+        .site = site("site-a"),
+        .epoch = 7,
+        .same_run = true,
+        .same_boot = true,
+        .reason = HB_REASON_DEADLINE,
+        .left_ns = 9000 * HM_MS,
+        .acked_ns = 7500 * HM_MS,
+        .rtt_us = 31000,
+        .attempts = 3,
+        .heard_back = 1,
+        .heard_back_ns = 800 * HM_MS,
+        .late_ns = 5 * HM_MS,
+    };
+    char *raw = lead_account_text(&account, 9500 * HM_MS, 1700000000500 * HM_MS);
+    json_t *o = json_loads(raw, 0, NULL);
+    ck_assert_str_eq(text(o, "run"), "same");
+    ck_assert_str_eq(text(o, "reason"), "DEADLINE");
+    ck_assert_str_eq(text(o, "left_at"), "2023-11-14T22:13:20.000Z"); /* half a second ago */
+    ck_assert_int_eq(number(o, "acked_ms"), 1500);
+    ck_assert_int_eq(number(o, "attempts"), 3);
+    ck_assert_int_eq(number(o, "heard_back_ms"), 800);
+    ck_assert(json_is_null(json_object_get(o, "guardian_fired")));
+    json_decref(o);
+    free(raw);
+}
+END_TEST
+
+START_TEST(an_account_of_another_run_says_only_what_is_known)
+{
+    struct lead_account account = {
+        .site = site("site-a"), .epoch = 7, .fired = true, .fired_late_ns = 2 * HM_MS};
+    char *raw = lead_account_text(&account, 0, 0);
+    ck_assert_str_eq(raw, "{\"site_id\":\"site-a\",\"epoch\":7,\"run\":\"new\",\"boot\":\"new\","
+                          "\"guardian_fired\":{\"late_ms\":2}}");
     free(raw);
 }
 END_TEST
@@ -135,6 +202,9 @@ int main(void)
     tcase_add_test(t, longest_message_id_fits);
     tcase_add_test(t, incident_keeps_the_evidence);
     tcase_add_test(t, an_incident_without_an_old_leader_says_null);
+    tcase_add_test(t, an_incident_leaves_out_an_older_gap);
+    tcase_add_test(t, an_account_says_what_its_run_saw);
+    tcase_add_test(t, an_account_of_another_run_says_only_what_is_known);
     tcase_add_test(t, cluster_state_says_who_since_when_and_why);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);

@@ -79,6 +79,8 @@ START_TEST(what_is_saved_is_loaded)
                        .led_epoch = 6,
                        .led_generation = 2,
                        .seen = {3, 41},
+                       .open_epoch = 5,
+                       .open_boot = "a-boot",
                        .paused = true};
     struct marks out;
     struct stat st;
@@ -95,6 +97,8 @@ START_TEST(what_is_saved_is_loaded)
     ck_assert_uint_eq(out.led_generation, 2);
     ck_assert_uint_eq(out.seen.generation, 3);
     ck_assert_uint_eq(out.seen.epoch, 41);
+    ck_assert_uint_eq(out.open_epoch, 5);
+    ck_assert_str_eq(out.open_boot, "a-boot");
     ck_assert(out.paused);
     stat(path, &st);
     ck_assert_uint_eq(st.st_mode & 0777, 0600);
