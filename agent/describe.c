@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "proto/field.h"
+#include "proto/network.h"
 #include "proto/render.h"
 
 static void add_count(struct hm_buf *b, size_t n, const char *one)
@@ -32,7 +33,13 @@ static void describe_disk(const json_t *spec, struct hm_buf *b)
 
 static void describe_network(const json_t *spec, struct hm_buf *b)
 {
-    hm_buf_printf(b, "%s, %s", spec_str(spec, "mode"), spec_str(spec, "subnet"));
+    const char *mode = spec_str(spec, "mode"), *subnet = spec_str(spec, "subnet");
+    if (!strcmp(subnet, NETWORK_NO_SUBNET))
+        hm_buf_printf(b, "%s, a bridge without address", mode);
+    else
+        hm_buf_printf(b, "%s, %s", mode, subnet);
+    if (!strcmp(mode, "route"))
+        hm_buf_printf(b, "; the routers outside need a route to it through this host");
 }
 
 char *describe_spec(const char *kind, const json_t *spec)

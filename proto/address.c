@@ -122,3 +122,24 @@ void mac_text(const uint8_t mac[6], char out[MAC_TEXT_MAX + 1])
     snprintf(out, MAC_TEXT_MAX + 1, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
              mac[4], mac[5]);
 }
+
+static bool label_is_valid(const char *label, size_t n)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+    return n >= 1 && n <= 63 && strspn(label, letters) >= n && label[0] != '-' &&
+           label[n - 1] != '-';
+}
+
+bool dns_name_is_valid(const char *name)
+{
+    if (strlen(name) > DNS_NAME_MAX)
+        return false;
+    for (;;) {
+        size_t n = strcspn(name, ".");
+        if (!label_is_valid(name, n))
+            return false;
+        if (!name[n])
+            return true;
+        name += n + 1;
+    }
+}

@@ -10,7 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { IPV4_TEXT_MAX = 15, CIDR_TEXT_MAX = 18, MAC_TEXT_MAX = 17, HOST_TEXT_MAX = 100 };
+enum {
+    IPV4_TEXT_MAX = 15,
+    CIDR_TEXT_MAX = 18,
+    MAC_TEXT_MAX = 17,
+    HOST_TEXT_MAX = 100,
+    DNS_NAME_MAX = 253
+};
 
 bool ipv4_parse(const char *text, uint32_t *ret);
 void ipv4_text(uint32_t address, char out[IPV4_TEXT_MAX + 1]);
@@ -27,5 +33,8 @@ bool host_port_parse(const char *text, char out_host[HOST_TEXT_MAX + 1], uint16_
 /* Six pairs of hex digits with colons; written back in lower case. */
 bool mac_parse(const char *text, uint8_t ret[6]);
 void mac_text(const uint8_t mac[6], char out[MAC_TEXT_MAX + 1]);
+
+/* Labels of 1 to 63 letters, digits and - (not at an end of one), with dots between them. */
+bool dns_name_is_valid(const char *name);
 
 #endif

@@ -138,11 +138,23 @@ static void diff_fields(struct spec_diff *d, const char *prefix, const struct fi
     }
 }
 
+/* A spec that was applied before a field existed has what the field's default says: an upgrade of
+ * harmony changes nothing. One that is not valid any more is taken as it is. A new reference. */
+static json_t *with_new_defaults(const struct kind *kind, const json_t *before)
+{
+    json_t *spec = NULL;
+    if (fields_verify(kind->fields, before, &spec, NULL) < 0)
+        spec = json_incref((json_t *)(uintptr_t)before);
+    return spec;
+}
+
 void spec_diff(const struct kind *kind, const json_t *before, const json_t *after,
                struct spec_diff *ret)
 {
+    json_t *was = with_new_defaults(kind, before);
     *ret = (struct spec_diff){.cost = COST_NONE};
-    diff_fields(ret, "", kind->fields, before, after);
+    diff_fields(ret, "", kind->fields, was, after);
+    json_decref(was);
 }
 
 void spec_diff_clear(struct spec_diff *diff)

@@ -63,8 +63,8 @@ struct field {
     bool secret;               /* never shown in logs, plans or statuses */
     const char *default_value; /* as a person would write it, in JSON; NULL: absent stays absent */
     int64_t min, max; /* INT, SIZE, DURATION: range; STRING, LIST: length. max 0: the type's own */
-    const char *const *words;   /* ENUM: the words, NULL-terminated */
-    enum field_type element;    /* LIST: type of the elements (not LIST) */
+    const char *const *words; /* ENUM: the words, NULL-terminated; CIDR: words that it also takes */
+    enum field_type element;  /* LIST: type of the elements (not LIST) */
     const struct field *fields; /* OBJECT, or LIST of OBJECT: their table */
     const char *unique_by;      /* LIST of OBJECT: no two may share this field's value */
     const char *help;           /* one line */

@@ -6,47 +6,95 @@
 #include "proto/network.h"
 #include "proto/text.h"
 
-static const char *const modes[] = {"nat", "isolated", NULL};
+static const char *const modes[] = {"nat", "route", "isolated", NULL};
+static const char *const no_subnet[] = {NETWORK_NO_SUBNET, NULL};
 
+/* COST_LIVE is what virNetworkUpdate() can do while guests are on the network; the rest needs another
+ * bridge or another dnsmasq. */
 static const struct field host_fields[] = {
     {.name = "mac",
      .type = FIELD_MAC,
-     .cost = COST_REPLACE,
+     .cost = COST_LIVE,
      .required = true,
      .help = "The guest's MAC address, as in its networks[].mac."},
     {.name = "ip",
      .type = FIELD_IP,
-     .cost = COST_REPLACE,
+     .cost = COST_LIVE,
      .required = true,
      .help = "The address it always gets; in the subnet."},
     {.name = "name",
      .type = FIELD_NAME,
-     .cost = COST_REPLACE,
-     .help = "Host name given to it with the address."},
+     .cost = COST_LIVE,
+     .help = "Host name given to it with the address; the network's DNS knows it while the lease lasts."},
     {.name = NULL},
 };
 
 static const struct field dhcp_fields[] = {
     {.name = "enabled",
      .type = FIELD_BOOL,
-     .cost = COST_REPLACE,
+     .cost = COST_LIVE,
      .default_value = "true",
-     .help = "Hand out addresses on this network."},
+     .help = "Hand out addresses on this network (never without a subnet)."},
     {.name = "start",
      .type = FIELD_IP,
-     .cost = COST_REPLACE,
+     .cost = COST_LIVE,
      .help = "First address handed out; absent: the larger part of the subnet beside the gateway."},
     {.name = "end",
      .type = FIELD_IP,
-     .cost = COST_REPLACE,
+     .cost = COST_LIVE,
      .help = "Last address handed out; given together with start."},
     {.name = "hosts",
      .type = FIELD_LIST,
-     .cost = COST_REPLACE,
+     .cost = COST_LIVE,
      .element = FIELD_OBJECT,
      .fields = host_fields,
      .unique_by = "mac",
      .help = "Static leases."},
+    {.name = NULL},
+};
+
+static const struct field dns_host_fields[] = {
+    {.name = "ip",
+     .type = FIELD_IP,
+     .cost = COST_LIVE,
+     .required = true,
+     .help = "The address that the names stand for."},
+    {.name = "names",
+     .type = FIELD_LIST,
+     .cost = COST_LIVE,
+     .element = FIELD_STRING,
+     .required = true,
+     .min = 1,
+     .max = 32,
+     .help = "Host names, with or without a domain (api, api.okd.example.net)."},
+    {.name = NULL},
+};
+
+static const struct field dns_fields[] = {
+    {.name = "enabled",
+     .type = FIELD_BOOL,
+     .cost = COST_REPLACE,
+     .default_value = "true",
+     .help = "Answer the guests' DNS questions at the host's address (never without a subnet)."},
+    {.name = "domain",
+     .type = FIELD_STRING,
+     .cost = COST_REPLACE,
+     .min = 1,
+     .max = DNS_NAME_MAX,
+     .help = "Domain of the guests' names; given to them with their address."},
+    {.name = "forwarders",
+     .type = FIELD_LIST,
+     .cost = COST_REPLACE,
+     .element = FIELD_IP,
+     .max = 8,
+     .help = "DNS servers that are asked for all other names; absent: those of the host."},
+    {.name = "hosts",
+     .type = FIELD_LIST,
+     .cost = COST_LIVE,
+     .element = FIELD_OBJECT,
+     .fields = dns_host_fields,
+     .unique_by = "ip",
+     .help = "Names that it knows by itself."},
     {.name = NULL},
 };
 
@@ -56,8 +104,10 @@ static const struct field network_fields[] = {
      .cost = COST_REPLACE,
      .words = modes,
      .default_value = "\"nat\"",
-     .help = "nat: guests reach the outside through the host; isolated: only each other and the "
-             "host."},
+     .help =
+         "nat: guests reach the outside through the host, under its address; route: through the "
+         "host, under their own, so the routers outside need a route to the subnet; isolated: only "
+         "each other and the host."},
     {.name = "bridge",
      .type = FIELD_STRING,
      .cost = COST_REPLACE,
@@ -69,14 +119,30 @@ static const struct field network_fields[] = {
     {.name = "subnet",
      .type = FIELD_CIDR,
      .cost = COST_REPLACE,
+     .words = no_subnet,
      .default_value = "\"192.168.100.1/24\"",
-     .help = "The host's own address on the network (the guests' gateway) and the prefix."},
+     .help = "The host's own address on the network (the guests' gateway) and the prefix. none: a "
+             "bridge "
+             "without address, DHCP and DNS, where a guest is the gateway; with mode: isolated."},
     {.name = "dhcp",
      .type = FIELD_OBJECT,
-     .cost = COST_REPLACE,
+     .cost = COST_LIVE,
      .default_value = "{}",
      .fields = dhcp_fields,
      .help = "Addresses for the guests."},
+    {.name = "dns",
+     .type = FIELD_OBJECT,
+     .cost = COST_REPLACE,
+     .default_value = "{}",
+     .fields = dns_fields,
+     .help = "Names for the guests."},
+    {.name = "mtu",
+     .type = FIELD_INT,
+     .cost = COST_REPLACE,
+     .min = 576,
+     .max = 65535,
+     .help =
+         "Largest packet in bytes, of the bridge and of its guests' virtio cards; absent: 1500."},
     {.name = "autostart",
      .type = FIELD_BOOL,
      .cost = COST_LIVE,
@@ -85,81 +151,6 @@ static const struct field network_fields[] = {
     FIELDS_COMMON("\"replace\""),
     {.name = NULL},
 };
-
-/* -- what is computed ------------------------------------------------------------------------- */
-
-struct subnet {
-    uint32_t gateway, first, last; /* first and last address that a host may have */
-    unsigned prefix;
-};
-
-static struct subnet subnet_of(const json_t *spec)
-{
-    struct subnet s = {0};
-    const char *text = spec_str(spec, "subnet");
-    if (text && cidr_parse(text, &s.gateway, &s.prefix)) {
-        s.first = (s.gateway & cidr_mask(s.prefix)) + 1;
-        s.last = (s.gateway | ~cidr_mask(s.prefix)) - 1;
-    }
-    return s;
-}
-
-/* FNV-1a, 32 bits: spreads names over four hex digits; no one gains by a collision. */
-static unsigned short_hash(const char *text)
-{
-    uint32_t hash = 2166136261U;
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        hash = (hash ^ *p) * 16777619U;
-    return (hash >> 16 ^ hash) & 0xffff;
-}
-
-void network_bridge_name(const char *name, const json_t *spec, char out[NETWORK_BRIDGE_MAX + 1])
-{
-    const char *given = spec_str(spec, "bridge");
-    char plain[DOC_NAME_MAX + 1];
-    size_t n = 0;
-    for (const char *p = name; *p && n < DOC_NAME_MAX; p++)
-        if (*p != '-')
-            plain[n++] = *p;
-    plain[n] = '\0';
-    const size_t room = NETWORK_BRIDGE_MAX - strlen("virbr-");
-    if (given)
-        snprintf(out, NETWORK_BRIDGE_MAX + 1, "%s", given);
-    else if (n <= room)
-        snprintf(out, NETWORK_BRIDGE_MAX + 1, "virbr-%.9s", plain);
-    else
-        snprintf(out, NETWORK_BRIDGE_MAX + 1, "virbr-%.5s%04x", plain, short_hash(name));
-}
-
-int network_gateway(const json_t *spec, char out[NETWORK_ADDRESS_MAX + 1])
-{
-    struct subnet s = subnet_of(spec);
-    ipv4_text(s.gateway, out);
-    return (int)s.prefix;
-}
-
-void network_netmask(const json_t *spec, char out[NETWORK_ADDRESS_MAX + 1])
-{
-    ipv4_text(cidr_mask(subnet_of(spec).prefix), out);
-}
-
-bool network_dhcp_range(const json_t *spec, char start[NETWORK_ADDRESS_MAX + 1],
-                        char end[NETWORK_ADDRESS_MAX + 1])
-{
-    const json_t *dhcp = json_object_get(spec, "dhcp");
-    const char *given = spec_str(dhcp, "start");
-    if (!spec_bool(dhcp, "enabled"))
-        return false;
-    struct subnet s = subnet_of(spec);
-    bool above = s.last - s.gateway >= s.gateway - s.first;
-    ipv4_text(above ? s.gateway + 1 : s.first, start);
-    ipv4_text(above ? s.last : s.gateway - 1, end);
-    if (given) {
-        snprintf(start, NETWORK_ADDRESS_MAX + 1, "%s", given);
-        snprintf(end, NETWORK_ADDRESS_MAX + 1, "%s", spec_str(dhcp, "end"));
-    }
-    return true;
-}
 
 /* -- what the table can't say ----------------------------------------------------------------- */
 
@@ -184,14 +175,14 @@ int kind_check_bridge(const json_t *in, struct field_place *at, struct hm_error 
                       shown, NETWORK_BRIDGE_MAX);
 }
 
-static int check_subnet(const json_t *spec, struct field_place *at, struct hm_error *err)
+static int check_subnet(const struct network_subnet *s, const json_t *spec, struct field_place *at,
+                        struct hm_error *err)
 {
-    struct subnet s = subnet_of(spec);
     field_place_set(at, "subnet");
-    if (s.prefix < 8 || s.prefix > 30)
+    if (s->prefix < 8 || s->prefix > 30)
         return field_fail(at, err, "%s: the prefix must be between 8 and 30",
                           spec_str(spec, "subnet"));
-    if (s.gateway < s.first || s.gateway > s.last)
+    if (s->gateway < s->first || s->gateway > s->last)
         return field_fail(at, err,
                           "%s is the subnet itself or its broadcast address; give the host's own "
                           "address in it (such as .1)",
@@ -199,9 +190,33 @@ static int check_subnet(const json_t *spec, struct field_place *at, struct hm_er
     return 0;
 }
 
+/* Where the host has no address it forwards nothing and serves nobody: what asks for that is a
+ * mistake. */
+static int check_without_subnet(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    static const char *const needs[][2] = {{"dhcp", "start"},     {"dhcp", "end"},
+                                           {"dhcp", "hosts"},     {"dns", "domain"},
+                                           {"dns", "forwarders"}, {"dns", "hosts"}};
+    field_place_set(at, "mode");
+    if (strcmp(spec_str(spec, "mode"), "isolated") != 0)
+        return field_fail(
+            at, err,
+            "%s needs the host's address on the network, and subnet is none; set mode: "
+            "isolated, or give a subnet",
+            spec_str(spec, "mode"));
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
+        if (!json_object_get(json_object_get(spec, needs[i][0]), needs[i][1]))
+            continue;
+        field_place_set(at, "%s.%s", needs[i][0], needs[i][1]);
+        return field_fail(at, err, "needs a subnet: without an address the host serves nobody");
+    }
+    return 0;
+}
+
 /* An address of `object` that guests may get: in the subnet, and not the gateway. */
-static int check_guest_address(const struct subnet *s, const json_t *object, const char *name,
-                               const char *path, struct field_place *at, struct hm_error *err)
+static int check_guest_address(const struct network_subnet *s, const json_t *object,
+                               const char *name, const char *path, struct field_place *at,
+                               struct hm_error *err)
 {
     uint32_t address;
     const char *text = spec_str(object, name);
@@ -218,7 +233,7 @@ static int check_guest_address(const struct subnet *s, const json_t *object, con
     return 0;
 }
 
-static int check_range(const struct subnet *s, const json_t *dhcp, struct field_place *at,
+static int check_range(const struct network_subnet *s, const json_t *dhcp, struct field_place *at,
                        struct hm_error *err)
 {
     const char *start = spec_str(dhcp, "start"), *end = spec_str(dhcp, "end");
@@ -241,41 +256,86 @@ static int check_range(const struct subnet *s, const json_t *dhcp, struct field_
     return 0;
 }
 
-static int check_hosts(const struct subnet *s, const json_t *dhcp, struct field_place *at,
+/* No two elements before `end` and at it may share this field's text. */
+static int refuse_host_twin(const json_t *hosts, size_t end, const char *field,
+                            struct field_place *at, struct hm_error *err)
+{
+    const char *text = spec_str(json_array_get(hosts, end), field);
+    for (size_t i = 0; text && i < end; i++) {
+        const char *other = spec_str(json_array_get(hosts, i), field);
+        if (!other || strcmp(other, text) != 0)
+            continue;
+        field_place_set(at, "dhcp.hosts[%zu].%s", end, field);
+        return field_fail(at, err, "%s is there twice (also in [%zu])", text, i);
+    }
+    return 0;
+}
+
+static int check_hosts(const struct network_subnet *s, const json_t *dhcp, struct field_place *at,
                        struct hm_error *err)
 {
+    const json_t *hosts = json_object_get(dhcp, "hosts");
     size_t i;
     json_t *host;
-    json_array_foreach(json_object_get(dhcp, "hosts"), i, host)
+    json_array_foreach(hosts, i, host)
     {
         char path[48];
         snprintf(path, sizeof path, "dhcp.hosts[%zu]", i);
         int rc = check_guest_address(s, host, "ip", path, at, err);
+        if (rc >= 0)
+            rc = refuse_host_twin(hosts, i, "ip", at, err);
+        if (rc >= 0)
+            rc = refuse_host_twin(hosts, i, "name", at, err);
         if (rc < 0)
             return rc;
-        for (size_t j = 0; j < i; j++) {
-            const json_t *other = json_array_get(json_object_get(dhcp, "hosts"), j);
-            if (strcmp(spec_str(other, "ip"), spec_str(host, "ip")) != 0)
-                continue;
-            field_place_set(at, "%s.ip", path);
-            return field_fail(at, err, "%s is there twice (also in [%zu])", spec_str(host, "ip"),
-                              j);
-        }
     }
     return 0;
+}
+
+static int check_dns_name(const char *name, struct field_place *at, struct hm_error *err)
+{
+    if (dns_name_is_valid(name))
+        return 0;
+    char shown[TEXT_QUOTE_MAX];
+    text_quote(name, shown);
+    return field_fail(at, err, "%s is not a host name (letters, digits, - and dots between them)",
+                      shown);
+}
+
+static int check_dns(const json_t *dns, struct field_place *at, struct hm_error *err)
+{
+    const char *domain = spec_str(dns, "domain");
+    size_t i, j;
+    json_t *host, *name;
+    field_place_set(at, "dns.domain");
+    int rc = domain ? check_dns_name(domain, at, err) : 0;
+    json_array_foreach(json_object_get(dns, "hosts"), i, host)
+    {
+        json_array_foreach(json_object_get(host, "names"), j, name)
+        {
+            field_place_set(at, "dns.hosts[%zu].names[%zu]", i, j);
+            rc = rc < 0 ? rc : check_dns_name(json_string_value(name), at, err);
+        }
+    }
+    return rc;
 }
 
 static int check_network(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
     const json_t *dhcp = json_object_get(spec, "dhcp");
+    struct network_subnet s;
     field_place_set(at, "%s", "");
     int rc = kind_check_bridge(spec, at, err);
-    if (rc >= 0)
-        rc = check_subnet(spec, at, err);
-    struct subnet s = subnet_of(spec);
+    if (rc < 0)
+        return rc;
+    if (!network_subnet(spec, &s))
+        return check_without_subnet(spec, at, err);
+    rc = check_subnet(&s, spec, at, err);
     if (rc >= 0)
         rc = check_range(&s, dhcp, at, err);
-    return rc < 0 ? rc : check_hosts(&s, dhcp, at, err);
+    if (rc >= 0)
+        rc = check_hosts(&s, dhcp, at, err);
+    return rc < 0 ? rc : check_dns(json_object_get(spec, "dns"), at, err);
 }
 
 const struct kind kind_network = {

@@ -7,6 +7,7 @@
 #define HM_PROTO_NETWORK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -15,11 +16,22 @@ enum {
     NETWORK_ADDRESS_MAX = 15 /* 255.255.255.255 */
 };
 
+/* `subnet` of a bridge on which the host has no address. */
+#define NETWORK_NO_SUBNET "none"
+
+struct network_subnet {
+    uint32_t gateway, first, last; /* the host's own; first and last that a machine may have */
+    unsigned prefix;
+};
+/* False, and *ret untouched: the host has no address on this network. */
+bool network_subnet(const json_t *spec, struct network_subnet *ret);
+
 /* `bridge` of the spec, else virbr-<name without dashes>; when that is too long its start and a
  * hash of the whole name, so that two long names do not collide. `spec` may be NULL. */
 void network_bridge_name(const char *name, const json_t *spec, char out[NETWORK_BRIDGE_MAX + 1]);
 
-/* The host's own address on the network, and the prefix (192.168.100.1, 24). */
+/* The host's own address on the network, and the prefix (192.168.100.1, 24). Without a subnet: 0.0.0.0
+ * and 0. */
 int network_gateway(const json_t *spec, char out[NETWORK_ADDRESS_MAX + 1]); /* returns the prefix */
 void network_netmask(const json_t *spec, char out[NETWORK_ADDRESS_MAX + 1]);
 

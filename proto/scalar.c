@@ -29,6 +29,9 @@ int verify_fail_type(const struct verifier *v, const struct field *f, enum field
                      const json_t *in, const char *hint)
 {
     char shown[TEXT_QUOTE_MAX] = "the value (secret)";
+    if (json_is_null(in) && f->words && f->type != FIELD_ENUM)
+        return verify_fail(v, HM_E_INVALID, "has no value (write %s, or leave the field out)",
+                           f->words[0]);
     if (json_is_null(in))
         return verify_fail(v, HM_E_INVALID, "has no value (leave the field out instead)");
     if (!f->secret)
@@ -128,12 +131,17 @@ static int fail_word(const struct verifier *v, const struct field *f, const char
     return rc;
 }
 
+static bool is_word_of(const struct field *f, const char *text)
+{
+    for (const char *const *word = f->words; word && *word; word++)
+        if (!strcmp(*word, text))
+            return true;
+    return false;
+}
+
 static int verify_word(const struct verifier *v, const struct field *f, const char *text)
 {
-    for (size_t i = 0; f->words[i]; i++)
-        if (!strcmp(f->words[i], text))
-            return 0;
-    return fail_word(v, f, text);
+    return is_word_of(f, text) ? 0 : fail_word(v, f, text);
 }
 
 /* The text as it is in normal form, in `out`; false: it is not of this type. */
@@ -157,6 +165,10 @@ static int verify_address(const struct verifier *v, const struct field *f, enum 
                           const json_t *in, json_t **ret)
 {
     char normal[CIDR_TEXT_MAX + 1];
+    if (f->type == type && is_word_of(f, json_string_value(in))) {
+        *ret = json_incref((json_t *)in);
+        return 0;
+    }
     if (!normal_address(type, json_string_value(in), normal))
         return verify_fail_type(v, f, type, in, "");
     *ret = json_string(normal);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "proto/field.h"
 #include "vmm/lv.h"
+#include "vmm/network_change.h"
 #include "vmm/network_xml.h"
 #include "vmm/shape.h"
 
@@ -132,11 +133,23 @@ static int network_start(struct lv *lv, const struct order *o, struct hm_error *
     return lv_fail_unless(virNetworkIsActive(net) == 1, &why, err);
 }
 
+/* Cards of running guests that are on it, whoever made them; libvirt keeps a port for each. */
+static int count_ports(virNetworkPtr net)
+{
+    int count = virNetworkListAllPorts(net, NULL, 0);
+    return count < 0 ? 0 : count; /* a backend without ports */
+}
+
 static int take_down(struct lv *lv, const struct order *o, virNetworkPtr net, struct hm_error *err)
 {
     lv_touch_networks(lv);
     if (virNetworkIsActive(net) != 1)
         return 0;
+    int ports = count_ports(net);
+    if (ports > 0)
+        return hm_fail(err, HM_E_REFUSED,
+                       "network %s: %d %s of running guests on it; stop those guests first",
+                       o->name, ports, ports == 1 ? "card is" : "cards are");
     if (virNetworkDestroy(net) == 0)
         return 0;
     struct hm_error why;
@@ -181,10 +194,77 @@ static int network_remove(struct lv *lv, const struct order *o, struct hm_error 
     return 0;
 }
 
+/* -- While it is active ------------------------------------------------------------------------ */
+
+static unsigned section_of(enum network_section section)
+{
+    return section == NETWORK_DHCP_RANGE  ? VIR_NETWORK_SECTION_IP_DHCP_RANGE
+           : section == NETWORK_DHCP_HOST ? VIR_NETWORK_SECTION_IP_DHCP_HOST
+                                          : VIR_NETWORK_SECTION_DNS_HOST;
+}
+
+static int change_live(struct lv *lv, const struct order *o, virNetworkPtr net,
+                       const struct network_changes *changes, struct hm_error *err)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct network_change *c = &changes->items[i];
+        unsigned command =
+            c->adds ? VIR_NETWORK_UPDATE_COMMAND_ADD_LAST : VIR_NETWORK_UPDATE_COMMAND_DELETE;
+        if (virNetworkUpdate(net, command, section_of(c->section), -1, c->xml,
+                             VIR_NETWORK_UPDATE_AFFECT_LIVE) < 0)
+            return lv_fail(lv, err, "network %s: %s %s", o->name, c->adds ? "add" : "take out",
+                           c->xml);
+    }
+    return 0;
+}
+
+/* 1: it is active in another form than it is defined in, and ours; 0: as it is defined. */
+static int still_differs(struct lv *lv, virNetworkPtr net, struct hm_error *err)
+{
+    struct network_info defined = {0}, live = {0};
+    int r = lv_read_network(lv, net, true, &defined, err);
+    if (r >= 0)
+        r = lv_read_network(lv, net, false, &live, err);
+    if (r >= 0)
+        r = live.marked && !json_equal(defined.shape, live.shape);
+    network_info_clear(&defined);
+    network_info_clear(&live);
+    return r;
+}
+
+/* What guests can be on while it changes is changed; for the rest it goes down, if no guest is on it,
+ * and the plan starts it again. One that was adopted keeps its form until somebody restarts it. */
+static int follow_definition(struct lv *lv, const struct order *o, virNetworkPtr net,
+                             struct hm_error *err)
+{
+    struct network_changes changes = {0};
+    HM_AUTOFREE char *active = xml_of(net, false), *defined = xml_of(net, true);
+    if (!active || !defined)
+        return lv_fail(lv, err, "network %s: read its XML", o->name);
+    int r = network_changes_between(active, defined, &changes, err);
+    if (r >= 0)
+        r = change_live(lv, o, net, &changes, err);
+    network_changes_clear(&changes);
+    if (r >= 0)
+        r = still_differs(lv, net, err);
+    return r > 0 ? take_down(lv, o, net, err) : r;
+}
+
+static int network_update(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    LV_NETWORK net = NULL;
+    int r = network_create(lv, o, err);
+    if (r >= 0)
+        r = find_network(lv, o->name, &net, err);
+    if (r > 0 && virNetworkIsActive(net) == 1)
+        r = follow_definition(lv, o, net, err);
+    return r < 0 ? r : 0;
+}
+
 const struct lv_kind lv_network_kind = {
     .name = "network",
     .create = network_create,
-    .update = network_create,
+    .update = network_update,
     .start = network_start,
     .stop = network_stop,
     .kill = network_stop,

@@ -4,6 +4,7 @@
 #include <libvirt/virterror.h>
 
 #include "base/alloc.h"
+#include "proto/field.h"
 #include "vmm/lv_cache.h"
 #include "vmm/lv_vm.h"
 #include "vmm/network_xml.h"
@@ -214,22 +215,48 @@ static int observe_domains(struct lv *lv, struct things *ret, struct hm_error *e
 
 /* -- Networks ---------------------------------------------------------------------------------- */
 
+/* What is active against its own mark: it was changed with `virsh net-update --live`, or defined by
+ * another hand and restarted. An earlier mark means that a change of ours is still to follow. */
+static char *live_drift(const struct network_info *defined, const struct network_info *live)
+{
+    bool same =
+        live->mark.hash && defined->mark.hash && !strcmp(live->mark.hash, defined->mark.hash);
+    HM_AUTOFREE char *words = same ? drift_of(&live->mark, live->shape) : NULL;
+    return words ? hm_printf("as it runs, %s", words) : NULL;
+}
+
+static char *network_drift(const struct network_info *defined, const struct network_info *live,
+                           bool differs, bool autostart)
+{
+    if (!defined->marked)
+        return NULL;
+    char *words = drift_of(&defined->mark, defined->shape);
+    bool wanted = !is_primary_key(defined->mark.key) && spec_bool(defined->mark.spec, "autostart");
+    if (words)
+        return words;
+    if (defined->mark.spec && autostart != wanted)
+        return hm_strdup(autostart ? "autostart is on" : "autostart is off");
+    return differs && live->marked ? live_drift(defined, live) : NULL;
+}
+
 /* A running network whose live form is not what its definition says was made from an earlier spec:
  * its own mark is the one that counts. */
 static void network_thing(struct network_info *defined, struct network_info *live, bool active,
                           bool autostart, struct things *list)
 {
+    bool differs = active && !json_equal(live->shape, defined->shape);
+    bool adopted = differs && defined->marked && !live->marked;
     struct thing t = {.kind = hm_strdup("network"),
                       .name = hm_strdup(defined->name),
                       .state = active ? THING_RUNNING : THING_OFF,
-                      .autostart = autostart};
-    bool differs = active && live->marked && !json_equal(live->shape, defined->shape);
-    struct network_info *effective = differs ? live : defined;
-    if (defined->marked)
-        t.drift = drift_of(&defined->mark, defined->shape);
+                      .autostart = autostart,
+                      .drift = network_drift(defined, live, differs, autostart)};
+    struct network_info *effective = differs && live->marked ? live : defined;
     if (effective->marked)
         take_mark(&t, &effective->mark);
-    t.details = json_incref(effective->details);
+    t.details = json_incref(differs ? live->details : defined->details);
+    if (adopted)
+        t.reason = hm_strdup("as it was before it was adopted, until it is restarted");
     struct thing_shared *shared = thing_shared_new(&t);
     struct thing view = thing_view(shared, thing_shared_get(shared)->state, NULL);
     things_add(list, &view);

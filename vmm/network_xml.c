@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "proto/field.h"
 #include "proto/network.h"
 #include "vmm/shape.h"
@@ -45,12 +46,43 @@ static void add_dhcp(xmlNodePtr ip, const json_t *spec)
 static void add_address(xmlNodePtr root, const json_t *spec)
 {
     char address[NETWORK_ADDRESS_MAX + 1], netmask[NETWORK_ADDRESS_MAX + 1];
-    if (!spec_str(spec, "subnet"))
+    struct network_subnet subnet;
+    if (!network_subnet(spec, &subnet))
         return; /* a bridge without address */
     network_gateway(spec, address);
     network_netmask(spec, netmask);
     xmlNodePtr ip = xml_add_set(root, "ip", "address", address, "netmask", netmask, NULL);
     add_dhcp(ip, spec);
+}
+
+static void add_dns_host(xmlNodePtr dns, const json_t *host)
+{
+    size_t i;
+    json_t *name;
+    xmlNodePtr node = xml_add_set(dns, "host", "ip", spec_str(host, "ip"), NULL);
+    json_array_foreach(json_object_get(host, "names"), i, name)
+        xml_add_text(node, "hostname", json_string_value(name));
+}
+
+static void add_dns(xmlNodePtr root, const json_t *spec)
+{
+    const json_t *dns = json_object_get(spec, "dns");
+    const json_t *forwarders = json_object_get(dns, "forwarders"),
+                 *hosts = json_object_get(dns, "hosts");
+    const char *domain = spec_str(dns, "domain");
+    bool off = dns && !spec_bool(dns, "enabled");
+    size_t i;
+    json_t *item;
+    if (domain)
+        xml_add_set(root, "domain", "name", domain, NULL);
+    if (!off && !json_array_size(forwarders) && !json_array_size(hosts))
+        return;
+    xmlNodePtr node = xml_add(root, "dns");
+    if (off)
+        xml_set(node, "enable", "no");
+    json_array_foreach(forwarders, i, item)
+        xml_add_set(node, "forwarder", "addr", json_string_value(item), NULL);
+    json_array_foreach(hosts, i, item) add_dns_host(node, item);
 }
 
 char *network_xml(const char *name, const char *uuid, const json_t *spec, struct mark *mark)
@@ -65,6 +97,9 @@ char *network_xml(const char *name, const char *uuid, const json_t *spec, struct
     if (strcmp(mode_of(spec), "isolated") != 0)
         xml_add_set(root, "forward", "mode", mode_of(spec), NULL);
     xml_add_set(root, "bridge", "name", bridge, "stp", "on", "delay", "0", NULL);
+    if (json_object_get(spec, "mtu"))
+        xml_set_int(xml_add(root, "mtu"), "size", spec_int(spec, "mtu", 0));
+    add_dns(root, spec);
     add_address(root, spec);
     json_decref(mark->made);
     mark->made = shape_of(root);
@@ -89,6 +124,32 @@ static void shape_host(json_t *shape, xmlNodePtr host)
     shape_set(shape, name, "dhcp.hosts[%s].name", mac ? mac : "?");
 }
 
+static void shape_dns_host(json_t *shape, xmlNodePtr host)
+{
+    HM_AUTOFREE char *ip = xml_get(host, "ip");
+    struct hm_buf names = {0};
+    for (xmlNodePtr h = xml_at(host, "hostname"); h; h = xml_next(h)) {
+        HM_AUTOFREE char *name = xml_text(h);
+        hm_buf_printf(&names, "%s%s", names.len ? " " : "", name ? name : "?");
+    }
+    shape_set(shape, names.data, "dns.hosts[%s]", ip ? ip : "?");
+    hm_buf_free(&names);
+}
+
+static void shape_dns(json_t *shape, xmlNodePtr root)
+{
+    xmlNodePtr dns = xml_at(root, "dns");
+    HM_AUTOFREE char *enabled = xml_get(dns, "enable");
+    shape_attribute(shape, xml_at(root, "domain"), "name", "dns.domain");
+    shape_set(shape, enabled && !strcmp(enabled, "no") ? "no" : NULL, "dns.enabled");
+    for (xmlNodePtr f = xml_at(dns, "forwarder"); f; f = xml_next(f)) {
+        HM_AUTOFREE char *address = xml_get(f, "addr");
+        shape_set(shape, "yes", "dns.forwarders[%s]", address ? address : "?");
+    }
+    for (xmlNodePtr h = xml_at(dns, "host"); h; h = xml_next(h))
+        shape_dns_host(shape, h);
+}
+
 static json_t *shape_of(xmlNodePtr root)
 {
     json_t *shape = json_object();
@@ -99,6 +160,8 @@ static json_t *shape_of(xmlNodePtr root)
     shape_attribute(shape, ip, "address", "address");
     shape_attribute(shape, ip, "netmask", "netmask");
     shape_attribute(shape, ip, "prefix", "prefix");
+    shape_attribute(shape, xml_at(root, "mtu"), "size", "mtu");
+    shape_dns(shape, root);
     xmlNodePtr dhcp = xml_at(ip, "dhcp");
     shape_attribute(shape, xml_at(dhcp, "range"), "start", "dhcp.start");
     shape_attribute(shape, xml_at(dhcp, "range"), "end", "dhcp.end");

@@ -36,6 +36,10 @@ static void add_type(struct hm_buf *out, const struct field *f)
         add_words(out, f);
     else
         add_type_name(out, type);
+    if (type == FIELD_CIDR && f->words) {
+        hm_buf_puts(out, ", or ");
+        add_words(out, f);
+    }
 }
 
 static void add_range(struct hm_buf *out, const struct field *f)

@@ -37,6 +37,13 @@ static json_t *enum_schema(const struct field *f)
     return json_pack("{s:o}", "enum", words);
 }
 
+/* An address and prefix, or one of the words. */
+static json_t *cidr_schema(const struct field *f)
+{
+    json_t *schema = text_schema("^[0-9.]+/[0-9]+$");
+    return f->words ? json_pack("{s:[o, o]}", "anyOf", schema, enum_schema(f)) : schema;
+}
+
 static json_t *int_schema(const struct field *f)
 {
     json_t *schema = json_pack("{s:s, s:I}", "type", "integer", "minimum", (json_int_t)f->min);
@@ -64,7 +71,7 @@ static json_t *scalar_schema(const struct field *f, enum field_type type)
     case FIELD_IP:
         return json_pack("{s:s, s:s}", "type", "string", "format", "ipv4");
     case FIELD_CIDR:
-        return text_schema("^[0-9.]+/[0-9]+$");
+        return cidr_schema(f);
     case FIELD_MAC:
         return text_schema("^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$");
     case FIELD_MAP:

@@ -52,6 +52,38 @@ START_TEST(a_host_has_a_longest_length)
 }
 END_TEST
 
+static const char *const names[] = {"a", "A-1.b2", "api.okd.example.net", "0.0"};
+static const char *const no_names[] = {"",   ".",   "a.",  ".a",  "a..b", "-a",
+                                       "a-", "a_b", "a b", "a\n", "a/b"};
+
+START_TEST(a_dns_name_is_told_from_what_is_none)
+{
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        ck_assert_msg(dns_name_is_valid(names[i]), "%s", names[i]);
+    for (size_t i = 0; i < sizeof(no_names) / sizeof(no_names[0]); i++)
+        ck_assert_msg(!dns_name_is_valid(no_names[i]), "%s", no_names[i]);
+}
+END_TEST
+
+START_TEST(a_dns_name_and_its_labels_have_a_longest_length)
+{
+    char name[DNS_NAME_MAX + 2];
+    memset(name, 'a', sizeof(name));
+    name[63] = '\0';
+    ck_assert(dns_name_is_valid(name));
+    name[63] = 'a';
+    name[64] = '\0';
+    ck_assert(!dns_name_is_valid(name));
+    for (size_t i = 0; i < sizeof(name); i++)
+        name[i] = i % 2 ? '.' : 'a';
+    name[DNS_NAME_MAX] = '\0';
+    ck_assert(dns_name_is_valid(name));
+    name[DNS_NAME_MAX] = '.';
+    name[DNS_NAME_MAX + 1] = '\0';
+    ck_assert(!dns_name_is_valid(name));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("address");
@@ -59,6 +91,8 @@ int main(void)
     tcase_add_loop_test(tc, host_and_port_are_read, 0, sizeof(good) / sizeof(good[0]));
     tcase_add_loop_test(tc, anything_else_is_refused, 0, sizeof(bad) / sizeof(bad[0]));
     tcase_add_test(tc, a_host_has_a_longest_length);
+    tcase_add_test(tc, a_dns_name_is_told_from_what_is_none);
+    tcase_add_test(tc, a_dns_name_and_its_labels_have_a_longest_length);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -73,7 +73,7 @@ static const struct {
      "{network: a} restart",
      COST_RESTART},
     {"network", "{}", "{\"dhcp\":{\"enabled\":false},\"autostart\":false}",
-     "dhcp.enabled true -> false replace; autostart true -> false live", COST_REPLACE},
+     "dhcp.enabled true -> false live; autostart true -> false live", COST_LIVE},
     {"network", "{}", "{\"autostart\":false}", "autostart true -> false live", COST_LIVE},
     {"disk", "{\"size\":\"1GiB\"}", "{\"size\":\"1GB\"}", "size 1GiB -> 1GB never", COST_NEVER},
 };
@@ -89,6 +89,35 @@ START_TEST(differences_are_found_with_their_cost)
     ck_assert_int_eq(d.cost, diffs[_i].cost);
     spec_diff_clear(&d);
     ck_assert_uint_eq(d.count, 0);
+    json_decref(before);
+    json_decref(after);
+}
+END_TEST
+
+START_TEST(a_field_that_is_younger_than_what_was_applied_changes_nothing)
+{
+    json_t *before = spec_of("network", "{}"), *after = spec_of("network", "{}");
+    struct spec_diff d;
+    json_object_del(before, "dns");
+    json_object_del(json_object_get(before, "dhcp"), "enabled");
+    spec_diff(kind_find("network"), before, after, &d);
+    ck_assert_uint_eq(d.count, 0);
+    spec_diff_clear(&d);
+    json_decref(before);
+    json_decref(after);
+}
+END_TEST
+
+START_TEST(what_was_applied_and_is_no_longer_valid_is_still_compared)
+{
+    json_t *before = spec_of("network", "{}"), *after = spec_of("network", "{}");
+    struct spec_diff d;
+    json_object_set_new(before, "of_old", json_true());
+    json_object_set_new(before, "mode", json_string("magic"));
+    spec_diff(kind_find("network"), before, after, &d);
+    ck_assert_uint_eq(d.count, 1);
+    ck_assert_str_eq(d.changes[0].path, "mode");
+    spec_diff_clear(&d);
     json_decref(before);
     json_decref(after);
 }
@@ -145,6 +174,8 @@ int main(void)
     Suite *s = suite_create("diff");
     TCase *t = tcase_create("all");
     tcase_add_loop_test(t, differences_are_found_with_their_cost, 0, HM_COUNT(diffs));
+    tcase_add_test(t, a_field_that_is_younger_than_what_was_applied_changes_nothing);
+    tcase_add_test(t, what_was_applied_and_is_no_longer_valid_is_still_compared);
     tcase_add_test(t, secrets_are_not_shown);
     tcase_add_test(t, hashes_tell_specs_apart);
     tcase_add_test(t, the_hash_is_stable);

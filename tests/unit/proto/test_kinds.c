@@ -28,7 +28,8 @@ static void check_row(const char *where, const struct field *table, const struct
     ck_assert_msg(f->help && *f->help && strchr(".?", f->help[strlen(f->help) - 1]) != NULL,
                   "%s.%s: help is a sentence", where, f->name);
     ck_assert_msg(!strchr(f->help, '\n'), "%s.%s: help is one line", where, f->name);
-    ck_assert_msg((f->words != NULL) == words, "%s.%s: words", where, f->name);
+    ck_assert_msg((f->words != NULL) == words || f->type == FIELD_CIDR, "%s.%s: words", where,
+                  f->name);
     ck_assert_msg((f->fields != NULL) == nested, "%s.%s: fields", where, f->name);
     ck_assert_msg(f->max == 0 || f->min <= f->max, "%s.%s: range", where, f->name);
     ck_assert_msg(!f->unique_by || field_find(f->fields, f->unique_by), "%s.%s: unique_by", where,
@@ -113,6 +114,33 @@ static const struct {
      "depends_on[0]: \"pod/lan\" is not KIND/NAME (such as network/lan)", "depends_on[0]"},
     {"vm", "{\"kernel\":\"/k\",\"depends_on\":[\"net/lan\"]}",
      "depends_on[0]: \"net/lan\" is not KIND/NAME (such as network/lan)", "depends_on[0]"},
+    {"network", "{\"subnet\":\"none\"}",
+     "mode: nat needs the host's address on the network, and subnet is none; set mode: isolated, "
+     "or "
+     "give a subnet",
+     "mode"},
+    {"network", "{\"subnet\":null}", "subnet: has no value (write none, or leave the field out)",
+     "subnet"},
+    {"network", "{\"subnet\":\"nothing\"}",
+     "subnet: \"nothing\" is not an address and prefix (192.168.100.1/24)", "subnet"},
+    {"network",
+     "{\"subnet\":\"none\",\"mode\":\"isolated\",\"dhcp\":{\"start\":\"10.0.0.2\",\"end\":"
+     "\"10.0.0.3\"}}",
+     "dhcp.start: needs a subnet: without an address the host serves nobody", "dhcp.start"},
+    {"network", "{\"subnet\":\"none\",\"mode\":\"isolated\",\"dns\":{\"domain\":\"lan\"}}",
+     "dns.domain: needs a subnet: without an address the host serves nobody", "dns.domain"},
+    {"network", "{\"dns\":{\"domain\":\"-lan\"}}",
+     "dns.domain: \"-lan\" is not a host name (letters, digits, - and dots between them)",
+     "dns.domain"},
+    {"network", "{\"dns\":{\"hosts\":[{\"ip\":\"10.0.0.2\",\"names\":[\"a\",\"b..c\"]}]}}",
+     "dns.hosts[0].names[1]: \"b..c\" is not a host name (letters, digits, - and dots between "
+     "them)",
+     "dns.hosts[0].names[1]"},
+    {"network",
+     "{\"dhcp\":{\"hosts\":[{\"mac\":\"52:54:00:00:00:01\",\"ip\":\"192.168.100.2\",\"name\":\"a\"}"
+     ","
+     "{\"mac\":\"52:54:00:00:00:02\",\"ip\":\"192.168.100.3\",\"name\":\"a\"}]}}",
+     "dhcp.hosts[1].name: a is there twice (also in [0])", "dhcp.hosts[1].name"},
     {"network", "{\"bridge\":\"br 0\"}",
      "bridge: \"br 0\" is not a network interface's name (letters, digits, _ . -, at most 15)",
      "bridge"},

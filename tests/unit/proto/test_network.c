@@ -101,6 +101,18 @@ START_TEST(dhcp_can_be_off)
 }
 END_TEST
 
+START_TEST(a_bridge_without_address_hands_none_out)
+{
+    json_t *spec = network("{\"mode\":\"isolated\",\"subnet\":\"none\"}");
+    char a[NETWORK_ADDRESS_MAX + 1], b[NETWORK_ADDRESS_MAX + 1];
+    struct network_subnet subnet;
+    ck_assert(!network_subnet(spec, &subnet));
+    ck_assert(!network_dhcp_range(spec, a, b));
+    ck_assert_int_eq(network_gateway(spec, a), 0);
+    json_decref(spec);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("network");
@@ -110,6 +122,7 @@ int main(void)
     tcase_add_test(t, long_names_do_not_collide);
     tcase_add_loop_test(t, addresses_are_computed, 0, HM_COUNT(ranges));
     tcase_add_test(t, dhcp_can_be_off);
+    tcase_add_test(t, a_bridge_without_address_hands_none_out);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -54,6 +54,36 @@ START_TEST(static_hosts_and_a_range_have_their_places)
 }
 END_TEST
 
+START_TEST(a_bridge_without_address_has_nothing_of_the_hosts)
+{
+    xmlDocPtr doc =
+        build("lan", "{\"mode\":\"isolated\",\"subnet\":\"none\",\"bridge\":\"virbr100\"}");
+    ck_xpath(doc, "/network/bridge/@name", "virbr100");
+    ck_xpath(doc, "count(/network/forward) + count(//ip) + count(//dhcp) + count(//dns)", "0");
+    xml_free(&doc);
+}
+END_TEST
+
+START_TEST(names_mtu_and_route_have_their_places)
+{
+    xmlDocPtr doc =
+        build("lan",
+              "{\"mode\":\"route\",\"mtu\":9000,\"dns\":{\"domain\":\"okd.example\",\"forwarders\":"
+              "[\"9.9.9.9\",\"1.1.1.1\"],\"hosts\":[{\"ip\":\"192.168.100.5\",\"names\":[\"api\","
+              "\"api.okd.example\"]}]}}");
+    ck_xpath(doc, "/network/forward/@mode", "route");
+    ck_xpath(doc, "/network/mtu/@size", "9000");
+    ck_xpath(doc, "/network/domain/@name", "okd.example");
+    ck_xpath(doc, "/network/dns/forwarder[2]/@addr", "1.1.1.1");
+    ck_xpath(doc, "/network/dns/host[@ip='192.168.100.5']/hostname[2]", "api.okd.example");
+    ck_xpath(doc, "count(/network/dns/@enable)", "0");
+    xml_free(&doc);
+    doc = build("lan", "{\"dns\":{\"enabled\":false}}");
+    ck_xpath(doc, "/network/dns/@enable", "no");
+    xml_free(&doc);
+}
+END_TEST
+
 static struct network_info read_back(xmlDocPtr doc)
 {
     char *xml = xml_print(doc);
@@ -84,6 +114,33 @@ START_TEST(an_edit_is_told_in_words)
     struct network_info info = read_back(doc);
     char *words = shape_difference(info.mark.made, info.shape);
     ck_assert_str_eq(words, "dhcp.end is 192.168.100.9, was made as 192.168.100.254");
+    free(words);
+    network_info_clear(&info);
+    xml_free(&doc);
+}
+END_TEST
+
+static const struct {
+    const char *made, *xpath, *words;
+} drifts[] = {
+    {"{\"mtu\":9000}", "mtu", "mtu (9000) is gone"},
+    {"{\"dns\":{\"domain\":\"a\"}}", "domain", "dns.domain (a) is gone"},
+    {"{\"dns\":{\"enabled\":false}}", "dns", "dns.enabled (no) is gone"},
+    {"{\"dns\":{\"forwarders\":[\"9.9.9.9\"]}}", "dns/forwarder",
+     "dns.forwarders[9.9.9.9] (yes) is gone"},
+    {"{\"dns\":{\"hosts\":[{\"ip\":\"10.0.0.1\",\"names\":[\"a\",\"b\"]}]}}", "dns/host",
+     "dns.hosts[10.0.0.1] (a b) is gone"},
+};
+
+START_TEST(what_was_taken_out_is_drift)
+{
+    xmlDocPtr doc = build("lan", drifts[_i].made);
+    xmlNodePtr node = xml_at(xml_root(doc), drifts[_i].xpath);
+    xmlUnlinkNode(node);
+    xmlFreeNode(node);
+    struct network_info info = read_back(doc);
+    char *words = shape_difference(info.mark.made, info.shape);
+    ck_assert_pstr_eq(words, drifts[_i].words);
     free(words);
     network_info_clear(&info);
     xml_free(&doc);
@@ -140,6 +197,9 @@ int main(void)
     tcase_add_test(t, static_hosts_and_a_range_have_their_places);
     tcase_add_test(t, what_was_built_reads_back_without_a_difference);
     tcase_add_test(t, an_edit_is_told_in_words);
+    tcase_add_test(t, a_bridge_without_address_has_nothing_of_the_hosts);
+    tcase_add_test(t, names_mtu_and_route_have_their_places);
+    tcase_add_loop_test(t, what_was_taken_out_is_drift, 0, HM_COUNT(drifts));
     tcase_add_test(t, what_is_no_network_is_refused);
     tcase_add_test(t, a_volume_is_sparse_and_its_name_escaped);
     tcase_add_test(t, a_pool_reads_back);
