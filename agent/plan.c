@@ -261,13 +261,20 @@ static enum field_cost allowed_cost(const struct plan_doc *doc)
     return !strcmp(change, "live") ? COST_LIVE : COST_RESTART; /* restart, never-replace */
 }
 
+/* "memory 128MiB -> 512MiB (above max_memory 256MiB)" */
+static char *change_text(const struct spec_change *c)
+{
+    return hm_printf("%s %s -> %s%s%s%s", c->path, c->before ? c->before : "(none)",
+                     c->after ? c->after : "(none)", c->why ? " (" : "", c->why ? c->why : "",
+                     c->why ? ")" : "");
+}
+
 static char *first_change_of_cost(const struct spec_diff *diff, enum field_cost cost)
 {
     for (size_t i = 0; i < diff->count; i++) {
         const struct spec_change *c = &diff->changes[i];
         if (c->cost == cost)
-            return hm_printf("%s %s -> %s", c->path, c->before ? c->before : "(none)",
-                             c->after ? c->after : "(none)");
+            return change_text(c);
     }
     return hm_strdup("");
 }

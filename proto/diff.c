@@ -12,21 +12,23 @@ enum { DIFF_PATH_MAX = FIELD_PATH_MAX };
 static void diff_fields(struct spec_diff *d, const char *prefix, const struct field *table,
                         const json_t *before, const json_t *after);
 
-/* Takes over the texts. */
-static void add_change(struct spec_diff *d, const char *path, char *before, char *after,
-                       enum field_cost cost)
-{
-    d->changes = hm_realloc_array(d->changes, d->count + 1, sizeof *d->changes);
-    d->changes[d->count++] = (struct spec_change){
-        .path = hm_strdup(path), .before = before, .after = after, .cost = cost};
-    if (cost > d->cost)
-        d->cost = cost;
-}
+/* A value in two specs, and the objects that hold it (of an element of a list: itself). */
+struct pair {
+    const json_t *before, *after, *before_in, *after_in;
+};
 
-static void diff_whole(struct spec_diff *d, const char *path, const struct field *f,
-                       const json_t *before, const json_t *after)
+static void diff_whole(struct spec_diff *d, const char *path, const struct field *f, struct pair p)
 {
-    add_change(d, path, render_text(f, before), render_text(f, after), f->cost);
+    struct spec_change c = {.path = hm_strdup(path),
+                            .before = render_text(f, p.before),
+                            .after = render_text(f, p.after),
+                            .cost = f->cost};
+    if (f->weigh)
+        c.cost = f->weigh(p.before_in, p.after_in, &c.why);
+    d->changes = hm_realloc_array(d->changes, d->count + 1, sizeof *d->changes);
+    d->changes[d->count++] = c;
+    if (c.cost > d->cost)
+        d->cost = c.cost;
 }
 
 /* The element of the list with this identity; without a unique field: the one at this place. */
@@ -56,11 +58,12 @@ static void element_path(const char *path, const struct field *f, const json_t *
 static void diff_element(struct spec_diff *d, const char *path, const struct field *f,
                          const json_t *before, const json_t *after)
 {
-    const struct field one = {.type = FIELD_OBJECT, .fields = f->fields, .cost = f->cost};
+    const struct field one = {
+        .type = FIELD_OBJECT, .fields = f->fields, .cost = f->cost, .weigh = f->weigh};
     if (before && after)
         diff_fields(d, path, f->fields, before, after);
     else
-        diff_whole(d, path, &one, before, after);
+        diff_whole(d, path, &one, (struct pair){before, after, before, after});
 }
 
 static void diff_list(struct spec_diff *d, const char *path, const struct field *f,
@@ -89,7 +92,7 @@ static void diff_map_key(struct spec_diff *d, const char *path, const struct fie
     const struct field text = {.type = FIELD_STRING, .cost = f->cost, .secret = f->secret};
     char at[DIFF_PATH_MAX];
     snprintf(at, sizeof at, "%s.%s", path, key);
-    diff_whole(d, at, &text, before, after);
+    diff_whole(d, at, &text, (struct pair){before, after, NULL, NULL});
 }
 
 static void diff_map(struct spec_diff *d, const char *path, const struct field *f,
@@ -110,19 +113,18 @@ static void diff_map(struct spec_diff *d, const char *path, const struct field *
     }
 }
 
-static void diff_field(struct spec_diff *d, const char *path, const struct field *f,
-                       const json_t *before, const json_t *after)
+static void diff_field(struct spec_diff *d, const char *path, const struct field *f, struct pair p)
 {
     if (f->secret)
-        diff_whole(d, path, f, before, after);
+        diff_whole(d, path, f, p);
     else if (f->type == FIELD_LIST && f->element == FIELD_OBJECT)
-        diff_list(d, path, f, before, after);
+        diff_list(d, path, f, p.before, p.after);
     else if (f->type == FIELD_MAP)
-        diff_map(d, path, f, before, after);
-    else if (f->type == FIELD_OBJECT && before && after)
-        diff_fields(d, path, f->fields, before, after);
+        diff_map(d, path, f, p.before, p.after);
+    else if (f->type == FIELD_OBJECT && p.before && p.after)
+        diff_fields(d, path, f->fields, p.before, p.after);
     else
-        diff_whole(d, path, f, before, after);
+        diff_whole(d, path, f, p);
 }
 
 static void diff_fields(struct spec_diff *d, const char *prefix, const struct field *table,
@@ -134,7 +136,7 @@ static void diff_fields(struct spec_diff *d, const char *prefix, const struct fi
         if (a == b || json_equal(b, a))
             continue;
         snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", f->name);
-        diff_field(d, path, f, b, a);
+        diff_field(d, path, f, (struct pair){b, a, before, after});
     }
 }
 
@@ -165,6 +167,7 @@ void spec_diff_clear(struct spec_diff *diff)
         free(diff->changes[i].path);
         free(diff->changes[i].before);
         free(diff->changes[i].after);
+        free(diff->changes[i].why);
     }
     free(diff->changes);
     *diff = (struct spec_diff){.cost = COST_NONE};

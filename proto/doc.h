@@ -94,6 +94,7 @@ struct spec_change {
                  */
     char *before, *after; /* NULL: absent */
     enum field_cost cost;
+    char *why; /* it costs that: a phrase ("above max_memory 256MiB"); NULL: it always does */
 };
 struct spec_diff {
     struct spec_change *changes;

@@ -59,6 +59,10 @@ struct field {
     const char *name; /* NULL ends a table */
     enum field_type type;
     enum field_cost cost;
+    /* What a change costs where the values decide; NULL: `cost`, which else is the least. `before`
+     * and `after` are the objects that hold the field; for a list of objects the elements (NULL: it
+     * was added or removed). *ret_why may get a phrase of the caller's own: "above max_memory 1GiB". */
+    enum field_cost (*weigh)(const json_t *before, const json_t *after, char **ret_why);
     bool required;
     bool secret;               /* never shown in logs, plans or statuses */
     const char *default_value; /* as a person would write it, in JSON; NULL: absent stays absent */
