@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/drivers.h"
 #include "agent/made.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -39,7 +40,8 @@ struct backend {
     struct driver_options driver_options;
     struct connection main, fence;
     struct made made;
-    struct hm_workq *observe, *act, *stop, *fence_lane;
+    struct hm_workq *observe, *act;
+    struct hm_workq *stop, *fence_lane; /* NULL: no VMs, nothing to wait for or to fence */
     uv_async_t changed;
     pthread_mutex_t changed_lock;  /* guards: */
     bool closed;                   /* `changed` must not be sent any more */
@@ -388,9 +390,9 @@ static struct backend_ticket *new_call(struct backend *b, const struct backend_c
 
 static struct hm_workq *lane_for(const struct backend *b, const struct backend_call *call)
 {
-    if (call->lane == LANE_FENCE)
+    if (call->lane == LANE_FENCE && b->fence_lane)
         return b->fence_lane;
-    return call->verb == VERB_STOP ? b->stop : b->act;
+    return call->verb == VERB_STOP && b->stop ? b->stop : b->act;
 }
 
 int backend_submit(struct backend *b, const struct backend_call *given,
@@ -452,8 +454,10 @@ struct backend *backend_new(const struct backend_options *options)
     b->changed.data = b;
     b->observe = hm_workq_new(options->loop, "observe", 1, 1);
     b->act = hm_workq_new(options->loop, "act", ACT_THREADS, QUEUE_DEPTH);
-    b->stop = hm_workq_new(options->loop, "stop", STOP_THREADS, QUEUE_DEPTH);
-    b->fence_lane = hm_workq_new(options->loop, "fence", FENCE_THREADS, QUEUE_DEPTH);
+    if (driver_holds(options->driver, "vm")) {
+        b->stop = hm_workq_new(options->loop, "stop", STOP_THREADS, QUEUE_DEPTH);
+        b->fence_lane = hm_workq_new(options->loop, "fence", FENCE_THREADS, QUEUE_DEPTH);
+    }
     return b;
 }
 
@@ -469,8 +473,8 @@ bool backend_ever_had_primary(const struct backend *b)
 
 static bool anything_hangs(const struct backend *b)
 {
-    return hm_workq_busy(b->observe) || hm_workq_busy(b->act) || hm_workq_busy(b->stop) ||
-           hm_workq_busy(b->fence_lane);
+    return hm_workq_busy(b->observe) || hm_workq_busy(b->act) ||
+           (b->stop && (hm_workq_busy(b->stop) || hm_workq_busy(b->fence_lane)));
 }
 
 static void on_closed(uv_handle_t *handle)

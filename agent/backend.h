@@ -3,7 +3,7 @@
  *
  * It keeps two connections: one to observe and act with, and one of its own for the fence, so that
  * a call that hangs can't keep a fence waiting. Stops have workers of their own: a guest that takes
- * its whole grace holds up no other document. Connections are opened on the workers, when first
+ * its whole grace holds up no other document. A backend that holds no VMs has neither. Connections are opened on the workers, when first
  * needed, and anew after they died. Queues are bounded; every call has a deadline. Thread: the
  * loop's; callbacks come from the loop.
  */

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "agent/daemon.h"
+#include "agent/drivers.h"
 #include "agent/guard_launch.h"
 #include "base/alloc.h"
-#include "vmm/driver.h"
 
 static void say(const char *mark, const char *what, const char *text)
 {

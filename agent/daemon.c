@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/allow.h"
+#include "agent/drivers.h"
 #include "agent/feed.h"
 #include "agent/lead.h"
 #include "agent/lock.h"
@@ -39,8 +40,8 @@ struct daemon {
     uv_timer_t say;              /* gathers changes of the agent's own status */
     char *cache_path;
     char *connection_name;
-    json_t *backend_facts;
-    struct hm_error backend_error;
+    json_t *backends;       /* name -> what it is and can do */
+    json_t *backend_errors; /* name -> why it can't be asked */
     char started[HM_TIME_TEXT_MAX];
     int lock; /* on state_dir, until the very end; -1: not taken */
     bool stopping, anew;
@@ -58,8 +59,8 @@ static json_t *warnings_of(const struct daemon *d, json_t *failover)
         json_array_append(list, warning);
     if (*feed_trouble(d->feed))
         json_array_append_new(list, json_string(feed_trouble(d->feed)));
-    if (d->backend_error.code)
-        json_array_append_new(list, json_string(d->backend_error.text));
+    const char *name;
+    json_object_foreach(d->backend_errors, name, warning) json_array_append(list, warning);
     return list;
 }
 
@@ -74,8 +75,7 @@ static json_t *make_status(const struct daemon *d)
         "documents", (json_int_t)documents, "watch_remakes", (json_int_t)feed_remakes(d->feed));
     json_object_set_new(o, "warnings", warnings_of(d, failover));
     json_object_set_new(o, "failover", failover);
-    if (d->backend_facts)
-        json_object_set(o, "libvirt", d->backend_facts);
+    json_object_set(o, "backends", d->backends);
     return o;
 }
 
@@ -124,14 +124,16 @@ static void on_documents(void *data)
     say_soon(d);
 }
 
-static void on_backend(void *data, const json_t *facts, const struct hm_error *err)
+static void on_backend(void *data, const struct driver *driver, const json_t *facts,
+                       const struct hm_error *err)
 {
     struct daemon *d = data;
-    d->backend_error = err ? *err : (struct hm_error){0};
-    if (facts) {
-        json_decref(d->backend_facts);
-        d->backend_facts = json_incref((json_t *)facts);
-    }
+    if (err)
+        json_object_set_new(d->backend_errors, driver->name, json_string(err->text));
+    else
+        json_object_del(d->backend_errors, driver->name);
+    if (facts)
+        json_object_set(d->backends, driver->name, (json_t *)facts);
     say_soon(d);
 }
 
@@ -278,7 +280,7 @@ static void start_reconciler(struct daemon *d)
         .site = d->config->site_id,
         .desired = d->desired,
         .status = d->status,
-        .driver = driver_find("libvirt"),
+        .drivers = drivers_all(),
         .driver_options = driver_options(d->config),
         .lease = &d->lease,
         .allows = allows,
@@ -321,10 +323,13 @@ static int make_lead(struct daemon *d, struct hm_error *err)
     return lead_new(&options, &d->lead, err);
 }
 
-static int check_driver(const struct agent_config *c, struct hm_error *err)
+static int check_drivers(const struct agent_config *c, struct hm_error *err)
 {
     struct driver_options options = driver_options(c);
-    return driver_find("libvirt")->check_options(&options, err);
+    int r = 0;
+    for (const struct driver *const *d = drivers_all(); *d && r >= 0; d++)
+        r = (*d)->check_options(&options, err);
+    return r;
 }
 
 static int prepare_folders(const struct agent_config *c, struct hm_error *err)
@@ -339,7 +344,7 @@ static int start(struct daemon *d, struct hm_error *err)
     if (r >= 0)
         r = d->lock = agent_lock(d->config->state_dir, err);
     if (r >= 0)
-        r = check_driver(d->config, err);
+        r = check_drivers(d->config, err);
     if (r >= 0)
         r = open_bus(d, err);
     if (r < 0)
@@ -406,7 +411,8 @@ static void end(struct daemon *d)
         bus_close(d->bus);
     run_to_the_end(d);
     desired_free(d->desired);
-    json_decref(d->backend_facts);
+    json_decref(d->backends);
+    json_decref(d->backend_errors);
     free(d->cache_path);
     free(d->connection_name);
 }
@@ -416,7 +422,11 @@ int daemon_run(const struct agent_config *config, const char *config_path, bool 
 {
     /* The loop outlives this function if a thread that could not end still wakes it. */
     static struct daemon d;
-    d = (struct daemon){.config = config, .config_path = config_path, .lock = -1};
+    d = (struct daemon){.config = config,
+                        .config_path = config_path,
+                        .backends = json_object(),
+                        .backend_errors = json_object(),
+                        .lock = -1};
     begin(&d);
     int r = start(&d, err);
     if (r >= 0) {

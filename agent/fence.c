@@ -6,8 +6,8 @@
  * the bound of a queue. The killing begins at once, by what is known; but the stop is verified only
  * - by a round that began with no start of a primary document in flight (it could bring a VM up
  *   behind the round),
- * - together with an observation that succeeded, began after the stop was asked for, and shows no VM
- *   that the round did not stop. What was never seen was not seen stopped.
+ * - together with an observation of each backend that holds VMs which succeeded, began after the stop
+ *   was asked for, and shows no VM that the round did not stop. What was never seen was not seen stopped.
  * Until the instant of the kill guests are asked, those that need others first (`depends_on`); each has
  * its part of the time, so that what it needs is asked, too. From then on all that is left is killed at
  * once, in no order.
@@ -50,11 +50,15 @@ void fence_free(struct primary *p)
     p->target_count = 0;
 }
 
-struct fence_target *fence_find_target(const struct primary *p, const char *kind, const char *name)
+struct fence_target *fence_find_target(const struct primary *p, const struct member *member,
+                                       const char *kind, const char *name)
 {
-    for (size_t i = 0; i < p->target_count; i++)
-        if (!strcmp(p->targets[i].kind, kind) && !strcmp(p->targets[i].name, name))
-            return &p->targets[i];
+    for (size_t i = 0; i < p->target_count; i++) {
+        struct fence_target *t = &p->targets[i];
+        bool there = !member || t->member == member;
+        if (there && !strcmp(t->kind, kind) && !strcmp(t->name, name))
+            return t;
+    }
     return NULL;
 }
 
@@ -64,6 +68,7 @@ static void add_target(struct reconciler *r, struct fence_target t)
     p->targets = hm_realloc_array(p->targets, p->target_count + 1, sizeof *p->targets);
     p->targets[p->target_count++] = (struct fence_target){
         .owner = r,
+        .member = t.member,
         .kind = hm_strdup(t.kind),
         .name = hm_strdup(t.name),
         .key = hm_strdup(t.key),
@@ -73,12 +78,11 @@ static void add_target(struct reconciler *r, struct fence_target t)
     };
 }
 
-static const struct thing *find_thing(const struct reconciler *r, const char *kind,
-                                      const char *name)
+static const struct thing *find_thing(const struct member *m, const char *kind, const char *name)
 {
-    for (size_t i = 0; i < r->things.count; i++)
-        if (!strcmp(r->things.items[i].kind, kind) && !strcmp(r->things.items[i].name, name))
-            return &r->things.items[i];
+    for (size_t i = 0; i < m->things.count; i++)
+        if (!strcmp(m->things.items[i].kind, kind) && !strcmp(m->things.items[i].name, name))
+            return &m->things.items[i];
     return NULL;
 }
 
@@ -89,9 +93,9 @@ static bool is_primary_vm(const struct thing *t)
 }
 
 /* Another thing has that name (a conflict, which the plan reports): it is not to be touched. */
-static bool is_something_else(const struct reconciler *r, const struct plan_doc *doc)
+static bool is_something_else(const struct member *m, const struct plan_doc *doc)
 {
-    const struct thing *t = find_thing(r, doc->kind->name, doc->name);
+    const struct thing *t = find_thing(m, doc->kind->name, doc->name);
     return t && t->state != THING_ABSENT &&
            (!t->marked || !t->mark_key || strcmp(t->mark_key, doc->key) != 0);
 }
@@ -111,20 +115,21 @@ static void target_seen(struct fence_target *known, const char *uuid)
     known->seen_uuid = uuid ? hm_strdup(uuid) : NULL;
 }
 
-static bool collect_seen(struct reconciler *r)
+static bool collect_seen(struct reconciler *r, struct member *m)
 {
     struct primary *p = &r->primary;
     bool news = false;
-    for (size_t i = 0; i < r->things.count; i++) {
-        const struct thing *t = &r->things.items[i];
+    for (size_t i = 0; i < m->things.count; i++) {
+        const struct thing *t = &m->things.items[i];
         if (!is_primary_vm(t))
             continue;
-        struct fence_target *known = fence_find_target(p, t->kind, t->name);
+        struct fence_target *known = fence_find_target(p, m, t->kind, t->name);
         news |= !known || !known->marked;
         if (known)
             target_seen(known, uuid_of(r, t));
         else
-            add_target(r, (struct fence_target){.kind = t->kind,
+            add_target(r, (struct fence_target){.member = m,
+                                                .kind = t->kind,
                                                 .name = t->name,
                                                 .key = t->mark_key,
                                                 .seen_uuid = (char *)uuid_of(r, t),
@@ -141,10 +146,12 @@ static bool collect_declared(struct reconciler *r)
     const struct plan_doc *docs = desired_docs(r->options.desired, &count);
     for (size_t i = 0; i < count; i++) {
         const struct plan_doc *d = &docs[i];
-        if (!made_is_primary_key(d->key) || strcmp(d->kind->name, "vm") != 0 ||
-            is_something_else(r, d) || fence_find_target(&r->primary, d->kind->name, d->name))
+        struct member *m = backends_for(r->backends, d->kind->name, d->spec);
+        if (!made_is_primary_key(d->key) || strcmp(d->kind->name, "vm") != 0 || !m ||
+            is_something_else(m, d) || fence_find_target(&r->primary, m, d->kind->name, d->name))
             continue;
-        add_target(r, (struct fence_target){.kind = (char *)d->kind->name,
+        add_target(r, (struct fence_target){.member = m,
+                                            .kind = (char *)d->kind->name,
                                             .name = (char *)d->name,
                                             .key = (char *)d->key,
                                             .spec = (json_t *)d->spec});
@@ -158,11 +165,14 @@ static bool collect_declared(struct reconciler *r)
 static bool collect_targets(struct reconciler *r)
 {
     struct primary *p = &r->primary;
-    for (size_t i = 0; i < p->target_count; i++)
-        p->targets[i].marked &=
-            is_primary_vm(find_thing(r, p->targets[i].kind, p->targets[i].name));
-    bool seen = collect_seen(r), declared = collect_declared(r);
-    return seen || declared;
+    bool news = false;
+    for (size_t i = 0; i < p->target_count; i++) {
+        struct fence_target *t = &p->targets[i];
+        t->marked &= is_primary_vm(find_thing(t->member, t->kind, t->name));
+    }
+    for (size_t i = 0; i < r->backends->count; i++)
+        news |= collect_seen(r, &r->backends->items[i]);
+    return collect_declared(r) || news;
 }
 
 /* -- The end
@@ -191,16 +201,31 @@ static void end_stop(struct reconciler *r, const struct hm_error *err)
         done(p->stop_arg, err);
 }
 
-static bool is_seen(const struct reconciler *r)
+static bool has_target(const struct primary *p, const struct member *m)
 {
-    return !r->unobserved.code && r->things_since_ns >= r->primary.stop_asked_ns;
+    for (size_t i = 0; i < p->target_count; i++)
+        if (p->targets[i].member == m)
+            return true;
+    return false;
 }
 
-static bool has_never_had_any(const struct reconciler *r)
+static bool has_never_had_any(const struct primary *p, const struct member *m)
+{
+    return m->unobserved.code == HM_E_CONNECTION && m->unobserved_since_ns >= p->stop_asked_ns &&
+           !has_target(p, m) && !backend_ever_had_primary(m->backend);
+}
+
+/* The first backend that may have a VM which was not seen since the stop was asked for; NULL: none. */
+static const struct member *find_unseen(const struct reconciler *r)
 {
     const struct primary *p = &r->primary;
-    return r->unobserved.code == HM_E_CONNECTION && r->unobserved_since_ns >= p->stop_asked_ns &&
-           p->target_count == 0 && !backend_ever_had_primary(r->backend);
+    for (size_t i = 0; i < r->backends->count; i++) {
+        const struct member *m = &r->backends->items[i];
+        if (member_holds_vms(m) && !member_is_seen_since(m, p->stop_asked_ns) &&
+            !has_never_had_any(p, m))
+            return m;
+    }
+    return NULL;
 }
 
 static bool is_late(const struct primary *p)
@@ -214,18 +239,26 @@ static int64_t look_deadline(const struct primary *p)
     return p->stop_times.deadline_ns > least ? p->stop_times.deadline_ns : least;
 }
 
+static void say_unseen(const struct member *m, struct hm_error *ret)
+{
+    static const char what[] = "what runs here was not seen since the stop was asked for";
+    if (m->unobserved.code)
+        hm_fail(ret, m->unobserved.code, "%s: %s", what, m->unobserved.text);
+    else
+        hm_fail(ret, HM_E_TIMEOUT, "%s: %s has not answered", what, m->driver->name);
+}
+
 /* All that is known is stopped; is there more? The next look brings us here again, or the time. */
 static void end_if_seen(struct reconciler *r)
 {
     struct primary *p = &r->primary;
+    const struct member *m = find_unseen(r);
     struct hm_error unseen;
     p->awaits_look = true;
-    if (is_seen(r) || has_never_had_any(r)) {
+    if (!m) {
         end_stop(r, NULL);
     } else if (hm_boottime_ns() >= look_deadline(p)) {
-        hm_fail(&unseen, r->unobserved.code ? r->unobserved.code : HM_E_TIMEOUT,
-                "what runs here was not seen since the stop was asked for: %s",
-                r->unobserved.code ? r->unobserved.text : "the backend has not answered");
+        say_unseen(m, &unseen);
         end_stop(r, &unseen);
     } else {
         primary_set_timer(p, look_deadline(p));
@@ -301,7 +334,7 @@ static int submit_target(struct reconciler *r, struct fence_target *target, stru
         .ended = fence_ended,
         .arg = target,
     };
-    return backend_submit(r->backend, &call, NULL, err);
+    return backend_submit(target->member->backend, &call, NULL, err);
 }
 
 /* What the queue refuses comes when a call has ended, what waits for its dependents when these have, or

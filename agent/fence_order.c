@@ -21,7 +21,7 @@ struct needs_visit {
 static bool visit_needed(void *data, const char *kind, const char *name)
 {
     struct needs_visit *v = data;
-    struct fence_target *t = strcmp(kind, "vm") ? NULL : fence_find_target(v->p, kind, name);
+    struct fence_target *t = strcmp(kind, "vm") ? NULL : fence_find_target(v->p, NULL, kind, name);
     if (t && t != v->of)
         v->visit(v->of, t);
     return true;

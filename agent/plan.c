@@ -5,7 +5,7 @@
 
 #include "agent/depends.h"
 #include "agent/describe.h"
-#include "agent/index.h"
+#include "agent/plan_world.h"
 #include "base/alloc.h"
 
 static const char *const op_names[] = {
@@ -29,15 +29,6 @@ const char *plan_verb_name(enum plan_verb verb)
 {
     return verb_names[verb];
 }
-
-/* Everything that the rules look at while one plan is made. */
-struct world {
-    const struct plan_input *input;
-    struct index things; /* kind, name -> struct thing */
-    struct index docs;   /* kind, name -> struct plan_doc, delete markers left out */
-    struct index keys;   /* "", key -> struct plan_doc */
-    struct quota_ledger ledger;
-};
 
 /* -- Words for what is looked at ----------------------------------------------------------------
  */
@@ -78,11 +69,6 @@ static bool wants_running(const struct world *w, const struct plan_doc *doc)
 static bool is_stopped(const struct thing *t)
 {
     return t->state == THING_OFF || t->state == THING_CRASHED || t->state == THING_ABSENT;
-}
-
-static bool is_made_from(const struct thing *t, const struct plan_doc *doc)
-{
-    return t->marked && t->mark_key && !strcmp(t->mark_key, doc->key);
 }
 
 static bool is_unknown(const struct thing *t)
@@ -131,12 +117,15 @@ static bool dependency_is_ready(void *data, const char *kind, const char *name)
     const struct plan_doc *doc = index_get(&check->world->docs, kind, name);
     if (!doc) /* not declared: the backend knows whether it is there */
         return true;
-    const struct thing *t = index_get(&check->world->things, kind, name);
-    bool ready =
-        t && is_made_from(t, doc) &&
-        (!check->must_run || t->state == THING_RUNNING || !wants_running(check->world, doc));
+    struct plan_step its = {.doc = doc};
+    plan_world_find(check->world, &its);
+    const char *unseen = plan_world_unseen(check->world, &its);
+    bool ready = !unseen && its.thing && thing_is_made_from(its.thing, doc) &&
+                 (!check->must_run || its.thing->state == THING_RUNNING ||
+                  !wants_running(check->world, doc));
     if (!ready)
-        check->waiting_for = hm_printf("waits for %s %s", kind, name);
+        check->waiting_for =
+            hm_printf("waits for %s %s%s%s", kind, name, unseen ? ": " : "", unseen ? unseen : "");
     return ready;
 }
 
@@ -150,28 +139,32 @@ static bool dependencies_ready(const struct world *w, struct plan_step *s, bool 
     return false;
 }
 
-/* The first other thing of ours that was made to use this one, or NULL. */
-static const struct thing *find_user(const struct world *w, const struct plan_step *s,
-                                     bool running_only)
+struct use {
+    const struct plan_step *of;
+    bool running_only;
+};
+
+/* Another thing of ours that was made to use this one. */
+static bool is_user(const void *data, const struct thing *t)
 {
-    const struct things *all = w->input->things;
-    for (size_t i = 0; i < all->count; i++) {
-        const struct thing *t = &all->items[i];
-        if (t != s->thing && t->marked && (!running_only || !is_stopped(t)) &&
-            depends_on_thing(t->kind, t->spec, s->doc->kind->name, s->doc->name))
-            return t;
-    }
-    return NULL;
+    const struct use *use = data;
+    const struct plan_doc *doc = use->of->doc;
+    return t != use->of->thing && t->marked && (!use->running_only || !is_stopped(t)) &&
+           depends_on_thing(t->kind, t->spec, doc->kind->name, doc->name);
 }
 
 static bool is_in_use(const struct world *w, struct plan_step *s, bool running_only)
 {
     if (is_vm(s->doc))
         return false;
-    const struct thing *user = find_user(w, s, running_only);
+    struct use use = {s, running_only};
+    const struct thing *user = plan_world_find_thing(w, is_user, &use);
+    const char *unseen = plan_world_unseen_users(w);
     if (user)
         wait_for(s, hm_printf("in use by %s %s", user->kind, user->name));
-    return user != NULL;
+    else if (unseen)
+        wait_for(s, hm_printf("what may use it can't be seen: %s", unseen));
+    return user || unseen;
 }
 
 /* -- Rules, from the one that overrides the most
@@ -179,7 +172,7 @@ static bool is_in_use(const struct world *w, struct plan_step *s, bool running_o
 
 static bool is_ours(const struct world *w, const struct plan_step *s)
 {
-    return s->thing && is_made_from(s->thing, s->doc) && !is_of_another_site(w, s->thing);
+    return s->thing && thing_is_made_from(s->thing, s->doc) && !is_of_another_site(w, s->thing);
 }
 
 /* A workload of the primary where it must not run: whatever else is asked about it, it ends first.
@@ -390,8 +383,9 @@ static void plan_power(const struct world *w, struct plan_step *s)
 
 static void plan_document(const struct world *w, struct plan_step *s)
 {
-    if (w->input->unobserved)
-        wait_for(s, hm_strdup(w->input->unobserved));
+    const char *unseen = plan_world_unseen(w, s);
+    if (unseen)
+        wait_for(s, hm_strdup(unseen));
     else if (s->thing && is_unknown(s->thing))
         wait_for(s, hm_strdup("its state is unknown; it is left alone"));
     else if (runs_without_the_lead(w, s))
@@ -442,27 +436,8 @@ static void block_what_has_no_room(struct world *w, struct plan_step *s)
 /* -- The whole
  * ---------------------------------------------------------------------------------------- */
 
-static void index_world(struct world *w)
+static void find_orphans_in(const struct world *w, const struct things *all, struct plan *plan)
 {
-    const struct plan_input *in = w->input;
-    index_init(&w->things, in->things->count);
-    index_init(&w->docs, in->doc_count);
-    index_init(&w->keys, in->doc_count);
-    for (size_t i = 0; i < in->things->count; i++) {
-        struct thing *t = &in->things->items[i];
-        index_put(&w->things, t->kind, t->name, t);
-    }
-    for (size_t i = 0; i < in->doc_count; i++) {
-        const struct plan_doc *d = &in->docs[i];
-        index_put(&w->keys, "", d->key, (void *)d);
-        if (!d->deleted)
-            index_put(&w->docs, d->kind->name, d->name, (void *)d);
-    }
-}
-
-static void find_orphans(const struct world *w, struct plan *plan)
-{
-    const struct things *all = w->input->things;
     for (size_t i = 0; i < all->count; i++) {
         const struct thing *t = &all->items[i];
         if (!t->marked || !t->mark_key || is_of_another_site(w, t) ||
@@ -474,25 +449,32 @@ static void find_orphans(const struct world *w, struct plan *plan)
     }
 }
 
+static void open_ledger(struct world *w)
+{
+    const struct plan_input *in = w->input;
+    quota_ledger_open(&w->ledger, in->quota);
+    for (size_t i = 0; i < in->backend_count; i++)
+        quota_ledger_add(&w->ledger, in->backends[i].things, in->site);
+}
+
 void plan_make(const struct plan_input *input, struct plan *ret)
 {
-    struct world w = {.input = input};
-    index_world(&w);
-    quota_ledger_open(&w.ledger, input->quota, input->things, input->site);
+    struct world w;
+    plan_world_open(&w, input);
+    open_ledger(&w);
     *ret = (struct plan){.steps = hm_alloc(input->doc_count * sizeof *ret->steps),
                          .count = input->doc_count};
     for (size_t i = 0; i < input->doc_count; i++) {
         struct plan_step *s = &ret->steps[i];
         s->doc = &input->docs[i];
-        s->thing = index_get(&w.things, s->doc->kind->name, s->doc->name);
+        plan_world_find(&w, s);
         plan_document(&w, s);
         block_what_is_not_allowed(&w, s);
         block_what_has_no_room(&w, s);
     }
-    find_orphans(&w, ret);
-    index_free(&w.things);
-    index_free(&w.docs);
-    index_free(&w.keys);
+    for (size_t i = 0; i < input->backend_count; i++)
+        find_orphans_in(&w, input->backends[i].things, ret);
+    plan_world_close(&w);
 }
 
 void plan_clear(struct plan *plan)

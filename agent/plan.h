@@ -72,14 +72,21 @@ struct plan_doc {
         *held; /* why it must not be acted on ("also declared as primary.vm.db"); NULL: act */
 };
 
+/* A backend as it was last seen. */
+struct plan_backend {
+    const struct driver *driver;
+    const struct things *things;
+    /* Not NULL: why it can't be seen. Then `things` are old, and what lies there only waits. */
+    const char *unobserved;
+};
+
 struct plan_input {
     const char *site;
     bool serving;                /* documents with placement `primary` may run here now */
     const struct plan_doc *docs; /* by kind order, then name; no two of one key */
     size_t doc_count;
-    const struct things *things;
-    /* Not NULL: why the backend could not be observed; then nothing is planned but waiting. */
-    const char *unobserved;
+    const struct plan_backend *backends;
+    size_t backend_count;
     /* May a document say this on this host (paths)? 0, or fails with a sentence. Pure. NULL: it may. */
     int (*allows)(void *data, const char *kind, const json_t *spec, struct hm_error *err);
     void *allows_data;
@@ -89,6 +96,7 @@ struct plan_input {
 struct plan_step {
     const struct plan_doc *doc;
     const struct thing *thing; /* NULL: absent */
+    size_t backend;            /* where the thing is, or would be made; of input.backends */
     enum plan_op op;
     enum plan_verb verb; /* with BLOCKED: NOTHING, or START of what the block must not keep down */
     char *why;           /* one sentence or NULL; belongs to the step */

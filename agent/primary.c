@@ -7,6 +7,7 @@
 
 #include "agent/depends.h"
 #include "agent/made.h"
+#include "agent/plan_world.h"
 #include "agent/reconcile_state.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -78,15 +79,10 @@ static bool shall_run(const struct plan_step *s)
     return !power || !strcmp(power, "on");
 }
 
-static bool is_made_from(const struct thing *t, const struct plan_doc *doc)
-{
-    return t->marked && t->mark_key && !strcmp(t->mark_key, doc->key);
-}
-
 /* What someone else runs under that name is not it. */
 static bool runs(const struct plan_step *s)
 {
-    return s->thing && is_made_from(s->thing, s->doc) && s->thing->state == THING_RUNNING;
+    return s->thing && thing_is_made_from(s->thing, s->doc) && s->thing->state == THING_RUNNING;
 }
 
 static void note_run(const struct plan_step *s, struct task *t)
@@ -126,6 +122,17 @@ static void look_at(const struct plan_step *s, struct task *t, struct look *look
     }
     if (!look->ill.code && is_ill(s, t))
         say_down(s, t, &look->ill);
+}
+
+/* What is elsewhere and can't be seen says nothing about the primary's documents. */
+static bool are_all_seen(const struct reconciler *r, const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct member *m = reconciler_member(r, &plan->steps[i]);
+        if (shall_run(&plan->steps[i]) && m && !member_is_seen_since(m, r->primary.started_ns))
+            return false;
+    }
+    return true;
 }
 
 static void look_for_health(struct reconciler *r, const struct plan *plan)
@@ -212,7 +219,7 @@ void primary_look(struct reconciler *r, const struct plan *plan)
         fence_look(r);
     else if (p->start_done && starts_nothing(plan))
         end_start(p, NULL);
-    else if (p->serving && !r->unobserved.code && r->things_since_ns >= p->started_ns)
+    else if (p->serving && are_all_seen(r, plan))
         look_for_health(r, plan);
 }
 
@@ -220,6 +227,13 @@ void primary_call_ended(struct reconciler *r)
 {
     if (r->primary.stop_done)
         fence_call_ended(r);
+}
+
+static bool is_of_the_primary(void *unused, const struct member *m, const struct thing *t)
+{
+    (void)unused;
+    (void)m;
+    return t->marked && made_is_primary_key(t->mark_key);
 }
 
 static bool any(void *data)
@@ -230,10 +244,7 @@ static bool any(void *data)
     for (size_t i = 0; i < count; i++)
         if (made_is_primary_key(docs[i].key))
             return true;
-    for (size_t i = 0; i < r->things.count; i++)
-        if (r->things.items[i].marked && made_is_primary_key(r->things.items[i].mark_key))
-            return true;
-    return false;
+    return reconciler_find_thing(r, is_of_the_primary, NULL) != NULL;
 }
 
 /* -- What the guardian is to know
@@ -269,16 +280,25 @@ static bool was_declared(const struct vm_visit *v, const struct thing *t, const 
 }
 
 /* Adopted, made by an agent of before, or an orphan. What carries no mark of this site is a stranger's. */
-static void visit_seen(const struct vm_visit *v)
+static bool visit_seen(void *data, const struct member *m, const struct thing *t)
 {
-    for (size_t i = 0; i < v->r->things.count; i++) {
-        const struct thing *t = &v->r->things.items[i];
-        const char *uuid = spec_str(t->details, "uuid");
-        bool is_ours = t->marked && made_is_primary_key(t->mark_key) && !strcmp(t->kind, "vm") &&
-                       t->mark_site && !strcmp(t->mark_site, v->r->options.site);
-        if (is_ours && uuid && !was_declared(v, t, uuid))
-            v->visit(v->arg, uuid);
-    }
+    const struct vm_visit *v = data;
+    const char *uuid = spec_str(t->details, "uuid");
+    bool is_ours = t->marked && made_is_primary_key(t->mark_key) && !strcmp(t->kind, "vm") &&
+                   t->mark_site && !strcmp(t->mark_site, v->r->options.site);
+    (void)m;
+    if (is_ours && uuid && !was_declared(v, t, uuid))
+        v->visit(v->arg, uuid);
+    return false; /* on to the next */
+}
+
+/* Everything that may hold a VM was seen at least once. */
+static bool are_vms_known(const struct reconciler *r)
+{
+    for (size_t i = 0; i < r->backends->count; i++)
+        if (member_holds_vms(&r->backends->items[i]) && !r->backends->items[i].since_ns)
+            return false;
+    return true;
 }
 
 static bool each_vm(void *data, void (*visit)(void *arg, const char *uuid), void *arg)
@@ -286,8 +306,8 @@ static bool each_vm(void *data, void (*visit)(void *arg, const char *uuid), void
     const struct reconciler *r = data;
     struct vm_visit v = {r, visit, arg};
     visit_declared(&v);
-    visit_seen(&v);
-    return r->things_since_ns > 0;
+    reconciler_find_thing(r, visit_seen, &v);
+    return are_vms_known(r);
 }
 
 /* -- How long a clean stop takes

@@ -54,11 +54,14 @@ static bool is_held_by(const struct thing *t, const char *site)
            !strcmp(t->mark_site, site);
 }
 
-void quota_ledger_open(struct quota_ledger *l, const struct quota *quota,
-                       const struct things *things, const char *site)
+void quota_ledger_open(struct quota_ledger *l, const struct quota *quota)
 {
     *l = (struct quota_ledger){.quota = quota};
-    for (size_t i = 0; quota && i < things->count; i++)
+}
+
+void quota_ledger_add(struct quota_ledger *l, const struct things *things, const char *site)
+{
+    for (size_t i = 0; l->quota && i < things->count; i++)
         if (is_held_by(&things->items[i], site))
             add_spec(l->used, things->items[i].kind, things->items[i].spec);
 }

@@ -45,9 +45,10 @@ struct quota_ledger {
     int64_t used[QUOTA_COUNT];
 };
 
-/* What the things of this site hold by now. `quota` NULL: no limits. */
-void quota_ledger_open(struct quota_ledger *l, const struct quota *quota,
-                       const struct things *things, const char *site);
+/* `quota` NULL: no limits. */
+void quota_ledger_open(struct quota_ledger *l, const struct quota *quota);
+/* What the things of this site hold by now, for each backend. */
+void quota_ledger_add(struct quota_ledger *l, const struct things *things, const char *site);
 
 /* `thing` (NULL: not there, or not ours) is to be made, or made anew, by this spec. NULL: there is room,
  * and it is entered; else why not, in words, for the caller to free. */

@@ -85,7 +85,7 @@ static void call_ended(void *arg)
     t->ticket = NULL;
     t->ended_ns = hm_boottime_ns();
     t->owner->settled = false;
-    reconciler_kick(t->owner);
+    member_look(t->member);
     if (t->primary)
         primary_call_ended(t->owner);
 }
@@ -124,13 +124,38 @@ static int submit(struct reconciler *r, struct task *t, const struct plan_step *
         .ended = call_ended,
         .arg = t,
     };
-    return backend_submit(r->backend, &call, &t->ticket, err);
+    return backend_submit(reconciler_member(r, s)->backend, &call, &t->ticket, err);
+}
+
+struct member *reconciler_member(const struct reconciler *r, const struct plan_step *s)
+{
+    return s->backend < r->backends->count ? &r->backends->items[s->backend] : NULL;
+}
+
+const struct thing *reconciler_find_thing(const struct reconciler *r,
+                                          bool (*is)(void *data, const struct member *m,
+                                                     const struct thing *t),
+                                          void *data)
+{
+    for (size_t i = 0; i < r->backends->count; i++) {
+        const struct member *m = &r->backends->items[i];
+        for (size_t k = 0; k < m->things.count; k++)
+            if (is(data, m, &m->things.items[k]))
+                return &m->things.items[k];
+    }
+    return NULL;
 }
 
 /* What was observed is older than the last call's end: the next pass will know better. */
-static bool is_stale(const struct reconciler *r, const struct task *t)
+static bool is_stale(const struct member *m, const struct task *t)
 {
-    return t->ended_ns >= r->things_since_ns;
+    return t->ended_ns >= m->since_ns;
+}
+
+/* In this pass, its queue refused another step. */
+static bool is_full(const struct reconciler *r, const struct plan_step *s)
+{
+    return r->full & 1u << s->backend;
 }
 
 /* To end what must not run waits for no back-off of anything else that failed. */
@@ -140,14 +165,16 @@ static bool is_backing_off(const struct reconciler *r, const struct task *t, enu
     return tried_that && r->pass_ns < t->next_try_ns;
 }
 
-static bool may_act(struct reconciler *r, const struct task *t, enum plan_verb verb)
+/* A look that is under way has the word about what lies there: its end brings the next pass. */
+static bool may_act(struct reconciler *r, const struct task *t, const struct plan_step *s)
 {
-    if (t->in_flight || is_backing_off(r, t, verb))
+    struct member *m = reconciler_member(r, s);
+    if (t->in_flight || is_backing_off(r, t, s->verb) || m->under_way || is_full(r, s))
         return false;
     if (t->primary && primary_is_fencing(r))
         return false;
-    if (is_stale(r, t)) {
-        r->dirty = true;
+    if (is_stale(m, t)) {
+        member_look(m);
         return false;
     }
     return true;
@@ -165,8 +192,7 @@ static void say_begin(const struct task *t, const struct plan_step *s)
 static void carry_out(struct reconciler *r, struct task *t, const struct plan_step *s)
 {
     struct hm_error err;
-    if (s->verb == VERB_NOTHING || r->queue_full || !may_act(r, t, s->verb) ||
-        !primary_is_guarded(r, s))
+    if (s->verb == VERB_NOTHING || !may_act(r, t, s) || !primary_is_guarded(r, s))
         return;
     t->verb = s->verb;
     if (task_relapsed(t, s->verb, hm_boottime_ns(), next_jitter(r))) {
@@ -174,10 +200,11 @@ static void carry_out(struct reconciler *r, struct task *t, const struct plan_st
         return;
     }
     if (submit(r, t, s, &err) < 0) { /* the end of another call brings the next pass */
-        r->queue_full = true;
+        r->full |= 1u << s->backend;
         return;
     }
     t->in_flight = true;
+    t->member = reconciler_member(r, s);
     say_begin(t, s);
 }
 
@@ -235,11 +262,19 @@ static void say_refused(void *data, const struct desired_entry *e)
 
 static struct plan_input make_input(struct reconciler *r)
 {
+    for (size_t i = 0; i < r->backends->count; i++) {
+        const struct member *m = &r->backends->items[i];
+        r->seen[i] = (struct plan_backend){
+            .driver = m->driver,
+            .things = &m->things,
+            .unobserved = m->unobserved.code ? m->unobserved.text : NULL,
+        };
+    }
     struct plan_input in = {
         .site = r->options.site,
         .serving = r->primary.serving,
-        .things = &r->things,
-        .unobserved = r->unobserved.code ? r->unobserved.text : NULL,
+        .backends = r->seen,
+        .backend_count = r->backends->count,
         .allows = r->options.allows,
         .allows_data = r->options.data,
         .quota = r->options.quota,
@@ -248,23 +283,51 @@ static struct plan_input make_input(struct reconciler *r)
     return in;
 }
 
+/* When it is to be looked at again, if nothing happens; one that is or will be looked at never. */
+static int64_t look_due(const struct reconciler *r, const struct member *m)
+{
+    int64_t wait = r->options.resync_ms;
+    if (m->unobserved.code)
+        wait = primary_is_fencing(r) ? REOPEN_FOR_FENCE_MS : REOPEN_MS;
+    return m->under_way || m->wanted ? INT64_MAX : m->ended_ns + wait * HM_MS;
+}
+
+static void set_timer(struct reconciler *r, int64_t now);
+
+static bool is_any_task_due(const struct reconciler *r, int64_t now)
+{
+    for (size_t i = 0; i < r->task_count; i++)
+        if (r->task_list[i]->next_try_ns > r->pass_ns && r->task_list[i]->next_try_ns <= now)
+            return true;
+    return false;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
-    reconciler_kick(timer->data);
+    struct reconciler *r = timer->data;
+    int64_t now = hm_boottime_ns();
+    if (is_any_task_due(r, now))
+        reconciler_kick(r);
+    for (size_t i = 0; i < r->backends->count; i++)
+        if (look_due(r, &r->backends->items[i]) <= now)
+            member_look(&r->backends->items[i]);
+    set_timer(r, now);
 }
 
 /* The next pass that nothing else would cause: a back-off's end, or the resync. */
-static void set_timer(struct reconciler *r)
+static void set_timer(struct reconciler *r, int64_t now)
 {
-    int64_t now = r->pass_ns, wait = r->options.resync_ms * HM_MS;
-    if (r->unobserved.code)
-        wait = (primary_is_fencing(r) ? REOPEN_FOR_FENCE_MS : REOPEN_MS) * HM_MS;
-    for (size_t i = 0; i < r->task_count; i++) {
-        const struct task *t = r->task_list[i];
-        if (t->next_try_ns > now && t->next_try_ns - now < wait)
-            wait = t->next_try_ns - now;
+    int64_t at = now + r->options.resync_ms * HM_MS;
+    for (size_t i = 0; i < r->backends->count; i++) {
+        int64_t due = look_due(r, &r->backends->items[i]);
+        at = due < at ? due : at;
     }
-    uv_timer_start(&r->timer, on_timer, (uint64_t)(wait / HM_MS + 1), 0);
+    for (size_t i = 0; i < r->task_count; i++) {
+        int64_t due = r->task_list[i]->next_try_ns;
+        at = due > now && due < at ? due : at;
+    }
+    int64_t wait = at - now;
+    uv_timer_start(&r->timer, on_timer, wait > 0 ? (uint64_t)(wait / HM_MS + 1) : 0, 0);
 }
 
 /* Nothing will become due by time or by the end of a call. */
@@ -278,8 +341,8 @@ static void run_pass(struct reconciler *r)
 {
     struct plan_input in = make_input(r);
     struct plan plan;
-    r->queue_full = false;
-    r->settled = !r->unobserved.code;
+    r->full = 0;
+    r->settled = backends_are_all_seen(r->backends);
     r->planned_generation = desired_generation(r->options.desired);
     plan_make(&in, &plan);
     for (size_t i = 0; i < plan.count; i++) {
@@ -299,22 +362,6 @@ static void run_pass(struct reconciler *r)
     desired_each(r->options.desired, say_refused, r);
     if (r->options.on_pass)
         r->options.on_pass(r->options.data);
-}
-
-/* The driver gives the same shared copy as long as nothing changed. */
-static bool is_same_thing(const struct thing *a, const struct thing *b)
-{
-    return a->shared && a->shared == b->shared && a->state == b->state && a->reason == b->reason;
-}
-
-static bool are_same_things(const struct things *a, const struct things *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (!is_same_thing(&a->items[i], &b->items[i]))
-            return false;
-    return true;
 }
 
 /* The plan is a pure function: equal inputs, equal plan. What needs nothing is not planned twice. */
@@ -361,17 +408,20 @@ static void answer_request(struct reconciler *r, struct plan_request *q)
     desired_overlay_clear(&overlay);
 }
 
+/* Those whose look is still under way wait for the next end of one. */
 static void answer_requests(struct reconciler *r)
 {
-    struct plan_request *requests = r->requests;
-    size_t count = r->request_count;
-    r->requests = NULL;
-    r->request_count = 0;
+    size_t kept = 0, count = r->request_count;
     for (size_t i = 0; i < count; i++) {
-        answer_request(r, &requests[i]);
-        plan_request_clear(&requests[i]);
+        struct plan_request q = r->requests[i];
+        if (!backends_were_looked_at_since(r->backends, q.asked_ns)) {
+            r->requests[kept++] = q;
+            continue;
+        }
+        answer_request(r, &q);
+        plan_request_clear(&q);
     }
-    free(requests);
+    r->request_count = kept;
 }
 
 int reconciler_plan(struct reconciler *r, struct plan_request *request, struct hm_error *err)
@@ -382,77 +432,43 @@ int reconciler_plan(struct reconciler *r, struct plan_request *request, struct h
                        MOST_REQUESTS);
     }
     r->requests = hm_realloc_array(r->requests, r->request_count + 1, sizeof *r->requests);
+    request->asked_ns = hm_boottime_ns();
     r->requests[r->request_count++] = *request;
     reconciler_kick(r);
     return 0;
 }
 
-/* -- Observation
- * ------------------------------------------------------------------------------------ */
+/* -- Looks ----------------------------------------------------------------------------------------
+ */
 
-static void note_failure(struct reconciler *r, const struct hm_error *err)
-{
-    if (strcmp(r->unobserved.text, err->text) != 0)
-        hm_log(HM_LOG_WARN, "reconcile", "%s; nothing is changed until it answers", err->text);
-    r->unobserved = *err;
-    r->unobserved_since_ns = r->observe_began_ns;
-}
-
-static void note_success(struct reconciler *r, struct things *things)
-{
-    if (r->unobserved.code)
-        hm_log(HM_LOG_INFO, "reconcile", "the backend answers again");
-    r->unobserved = (struct hm_error){0};
-    things_clear(&r->things);
-    r->things_since_ns = r->observe_began_ns;
-    r->things = *things;
-    *things = (struct things){0};
-}
-
-static void begin_observation(struct reconciler *r);
-
-static void on_observed(void *data, struct things *things, json_t *facts,
-                        const struct hm_error *err)
+static void on_looked(void *data, bool news)
 {
     struct reconciler *r = data;
     r->pass_ns = hm_boottime_ns();
-    bool same = !err && are_same_things(things, &r->things) && would_plan_the_same(r);
-    if (err)
-        note_failure(r, err);
-    else
-        note_success(r, things);
-    if (r->options.on_backend && (facts || err))
-        r->options.on_backend(r->options.data, facts, err);
-    json_decref(facts);
-    if (!same)
+    if (news || !would_plan_the_same(r))
         run_pass(r);
-    set_timer(r);
+    set_timer(r, r->pass_ns);
     r->passes++;
     answer_requests(r);
-    if (r->dirty)
-        begin_observation(r);
 }
 
-static void begin_observation(struct reconciler *r)
+static void on_backend(void *data, const struct driver *driver, const json_t *facts,
+                       const struct hm_error *err)
 {
-    int64_t now = hm_boottime_ns();
-    if (!backend_observe(r->backend, on_observed, r))
-        return; /* its end sees `dirty` */
-    r->dirty = false;
-    r->observe_began_ns = now;
+    struct reconciler *r = data;
+    if (r->options.on_backend)
+        r->options.on_backend(r->options.data, driver, facts, err);
+}
+
+static bool is_in_hurry(void *data)
+{
+    return primary_is_fencing(data);
 }
 
 void reconciler_kick(struct reconciler *r)
 {
-    if (r->closing)
-        return;
-    r->dirty = true;
-    begin_observation(r);
-}
-
-static void on_backend_change(void *data)
-{
-    reconciler_kick(data);
+    if (!r->closing)
+        backends_look(r->backends);
 }
 
 /* -- Life
@@ -469,21 +485,24 @@ struct reconciler *reconciler_new(const struct reconciler_options *options)
     uv_timer_init(options->loop, &r->timer);
     r->timer.data = r;
     primary_init(&r->primary, r);
-    struct backend_options backend = {
+    struct backends_options backends = {
         .loop = options->loop,
-        .driver = options->driver,
+        .drivers = options->drivers,
         .driver_options = options->driver_options,
-        .on_change = on_backend_change,
+        .on_looked = on_looked,
+        .on_backend = on_backend,
+        .is_in_hurry = is_in_hurry,
         .data = r,
     };
-    r->backend = backend_new(&backend);
+    r->backends = backends_new(&backends);
+    r->seen = hm_alloc(r->backends->count * sizeof *r->seen);
     return r;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     struct reconciler *r = handle->data;
-    things_clear(&r->things);
+    free(r->seen);
     for (size_t i = 0; i < r->task_count; i++) {
         task_clear(r->task_list[i]);
         free(r->task_list[i]);
@@ -499,7 +518,7 @@ void reconciler_free(struct reconciler *r)
         return;
     r->closing = true;
     primary_silence(&r->primary);
-    backend_free(r->backend);
+    backends_free(r->backends);
     primary_close(&r->primary);
     for (size_t i = 0; i < r->request_count; i++)
         plan_request_clear(&r->requests[i]);

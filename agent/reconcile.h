@@ -1,9 +1,9 @@
 /*
  * The reconciler: makes this host match its documents, again and again.
  *
- * A pass observes the backend, makes the plan, and carries out the first verb of every step that
+ * A pass observes the backends, makes the plan, and carries out the first verb of every step that
  * may be carried out; what ends starts another pass. Level-triggered: whatever was missed in
- * between is found by the next pass. Passes begin on changes (documents, events of the backend,
+ * between is found by the next pass. Passes begin on changes (documents, events of a backend,
  * ends of calls), when a back-off is over, and every 30 s. It also offers the documents of
  * placement `primary` to the failover driver as a workload: nothing of them runs outside of start()
  * and stop(). Thread: the loop's.
@@ -14,7 +14,7 @@
 #include <jansson.h>
 #include <uv.h>
 
-#include "agent/backend.h"
+#include "agent/backends.h"
 #include "agent/desired.h"
 #include "agent/status.h"
 #include "agent/workload.h"
@@ -24,17 +24,19 @@ struct reconciler;
 struct reconciler_options {
     uv_loop_t *loop;
     const char *site;
-    struct desired *desired; /* borrowed */
-    struct status *status;   /* borrowed */
-    const struct driver *driver;
-    struct driver_options driver_options; /* on_change and data are set by the backend */
+    struct desired *desired;              /* borrowed */
+    struct status *status;                /* borrowed */
+    const struct driver *const *drivers;  /* agent/drivers.h; outlive this */
+    struct driver_options driver_options; /* on_change and data are set by the backends */
     int64_t resync_ms;                    /* a pass at least this often; 0: 30 s */
     /* As in struct plan_input. */
     int (*allows)(void *data, const char *kind, const json_t *spec, struct hm_error *err);
     const struct quota *quota; /* borrowed; NULL: none */
     struct lease_limit *lease; /* of the primary's documents; outlives the workers; may be NULL */
-    /* What the backend is (facts) or why it can't be asked; for the agent's own status. */
-    void (*on_backend)(void *data, const json_t *facts, const struct hm_error *err);
+    /* What a backend is (facts; NULL: no news of that), or why it can't be asked; for the agent's
+     * own status. */
+    void (*on_backend)(void *data, const struct driver *driver, const json_t *facts,
+                       const struct hm_error *err);
     /* A pass has ended: documents or things may have changed. May be NULL. */
     void (*on_pass)(void *data);
     /* Would the guardian end this VM? Until then it is not started: workload_documents.recheck says
@@ -63,6 +65,7 @@ struct plan_request {
     char **deleted_keys; /* NULL-terminated; may be NULL */
     void (*done)(void *data, const json_t *plan);
     void *data;
+    int64_t asked_ns; /* set by reconciler_plan() */
 };
 void plan_request_clear(struct plan_request *request); /* frees what it holds */
 int reconciler_plan(struct reconciler *r, struct plan_request *request, struct hm_error *err);

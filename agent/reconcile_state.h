@@ -10,6 +10,7 @@
 /* One VM that a fence stops. */
 struct fence_target {
     struct reconciler *owner;
+    struct member *member; /* where it is, or would be */
     char *kind, *name, *key;
     char *seen_uuid; /* order.seen_uuid; NULL: not seen */
     json_t *spec;
@@ -49,20 +50,15 @@ struct primary {
 
 struct reconciler {
     struct reconciler_options options;
-    struct backend *backend;
-    struct index tasks; /* "", key -> struct task */
+    struct backends *backends;
+    struct plan_backend *seen; /* one for each of them, for the plan that is being made */
+    struct index tasks;        /* "", key -> struct task */
     struct task **task_list;
     size_t task_count;
-    struct things things;        /* as last observed, and */
-    int64_t things_since_ns;     /* when that observation began: older news is not in it */
-    struct hm_error unobserved;  /* why the last observation failed; HM_OK: it did not */
-    int64_t unobserved_since_ns; /* when the last one that failed began */
-    bool dirty;                  /* a pass is wanted */
     bool closing;
     /* The time for all that a pass decides: a back-off that ends within it is neither missed by the
      * pass nor by the timer of the next one. */
     int64_t pass_ns;
-    int64_t observe_began_ns;      /* of the one under way, or the last */
     uv_timer_t timer;              /* the next pass that nothing else causes */
     struct plan_request *requests; /* waiting for an observation */
     size_t request_count;
@@ -73,8 +69,17 @@ struct reconciler {
      * do and say the same: nothing is under way, failed, or waited for. */
     uint64_t planned_generation;
     bool settled;
-    bool queue_full; /* in this pass: what is left waits for the end of a call */
+    unsigned
+        full; /* in this pass, a bit for each backend: what is left there waits for the end of a call */
 };
+
+/* Where a step is carried out; NULL: nowhere, no backend takes it. */
+struct member *reconciler_member(const struct reconciler *r, const struct plan_step *s);
+/* The first thing, as last observed anywhere, for which `is` returns true; NULL: none. */
+const struct thing *reconciler_find_thing(const struct reconciler *r,
+                                          bool (*is)(void *data, const struct member *m,
+                                                     const struct thing *t),
+                                          void *data);
 
 /* A start of a primary document has not ended and may still do something. */
 bool reconciler_start_in_flight(const struct reconciler *r);
@@ -98,7 +103,9 @@ void fence_look(struct reconciler *r);       /* an observation has ended, well o
 void fence_call_ended(struct reconciler *r); /* a call of a primary document has */
 void fence_timer(struct reconciler *r);      /* the time set by primary_set_timer() has come */
 void fence_free(struct primary *p);
-struct fence_target *fence_find_target(const struct primary *p, const char *kind, const char *name);
+/* `member` NULL: the first, wherever it is. */
+struct fence_target *fence_find_target(const struct primary *p, const struct member *member,
+                                       const char *kind, const char *name);
 
 /* Within a round (fence_order.c): a round begins, who may be asked or killed now (NULL: nobody yet),
  * that one has ended, and how long it may be asked (ms; 0: kill it). */

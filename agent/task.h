@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/backend.h"
+#include "agent/backends.h"
 #include "base/error.h"
 #include "proto/doc.h"
 
@@ -25,6 +25,7 @@ struct task {
     bool in_flight;
     bool cancelled;                /* in flight, but it has not begun and never will */
     struct backend_ticket *ticket; /* while in flight */
+    struct member *member;         /* where the last call went */
     enum plan_verb verb;           /* the last or present one */
     int64_t ended_ns;              /* BOOTTIME when a worker last left a call */
     uint64_t revision;             /* of the document that all below belongs to */

@@ -1,7 +1,7 @@
 /*
  * Drivers: one table of verbs for everything that can hold a VM, a network or a disk.
  *
- * A driver is found by name in one table (vmm/table.c); adding a backend is one file and one row.
+ * All of them are rows of one table (agent/drivers.c); adding a backend is one file and one row.
  * An instance is one connection to one backend; its verbs block and run on worker threads. `open`,
  * `close`, `probe` and `observe` are called by one thread at a time; the other verbs may run on
  * several threads of the same instance at once (never two for the same thing), also beside
@@ -126,10 +126,5 @@ struct driver {
     int (*remove)(void *self, const struct order *o, struct hm_error *err); /* absent: fine (> 0) */
     bool (*is_alive)(void *self); /* the connection, without a round trip */
 };
-
-const struct driver *driver_find(const char *name); /* NULL: no such backend */
-const struct driver *const *drivers_all(void);      /* NULL-terminated */
-const struct driver *driver_for_kind(const char *kind, const json_t *spec); /* by spec.backend, or
-                                                            the first that holds the kind */
 
 #endif

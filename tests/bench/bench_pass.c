@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/drivers.h"
 #include "agent/reconcile.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -143,7 +144,7 @@ static void set_up(struct bench *b, const char *url)
         .site = "site-a",
         .desired = b->desired,
         .status = b->status,
-        .driver = driver_find("libvirt"),
+        .drivers = drivers_all(),
         .driver_options = {.uri = "test:///default",
                            .image_dir = "/tmp",
                            .accel = "tcg",

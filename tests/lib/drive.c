@@ -26,7 +26,7 @@
 #include "base/alloc.h"
 #include "proto/doc.h"
 #include "vmm/accel_trial.h"
-#include "vmm/driver.h"
+#include "vmm/libvirt.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -253,7 +253,7 @@ int main(int argc, char **argv)
     struct call c = read_arguments(argc, argv);
     if (!strcmp(c.verb, "trial"))
         return run_trial(&c);
-    const struct driver *d = driver_find("libvirt");
+    const struct driver *d = &libvirt_driver;
     struct hm_error err = {0};
     void *self = NULL;
     int r = d->open(&c.options, &self, &err);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/drivers.h"
 #include "agent/made.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -27,6 +28,7 @@ struct rule {
 
 struct connection {
     struct driver_options options;
+    const struct driver *driver;
     char *site;
     bool open, dead;
     const char *busy[MOST_BUSY]; /* names of things with a call under way */
@@ -222,20 +224,36 @@ static int fake_check_options(const struct driver_options *options, struct hm_er
     return 0;
 }
 
-static int fake_open(const struct driver_options *options, void **ret_self, struct hm_error *err)
+static int open_as(const struct driver *driver, const struct driver_options *options,
+                   void **ret_self, struct hm_error *err)
 {
     lock();
     note_call("open", NULL);
-    int r = obey("open", NULL, err);
+    int r = obey("open", driver->name, err);
     if (r == 0) {
         ck_assert_uint_lt(fake.connection_count, MOST_CONNECTIONS);
         struct connection *c = &fake.connections[fake.connection_count++];
         *c = (struct connection){
-            .options = *options, .site = hm_strdup(options->site), .open = true};
+            .options = *options, .driver = driver, .site = hm_strdup(options->site), .open = true};
         *ret_self = c;
     }
     unlock();
     return r;
+}
+
+static int fake_open(const struct driver_options *options, void **ret_self, struct hm_error *err)
+{
+    return open_as(&fake_driver, options, ret_self, err);
+}
+
+static int open_vms(const struct driver_options *options, void **ret_self, struct hm_error *err)
+{
+    return open_as(&fake_vms, options, ret_self, err);
+}
+
+static int open_disks(const struct driver_options *options, void **ret_self, struct hm_error *err)
+{
+    return open_as(&fake_disks, options, ret_self, err);
 }
 
 static void fake_close(void *self)
@@ -259,10 +277,10 @@ static bool fake_is_alive(void *self)
 
 static int fake_probe(void *self, json_t **ret_facts, struct hm_error *err)
 {
-    (void)self;
+    const struct connection *c = self;
     lock();
     note_call("probe", NULL);
-    int r = obey("probe", NULL, err);
+    int r = obey("probe", c->driver->name, err);
     unlock();
     if (r == 0)
         *ret_facts = json_pack("{s:s}", "name", "fake");
@@ -271,13 +289,15 @@ static int fake_probe(void *self, json_t **ret_facts, struct hm_error *err)
 
 static int fake_observe(void *self, struct things *ret, struct hm_error *err)
 {
-    (void)self;
+    const struct connection *c = self;
     lock();
     note_call("observe", NULL);
+    rule_for("observe", c->driver->name)->calls++;
     ret->items = hm_alloc((fake.thing_count + 1) * sizeof *ret->items);
     for (size_t i = 0; i < fake.thing_count; i++)
-        ret->items[ret->count++] = view_of(i);
-    int r = obey("observe", NULL, err);
+        if (driver_holds(c->driver, fake.things[i].kind))
+            ret->items[ret->count++] = view_of(i);
+    int r = obey("observe", c->driver->name, err);
     unlock();
     if (r < 0)
         things_clear(ret);
@@ -291,6 +311,7 @@ static void enter(struct connection *c, const char *verb, const struct order *o)
 {
     lock();
     note_call(verb, o->name);
+    ck_assert(driver_takes(c->driver, o->kind, o->spec)); /* it went to the right backend */
     const char **free_slot = NULL;
     for (size_t i = 0; i < MOST_BUSY; i++)
         if (!c->busy[i])
@@ -414,25 +435,33 @@ static int fake_remove(void *self, const struct order *o, struct hm_error *err)
 }
 
 static const char *const fake_kinds[] = {"network", "disk", "vm", NULL};
+static const char *const vms_kinds[] = {"network", "vm", NULL};
+static const char *const disks_kinds[] = {"disk", NULL};
 
-const struct driver fake_driver = {
-    .name = "fake",
-    .kinds = fake_kinds,
-    .check_options = fake_check_options,
-    .open = fake_open,
-    .close = fake_close,
-    .probe = fake_probe,
-    .observe = fake_observe,
-    .create = fake_create,
-    .update = fake_update,
-    .start = fake_start,
-    .stop = fake_stop,
-    .kill = fake_kill,
-    .kill_seen = fake_kill_seen,
-    .verify_stopped = fake_verify_stopped,
-    .remove = fake_remove,
-    .is_alive = fake_is_alive,
-};
+/* clang-format off */
+#define FAKE_DRIVER(given_name, given_kinds, given_open)                                           \
+    {.name = given_name,                                                                           \
+     .kinds = given_kinds,                                                                         \
+     .check_options = fake_check_options,                                                          \
+     .open = given_open,                                                                           \
+     .close = fake_close,                                                                          \
+     .probe = fake_probe,                                                                          \
+     .observe = fake_observe,                                                                      \
+     .create = fake_create,                                                                        \
+     .update = fake_update,                                                                        \
+     .start = fake_start,                                                                          \
+     .stop = fake_stop,                                                                            \
+     .kill = fake_kill,                                                                            \
+     .kill_seen = fake_kill_seen,                                                                  \
+     .verify_stopped = fake_verify_stopped,                                                        \
+     .remove = fake_remove,                                                                        \
+     .is_alive = fake_is_alive}
+/* clang-format on */
+
+/* By the name that documents ask for. */
+const struct driver fake_driver = FAKE_DRIVER("libvirt", fake_kinds, fake_open);
+const struct driver fake_vms = FAKE_DRIVER("libvirt", vms_kinds, open_vms);
+const struct driver fake_disks = FAKE_DRIVER("disks", disks_kinds, open_disks);
 
 /* -- What tests say and ask -----------------------------------------------------------------------
  */

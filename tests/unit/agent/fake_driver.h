@@ -12,6 +12,9 @@
 #include "vmm/driver.h"
 
 extern const struct driver fake_driver;
+/* Two that share its things: one has networks and VMs, the other one ("disks") disks. What is said of
+ * open, probe and observe may name one of them by its name. */
+extern const struct driver fake_vms, fake_disks;
 
 void fake_reset(void); /* nothing there, everything works */
 void fake_free(void);  /* forget what was there; workers may still be inside */

@@ -23,9 +23,11 @@ static int allows(void *data, const char *kind, const json_t *spec, struct hm_er
     return hm_fail(err, HM_E_REFUSED, "kernel: %s may not be named", kernel);
 }
 
-static void on_backend(void *data, const json_t *facts, const struct hm_error *err)
+static void on_backend(void *data, const struct driver *driver, const json_t *facts,
+                       const struct hm_error *err)
 {
     struct site *s = data;
+    (void)driver;
     s->facts += facts != NULL;
     if (err)
         s->backend_error = *err;
@@ -43,7 +45,11 @@ static bool guards(void *data, const char *uuid)
     return !s->unguarded || strcmp(s->unguarded, uuid) != 0;
 }
 
-static void begin(struct site *s, int64_t resync_ms, const char *state_dir)
+static const struct driver *const one_backend[] = {&fake_driver, NULL};
+static const struct driver *const two_backends[] = {&fake_vms, &fake_disks, NULL};
+
+static void begin(struct site *s, const struct driver *const *drivers, int64_t resync_ms,
+                  const char *state_dir)
 {
     *s = (struct site){0};
     hm_log_setup(HM_LOG_ERROR, HM_LOG_TEXT);
@@ -56,7 +62,7 @@ static void begin(struct site *s, int64_t resync_ms, const char *state_dir)
         .site = "site-a",
         .desired = s->desired,
         .status = s->status,
-        .driver = &fake_driver,
+        .drivers = drivers,
         .driver_options = {.site = "site-a", .state_dir = state_dir},
         .resync_ms = resync_ms,
         .allows = allows,
@@ -71,17 +77,22 @@ static void begin(struct site *s, int64_t resync_ms, const char *state_dir)
 
 void site_begin(struct site *s)
 {
-    begin(s, 0, NULL);
+    begin(s, one_backend, 0, NULL);
 }
 
 void site_begin_resyncing(struct site *s, int64_t resync_ms)
 {
-    begin(s, resync_ms, NULL);
+    begin(s, one_backend, resync_ms, NULL);
 }
 
 void site_begin_in(struct site *s, const char *state_dir)
 {
-    begin(s, 0, state_dir);
+    begin(s, one_backend, 0, state_dir);
+}
+
+void site_begin_with_two(struct site *s, const char *state_dir)
+{
+    begin(s, two_backends, 0, state_dir);
 }
 
 void site_free_reconciler(struct site *s)
@@ -112,9 +123,12 @@ static void note_observed(void *data, struct things *things, json_t *facts,
 /* One of our own can begin only when none is under way. */
 static void end_observation(struct site *s)
 {
-    bool ended = false;
-    SITE_UNTIL(s, backend_observe(s->reconciler->backend, note_observed, &ended));
-    SITE_UNTIL(s, ended);
+    for (size_t i = 0; i < s->reconciler->backends->count; i++) {
+        struct backend *b = s->reconciler->backends->items[i].backend;
+        bool ended = false;
+        SITE_UNTIL(s, backend_observe(b, note_observed, &ended));
+        SITE_UNTIL(s, ended);
+    }
 }
 
 /* What is under way when a reconciler is freed is left behind, and would be reported as a leak. */

@@ -28,7 +28,9 @@ struct site {
 void site_begin(struct site *s);
 void site_begin_resyncing(struct site *s, int64_t resync_ms); /* a pass at least this often */
 void site_begin_in(struct site *s, const char *state_dir);    /* which outlives an agent */
-void site_free_reconciler(struct site *s); /* before the rest, to see what that does */
+void site_begin_with_two(struct site *s,
+                         const char *state_dir); /* backends: fake_vms, fake_disks */
+void site_free_reconciler(struct site *s);       /* before the rest, to see what that does */
 void site_end(struct site *s); /* waits for calls under way: nothing may be held any more */
 
 /* A new revision of a document comes through the watch; NULL: a delete marker. */

@@ -278,7 +278,7 @@ START_TEST(a_look_that_hangs_ends_the_stop_unverified)
     reconciler_kick(s.reconciler);
     SITE_UNTIL(&s, fake_inside("observe", NULL));
     stop_and_wait(200);
-    expect_failed(HM_E_TIMEOUT, "the backend has not answered");
+    expect_failed(HM_E_TIMEOUT, "has not answered");
     fake_let_go("observe", NULL);
     stop_and_wait(5000);
     expect_stopped();

@@ -149,10 +149,9 @@ END_TEST
 START_TEST(sums_do_not_overflow)
 {
     struct quota_ledger l;
-    struct things none = {0};
     json_t *spec = world_spec("disk", "{\"size\":\"64TiB\"}");
     quota.most[QUOTA_DISK] = INT64_MAX / 2;
-    quota_ledger_open(&l, &quota, &none, "site-a");
+    quota_ledger_open(&l, &quota);
     l.used[QUOTA_DISK] = INT64_MAX;
     char *why = quota_refusal(&l, "disk", spec, NULL);
     ck_assert_ptr_nonnull(why);

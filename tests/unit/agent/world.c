@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/drivers.h"
 #include "base/alloc.h"
 
 json_t *world_spec(const char *kind, const char *json)
@@ -135,13 +136,15 @@ const struct plan *world_plan(struct world *w)
         };
     }
     qsort(w->arranged, w->doc_count, sizeof w->arranged[0], by_plan_order);
+    w->backend = (struct plan_backend){
+        .driver = drivers_all()[0], .things = &w->things, .unobserved = w->unobserved};
     w->input = (struct plan_input){
         .site = "site-a",
         .serving = w->serving,
         .docs = w->arranged,
         .doc_count = w->doc_count,
-        .things = &w->things,
-        .unobserved = w->unobserved,
+        .backends = &w->backend,
+        .backend_count = 1,
         .quota = w->quota,
     };
     plan_make(&w->input, &w->plan);

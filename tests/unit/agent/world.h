@@ -33,6 +33,7 @@ struct world {
     bool serving;
     const char *unobserved;
     const struct quota *quota;
+    struct plan_backend backend;
     struct plan_doc arranged[WORLD_DOCS]; /* of the last plan */
     struct plan_input input;
     struct plan plan; /* the last one; its own */

@@ -10,7 +10,7 @@
 
 #include "base/alloc.h"
 #include "proto/doc.h"
-#include "vmm/driver.h"
+#include "vmm/libvirt.h"
 
 struct fixture {
     const struct driver *driver;
@@ -64,7 +64,7 @@ static void *open_instance(void)
 
 static void setup(void)
 {
-    fx = (struct fixture){.driver = driver_find("libvirt"),
+    fx = (struct fixture){.driver = &libvirt_driver,
                           .lock = PTHREAD_MUTEX_INITIALIZER,
                           .changed = PTHREAD_COND_INITIALIZER};
     strcpy(fx.image_dir, "/tmp/harmony-images.XXXXXX");

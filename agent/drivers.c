@@ -1,0 +1,31 @@
+#include "agent/drivers.h"
+
+#include <string.h>
+
+#include "proto/field.h"
+#include "vmm/libvirt.h"
+
+/* One row per backend. */
+static const struct driver *const drivers[] = {
+    &libvirt_driver,
+    NULL,
+};
+
+const struct driver *const *drivers_all(void)
+{
+    return drivers;
+}
+
+bool driver_holds(const struct driver *d, const char *kind)
+{
+    for (const char *const *k = d->kinds; *k; k++)
+        if (!strcmp(*k, kind))
+            return true;
+    return false;
+}
+
+bool driver_takes(const struct driver *d, const char *kind, const json_t *spec)
+{
+    const char *backend = spec ? spec_str(spec, "backend") : NULL;
+    return driver_holds(d, kind) && (!backend || !strcmp(d->name, backend));
+}

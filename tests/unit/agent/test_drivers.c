@@ -1,0 +1,55 @@
+#include "agent/drivers.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct driver *taker(const char *kind, const json_t *spec)
+{
+    for (const struct driver *const *d = drivers_all(); *d; d++)
+        if (driver_takes(*d, kind, spec))
+            return *d;
+    return NULL;
+}
+
+START_TEST(kinds_find_their_driver)
+{
+    ck_assert_str_eq(taker("vm", NULL)->name, "libvirt");
+    ck_assert_str_eq(taker("network", NULL)->name, "libvirt");
+    ck_assert_ptr_null(taker("container", NULL));
+}
+END_TEST
+
+START_TEST(backend_of_the_document_decides)
+{
+    json_t *libvirt = json_pack("{s:s}", "backend", "libvirt");
+    json_t *xen = json_pack("{s:s}", "backend", "xen");
+    ck_assert_str_eq(taker("vm", libvirt)->name, "libvirt");
+    ck_assert_ptr_null(taker("vm", xen));
+    json_decref(libvirt);
+    json_decref(xen);
+}
+END_TEST
+
+START_TEST(names_are_unique)
+{
+    for (const struct driver *const *d = drivers_all(); *d; d++)
+        for (const struct driver *const *e = d + 1; *e; e++)
+            ck_assert_str_ne((*d)->name, (*e)->name);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("drivers");
+    TCase *c = tcase_create("drivers");
+    tcase_add_test(c, kinds_find_their_driver);
+    tcase_add_test(c, backend_of_the_document_decides);
+    tcase_add_test(c, names_are_unique);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
