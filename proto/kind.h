@@ -9,6 +9,9 @@ extern const struct kind kind_network, kind_disk, kind_vm;
 
 extern const char *const change_words[], *const disk_formats[];
 
+/* field.weigh of the size of a disk: it grows live, and never shrinks. */
+enum field_cost disk_weigh_size(const json_t *before, const json_t *after, char **ret_why);
+
 /* The field `bridge` of `in`, if it is there: a name that the kernel takes. `at` is the place of
  * `in`. */
 int kind_check_bridge(const json_t *in, struct field_place *at, struct hm_error *err);

@@ -1,11 +1,22 @@
+#include "base/alloc.h"
 #include "proto/kind.h"
 
 const char *const disk_formats[] = {"qcow2", "raw", NULL};
+
+/* What lies beyond the new end of a smaller disk would be lost. */
+enum field_cost disk_weigh_size(const json_t *before, const json_t *after, char **ret_why)
+{
+    int64_t was = spec_int(before, "size", 0), wanted = spec_int(after, "size", 0);
+    if (was && wanted)
+        *ret_why = hm_strdup(wanted > was ? "it grows" : "a disk never shrinks");
+    return was && wanted > was ? COST_LIVE : COST_NEVER;
+}
 
 static const struct field disk_fields[] = {
     {.name = "size",
      .type = FIELD_SIZE,
      .cost = COST_NEVER,
+     .weigh = disk_weigh_size,
      .required = true,
      .min = 1LL << 20,
      .max = 64LL << 40,

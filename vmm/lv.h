@@ -156,6 +156,22 @@ extern const struct lv_kind lv_vm_kind, lv_network_kind, lv_disk_kind;
 int lv_read_network(struct lv *lv, virNetworkPtr net, bool definition, struct network_info *ret,
                     struct hm_error *err);
 
+/* A running guest that has this file as a disk (lv_disk_use.c). */
+struct lv_disk_use {
+    virDomainPtr dom;
+    char *vm;     /* its name */
+    char *target; /* of the disk: vda */
+    char *alias;  /* what QEMU calls it: virtio-disk0 */
+    bool ours;    /* it carries this site's mark */
+};
+/* 1: there is one; 0: none. *ret is to be cleared in every case. */
+int lv_disk_running_user(struct lv *lv, const char *path, struct lv_disk_use *ret,
+                         struct hm_error *err);
+void lv_disk_use_clear(struct lv_disk_use *use);
+/* The guest sees the new size at once. HM_E_CONFLICT if the VM is not ours. */
+int lv_disk_grow_live(struct lv *lv, const struct lv_disk_use *use, const char *volume,
+                      int64_t bytes, struct hm_error *err);
+
 /* The files behind a VM's disks: volumes made where the VM makes them, found where they are
  * documents of their own. Fills in path and format of each. */
 int lv_disks_prepare(struct lv *lv, const struct order *o, struct vm_disks *disks,

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "proto/field.h"
+#include "vmm/qemu_img.h"
 #include "vmm/volume.h"
 
 static const char *const formats[] = {"qcow2", "raw", NULL};
@@ -14,6 +15,13 @@ static const char *format_of(const json_t *spec)
 {
     const char *format = spec_str(spec, "format");
     return format ? format : formats[0];
+}
+
+/* libvirt counts in KiB and QEMU in sectors, both rounding up. */
+static int64_t bytes_of(const json_t *spec)
+{
+    enum { KIB = 1024 };
+    return (spec_int(spec, "size", 0) + KIB - 1) / KIB * KIB;
 }
 
 static const char *pool_of(const json_t *spec)
@@ -102,7 +110,7 @@ static int disk_create(struct lv *lv, const struct order *o, struct hm_error *er
     struct volume_wish wish = {.place = &place,
                                .volume = volume,
                                .format = format_of(o->spec),
-                               .bytes = spec_int(o->spec, "size", 0),
+                               .bytes = bytes_of(o->spec),
                                .order = o,
                                .spec = o->spec};
     r = volume_ensure(lv, &wish, &path, err);
@@ -206,7 +214,7 @@ static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
     struct volume_wish wish = {.place = &place,
                                .volume = volume,
                                .format = format_of(d->spec),
-                               .bytes = spec_int(d->spec, "size", 0),
+                               .bytes = bytes_of(d->spec),
                                .order = &o,
                                .spec = d->spec};
     r = volume_ensure(lv, &wish, &d->path, err);
@@ -240,6 +248,19 @@ static int prepare_file(const char *path, const char *format, struct vm_disk *d)
     return 0;
 }
 
+/* A file that we did not make may say that it is made of others: of any that QEMU can read. */
+static int prepare_image(struct lv *lv, const char *path, struct vm_disk *d, struct hm_error *err)
+{
+    struct image_info info = {0};
+    const char *format = format_of(d->spec);
+    bool looks = lv->is_qemu && lv->is_local && strcmp(format, "raw") != 0;
+    int r = looks ? qemu_img_info(path, format, &info, err) : 0;
+    if (looks && r >= 0)
+        r = image_info_check(&info, path, NULL, err);
+    image_info_clear(&info);
+    return r < 0 ? r : prepare_file(path, format, d);
+}
+
 static int prepare(struct lv *lv, const struct order *o, struct vm_disk *d, struct hm_error *err)
 {
     const char *document = spec_str(d->spec, "disk"), *image = spec_str(d->spec, "image");
@@ -248,7 +269,7 @@ static int prepare(struct lv *lv, const struct order *o, struct vm_disk *d, stru
     if (document)
         return prepare_document(lv, document, d, err);
     if (image)
-        return prepare_file(image, format_of(d->spec), d);
+        return prepare_image(lv, image, d, err);
     return prepare_own(lv, o, d, err);
 }
 

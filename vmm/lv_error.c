@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <libvirt/virterror.h>
 
@@ -36,6 +38,9 @@ static enum hm_code code_of(const virError *e)
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (codes[i].libvirt == e->code)
             return codes[i].code;
+    if (e->message &&
+        strstr(e->message, strerror(ENOSPC))) /* its own, or what qemu-img said to it */
+        return HM_E_NO_SPACE;
     if (e->domain == VIR_FROM_RPC || e->domain == VIR_FROM_REMOTE)
         return HM_E_CONNECTION;
     return e->code == VIR_ERR_SYSTEM_ERROR ? HM_E_IO : HM_E_LIBVIRT;

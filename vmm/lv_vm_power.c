@@ -93,6 +93,16 @@ static bool has_other_type(const struct lv *lv, const struct order *o,
     return o->spec && type && strcmp(type, lv_domain_type(lv, o->spec)) != 0;
 }
 
+/* Its disks, once more: one may have gone, been replaced, or not be finished. */
+static int check_disks(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct vm_disks disks;
+    vm_disks_of(o->spec, &disks);
+    int r = lv_disks_prepare(lv, o, &disks, err);
+    vm_disks_clear(&disks);
+    return r < 0 ? hm_wrap(err, "vm %s", o->name) : 0;
+}
+
 static int start_domain(struct lv *lv, const struct order *o, virDomainPtr dom,
                         const struct domain_info *info, struct hm_error *err)
 {
@@ -100,6 +110,8 @@ static int start_domain(struct lv *lv, const struct order *o, virDomainPtr dom,
     int r = state;
     if (state == VIR_DOMAIN_SHUTOFF && has_other_type(lv, o, info))
         r = lv_vm_create(lv, o, err);
+    else if (state == VIR_DOMAIN_SHUTOFF && o->spec)
+        r = check_disks(lv, o, err);
     return r < 0 ? r : start_from(lv, o, dom, state, err);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "proto/doc.h"
+#include "vmm/qemu_img.h"
 #include "vmm/volume_xml.h"
 
 /* More than the headers of an empty image, less than any file system in it. */
@@ -26,9 +27,14 @@ static int look_up(struct lv *lv, const struct lv_place *place, const char *volu
     return lv_fail(lv, err, "volume %s in pool %s: look it up", volume, place->name);
 }
 
+static char *path_of(const struct lv_place *place, const char *volume)
+{
+    return hm_printf("%s/%s", place->dir, volume);
+}
+
 static bool file_is_there(const struct lv_place *place, const char *volume)
 {
-    HM_AUTOFREE char *path = hm_printf("%s/%s", place->dir, volume);
+    HM_AUTOFREE char *path = path_of(place, volume);
     return access(path, F_OK) == 0;
 }
 
@@ -110,22 +116,54 @@ static int finish_volume(struct lv *lv, const struct volume_wish *w, virStorageV
     return create_volume(lv, w, err);
 }
 
+/* What it is now. Only qemu-img can be asked for one format alone: libvirt guesses it from the content,
+ * which a guest may have written. */
+static int look_into(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
+                     struct image_info *ret, struct hm_error *err)
+{
+    HM_AUTOFREE char *path = path_of(w->place, w->volume);
+    virStorageVolInfo info;
+    if (lv->is_qemu)
+        return qemu_img_info(path, w->format, ret, err);
+    if (virStorageVolGetInfo(vol, &info) < 0)
+        return lv_fail(lv, err, "volume %s: ask for its size", w->volume);
+    *ret = (struct image_info){.size = (int64_t)info.capacity};
+    return 0;
+}
+
+/* Another program can begin to use it meanwhile: then it holds QEMU's lock, and qemu-img is refused. */
+static int grow(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
+                struct hm_error *err)
+{
+    HM_AUTOFREE char *path = path_of(w->place, w->volume);
+    struct lv_disk_use use = {0};
+    int used = lv_disk_running_user(lv, path, &use, err), r = used;
+    if (used > 0)
+        r = lv_disk_grow_live(lv, &use, w->volume, w->bytes, err);
+    else if (used == 0 && lv->is_qemu)
+        r = qemu_img_grow(path, w->format, w->bytes, err);
+    else if (used == 0 && virStorageVolResize(vol, (unsigned long long)w->bytes, 0) < 0)
+        r = lv_fail(lv, err, "volume %s: grow it to %lld bytes", w->volume, (long long)w->bytes);
+    lv_disk_use_clear(&use);
+    return r;
+}
+
 static int fit_size(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
                     struct hm_error *err)
 {
-    virStorageVolInfo info;
-    if (virStorageVolGetInfo(vol, &info) < 0)
-        return lv_fail(lv, err, "volume %s: ask for its size", w->volume);
-    if ((int64_t)info.capacity > w->bytes)
-        return hm_fail(
-            err, HM_E_REFUSED,
-            "volume %s has %llu bytes and can't shrink to %lld; ask for at least its size",
-            w->volume, info.capacity, (long long)w->bytes);
-    if ((int64_t)info.capacity == w->bytes)
-        return 0;
-    if (virStorageVolResize(vol, (unsigned long long)w->bytes, 0) < 0)
-        return lv_fail(lv, err, "volume %s: grow it to %lld bytes", w->volume, (long long)w->bytes);
-    return 0;
+    HM_AUTOFREE char *path = path_of(w->place, w->volume);
+    struct image_info info = {0};
+    int r = look_into(lv, w, vol, &info, err);
+    if (r >= 0)
+        r = image_info_check(&info, path, NULL, err);
+    if (r >= 0 && info.size > w->bytes)
+        r = hm_fail(err, HM_E_REFUSED,
+                    "volume %s has %lld bytes and can't shrink to %lld; ask for at least its size",
+                    w->volume, (long long)info.size, (long long)w->bytes);
+    else if (r >= 0 && info.size < w->bytes)
+        r = grow(lv, w, vol, err);
+    image_info_clear(&info);
+    return r;
 }
 
 static bool mark_says(const struct volume_mark *found, const struct volume_wish *w)
@@ -150,11 +188,6 @@ static int use_volume(struct lv *lv, const struct volume_wish *w, virStorageVolP
     if (r < 0 || (found && mark_says(found, w)))
         return r;
     return write_mark(w, VOLUME_MADE, err);
-}
-
-static char *path_of(const struct lv_place *place, const char *volume)
-{
-    return hm_printf("%s/%s", place->dir, volume);
 }
 
 static int check_local(const struct lv *lv, const char *volume, struct hm_error *err)

@@ -23,7 +23,10 @@ char *volume_xml(const char *name, int64_t bytes, const char *format)
     xml_add_text(root, "name", name);
     xml_set(xml_add_int(root, "capacity", bytes), "unit", "bytes");
     xml_set(xml_add_int(root, "allocation", 0), "unit", "bytes");
-    xml_add_set(xml_add(root, "target"), "format", "type", format, NULL);
+    xmlNodePtr target = xml_add(root, "target");
+    xml_add_set(target, "format", "type", format, NULL);
+    if (!strcmp(format, "qcow2")) /* libvirt's own choice can't be resized once it has snapshots */
+        xml_add_text(target, "compat", "1.1");
     return xml_print(doc);
 }
 

@@ -8,7 +8,8 @@ FUZZ_SANITIZE := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undef
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' -I. -pthread -MMD -MP \
                $(FUZZ_SANITIZE) $(WARN) $(PKG_CFLAGS)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES := $(foreach l,base proto failover,$(call sources,$(l))) agent/config.c agent/config_guardian.c agent/quota.c tests/fuzz/check.c \
+FUZZ_SOURCES := $(foreach l,base proto failover,$(call sources,$(l))) agent/config.c agent/config_guardian.c agent/quota.c vmm/image_info.c \
+                tests/fuzz/check.c \
                 bus/names.c bus/decode.c bus/jetstream.c bus/server_version.c \
                 $(addprefix guardian/,plan.c message.c lease.c clock.c kill.c procfs.c cgroup.c cgroup_find.c)
 FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ)/obj/%.o,$(FUZZ_SOURCES))

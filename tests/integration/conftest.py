@@ -61,6 +61,32 @@ def site(make_site, nats):
     return make_site(nats_url=nats.url).power_on()
 
 
+@pytest.fixture(scope="module")
+def module_site(request):
+    """One for all tests of a module: each leaves it as it found it."""
+    with TemporaryFolder() as path:
+        site = Site("site-a", path)
+        yield site.power_on()
+        site.close()
+        if request.session.testsfailed:
+            print(f"logs are kept in {keep_logs(path, request.node.name)}")
+
+
+@pytest.fixture
+def each_step():
+    """each_step(host, prepare, argv): yields after drive was killed at step 1, 2, ... of `argv()`, each time
+    after `prepare()`, until it was not reached."""
+    def steps(host, prepare, argv):
+        at = 1
+        while True:
+            prepare()
+            if not host.killed(at, *argv()):
+                return
+            yield at
+            at += 1
+    return steps
+
+
 def pytest_terminal_summary(terminalreporter):
     stats = terminalreporter.stats
     passed, skipped = len(stats.get("passed", [])), len(stats.get("skipped", []))

@@ -1,6 +1,6 @@
 """The test guest (tests/lib/guest/): boots in 2 s under emulation and talks on its console.
 
-Its kernel command line: "console=ttyS0 quiet name=NAME", and beat=MS or deaf (see guest/init).
+Its kernel command line: "console=ttyS0 quiet name=NAME", and beat=MS, deaf or watch (see guest/init).
 """
 
 import re
@@ -13,6 +13,7 @@ UP = re.compile(r"harmony-guest: (?P<name>\S+) up, (?P<cpus>\d+) cpus?, (?P<mib>
                 r"(?:, (?P<address>[0-9.]+))?\r?$", re.M)
 DISK = re.compile(r"harmony-guest: (?P<name>\S+) disk vda (?P<mib>\d+) MiB, boot (?P<boot>\d+)\r?$",
                   re.M)
+DISKS = re.compile(r"harmony-guest: \S+ disks (?P<disks>.*?)\r?$", re.M)
 STOPPING = "harmony-guest: stopping"
 
 
@@ -43,3 +44,9 @@ def boots(console):
 def disk_boots(console):
     """What each boot read from its disk: how often a guest has booted from it."""
     return [int(m["boot"]) for m in DISK.finditer(console)]
+
+
+def disk_sizes(console):
+    """What a guest that watches its disks said last: {"vda": MiB, ...}, or None."""
+    said = DISKS.findall(console)
+    return {disk.split()[0]: int(disk.split()[1]) for disk in said[-1].split(", ") if disk} if said else None

@@ -5,19 +5,32 @@
  * (counted from 1, over all threads); 0 or unset never does. HARMONY_TEST_KILL_LOG=file gets one line per
  * step, "k before|after NAME", written before the process is killed: the last line of a run without a
  * kill tells how many steps there are.
+ *
+ * So has each qemu-img that changes an image: just before it would begin, and when it has begun and goes on
+ * although the process that started it is gone.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 
-static atomic_long steps;
+static atomic_long *steps; /* shared with the children */
+
+__attribute__((constructor)) static void share_steps(void)
+{
+    steps = mmap(NULL, sizeof *steps, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (steps == MAP_FAILED)
+        abort();
+}
 
 static void write_log(long step, const char *side, const char *name)
 {
@@ -32,12 +45,17 @@ static void write_log(long step, const char *side, const char *name)
     close(fd);
 }
 
-static void step(const char *side, const char *name)
+static bool step_is_the_one(const char *side, const char *name)
 {
     const char *wanted = getenv("HARMONY_TEST_KILL_AT");
-    long now = atomic_fetch_add(&steps, 1) + 1;
+    long now = atomic_fetch_add(steps, 1) + 1;
     write_log(now, side, name);
-    if (wanted && now == atol(wanted))
+    return wanted && now == atol(wanted);
+}
+
+static void step(const char *side, const char *name)
+{
+    if (step_is_the_one(side, name))
         raise(SIGKILL);
 }
 
@@ -90,3 +108,30 @@ WRAP(virStorageVolPtr, virStorageVolCreateXML, (virStoragePoolPtr p, const char 
      (p, xml, f))
 WRAP(int, virStorageVolDelete, (virStorageVolPtr v, unsigned f), (v, f))
 WRAP(int, virStorageVolResize, (virStorageVolPtr v, unsigned long long n, unsigned f), (v, n, f))
+WRAP(int, virDomainBlockResize, (virDomainPtr d, const char *t, unsigned long long n, unsigned f),
+     (d, t, n, f))
+WRAP(int, virDomainQemuMonitorCommand, (virDomainPtr d, const char *c, char **r, unsigned f),
+     (d, c, r, f))
+
+/* -- qemu-img, in the child that becomes it ------------------------------------------------------ */
+
+static bool changes_an_image(char *const *argv)
+{
+    return !strcmp(argv[0], "qemu-img") && argv[1] &&
+           (!strcmp(argv[1], "resize") || !strcmp(argv[1], "snapshot"));
+}
+
+int execvpe(const char *file, char *const *argv, char *const *envp)
+{
+    int (*real)(const char *, char *const *, char *const *);
+    *(void **)&real = next("execvpe");
+    if (!changes_an_image(argv))
+        return real(file, argv, envp);
+    if (step_is_the_one("before", argv[1])) {
+        kill(getppid(), SIGKILL);
+        _exit(0);
+    }
+    if (step_is_the_one("after", argv[1]))
+        kill(getppid(), SIGKILL);
+    return real(file, argv, envp);
+}

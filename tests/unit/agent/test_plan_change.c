@@ -118,6 +118,21 @@ START_TEST(what_would_lose_data_is_never_done)
 }
 END_TEST
 
+START_TEST(a_disk_grows_live_and_never_shrinks)
+{
+    world_made(&w, "site-a.disk.data", THING_RUNNING, "{\"size\":\"1GiB\"}");
+    world_declare(&w, "site-a.disk.data", "{\"size\":\"2GiB\",\"change\":\"live\"}");
+    expect("site-a.disk.data", PLAN_UPDATE, VERB_UPDATE);
+    world_declare(&w, "site-a.disk.data", "{\"size\":\"512MiB\",\"change\":\"replace\"}");
+    expect("site-a.disk.data", PLAN_BLOCKED, VERB_NOTHING);
+    expect_why("site-a.disk.data", "size 1GiB -> 512MiB (a disk never shrinks)");
+    world_made(&w, "site-a.vm.web", THING_RUNNING,
+               "{\"disks\":[{\"device\":\"vda\",\"size\":\"1GiB\"}]}");
+    world_declare(&w, "site-a.vm.web", "{\"disks\":[{\"device\":\"vda\",\"size\":\"2GiB\"}]}");
+    expect("site-a.vm.web", PLAN_UPDATE, VERB_UPDATE);
+}
+END_TEST
+
 START_TEST(drift_is_corrected_and_named)
 {
     struct thing *t = world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
@@ -224,6 +239,7 @@ static TCase *costs(void)
     tcase_add_test(c, replacement_is_stop_remove_create);
     tcase_add_loop_test(c, change_limits_what_a_change_may_cost, 0, 4);
     tcase_add_test(c, what_would_lose_data_is_never_done);
+    tcase_add_test(c, a_disk_grows_live_and_never_shrinks);
     tcase_add_test(c, drift_is_corrected_and_named);
     tcase_add_test(c, blocked_change_leaves_what_runs_alone);
     tcase_add_test(c, blocked_change_does_not_keep_a_guest_down);

@@ -1,0 +1,187 @@
+"""Disks on a real libvirtd, QEMU and qemu-img: growth, headers of hostile images, and kill -9 in the middle."""
+
+import json
+
+import pytest
+
+from lib import guest
+from lib.driven import Host, run_guest, vm
+from lib.sites import IMAGES
+from lib.waiting import wait_until
+
+WATCH = " watch"
+
+
+@pytest.fixture(scope="module")
+def host(module_site):
+    return Host(module_site)
+
+
+@pytest.fixture(autouse=True)
+def cleared(host):
+    yield
+    for kind, name in list(host.things()):
+        if kind == "vm":
+            host.do("remove", kind, name)
+    for file in host.site.images.glob("*.*"):
+        file.unlink()
+    for log in host.site.images.glob("console/*"):
+        log.unlink()
+    host.site.virsh("pool-refresh", "default", check=False)
+
+
+def with_disks(*disks, words="", **fields):
+    return vm(words=words, disks=[{"device": "root", "size": "16MiB"}, *disks], **fields)
+
+
+def qemu_img(host, *argv, check=True):
+    return host.site.run("qemu-img", *argv, check=check).stdout
+
+
+def size_of(host, volume):
+    return json.loads(qemu_img(host, "info", "-U", "--output=json", f"{IMAGES}/{volume}"))["virtual-size"]
+
+
+def wait_sizes(host, name="web", **sizes):
+    wait_until(lambda: guest.disk_sizes(host.site.console(name)) == sizes, 30,
+               f"guest {name} to see {sizes}", 0.05)
+
+
+# -- growth ------------------------------------------------------------------------------------------
+
+
+def test_disks_grow_under_a_running_guest_which_sees_it(host):
+    host.do("create", "disk", "data", {"size": "8MiB"})
+    disks = [{"device": "data", "disk": "data"}, {"device": "raw", "size": "8MiB", "format": "raw"}]
+    spec = with_disks(*disks, words=WATCH)
+    run_guest(host, spec)
+    wait_sizes(host, vda=16, vdb=8, vdc=8)
+    pid = host.site.qemu_pid("web")
+    host.do("update", "disk", "data", {"size": "24MiB"})
+    wait_sizes(host, vda=16, vdb=24, vdc=8)
+    spec["disks"][0]["size"], spec["disks"][2]["size"] = "32MiB", "12MiB"
+    host.do("update", "vm", "web", spec)
+    wait_sizes(host, vda=32, vdb=24, vdc=12)
+    assert host.site.qemu_pid("web") == pid
+    assert host.thing("vm", "web")["spec"]["disks"][0]["size"] == 32 << 20
+    assert host.thing("vm", "web").get("drift") is None
+    # what an overlay of sparse files took is not more than it was
+    assert (host.site.images / "web-raw.raw").stat().st_blocks * 512 < 8 << 20
+
+
+def test_disks_that_nobody_uses_grow_and_none_shrinks(host):
+    for format in ("qcow2", "raw"):
+        host.do("create", "disk", format, {"size": "8MiB", "format": format})
+        host.do("update", "disk", format, {"size": "24MiB", "format": format})
+        assert size_of(host, f"{format}.{format}") == 24 << 20
+        code, sentence = host.refuse("update", "disk", format, {"size": "8MiB", "format": format})
+        assert code == "refused" and "shrink" in sentence
+        assert size_of(host, f"{format}.{format}") == 24 << 20
+
+
+def test_an_odd_size_is_reached(host):
+    for format in ("qcow2", "raw"):
+        spec = {"size": (8 << 20) + 1, "format": format}
+        host.do("create", "disk", format, spec)
+        host.do("update", "disk", format, spec)
+
+
+def test_a_disk_in_a_foreign_guest_is_left_alone(host):
+    host.do("create", "disk", "data", {"size": "8MiB"})
+    xml = host.site.directory / "foreign.xml"
+    xml.write_text(f"""<domain type='qemu'><name>foreign</name><memory unit='MiB'>64</memory>
+        <os><type arch='x86_64'>hvm</type></os><devices><disk type='file'><driver name='qemu' type='qcow2'/>
+        <source file='{IMAGES}/data.qcow2'/><target dev='vda' bus='virtio'/></disk></devices></domain>""")
+    host.site.virsh("create", xml)
+    try:
+        code, sentence = host.refuse("update", "disk", "data", {"size": "16MiB"})
+        assert code == "conflict" and "foreign" in sentence
+        assert size_of(host, "data.qcow2") == 8 << 20
+    finally:
+        host.site.virsh("destroy", "foreign")
+    host.do("update", "disk", "data", {"size": "16MiB"})
+
+
+def test_growth_killed_anywhere_converges(host, each_step):
+    """Under a running guest, and with nobody using it."""
+    host.do("create", "disk", "data", {"size": "8MiB"})
+    for running in (True, False):
+        spec = with_disks({"device": "data", "disk": "data"})
+        if running:
+            host.do("create", "vm", "web", spec)
+            host.do("start", "vm", "web", spec)
+        elif "web" in host.site.domains():
+            host.do("stop", "vm", "web", spec)
+        size = [size_of(host, "data.qcow2") >> 20]
+
+        def argv():
+            return ("update", "disk", "data", json.dumps({"size": f"{size[0]}MiB"}))
+
+        def more():
+            size[0] += 1
+
+        steps = 0
+        for _ in each_step(host, more, argv):
+            steps += 1
+            wait_until(lambda: host.drive(*argv())[0] == 0, 10, "an orphaned qemu-img to end")
+            assert size_of(host, "data.qcow2") == size[0] << 20
+        assert steps >= 2
+
+
+# -- images of others ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secret(host):
+    path = host.site.images / "secret.raw"
+    path.write_bytes(b"secret" * 4096)
+    return path
+
+
+def hostile(host, name, *options):
+    qemu_img(host, "create", "-q", "-f", "qcow2", *options, f"{IMAGES}/{name}", "16M")
+    return f"{IMAGES}/{name}"
+
+
+def test_an_image_whose_header_names_another_file_is_never_given_to_a_guest(host, secret):
+    target = f"{IMAGES}/{secret.name}"
+    images = [hostile(host, "a.qcow2", "-b", target, "-F", "raw"),
+              hostile(host, "b.qcow2", "-b", target, "-F", "raw", "-u"),
+              hostile(host, "c:1,x=y.qcow2", "-u", "-F", "raw", "-b",
+                      'json:{"driver":"file","filename":"/etc/shadow"}'),
+              hostile(host, "d.qcow2", "-o", f"data_file={IMAGES}/elsewhere")]
+    for image in images:
+        code, sentence = host.refuse("create", "vm", "web", with_disks({"device": "x", "image": image}))
+        assert code == "refused" and "header names" in sentence, sentence
+        assert "web" not in host.site.domains()
+    # as raw it is no header but the guest's own bytes
+    host.do("create", "vm", "web", with_disks({"device": "x", "image": images[0], "format": "raw"}))
+
+
+def test_an_image_that_is_replaced_while_the_vm_is_off_is_not_started(host, secret):
+    image = hostile(host, "mine.qcow2")
+    spec = with_disks({"device": "x", "image": image})
+    host.do("create", "vm", "web", spec)
+    hostile(host, "mine.qcow2", "-b", f"{IMAGES}/{secret.name}", "-F", "raw")
+    assert host.refuse("start", "vm", "web", spec)[0] == "refused"
+    assert host.site.domains() == {"web": "shut off"}
+    hostile(host, "mine.qcow2")
+    host.do("start", "vm", "web", spec)
+
+
+def test_a_volume_that_is_adopted_is_looked_into_first(host, secret):
+    hostile(host, "data.qcow2", "-b", f"{IMAGES}/{secret.name}", "-F", "raw")
+    code, sentence = host.refuse("create", "disk", "data", {"size": "16MiB", "adopt": True})
+    assert code == "refused" and "secret.raw" in sentence
+    assert not (host.site.images / "data.qcow2.harmony.json").exists()
+
+
+def test_a_header_that_a_guest_wrote_into_a_raw_disk_means_nothing(host, secret):
+    host.do("create", "disk", "data", {"size": "16MiB", "format": "raw"})
+    qemu_img(host, "create", "-q", "-f", "qcow2", "-b", f"{IMAGES}/{secret.name}", "-F", "raw",
+             f"{IMAGES}/evil", "1G")
+    with open(host.site.images / "data.raw", "r+b") as disk:
+        disk.write((host.site.images / "evil").read_bytes())
+    host.site.virsh("pool-refresh", "default")
+    host.do("update", "disk", "data", {"size": "32MiB", "format": "raw"})
+    assert (host.site.images / "data.raw").stat().st_size == 32 << 20
