@@ -13,7 +13,7 @@ HARMONY_TOOLS ?= build/tools
 export HARMONY_TOOLS
 Q      := $(if $(filter 1,$(V)),,@)
 
-PACKAGES := libuv libnats libvirt jansson libcurl yaml-0.1 libxml-2.0 libsystemd openssl
+PACKAGES := libuv libnats libvirt jansson libcurl yaml-0.1 libxml-2.0 libsystemd openssl libmnl libnftables
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
@@ -29,14 +29,14 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' -I. $(OPT) $(W
 ALL_LIBS = $(PKG_LIBS) -lm -pthread $(LDFLAGS)
 
 # Layers, each one using only those to its left; but the guardian uses libc alone.
-LAYERS := base proto failover bus vmm agent ctl guardian
+LAYERS := base proto failover bus vmm netalloc agent ctl guardian
 PROGRAMS := $(BUILD)/harmonyd $(BUILD)/harmonyctl $(BUILD)/harmony-guardian
 MAINS := agent/main.c ctl/main.c guardian/main.c
 
 sources = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
 archives = $(foreach l,$(1),$(BUILD)/lib$(l).a)
-REVERSED := ctl agent vmm bus failover proto base
+REVERSED := ctl agent netalloc vmm bus failover proto base
 
 .PHONY: all install demo test unit lint bench sim clean help format
 all: $(PROGRAMS)
@@ -56,7 +56,7 @@ $(BUILD)/lib$(1).a: $(call objects,$(1))
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
 
-$(BUILD)/harmonyd: $(BUILD)/obj/agent/main.o $(call archives,agent vmm bus failover proto base)
+$(BUILD)/harmonyd: $(BUILD)/obj/agent/main.o $(call archives,agent netalloc vmm bus failover proto base)
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 

@@ -11,6 +11,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_SOURCES := $(foreach l,base proto failover,$(call sources,$(l))) agent/config.c agent/config_guardian.c agent/quota.c vmm/image_info.c \
                 tests/fuzz/check.c \
                 bus/names.c bus/decode.c bus/jetstream.c bus/server_version.c \
+                $(addprefix netalloc/,alias.c link.c link_plan.c link_read.c net.c pool.c pool_record.c dhcp_text.c ruleset.c) \
                 $(addprefix guardian/,plan.c message.c lease.c clock.c kill.c procfs.c cgroup.c cgroup_find.c)
 FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ)/obj/%.o,$(FUZZ_SOURCES))
 

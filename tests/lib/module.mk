@@ -27,7 +27,7 @@ $(BUILD)/witness: tests/lib/witness.c
 .PHONY: drive
 drive: $(BUILD)/drive
 
-$(BUILD)/drive: $(BUILD)/obj/tests/lib/drive.o $(call archives,vmm bus failover proto base)
+$(BUILD)/drive: $(BUILD)/obj/tests/lib/drive.o $(call archives,netalloc vmm bus failover proto base)
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 

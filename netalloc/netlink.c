@@ -1,0 +1,311 @@
+#include "netalloc/netlink.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#include "base/alloc.h"
+#include "netalloc/link_read.h"
+#include "netalloc/tap.h"
+
+enum { REQUEST_MAX = 2048, ANSWER_MAX = 32768, DUMP_TRIES = 20, ANSWER_SECONDS = 5 };
+
+struct netlink {
+    struct mnl_socket *socket;
+    unsigned port, sequence;
+    int new_tap; /* the descriptor that holds a TAP which is not persistent yet, or -1 */
+};
+
+/* -- The socket -------------------------------------------------------------------------------- */
+
+static void set_option(struct mnl_socket *socket, int option)
+{
+    int on = 1; /* an old kernel does without: its errors have no words */
+    mnl_socket_setsockopt(socket, option, &on, sizeof on);
+}
+
+int netlink_open(struct netlink **ret, struct hm_error *err)
+{
+    struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+    if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+        int r = hm_fail(err, HM_E_UNSUPPORTED, "rtnetlink: open a socket: %s", strerror(errno));
+        if (socket)
+            mnl_socket_close(socket);
+        return r;
+    }
+    set_option(socket, NETLINK_EXT_ACK);
+    set_option(socket, NETLINK_CAP_ACK);
+    struct timeval patience = {.tv_sec = ANSWER_SECONDS};
+    setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    struct netlink *nl = hm_alloc(sizeof *nl);
+    *nl = (struct netlink){.socket = socket, .port = mnl_socket_get_portid(socket), .new_tap = -1};
+    *ret = nl;
+    return 0;
+}
+
+static void forget_new_tap(struct netlink *nl)
+{
+    if (nl->new_tap >= 0)
+        close(nl->new_tap);
+    nl->new_tap = -1;
+}
+
+void netlink_close(struct netlink *nl)
+{
+    if (!nl)
+        return;
+    forget_new_tap(nl);
+    mnl_socket_close(nl->socket);
+    free(nl);
+}
+
+/* -- Asking ------------------------------------------------------------------------------------ */
+
+struct answer {
+    bool (*read)(const struct nlmsghdr *message, struct links *into);
+    struct links *into;
+    char words[256]; /* the kernel's, of an error */
+    bool garbled;
+};
+
+static int on_message(const struct nlmsghdr *message, void *data)
+{
+    struct answer *a = data;
+    if (!a->read || a->read(message, a->into))
+        return MNL_CB_OK;
+    a->garbled = true;
+    errno = EPROTO;
+    return MNL_CB_ERROR;
+}
+
+static int on_error(const struct nlmsghdr *message, void *data)
+{
+    struct answer *a = data;
+    const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);
+    const char *words = netlink_error_text(message);
+    if (words)
+        snprintf(a->words, sizeof a->words, " (%s)", words);
+    if (mnl_nlmsg_get_payload_len(message) < sizeof *error)
+        errno = EPROTO;
+    else if (error->error == 0)
+        return MNL_CB_STOP;
+    else
+        errno = error->error < 0 ? -error->error : error->error;
+    return MNL_CB_ERROR;
+}
+
+/* Everything that is still there from a request that was given up. */
+static void drain(struct netlink *nl)
+{
+    char buffer[ANSWER_MAX];
+    while (recv(mnl_socket_get_fd(nl->socket), buffer, sizeof buffer, MSG_DONTWAIT) > 0) {
+    }
+}
+
+static int read_answer(struct netlink *nl, struct answer *a)
+{
+    char buffer[ANSWER_MAX];
+    mnl_cb_t control[NLMSG_MIN_TYPE] = {[NLMSG_ERROR] = on_error};
+    for (;;) {
+        ssize_t n = mnl_socket_recvfrom(nl->socket, buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        int r = mnl_cb_run2(buffer, (size_t)n, nl->sequence, nl->port, on_message, a, control,
+                            NLMSG_MIN_TYPE);
+        if (r <= MNL_CB_STOP)
+            return r;
+    }
+}
+
+static int ask(struct netlink *nl, struct nlmsghdr *message, struct answer *a)
+{
+    message->nlmsg_seq = ++nl->sequence;
+    if (mnl_socket_sendto(nl->socket, message, message->nlmsg_len) < 0)
+        return -1;
+    int r = read_answer(nl, a);
+    if (r < 0) {
+        int why = errno;
+        drain(nl);
+        errno = why;
+    }
+    return r;
+}
+
+/* -- Looking ----------------------------------------------------------------------------------- */
+
+static int dump(struct netlink *nl, uint16_t type, struct answer *a)
+{
+    char buffer[REQUEST_MAX];
+    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+    message->nlmsg_type = type;
+    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    struct rtgenmsg *family = mnl_nlmsg_put_extra_header(message, sizeof *family);
+    family->rtgen_family = type == RTM_GETADDR ? AF_INET : AF_UNSPEC;
+    return ask(nl, message, a);
+}
+
+static int dump_all(struct netlink *nl, struct links *into)
+{
+    struct answer links = {.read = link_read, .into = into};
+    struct answer addresses = {.read = link_read_address, .into = into};
+    if (dump(nl, RTM_GETLINK, &links) < 0)
+        return -1;
+    return dump(nl, RTM_GETADDR, &addresses);
+}
+
+int netlink_links(struct netlink *nl, struct links *ret, struct hm_error *err)
+{
+    for (int i = 0; i < DUMP_TRIES; i++) {
+        struct links seen = {0};
+        int r = dump_all(nl, &seen);
+        if (r >= 0) {
+            links_sort(&seen);
+            *ret = seen;
+            return 0;
+        }
+        links_clear(&seen);
+        if (errno != EINTR) /* NLM_F_DUMP_INTR: it changed meanwhile */
+            return hm_fail(err, HM_E_IO, "rtnetlink: list the links: %s", strerror(errno));
+    }
+    return hm_fail(err, HM_E_BUSY, "rtnetlink: the links changed each of %d times they were listed",
+                   DUMP_TRIES);
+}
+
+/* -- Changing ---------------------------------------------------------------------------------- */
+
+static struct nlmsghdr *link_message(void *buffer, uint16_t type, unsigned flags, int index)
+{
+    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+    message->nlmsg_type = type;
+    message->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
+    struct ifinfomsg *info = mnl_nlmsg_put_extra_header(message, sizeof *info);
+    info->ifi_family = AF_UNSPEC;
+    info->ifi_index = index;
+    return message;
+}
+
+static int change(struct netlink *nl, struct nlmsghdr *message, const char *name, const char *what,
+                  struct hm_error *err)
+{
+    struct answer a = {0};
+    if (ask(nl, message, &a) >= 0)
+        return 0;
+    enum hm_code code = errno == EPERM || errno == EOPNOTSUPP ? HM_E_UNSUPPORTED : HM_E_IO;
+    return hm_fail(err, code, "rtnetlink: %s %s: %s%s", what, name, strerror(errno), a.words);
+}
+
+static int create_bridge(struct netlink *nl, const struct link_want *want, struct hm_error *err)
+{
+    char buffer[REQUEST_MAX];
+    struct nlmsghdr *message = link_message(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+    mnl_attr_put_strz(message, IFLA_IFNAME, want->name);
+    mnl_attr_put(message, IFLA_ADDRESS, 6, want->mac);
+    struct nlattr *info = mnl_attr_nest_start(message, IFLA_LINKINFO);
+    mnl_attr_put_strz(message, IFLA_INFO_KIND, "bridge");
+    mnl_attr_nest_end(message, info);
+    return change(nl, message, want->name, "make the bridge", err);
+}
+
+static int create(struct netlink *nl, const struct link_want *want, struct hm_error *err)
+{
+    if (want->kind == LINK_BRIDGE)
+        return create_bridge(nl, want, err);
+    forget_new_tap(nl);
+    return tap_create(want->name, &nl->new_tap, err);
+}
+
+static int fail_missing(const char *name, struct hm_error *err)
+{
+    return hm_fail(err, HM_E_NOT_FOUND, "the link %s is not there any more", name);
+}
+
+/* Its number: as it was seen, or of the link that was just made. */
+static int index_of(const struct link_step *s)
+{
+    return s->seen ? s->seen->index : (int)if_nametoindex(s->want->name);
+}
+
+static int set(struct netlink *nl, const struct link_step *s, struct hm_error *err)
+{
+    char buffer[REQUEST_MAX];
+    int index = index_of(s);
+    unsigned master = s->attributes & SET_MASTER ? if_nametoindex(s->want->master) : 0;
+    if (!index)
+        return fail_missing(s->want->name, err);
+    if (s->attributes & SET_MASTER && !master)
+        return fail_missing(s->want->master, err);
+    struct nlmsghdr *message = link_message(buffer, RTM_SETLINK, 0, index);
+    struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+    if (s->attributes & SET_UP)
+        info->ifi_flags = info->ifi_change = IFF_UP;
+    if (s->attributes & SET_ALIAS)
+        mnl_attr_put_strz(message, IFLA_IFALIAS, s->want->alias);
+    if (s->attributes & SET_MTU)
+        mnl_attr_put_u32(message, IFLA_MTU, s->want->mtu);
+    if (s->attributes & SET_MASTER)
+        mnl_attr_put_u32(message, IFLA_MASTER, master);
+    return change(nl, message, s->want->name, "set up", err);
+}
+
+static int set_and_keep(struct netlink *nl, const struct link_step *s, struct hm_error *err)
+{
+    int r = set(nl, s, err);
+    bool is_new_tap = s->want->kind == LINK_TAP && nl->new_tap >= 0;
+    if (r >= 0 && is_new_tap)
+        r = tap_keep(nl->new_tap, s->want->name, err);
+    if (is_new_tap)
+        forget_new_tap(nl);
+    return r;
+}
+
+static int add_address(struct netlink *nl, const struct link_step *s, struct hm_error *err)
+{
+    char buffer[REQUEST_MAX];
+    const struct link_want *want = s->want;
+    uint32_t broadcast = htonl(want->address | (uint32_t)(UINT64_C(0xffffffff) >> want->prefix));
+    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+    message->nlmsg_type = RTM_NEWADDR;
+    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+    struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(message, sizeof *info);
+    *info = (struct ifaddrmsg){.ifa_family = AF_INET,
+                               .ifa_prefixlen = (uint8_t)want->prefix,
+                               .ifa_index = (unsigned)index_of(s)};
+    mnl_attr_put_u32(message, IFA_LOCAL, htonl(want->address));
+    mnl_attr_put_u32(message, IFA_ADDRESS, htonl(want->address));
+    mnl_attr_put_u32(message, IFA_BROADCAST, broadcast);
+    return change(nl, message, want->name, "give an address to", err);
+}
+
+static int delete (struct netlink *nl, const struct link *seen, struct hm_error *err)
+{
+    char buffer[REQUEST_MAX];
+    if (seen->kind == LINK_TAP)
+        return tap_delete(seen->name, err);
+    return change(nl, link_message(buffer, RTM_DELLINK, 0, seen->index), seen->name, "delete", err);
+}
+
+int netlink_step(struct netlink *nl, const struct link_step *s, struct hm_error *err)
+{
+    switch (s->verb) {
+    case LINK_CREATE:
+        return create(nl, s->want, err);
+    case LINK_SET:
+        return set_and_keep(nl, s, err);
+    case LINK_ADDRESS:
+        return add_address(nl, s, err);
+    case LINK_DELETE:
+        return delete (nl, s->seen, err);
+    }
+    return hm_fail(err, HM_E_INTERNAL, "a step for a link without a verb");
+}

@@ -1,0 +1,63 @@
+/* Messages of rtnetlink, and the aliases in them: whatever they hold, they are read or refused. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <libmnl/libmnl.h>
+
+#include "base/alloc.h"
+#include "netalloc/link_plan.h"
+#include "netalloc/link_read.h"
+#include "tests/fuzz/check.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require_sound(const struct links *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct link *l = &list->items[i];
+        struct alias mark;
+        FUZZ_REQUIRE(memchr(l->name, 0, sizeof l->name) && memchr(l->alias, 0, sizeof l->alias));
+        FUZZ_REQUIRE(!alias_parse(l->alias, &mark) || owner_is_valid(mark.owner));
+    }
+}
+
+/* Nothing is wanted: nothing but TAPs with our mark may be touched. */
+static void require_left_alone(struct links *list)
+{
+    struct link_steps steps;
+    links_sort(list);
+    link_plan_sweep("site-a", list, NULL, 0, &steps);
+    for (size_t i = 0; i < steps.count; i++) {
+        const struct link *l = steps.items[i].seen;
+        FUZZ_REQUIRE(l->kind == LINK_TAP && !strncmp(l->alias, "harmony:site-a:", 15));
+    }
+    link_steps_clear(&steps);
+}
+
+/* The walk from message to message is libmnl's in the agent, over what the kernel sent; its
+ * mnl_nlmsg_ok() takes a length above 2^31 for a negative one. */
+static bool is_whole(const struct nlmsghdr *m, int left)
+{
+    return left >= (int)sizeof *m && m->nlmsg_len >= sizeof *m && m->nlmsg_len <= (unsigned)left;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size > 1 << 16)
+        return 0;
+    char *copy = hm_memdup(data, size);
+    struct links list = {0};
+    int left = (int)size;
+    const struct nlmsghdr *m = (const void *)copy;
+    for (; is_whole(m, left); m = mnl_nlmsg_next(m, &left)) {
+        link_read(m, &list);
+        link_read_address(m, &list);
+        const char *words = netlink_error_text(m);
+        FUZZ_REQUIRE(!words || strlen(words) < size);
+    }
+    require_sound(&list);
+    require_left_alone(&list);
+    links_clear(&list);
+    free(copy);
+    return 0;
+}
