@@ -142,7 +142,9 @@ static void note_lease(struct lead *l)
 static void step(struct lead *l, const struct fo_event *event)
 {
     struct fo_effects effects;
-    fo_step(&l->core, event, hm_boottime_ns(), &effects);
+    int64_t now = hm_boottime_ns();
+    lead_account_late(l, now - l->next_ns);
+    fo_step(&l->core, event, now, &effects);
     note_lease(l);
     lead_guard_show(l);
     l->next_ns = effects.next_ns;
@@ -226,7 +228,6 @@ static void on_alarm(void *data)
     if (l->core.terms.period > 0 && late > l->core.terms.period)
         hm_log(HM_LOG_WARN, LEAD_LOG, "the loop was %lld ms late (heartbeat interval %lld ms)",
                (long long)(late / HM_MS), (long long)(l->core.terms.period / HM_MS));
-    lead_account_late(l, late);
     lead_stop_if_overdue(l);
     lead_look_again_if_due(l);
     lead_guard_timer(l);

@@ -52,7 +52,6 @@ void lead_account_open(struct lead *l, uint64_t epoch)
 {
     begin_notes(l, epoch);
     l->account.takeover.epoch = epoch;
-    l->account.takeover.started_ns = l->account.notes.acked_ns;
     l->account.takeover.serving_ns = 0;
     l->memory.marks.open_epoch = epoch;
     memcpy(l->memory.marks.open_boot, l->account.boot, sizeof l->account.boot);
@@ -138,7 +137,12 @@ static void role_left(struct lead *l, enum hb_reason reason)
     a->reason = reason;
     a->left_ns = hm_boottime_ns();
     a->connected = l->connected;
-    tell(l, a);
+}
+
+/* Its workload has been seen stopped: by now the guardian has said what it did. */
+static void fence_ended(struct lead *l)
+{
+    tell(l, &l->account.notes);
     close_account(l);
 }
 
@@ -170,6 +174,8 @@ void lead_account_note(struct lead *l, const struct fo_effect *e)
         return;
     else if (e->note.role == HB_ROLE_FENCING)
         role_left(l, e->note.reason);
+    else if (e->note.from == HB_ROLE_FENCING)
+        fence_ended(l);
     else if (e->note.role == HB_ROLE_RELEASING || e->note.role == HB_ROLE_REPLICA)
         close_account(l);
 }

@@ -96,23 +96,23 @@ static json_t *gap_json(const struct lead_takeover *t, const struct fo_incident 
                      ms_json(i->taken_at - t->gap_ended_ns));
 }
 
-static json_t *after_json(const struct lead_takeover *t, int64_t at_ns, const struct fo_incident *i)
+static json_t *serving_json(const struct lead_takeover *t, const struct fo_incident *i)
 {
-    return at_ns && t->epoch == i->epoch ? ms_json(at_ns - i->taken_at) : json_null();
+    return t->serving_ns && t->epoch == i->epoch ? ms_json(t->serving_ns - i->taken_at)
+                                                 : json_null();
 }
 
 char *lead_incident_text(const struct fo_incident *i, const struct lead_takeover *t, int64_t now_ns,
                          int64_t wall_ns)
 {
     return steal_text(json_pack(
-        "{s:I, s:I, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch",
+        "{s:I, s:I, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch",
         (json_int_t)i->epoch, "from_epoch", (json_int_t)i->from_epoch, "from", site_json(&i->from),
         "to", site_json(&i->to), "reason", hb_reason_name(i->reason), "text",
         hb_reason_text(i->reason), "ended", hb_reason_name(i->ended), "taken_at",
         time_json(wall_ns - (now_ns - i->taken_at)), "interval_ms", ms_json(t->interval_ns),
         "silence_ms", ms_json(i->silence), "needed_ms", ms_json(i->needed), "echo_age_ms",
-        ms_json(i->echo_age), "own_gap", gap_json(t, i), "started_ms",
-        after_json(t, t->started_ns, i), "serving_ms", after_json(t, t->serving_ns, i),
+        ms_json(i->echo_age), "own_gap", gap_json(t, i), "serving_ms", serving_json(t, i),
         "heartbeats", heartbeats_json(i)));
 }
 

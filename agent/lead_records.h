@@ -31,9 +31,8 @@ struct lead_takeover {
     int64_t interval_ns; /* T */
     /* The last time that this site itself did not hear the store: that silence proves nothing. */
     int64_t gap_ended_ns, gap_ms;
-    uint64_t epoch;     /* that what follows is of */
-    int64_t started_ns; /* the lease was held, and the workload's start began */
-    int64_t serving_ns; /* its workload was up */
+    uint64_t epoch;     /* that was taken over, and */
+    int64_t serving_ns; /* when its workload was up */
 };
 
 /*

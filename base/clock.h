@@ -7,6 +7,7 @@
 #ifndef HM_BASE_CLOCK_H
 #define HM_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HM_MS 1000000LL /* nanoseconds in a millisecond */
@@ -17,5 +18,7 @@ int64_t hm_wall_ns(void);     /* CLOCK_REALTIME; for people and logs only */
 enum { HM_TIME_TEXT_MAX = 40 };
 /* RFC 3339 in UTC with milliseconds: 2026-11-22T14:03:12.481Z */
 void hm_time_text(int64_t wall_ns, char out[HM_TIME_TEXT_MAX]);
+/* The reverse, of that form alone. False: it is another, and *ret_ns untouched. */
+bool hm_time_parse(const char *text, int64_t *ret_ns);
 
 #endif

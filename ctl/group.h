@@ -10,6 +10,7 @@
 #define KEY_CONFIG   "cluster_config"
 #define KEY_STATE    "cluster_state"
 #define KEY_INCIDENT "incident." /* + epoch */
+#define KEY_ACCOUNT  "account."  /* + epoch */
 
 /* The key in the bucket; the caller frees it. */
 char *group_key(const char *group, const char *key);

@@ -3,12 +3,14 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "ctl/group.h"
+#include "ctl/incident_html.h"
 #include "ctl/json_text.h"
 #include "ctl/open.h"
 #include "ctl/run.h"
 #include "ctl/timeline.h"
 
-static void print_timeline(struct invocation *in, const struct timeline *t, int64_t since_ms)
+static void print_timeline(struct invocation *in, const struct timeline *t,
+                           const struct entries *history, int64_t since_ms)
 {
     struct hm_buf text = {0};
     int64_t from_ns = since_ms ? t->last_ns - since_ms * HM_MS : 0;
@@ -16,6 +18,8 @@ static void print_timeline(struct invocation *in, const struct timeline *t, int6
         json_t *json = timeline_json(t, group_name(in), from_ns);
         json_render(json, &text);
         json_decref(json);
+    } else if (strcmp(output_format(in), "html") == 0) {
+        history_html(t, history, group_name(in), from_ns, &text);
     } else {
         timeline_render(t, group_name(in), from_ns, wants_colour(in), &text);
     }
@@ -31,7 +35,7 @@ static enum ctl_exit show_history(struct invocation *in, struct session *s, int6
     if (session_list(s, BUCKET_FAILOVER, filter, true, &history, &err) < 0)
         return report_error(in, &err);
     timeline_make(&history, group_name(in), &timeline);
-    print_timeline(in, &timeline, since_ms);
+    print_timeline(in, &timeline, &history, since_ms);
     timeline_clear(&timeline);
     entries_clear(&history);
     return CTL_OK;

@@ -256,6 +256,10 @@ static void add_incident(struct making *m, const struct entry *e, const char *ke
     json_t *incident = entry_object(e);
     int64_t silence_ms = number_of(incident, "silence_ms", -1);
     char silence[SHOW_TIME_MAX];
+    if (number_of(incident, "serving_ms", -1) >= 0) { /* told again, with what came of it */
+        json_decref(incident);
+        return;
+    }
     show_span(silence_ms * 1000000, silence);
     HM_AUTOFREE char *text = silence_ms < 0
                                  ? hm_printf("evidence in %s: %s", key, text_of(incident, "text"))
@@ -264,6 +268,16 @@ static void add_incident(struct making *m, const struct entry *e, const char *ke
     add_words(m, incident ? TL_INCIDENT : TL_UNREADABLE, e, text);
     hb_site_from(text_of(incident, "to"), &m->t->items[m->t->count - 1].site);
     json_decref(incident);
+}
+
+static void add_account(struct making *m, const struct entry *e, const char *key)
+{
+    json_t *account = entry_object(e);
+    HM_AUTOFREE char *text =
+        hm_printf("tells in %s how its epoch ended (harmonyctl incident list)", key);
+    add_words(m, account ? TL_INCIDENT : TL_UNREADABLE, e, text);
+    hb_site_from(text_of(account, "site_id"), &m->t->items[m->t->count - 1].site);
+    json_decref(account);
 }
 
 static void add_deleted(struct making *m, const struct entry *e, const char *key)
@@ -296,6 +310,8 @@ static void add_entry(struct making *m, const struct entry *e, const char *key)
         add_config(m, e);
     else if (strncmp(key, KEY_INCIDENT, strlen(KEY_INCIDENT)) == 0)
         add_incident(m, e, key);
+    else if (strncmp(key, KEY_ACCOUNT, strlen(KEY_ACCOUNT)) == 0)
+        add_account(m, e, key);
     else if (strcmp(key, KEY_STATE) != 0) /* says again what the lease has said */
         add_heartbeat(m, e, key);
 }

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "ctl/entry.h"
+#include "ctl/show.h"
 #include "proto/heartbeat.h"
 
 #define TL_TYPES(X)                                                                                \
@@ -64,6 +65,10 @@ struct timeline {
 /* `history`: all stored entries, in order of revision. The caller clears *ret. */
 void timeline_make(const struct entries *history, const char *group, struct timeline *ret);
 void timeline_clear(struct timeline *t);
+
+/* One item in words, without its times and site. */
+void timeline_describe(const struct tl_item *item, struct hm_buf *out);
+enum mood timeline_mood(const struct tl_item *item);
 
 /* Only what ended at `from_ns` or later is rendered. */
 void timeline_render(const struct timeline *t, const char *group, int64_t from_ns, bool colour,

@@ -87,7 +87,7 @@ static void describe_release(const struct tl_item *i, struct hm_buf *out)
         hm_buf_printf(out, " (%s)", hb_reason_text(i->reason));
 }
 
-static void describe(const struct tl_item *i, struct hm_buf *out)
+void timeline_describe(const struct tl_item *i, struct hm_buf *out)
 {
     switch (i->type) {
     case TL_LEADING:
@@ -119,7 +119,7 @@ static void describe(const struct tl_item *i, struct hm_buf *out)
     }
 }
 
-static enum mood mood_of(const struct tl_item *i)
+enum mood timeline_mood(const struct tl_item *i)
 {
     switch (i->type) {
     case TL_GAP:
@@ -180,8 +180,8 @@ static void add_item_line(const struct tl_item *i, size_t site_width, bool colou
     add_times(i, out);
     hm_buf_printf(out, "  %s", i->site.text);
     show_pad(out, show_width(i->site.text), site_width + 2);
-    describe(i, &words);
-    show_mood(out, words.data, mood_of(i), colour);
+    timeline_describe(i, &words);
+    show_mood(out, words.data, timeline_mood(i), colour);
     hm_buf_puts(out, "\n");
     hm_buf_free(&words);
 }

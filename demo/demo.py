@@ -40,7 +40,7 @@ class Demo:
         self.control = Control(self.nats.url)
         self.sites = {name: self.make_site(name) for name in ("site-a", "site-b")}
         self.evidence = [self.records_of(name) for name in self.sites]
-        self.timeline = HOME / "history.txt"
+        self.timeline, self.picture = HOME / "history.txt", HOME / "incident.html"
 
     def records_of(self, name):
         return HOME / name / "witness"
@@ -157,12 +157,23 @@ class Demo:
         self.tell_boot(a, "web", 3, since)
         self.tell_boot(a, "db", 2, since)
 
+    def explain(self):
+        """What the power cut looks like from the bucket alone, once site-a is back and has told its part."""
+        def cause():
+            found = self.control.json("incident", "show", "2")["cause"]
+            assert found["confidence"] == "confident", f"the cause is not sure yet: {found}"
+            return found
+        found = wait_until(cause, 10, "the cause of the power cut to be sure", 0.1)
+        self.picture.write_text(self.control("incident", "show", "2", "-o", "html"))
+        self.tell.ok(f"incident 2: {found['text']} ({found['confidence']}): {found['because'][0]}")
+
     def sum_up(self):
         report = self.report()
         assert report["overlap_ms"] == 0, f"two sites served at once: see {self.timeline}"
         self.tell.line(f"Summary  outage {seconds(report['longest_outage_ms'] / 1000)}, overlap "
                        f"{seconds(report['overlap_ms'] / 1000)}.  "
-                       f"Timeline: {self.timeline.relative_to(ROOT)}")
+                       f"Timeline: {self.timeline.relative_to(ROOT)}, a picture of why: "
+                       f"{self.picture.relative_to(ROOT)}")
 
     def run(self):
         self.set_up()
@@ -170,6 +181,7 @@ class Demo:
         self.change()
         self.power_cut()
         self.give_back()
+        self.explain()
         self.sum_up()
 
 
@@ -227,7 +239,7 @@ def keep_running(demo, tell):
     tell.line(f"It runs on until Ctrl-C. Look around in another terminal:\n"
               f"  export NATS_URL={demo.nats.url}\n"
               f"  {built('harmonyctl').relative_to(ROOT)} get      (also: plan, failover status, "
-              f"failover history)\n"
+              f"incident list)\n"
               f"  tail -f {demo.sites['site-a'].agent_log.relative_to(ROOT)}")
     signal.pause()
 

@@ -60,6 +60,16 @@ const char *hb_reason_text(enum hb_reason reason)
     return reason_texts[reason];
 }
 
+bool hb_reason_from(const char *name, enum hb_reason *ret)
+{
+    for (size_t i = 0; i < sizeof(reason_names) / sizeof(*reason_names); i++)
+        if (strcmp(reason_names[i], name) == 0) {
+            *ret = (enum hb_reason)i;
+            return true;
+        }
+    return false;
+}
+
 const char *hb_probe_name(enum hb_probe probe)
 {
     return probe_names[probe];

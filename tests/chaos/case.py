@@ -1,5 +1,6 @@
 """One run of one fault: the group as it was before, and what the fault's function may ask for."""
 
+import json
 import random
 
 from lib.failover import boottime_ns
@@ -73,3 +74,15 @@ class Case:
         result["outage_ms"] = evidence.outage_ms(report, self.began_ns, boottime_ns())
         if result["to"][1] > self.epoch:
             result["incident"] = self.lab.store.get(f"incident.{result['to'][1]}")
+        if self.fault.cause:
+            result["cause"] = self.check_cause()
+
+    def check_cause(self):
+        """harmonyctl names it, from the bucket alone, for the first epoch after the one that ended. The old
+        leader may still have to tell its part."""
+        def named():
+            shown = json.loads(self.lab.harmonyctl("incident", "show", str(self.epoch + 1), "-o", "json"))
+            cause = shown["cause"]
+            assert cause["id"] == self.fault.cause, f"{cause} is named, it was {self.fault.cause}"
+            return f"{cause['id']} ({cause['confidence']})"
+        return wait_until(named, 10, f"the cause {self.fault.cause} to be named", 0.1)

@@ -7,6 +7,7 @@ one that is declared here. Whatever happens, two sites never serve at once.
 """
 
 import contextlib
+import os
 import signal
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ class Fault:
     lab: dict = field(default_factory=dict)  # for Lab(...)
     prepare: object = None  # called with the lab before begin()
     spoils: bool = False  # the next run needs a lab of its own
+    cause: str = None  # what `harmonyctl incident show` names afterwards (ctl/cause.h); None: not asked
 
 
 def fault(what, undone, outcome, **options):
@@ -47,7 +49,7 @@ def gated(hook, gate):
 
 # -- a host ----------------------------------------------------------------------------------------------
 
-@fault("the leader's site loses its power", "it boots", Moves(), short=True)
+@fault("the leader's site loses its power", "it boots", Moves(), short=True, cause="POWER_CUT")
 def power_cut(case):
     case.site.power_cut()
     yield
@@ -55,7 +57,7 @@ def power_cut(case):
     case.site.start_agent()
 
 
-@fault("the same with two replicas", "it boots", Moves(), lab={"sites": 3})
+@fault("the same with two replicas", "it boots", Moves(), lab={"sites": 3}, cause="POWER_CUT")
 def power_cut_of_three(case):
     case.site.power_cut()
     yield
@@ -125,7 +127,7 @@ def kill_agent_in_promotion(case):
     case.site.start_agent()
 
 
-@fault("kill -9 of the leader's agent, which stays dead", "it is started", Moves())
+@fault("kill -9 of the leader's agent, which stays dead", "it is started", Moves(), short=True, cause="AGENT_DIED")
 def kill_agent_for_good(case):
     case.site.kill_agent()
     yield
@@ -133,12 +135,34 @@ def kill_agent_for_good(case):
 
 
 @fault("SIGSTOP of the leader's agent for twice failover_timeout", "SIGCONT", Moves(),
-       short=True)
+       short=True, cause="STALLED_AGENT")
 def sigstop_agent(case):
     case.site.freeze_agent()
     yield
     case.wait_ms(2 * case.lab.config["failover_timeout_ms"])
     case.site.thaw_agent()
+
+
+@fault("everything on the leader's host stands still for twice failover_timeout; the workload is continued "
+       "last", "it goes on", Moves(), short=True, cause="FROZEN_HOST")
+def freeze_host(case):
+    witness_pid = case.pid
+    os.kill(witness_pid, signal.SIGSTOP)
+    case.site.freeze_guardian()
+    case.site.freeze_agent()
+    yield
+    case.wait_ms(2 * case.lab.config["failover_timeout_ms"])
+    case.site.thaw_guardian()
+    case.site.thaw_agent()
+    with contextlib.suppress(ProcessLookupError):  # it was killed as it stood
+        os.kill(witness_pid, signal.SIGCONT)
+
+
+@fault("the leader's agent is asked to end (SIGTERM)", "it is started", Moves(), short=True, cause="OPERATOR")
+def stop_agent(case):
+    case.site.stop_agent()
+    yield
+    case.site.start_agent()
 
 
 @fault("kill -9 of the leader's agent, and of its guardian within F; a supervisor restarts the guardian",
@@ -155,7 +179,7 @@ def kill_agent_and_guardian(case):
 
 
 @fault("kill -9 of the leader's guardian; a supervisor restarts it", "nothing is left to undo",
-       Returns(within=15), lab={"supervised": True})
+       Returns(within=15), lab={"supervised": True}, short=True, cause="GUARDIAN_GONE")
 def kill_guardian(case):
     case.site.kill_guardian()
     yield
@@ -183,7 +207,7 @@ def late_loop(case):
 
 # -- the servers -----------------------------------------------------------------------------------------
 
-@fault("kill -9 of the server that leads the stream", "it is started", Returns(within=30), short=True)
+@fault("kill -9 of the server that leads the stream", "it is started", Returns(within=30), short=True, cause="NATS_DOWN")
 def kill_nats_leader(case):
     server = case.lab.stream_leader()
     server.kill()
@@ -216,7 +240,7 @@ def everybody(case, server):
             *(site.address for site in case.lab.sites.values())]
 
 
-@fault("all servers are stopped for 60 s", "they are started", Stops(seconds=60))
+@fault("all servers are stopped for 60 s", "they are started", Stops(seconds=60), cause="NATS_DOWN")
 def stop_all_nats(case):
     for server in case.lab.servers:
         server.stop()
@@ -232,7 +256,7 @@ def cut(case, way, nats=True, peers=False):
     case.site.cable.cut(addresses, way)
 
 
-@fault("the leader's site and NATS do not reach each other", "the cable is mended", Moves(), short=True)
+@fault("the leader's site and NATS do not reach each other", "the cable is mended", Moves(), short=True, cause="ISOLATION")
 def cut_from_nats(case):
     cut(case, "both")
     yield
@@ -247,7 +271,7 @@ def cut_from_peers(case):
     case.site.cable.mend()
 
 
-@fault("the leader's site reaches nobody", "the cable is mended", Moves(), lab={"sites": 3})
+@fault("the leader's site reaches nobody", "the cable is mended", Moves(), lab={"sites": 3}, cause="ISOLATION")
 def cut_from_both(case):
     cut(case, "both", peers=True)
     yield
@@ -255,14 +279,14 @@ def cut_from_both(case):
 
 
 @fault("the leader's heartbeats are stored, and no answer comes back", "the cable is mended", Moves(),
-       short=True)
+       short=True, cause="ISOLATION")
 def one_way_hears_nothing(case):
     cut(case, "in")
     yield
     case.site.cable.mend()
 
 
-@fault("the leader hears NATS, and nothing it sends arrives", "the cable is mended", Moves())
+@fault("the leader hears NATS, and nothing it sends arrives", "the cable is mended", Moves(), cause="ISOLATION")
 def one_way_says_nothing(case):
     cut(case, "out")
     yield
@@ -304,7 +328,7 @@ def use_slow_lane(lab):
 
 
 @fault("each way between site-a, which leads, and NATS takes 0.75 T: an answer takes 1.5 T",
-       "the line is fast again", Moves(), prepare=use_slow_lane, spoils=True)
+       "the line is fast again", Moves(), prepare=use_slow_lane, spoils=True, short=True, cause="SLOW_LINK")
 def slow_link(case):
     case.lab.proxy.delay = 0.75 * case.seconds("heartbeat_interval_ms")
     yield
@@ -419,14 +443,14 @@ def failsafe_cut_from_peers(case):
     case.site.cable.mend()
 
 
-@fault("failsafe: the leader's site reaches nobody", "the cable is mended", Moves(), lab=FAILSAFE)
+@fault("failsafe: the leader's site reaches nobody", "the cable is mended", Moves(), lab=FAILSAFE, cause="ISOLATION")
 def failsafe_cut_from_both(case):
     cut(case, "both", peers=True)
     yield
     case.site.cable.mend()
 
 
-@fault("failsafe: the leader's site loses its power", "it boots", Moves(), lab=FAILSAFE)
+@fault("failsafe: the leader's site loses its power", "it boots", Moves(), lab=FAILSAFE, cause="POWER_CUT")
 def failsafe_power_cut(case):
     case.site.power_cut()
     yield
@@ -483,3 +507,16 @@ def stop_hook_hangs(case):
     yield
     stuck.unlink()
     case.site.cable.mend()
+
+
+def probed(name, folder):
+    return {"probe": ["/bin/sh", "-c", f"! test -e {folder}/ill-{name}"]}
+
+
+@fault("the probe of the leader's workload fails", "it succeeds again", Moves(within=20), lab={"hooks": probed},
+       short=True, cause="WORKLOAD_DOWN")
+def probe_fails(case):
+    ill = case.lab.folder / f"ill-{case.leader}"
+    ill.touch()
+    yield
+    ill.unlink()

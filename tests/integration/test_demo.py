@@ -25,7 +25,8 @@ STORY = [
     r'^  ok   db    running on site-b   guest says: "db up, ',
     r"^4  return ",
     r"leads again \(epoch 3\) +pause \d\.\d\d s, both at once: 0\.00 s$",
-    r"^Summary  outage \d\.\d\d s, overlap 0\.00 s\.  Timeline: \S+/history\.txt$",
+    r"^  ok   incident 2: power cut \(confident\): site-a was heard again",
+    r"^Summary  outage \d\.\d\d s, overlap 0\.00 s\.  Timeline: \S+/history\.txt, a picture of why: \S+/incident\.html$",
 ]
 
 
@@ -39,6 +40,7 @@ def test_the_demo_tells_its_story_and_leaves_nothing_running():
         assert any(re.search(words, line) for line in lines), f"{words} in:\n{done.stdout}"
     assert "\x1b" not in done.stdout
     assert "site-b" in (BUILD / "demo/history.txt").read_text()
+    assert "<svg" in (BUILD / "demo/incident.html").read_text()
     assert not running_from(BUILD / "demo")
 
 

@@ -57,6 +57,35 @@ START_TEST(text_before_1970_is_safe)
 }
 END_TEST
 
+START_TEST(time_text_is_parsed_again)
+{
+    int64_t ns = 0;
+    ck_assert(hm_time_parse("2026-11-22T14:03:12.481Z", &ns));
+    char text[HM_TIME_TEXT_MAX];
+    hm_time_text(ns, text);
+    ck_assert_str_eq(text, "2026-11-22T14:03:12.481Z");
+}
+END_TEST
+
+static const char *const no_times[] = {"",
+                                       "?",
+                                       "2026-11-22",
+                                       "2026-11-22T14:03:12Z",
+                                       "2026-11-22T14:03:12.48Z",
+                                       "2026-11-22T14:03:12.4811Z",
+                                       "2026-11-22T14:03:12.481",
+                                       "2026-11-22T14:03:12.481Z ",
+                                       "2026-11-22T14:03:12.-48Z",
+                                       "2026-13-22T14:03:12.481Z"};
+
+START_TEST(other_texts_are_no_times)
+{
+    int64_t ns = 42;
+    ck_assert_msg(!hm_time_parse(no_times[_i], &ns), "%s", no_times[_i]);
+    ck_assert_int_eq(ns, 42);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("clock");
@@ -65,6 +94,8 @@ int main(void)
     tcase_add_test(c, wall_is_the_time_of_day);
     tcase_add_loop_test(c, text_is_rfc_3339_in_utc, 0, 5);
     tcase_add_test(c, text_before_1970_is_safe);
+    tcase_add_test(c, time_text_is_parsed_again);
+    tcase_add_loop_test(c, other_texts_are_no_times, 0, (int)(sizeof no_times / sizeof *no_times));
     suite_add_tcase(s, c);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
