@@ -250,6 +250,8 @@ static int run_verb(const struct driver *d, void *self, const struct backend_cal
         return d->kill(self, &c->order, err);
     case VERB_REMOVE:
         return d->remove(self, &c->order, err);
+    case VERB_NOTE:
+        return d->note ? d->note(self, &c->order, err) : 0;
     case VERB_NOTHING:
         break;
     }

@@ -16,7 +16,8 @@ enum { JOIN_MS = 100 }; /* the longest that a look which has ended waits for oth
 /* The driver gives the same shared copy as long as nothing changed. */
 static bool is_same_thing(const struct thing *a, const struct thing *b)
 {
-    return a->shared && a->shared == b->shared && a->state == b->state && a->reason == b->reason;
+    return a->shared && a->shared == b->shared && a->state == b->state && a->reason == b->reason &&
+           a->shut_down == b->shut_down;
 }
 
 static bool are_same_things(const struct things *a, const struct things *b)

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/clock.h"
+
 static const char *const phase_names[] = {
 #define DOC_PHASE_NAME(id, text) text,
     DOC_PHASES(DOC_PHASE_NAME)
@@ -17,6 +20,8 @@ static enum doc_phase settled_phase(const struct plan_step *s, bool serving)
 {
     if (s->doc->deleted)
         return PHASE_DELETED;
+    if (s->over)
+        return PHASE_ENDED;
     if (s->thing && s->thing->state == THING_RUNNING)
         return PHASE_RUNNING;
     if (!strcmp(s->doc->where, DOC_PLACEMENT_PRIMARY) && !serving)
@@ -34,7 +39,7 @@ enum doc_phase doc_phase(const struct plan_step *s, const struct task *task, boo
     case PLAN_WAIT:
         return PHASE_WAITING;
     default:
-        return task->failures ? PHASE_FAILED : PHASE_PENDING;
+        return task->failures || *task->next_start ? PHASE_FAILED : PHASE_PENDING;
     }
 }
 
@@ -66,6 +71,8 @@ uint64_t doc_status_fingerprint(const struct plan_step *s, const struct task *ta
         h = mix_text(h, s->thing->mark_hash);
         h = mix(h, (uint64_t)(uintptr_t)s->thing->details);
     }
+    h = mix(h, (uint64_t)task->life.restarts << 32 | task->life.streak);
+    h = mix_text(h, task->next_start);
     return task->failures ? mix_text(h, task->error->text) : h;
 }
 
@@ -81,12 +88,30 @@ static void add_condition(json_t *list, const char *type, bool holds, const char
                                           "since", since, "reason", reason));
 }
 
-static json_t *conditions(const struct plan_step *s, const struct desired_entry *e,
-                          enum doc_phase phase, const char *since)
+/* Restarted again and again without being well for 10 min. */
+static void add_crash_loop(json_t *list, const struct plan_step *s, const struct task *task)
+{
+    const struct life *life = &task->life;
+    char since[HM_TIME_TEXT_MAX];
+    if (!life_is_looping(life))
+        return;
+    HM_AUTOFREE char *reason =
+        hm_printf("started again %u times without being well for 10 min%s%s", life->streak,
+                  s->again && s->why ? "; " : "", s->again && s->why ? s->why : "");
+    hm_time_text(life->loop_since_ms * HM_MS, since);
+    add_condition(list, "CrashLoop", true, since, reason);
+    if (*task->next_start)
+        json_object_set_new(json_array_get(list, json_array_size(list) - 1), "next_try",
+                            json_string(task->next_start));
+}
+
+static json_t *conditions(const struct plan_step *s, const struct task *task,
+                          const struct desired_entry *e, enum doc_phase phase, const char *since)
 {
     json_t *list = json_array();
     bool ready = phase == PHASE_RUNNING || phase == PHASE_STOPPED || phase == PHASE_STANDBY;
     add_condition(list, "Ready", ready, since, s->why ? s->why : doc_phase_name(phase));
+    add_crash_loop(list, s, task);
     if (e->missing)
         add_condition(
             list, "Orphaned", true, since,
@@ -120,11 +145,15 @@ json_t *doc_status_json(const struct plan_step *s, const struct task *task,
         json_object_set_new(o, "reason", json_string(s->why));
     if (s->op != PLAN_NONE)
         json_object_set_new(o, "next", json_string(plan_op_name(s->op)));
-    json_object_set_new(o, "conditions", conditions(s, e, phase, since));
+    json_object_set_new(o, "conditions", conditions(s, task, e, phase, since));
     if (e->refused)
         json_object_set_new(o, "error", error_json(e->error->code, e->error->text));
     else if (task->failures)
         json_object_set_new(o, "error", error_json(task->error->code, task->error->text));
+    if (t && t->run.state != RUN_NONE)
+        json_object_set_new(o, "restarts", json_integer(task->life.restarts));
+    if (*task->next_start)
+        json_object_set_new(o, "next_start", json_string(task->next_start));
     if (t && t->details)
         json_object_set(o, "details", t->details);
     return o;

@@ -17,6 +17,7 @@
     X(WAITING, "Waiting") /* for something else */                                                 \
     X(BLOCKED, "Blocked") /* until a person decides */                                             \
     X(FAILED, "Failed")   /* tried, will be tried again */                                         \
+    X(ENDED, "Ended")     /* by itself, and its restart_policy leaves it so */                     \
     X(DELETED, "Deleted")
 
 enum doc_phase {

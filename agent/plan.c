@@ -6,6 +6,7 @@
 #include "agent/depends.h"
 #include "agent/describe.h"
 #include "agent/plan_world.h"
+#include "agent/run_rule.h"
 #include "base/alloc.h"
 
 static const char *const op_names[] = {
@@ -69,6 +70,12 @@ static bool wants_running(const struct world *w, const struct plan_doc *doc)
 static bool is_stopped(const struct thing *t)
 {
     return t->state == THING_OFF || t->state == THING_CRASHED || t->state == THING_ABSENT;
+}
+
+/* The epoch that counts for its runs. */
+static uint64_t epoch_of(const struct world *w, const struct plan_doc *doc)
+{
+    return is_primary(doc) ? w->input->epoch : 0;
 }
 
 static bool is_unknown(const struct thing *t)
@@ -315,6 +322,7 @@ static void keep_up(const struct world *w, struct plan_step *s)
     const struct thing *t = s->thing;
     struct dependency_check check = {.world = w, .must_run = true};
     if (is_stopped(t) && shall_run_by(w, s->doc, t->spec) &&
+        !run_is_over(t, epoch_of(w, s->doc), t->spec) &&
         depends_each(t->kind, t->spec, dependency_is_ready, &check))
         s->verb = VERB_START;
     free(check.waiting_for);
@@ -365,15 +373,62 @@ static void plan_stop(struct plan_step *s)
         decide(s, PLAN_STOP, VERB_KILL, hm_strdup("this site does not lead"));
 }
 
+/* Its end is noted while libvirt knows it: a libvirtd that was restarted does not. */
+static void leave_it_off(struct plan_step *s)
+{
+    const struct thing *t = s->thing;
+    decide(s, PLAN_NONE, t->run.state == RUN_STARTED ? VERB_NOTE : VERB_NOTHING,
+           hm_printf("%s; restart_policy: %s leaves it off until power was off once",
+                     run_end_text(t), spec_str(s->doc->spec, "restart_policy")));
+    s->over = true;
+}
+
+static void plan_start(const struct world *w, struct plan_step *s)
+{
+    const struct thing *t = s->thing;
+    if (!dependencies_ready(w, s, true))
+        return;
+    bool went = run_was_started(t, epoch_of(w, s->doc));
+    bool tell = went || t->state == THING_CRASHED;
+    s->again = went || t->run.state == RUN_REVIVED;
+    decide(s, PLAN_START, VERB_START, tell ? hm_strdup(run_end_text(t)) : NULL);
+}
+
+/* It runs as it shall. */
+static void plan_run(const struct world *w, struct plan_step *s)
+{
+    const struct plan_input *in = w->input;
+    bool is_asked = in->unwell && run_may_be_revived(s->doc->spec);
+    const char *ill = is_asked ? in->unwell(in->unwell_data, s->doc) : NULL;
+    s->again = ill != NULL;
+    if (ill)
+        decide(s, PLAN_RESTART, VERB_STOP, hm_printf("not well: %s", ill));
+    else if (run_needs_note(s->thing, epoch_of(w, s->doc), s->doc->spec))
+        decide(s, PLAN_NONE, VERB_NOTE, NULL);
+}
+
+/* That it is off is what is wanted now; a later `power: on` is a new beginning. */
+static bool is_to_be_forgotten(const struct world *w, const struct plan_step *s)
+{
+    const char *power = spec_str(s->doc->spec, "power");
+    return power && !strcmp(power, "off") && may_run(w, s->doc) &&
+           run_was_started(s->thing, epoch_of(w, s->doc));
+}
+
 static void plan_power(const struct world *w, struct plan_step *s)
 {
     const struct thing *t = s->thing;
     bool wanted = wants_running(w, s->doc);
     if (wanted && is_stopped(t)) {
-        if (dependencies_ready(w, s, true))
-            decide(s, PLAN_START, VERB_START,
-                   t->state == THING_CRASHED ? hm_strdup("it crashed") : NULL);
-    } else if (wanted && t->state == THING_PAUSED)
+        if (run_is_over(t, epoch_of(w, s->doc), s->doc->spec))
+            leave_it_off(s);
+        else
+            plan_start(w, s);
+    } else if (wanted && t->state == THING_RUNNING)
+        plan_run(w, s);
+    else if (!wanted && is_stopped(t) && is_to_be_forgotten(w, s))
+        plan_stop(s);
+    else if (wanted && t->state == THING_PAUSED)
         wait_for(s, hm_strdup("paused by someone else; it is left alone"));
     else if (wanted && t->state == THING_STOPPING)
         wait_for(s, hm_strdup("it is shutting down"));

@@ -49,7 +49,8 @@ enum plan_op {
     X(START, "start")                                                                              \
     X(STOP, "stop")                                                                                \
     X(KILL, "kill") /* a workload of the primary on a site that does not lead: no grace */         \
-    X(REMOVE, "remove")
+    X(REMOVE, "remove")                                                                            \
+    X(NOTE, "note") /* keep in the thing how its run stands */
 
 enum plan_verb {
 #define PLAN_VERB_ENUM(id, text) VERB_##id,
@@ -83,6 +84,7 @@ struct plan_backend {
 struct plan_input {
     const char *site;
     bool serving;                /* documents with placement `primary` may run here now */
+    uint64_t epoch;              /* of the lease under which they do; 0: none */
     const struct plan_doc *docs; /* by kind order, then name; no two of one key */
     size_t doc_count;
     const struct plan_backend *backends;
@@ -90,6 +92,9 @@ struct plan_input {
     /* May a document say this on this host (paths)? 0, or fails with a sentence. Pure. NULL: it may. */
     int (*allows)(void *data, const char *kind, const json_t *spec, struct hm_error *err);
     void *allows_data;
+    /* Why what runs must be started again though nobody asks for it (health), or NULL. NULL: never. */
+    const char *(*unwell)(void *data, const struct plan_doc *doc);
+    void *unwell_data;
     const struct quota *quota; /* of this host (agent/quota.h); NULL: none */
 };
 
@@ -99,7 +104,9 @@ struct plan_step {
     size_t backend;            /* where the thing is, or would be made; of input.backends */
     enum plan_op op;
     enum plan_verb verb; /* with BLOCKED: NOTHING, or START of what the block must not keep down */
-    char *why;           /* one sentence or NULL; belongs to the step */
+    bool over;           /* it ended by itself, and its restart_policy leaves it so */
+    bool again; /* a start, or the stop before it, because it ended by itself or is not well */
+    char *why;  /* one sentence or NULL; belongs to the step */
     struct spec_diff diff; /* what changes; empty when nothing does */
 };
 

@@ -76,7 +76,7 @@ static bool shall_run(const struct plan_step *s)
     if (s->doc->deleted || strcmp(s->doc->where, DOC_PLACEMENT_PRIMARY) != 0)
         return false;
     const char *power = spec_str(s->doc->spec, "power");
-    return !power || !strcmp(power, "on");
+    return !s->over && (!power || !strcmp(power, "on"));
 }
 
 /* What someone else runs under that name is not it. */

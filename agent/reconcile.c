@@ -47,7 +47,7 @@ bool reconciler_start_in_flight(const struct reconciler *r)
     return false;
 }
 
-static uint32_t next_jitter(struct reconciler *r)
+uint32_t reconciler_jitter(struct reconciler *r)
 {
     r->jitter = r->jitter * 1664525u + 1013904223u;
     return r->jitter >> 16;
@@ -70,10 +70,12 @@ static void call_done(void *arg, const struct hm_error *err)
     if (err && err->code == HM_E_CANCELLED)
         return;
     if (err) {
-        task_failed(t, err, hm_boottime_ns(), next_jitter(r));
+        task_failed(t, err, hm_boottime_ns(), reconciler_jitter(r));
         log_failure(t);
     } else {
         task_done(t, hm_boottime_ns());
+        if (t->note.state != RUN_NONE)
+            life_noted(&t->life, &t->note);
         hm_log(HM_LOG_INFO, "reconcile", "%s: %s done", t->key, plan_verb_name(t->verb));
     }
 }
@@ -109,6 +111,7 @@ static int submit(struct reconciler *r, struct task *t, const struct plan_step *
 {
     const json_t *spec = spec_for(s);
     int64_t grace = spec_int(spec, "stop_grace", STOP_GRACE_DEFAULT_MS);
+    t->note = lives_note(r, t, s);
     struct backend_call call = {
         .verb = s->verb,
         .lane = LANE_ACT,
@@ -117,7 +120,8 @@ static int submit(struct reconciler *r, struct task *t, const struct plan_step *
                   .key = s->doc->key,
                   .spec = spec,
                   .grace_ms = s->verb == VERB_STOP ? grace : 0,
-                  .primary = t->primary},
+                  .primary = t->primary,
+                  .run = t->note},
         .lease = t->primary ? r->options.lease : NULL,
         .timeout_ms = timeout_for(s->verb, grace),
         .done = call_done,
@@ -192,10 +196,11 @@ static void say_begin(const struct task *t, const struct plan_step *s)
 static void carry_out(struct reconciler *r, struct task *t, const struct plan_step *s)
 {
     struct hm_error err;
-    if (s->verb == VERB_NOTHING || !may_act(r, t, s) || !primary_is_guarded(r, s))
+    if (s->verb == VERB_NOTHING || !may_act(r, t, s) ||
+        (s->again && life_waits(&t->life, r->pass_ns)) || !primary_is_guarded(r, s))
         return;
     t->verb = s->verb;
-    if (task_relapsed(t, s->verb, hm_boottime_ns(), next_jitter(r))) {
+    if (!s->again && task_relapsed(t, s->verb, hm_boottime_ns(), reconciler_jitter(r))) {
         log_failure(t);
         return;
     }
@@ -273,6 +278,7 @@ static struct plan_input make_input(struct reconciler *r)
     struct plan_input in = {
         .site = r->options.site,
         .serving = r->primary.serving,
+        .epoch = r->primary.epoch,
         .backends = r->seen,
         .backend_count = r->backends->count,
         .allows = r->options.allows,
@@ -297,7 +303,7 @@ static void set_timer(struct reconciler *r, int64_t now);
 static bool is_any_task_due(const struct reconciler *r, int64_t now)
 {
     for (size_t i = 0; i < r->task_count; i++)
-        if (r->task_list[i]->next_try_ns > r->pass_ns && r->task_list[i]->next_try_ns <= now)
+        if (task_due_ns(r->task_list[i], r->pass_ns) <= now)
             return true;
     return false;
 }
@@ -323,8 +329,8 @@ static void set_timer(struct reconciler *r, int64_t now)
         at = due < at ? due : at;
     }
     for (size_t i = 0; i < r->task_count; i++) {
-        int64_t due = r->task_list[i]->next_try_ns;
-        at = due > now && due < at ? due : at;
+        int64_t due = task_due_ns(r->task_list[i], now);
+        at = due < at ? due : at;
     }
     int64_t wait = at - now;
     uv_timer_start(&r->timer, on_timer, wait > 0 ? (uint64_t)(wait / HM_MS + 1) : 0, 0);
@@ -333,7 +339,7 @@ static void set_timer(struct reconciler *r, int64_t now)
 /* Nothing will become due by time or by the end of a call. */
 static bool is_at_rest(const struct task *t, const struct plan_step *s)
 {
-    bool decided = s->op == PLAN_NONE || s->op == PLAN_BLOCKED;
+    bool decided = (s->op == PLAN_NONE || s->op == PLAN_BLOCKED) && !life_next_ns(&t->life);
     return decided && s->verb == VERB_NOTHING && !t->in_flight && !t->failures && !t->next_try_ns;
 }
 
@@ -352,6 +358,7 @@ static void run_pass(struct reconciler *r)
         task_revision(t, e->revision);
         if (s->op == PLAN_NONE && !t->in_flight)
             task_settled(t);
+        lives_look(r, t, s);
         carry_out(r, t, s);
         if (!is_of_the_past(&plan, i))
             say_status(r, t, s);

@@ -1,5 +1,5 @@
 /* What the files of the reconciler share: reconcile.c (the pass), primary.c (the workload), fence.c
- * (how it is stopped). */
+ * (how it is stopped), lives.c (restarts). */
 #ifndef HM_AGENT_RECONCILE_STATE_H
 #define HM_AGENT_RECONCILE_STATE_H
 
@@ -83,6 +83,14 @@ const struct thing *reconciler_find_thing(const struct reconciler *r,
 
 /* A start of a primary document has not ended and may still do something. */
 bool reconciler_start_in_flight(const struct reconciler *r);
+
+uint32_t reconciler_jitter(struct reconciler *r); /* any number */
+
+/* What the step says about the life of its workload; and the note that its verb shall leave in the thing
+ * (lives.c). */
+void lives_look(struct reconciler *r, struct task *t, const struct plan_step *s);
+struct run_note lives_note(const struct reconciler *r, const struct task *t,
+                           const struct plan_step *s);
 
 void primary_init(struct primary *p, struct reconciler *r);
 void primary_silence(struct primary *p); /* no `done` is called any more */

@@ -2,11 +2,10 @@
 
 #include <stdlib.h>
 
+#include "agent/back_off.h"
 #include "base/clock.h"
 
 enum {
-    FIRST_RETRY_MS = 1000,
-    LONGEST_RETRY_MS = 300000,
     LASTING_MS = 10000,   /* what is needed again sooner did not last */
     FORGOTTEN_MS = 60000, /* what lasted longer than this speaks for itself */
 };
@@ -18,21 +17,19 @@ void task_clear(struct task *t)
     *t = (struct task){0};
 }
 
-/* 1 s, 2 s, 4 s, ... 5 min, each plus up to a quarter, so that many do not come back at once. */
-static int64_t back_off_ms(unsigned failures, uint32_t jitter)
-{
-    int64_t ms = LONGEST_RETRY_MS;
-    if (failures < 10 && (FIRST_RETRY_MS << (failures - 1)) < LONGEST_RETRY_MS)
-        ms = FIRST_RETRY_MS << (failures - 1);
-    return ms + ms * (jitter % 256) / 1024;
-}
-
 void task_failed(struct task *t, const struct hm_error *err, int64_t now_ns, uint32_t jitter)
 {
     hm_error_keep(&t->error, err);
     if (t->failures < 1000)
         t->failures++;
     t->next_try_ns = now_ns + back_off_ms(t->failures, jitter) * HM_MS;
+}
+
+int64_t task_due_ns(const struct task *t, int64_t after_ns)
+{
+    int64_t retry = t->next_try_ns > after_ns ? t->next_try_ns : INT64_MAX;
+    int64_t life = life_next_ns(&t->life);
+    return life > after_ns && life < retry ? life : retry;
 }
 
 static void forget_failures(struct task *t)
@@ -58,7 +55,7 @@ void task_settled(struct task *t)
 /* Stopping is no attempt at anything: it may be needed as often as something runs. */
 static bool brings_something_about(enum plan_verb verb)
 {
-    return verb == VERB_CREATE || verb == VERB_UPDATE || verb == VERB_START;
+    return verb == VERB_CREATE || verb == VERB_UPDATE || verb == VERB_START || verb == VERB_NOTE;
 }
 
 bool task_relapsed(struct task *t, enum plan_verb verb, int64_t now_ns, uint32_t jitter)
@@ -81,6 +78,7 @@ bool task_relapsed(struct task *t, enum plan_verb verb, int64_t now_ns, uint32_t
 void task_afresh(struct task *t)
 {
     forget_failures(t);
+    life_afresh(&t->life);
     t->done_verb = VERB_NOTHING;
     t->relapses = 0;
 }

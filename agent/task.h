@@ -2,9 +2,9 @@
  * A task: what the agent is doing, and has tried, about one document. Used by the reconciler only.
  *
  * One call at a time per document. A failure is tried again after 1 s, doubling to 5 min, with
- * jitter. So is what was done well but did not last 10 s (a guest that crashes as soon as it runs);
- * what lasted a minute is forgotten. A new revision of the document starts afresh. Thread: the
- * loop's.
+ * jitter. So is what was done well but did not last 10 s (somebody undoes it); what lasted a minute is
+ * forgotten. What a guest does by itself is no failure of a call: see agent/life.h. A new revision of the
+ * document starts afresh. Thread: the loop's.
  */
 #ifndef HM_AGENT_TASK_H
 #define HM_AGENT_TASK_H
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "agent/backends.h"
+#include "agent/life.h"
 #include "base/error.h"
 #include "proto/doc.h"
 
@@ -35,10 +36,13 @@ struct task {
     unsigned failures;
     int64_t next_try_ns;
     struct hm_error *error; /* of the last failure; NULL: none */
-    bool has_run;   /* primary: seen running in this epoch, and no change of ours stops it */
-    uint64_t said;  /* fingerprint of the status that was last said */
-    char phase[16]; /* of that status, and */
-    char since[40]; /* since when */
+    bool has_run;         /* primary: seen running in this epoch, and no change of ours stops it */
+    struct life life;     /* of what runs */
+    struct run_note note; /* what the last or present call writes */
+    char next_start[40];  /* wall clock of life.due_ns, as text; "": it waits for nothing */
+    uint64_t said;        /* fingerprint of the status that was last said */
+    char phase[16];       /* of that status, and */
+    char since[40];       /* since when */
 };
 
 /* Frees what it holds. */
@@ -50,6 +54,8 @@ void task_failed(struct task *t, const struct hm_error *err, int64_t now_ns, uin
 void task_done(struct task *t, int64_t now_ns);
 /* The plan wants `verb`: had it just been done? Then that counts as a failure, and it must wait. */
 bool task_relapsed(struct task *t, enum plan_verb verb, int64_t now_ns, uint32_t jitter);
+/* When its wait ends, or the row of its restarts, if that is later than `after_ns`; else INT64_MAX. */
+int64_t task_due_ns(const struct task *t, int64_t after_ns);
 /* Nothing is left to do. */
 void task_settled(struct task *t);
 /* Forget everything that was tried. */

@@ -18,6 +18,7 @@ static const struct {
     {"Running", MOOD_GOOD},   {"Stopped", MOOD_PLAIN},  {"Standby", MOOD_FAINT},
     {"Pending", MOOD_CHANGE}, {"Waiting", MOOD_CHANGE}, {"Blocked", MOOD_BAD},
     {"Failed", MOOD_BAD},     {"Deleted", MOOD_FAINT},  {"Unknown", MOOD_BAD},
+    {"Ended", MOOD_PLAIN},
 };
 
 static enum mood phase_mood(const char *phase)

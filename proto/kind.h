@@ -16,6 +16,17 @@ enum field_cost disk_weigh_size(const json_t *before, const json_t *after, char 
  * `in`. */
 int kind_check_bridge(const json_t *in, struct field_place *at, struct hm_error *err);
 
+extern const char *const restart_words[];
+
+/* Of kinds that run: what becomes of them when they end. */
+#define FIELDS_LIFE                                                                                \
+    {                                                                                              \
+        .name = "restart_policy", .type = FIELD_ENUM, .words = restart_words,                      \
+        .default_value = "\"always\"",                                                             \
+        .help = "What follows when it ends by itself. always: it is started again; on-failure: "   \
+                "unless it shut down cleanly; no: it stays off until power was off once."          \
+    }
+
 /* `change` has a default of its own for each kind. */
 #define FIELDS_COMMON(change_default)                                                              \
     {.name = "adopt",                                                                              \

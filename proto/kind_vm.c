@@ -192,6 +192,7 @@ static const struct field vm_fields[] = {
      .words = accel_words,
      .default_value = "\"auto\"",
      .help = "kvm, tcg (emulation), or what the agent's configuration and the host allow."},
+    FIELDS_LIFE,
     FIELDS_COMMON("\"replace\""),
     {.name = NULL},
 };

@@ -6,6 +6,8 @@
 
 const char *const change_words[] = {"live", "restart", "replace", "never-replace", NULL};
 
+const char *const restart_words[] = {"no", "on-failure", "always", NULL};
+
 /* By order: what others need comes first. */
 static const struct kind *const kinds[] = {&kind_network, &kind_disk, &kind_vm, NULL};
 

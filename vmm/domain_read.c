@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "vmm/domain_xml.h"
+#include "vmm/run_note.h"
 #include "vmm/shape.h"
 #include "vmm/xml.h"
 
@@ -83,11 +84,20 @@ static void shape_nic(json_t *shape, xmlNodePtr nic)
     shape_set(shape, model, "networks[%s].model", mac ? mac : "?");
 }
 
-/* Devices that we never make: someone who adds one is noticed by their number. */
+static void shape_guest_agent(json_t *shape, xmlNodePtr devices)
+{
+    for (xmlNodePtr c = xml_at(devices, "channel"); c; c = xml_next(c)) {
+        HM_AUTOFREE char *name = xml_get(xml_at(c, "target"), "name");
+        if (name && !strcmp(name, VM_GUEST_AGENT))
+            shape_set(shape, "true", "guest agent");
+    }
+}
+
+/* Devices that are noticed by their number alone. */
 static void shape_others(json_t *shape, xmlNodePtr devices)
 {
     static const char *const kinds[] = {"hostdev", "filesystem", "graphics", "redirdev",
-                                        "shmem",   "tpm",        "lease"};
+                                        "shmem",   "tpm",        "lease",    "panic"};
     for (size_t i = 0; i < HM_COUNT(kinds); i++) {
         size_t count = 0;
         for (xmlNodePtr d = xml_at(devices, kinds[i]); d; d = xml_next(d))
@@ -115,6 +125,7 @@ json_t *domain_shape(xmlNodePtr root)
         shape_disk(shape, d);
     for (xmlNodePtr n = xml_at(devices, "interface"); n; n = xml_next(n))
         shape_nic(shape, n);
+    shape_guest_agent(shape, devices);
     shape_others(shape, devices);
     return shape;
 }
@@ -174,6 +185,7 @@ int domain_read(const char *xml, struct domain_info *ret, struct hm_error *err)
     struct domain_info info = {.name = xml_text(xml_at(root, "name")),
                                .uuid = xml_text(xml_at(root, "uuid"))};
     info.marked = mark_from_xml(root, &info.mark) > 0;
+    info.run = run_note_from_xml(root);
     info.shape = domain_shape(root);
     info.details = details_of(root, info.uuid);
     info.files = files_of(root);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "proto/field.h"
+#include "vmm/run_note.h"
 #include "vmm/xml.h"
 
 static const char *or_default(const char *text, const char *fallback)
@@ -216,6 +217,16 @@ static void add_console(xmlNodePtr devices, const char *log)
     xml_add_set(console, "target", "type", "serial", "port", "0", NULL);
 }
 
+/* The way to the agent in the guest, and the guest's way to say that its kernel panicked, without which
+ * that looks like a guest that runs. */
+static void add_signs_of_life(xmlNodePtr devices, const char *arch)
+{
+    xmlNodePtr channel = xml_add_set(devices, "channel", "type", "unix", NULL);
+    xml_add_set(channel, "target", "type", "virtio", "name", VM_GUEST_AGENT, NULL);
+    if (is_x86(arch))
+        xml_add_set(devices, "panic", "model", "isa", NULL);
+}
+
 static void add_devices(xmlNodePtr root, const struct vm_build *b, const char *key)
 {
     xmlNodePtr devices = xml_add(root, "devices");
@@ -225,6 +236,7 @@ static void add_devices(xmlNodePtr root, const struct vm_build *b, const char *k
     for (size_t i = 0; i < json_array_size(nics); i++)
         add_nic(devices, json_array_get(nics, i), key, i);
     add_console(devices, b->console);
+    add_signs_of_life(devices, b->arch);
 }
 
 static void add_size(xmlNodePtr root, const json_t *spec)
@@ -256,5 +268,6 @@ char *domain_xml(const struct vm_build *b, struct mark *mark)
     json_decref(mark->made);
     mark->made = domain_shape(root);
     mark_to_xml(mark, root);
+    run_note_to_xml(&b->run, root);
     return xml_print(doc);
 }

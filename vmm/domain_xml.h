@@ -10,6 +10,8 @@
 #include "vmm/driver.h"
 #include "vmm/mark.h"
 
+#define VM_GUEST_AGENT "org.qemu.guest_agent.0" /* its channel's name */
+
 enum { VM_TARGET_MAX = 8 };
 
 /* A disk or CD-ROM of a vm spec, with what the spec leaves open filled in. */
@@ -43,6 +45,7 @@ struct vm_build {
     const char *console; /* file that gets a copy of the serial console; NULL: none */
     const json_t *spec;
     const struct vm_disks *disks; /* with paths and formats */
+    struct run_note run;          /* carried over */
 };
 /* The XML with the mark in it; mark->made is set to its shape. The caller frees the text. */
 char *domain_xml(const struct vm_build *build, struct mark *mark);
@@ -57,6 +60,7 @@ struct domain_info {
     char *name, *uuid;
     bool marked;
     struct mark mark;
+    struct run_note run;
     json_t *shape; /* vmm/shape.h */
     json_t
         *details;  /* uuid, type, vcpus, memory (bytes), console, networks: mac, network, bridge */

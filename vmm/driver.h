@@ -40,6 +40,31 @@ enum thing_state {
 };
 const char *thing_state_name(enum thing_state state);
 
+/* What is noted, in the thing itself, about its last run (docs/adr/0035-run-notes.md). */
+#define RUN_STATES(X)                                                                              \
+    X(NONE, "none")       /* no note: never started, or by hands that leave none */                \
+    X(STARTED, "started") /* and no order of ours has ended it since */                            \
+    X(STOPPED, "stopped") /* by our order */                                                       \
+    X(REVIVED, "revived") /* the same, because it was not well: it is to be started again */       \
+    X(ENDED, "ended")     /* by itself, by a clean shutdown of the guest */                        \
+    X(FAILED, "failed")   /* by itself, any other way */
+
+enum run_state {
+#define RUN_STATE_ENUM(id, text) RUN_##id,
+    RUN_STATES(RUN_STATE_ENUM)
+#undef RUN_STATE_ENUM
+};
+const char *run_state_name(enum run_state state);
+
+struct run_note {
+    enum run_state state;
+    uint64_t epoch;        /* of the lease under which it was started; 0: pinned to the site */
+    uint32_t restarts;     /* since it was last started on purpose, and */
+    uint32_t streak;       /* those since it was last well for long */
+    int64_t began_ms;      /* BOOTTIME when it was started */
+    int64_t loop_since_ms; /* wall clock when the streak became a crash loop; 0: it is none */
+};
+
 struct thing_shared;
 
 /* One thing as observed. Strings and spec belong to it, or to the copy that `shared` holds. Read
@@ -55,6 +80,8 @@ struct thing {
     json_t *spec;    /* the spec that was last applied to it, in normal form; NULL without mark */
     char *drift;     /* what was changed behind our back, in words; NULL: nothing seen */
     bool autostart;
+    bool shut_down;              /* off, or about to be, by a clean shutdown of the guest */
+    struct run_note run;         /* as kept in it */
     json_t *details;             /* for the status: addresses, vcpus, memory, id, ... may be NULL */
     struct thing_shared *shared; /* the driver's own (vmm/thing.h); NULL: nothing is shared */
 };
@@ -74,6 +101,7 @@ struct order {
     const char *seen_uuid;
     int64_t grace_ms; /* stop: how long the guest has before it is stopped hard; 0: at once */
     bool primary;     /* placement: primary: the backend's own autostart and restart must be off */
+    struct run_note run; /* start, stop, note: what is to be kept in the thing; of kinds that run */
 };
 
 struct driver_options {
@@ -124,6 +152,8 @@ struct driver {
     int (*verify_stopped)(void *self, const struct order *o,
                           struct hm_error *err);                            /* 0 only if seen */
     int (*remove)(void *self, const struct order *o, struct hm_error *err); /* absent: fine (> 0) */
+    /* Keep o->run in the thing, and change nothing else. NULL: it keeps none. */
+    int (*note)(void *self, const struct order *o, struct hm_error *err);
     bool (*is_alive)(void *self); /* the connection, without a round trip */
 };
 

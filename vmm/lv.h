@@ -143,7 +143,8 @@ int lv_process_kill(const char *uuid, int64_t wait_ms, struct hm_error *err);
 typedef int (*lv_verb)(struct lv *lv, const struct order *o, struct hm_error *err);
 #define LV_VERBS(X)                                                                                \
     X(create)                                                                                      \
-    X(update) X(start) X(stop) X(kill) X(verify_stopped) X(remove) X(pause) X(resume) X(reboot)
+    X(update)                                                                                      \
+    X(start) X(stop) X(kill) X(verify_stopped) X(remove) X(pause) X(resume) X(reboot) X(note)
 struct lv_kind {
     const char *name;
 #define LV_VERB_MEMBER(verb) lv_verb verb; /* NULL: this kind has no such verb */

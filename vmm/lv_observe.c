@@ -68,6 +68,7 @@ static struct thing_shared *thing_of(const struct lv *lv, virDomainPtr dom,
     struct thing t = {.kind = hm_strdup("vm"),
                       .name = hm_strdup(virDomainGetName(dom)),
                       .autostart = autostart,
+                      .run = defined->run,
                       .drift = domain_drift(defined, live, autostart)};
     struct domain_info *effective = live->name ? live : defined;
     if (live->name)
@@ -112,6 +113,7 @@ struct domain_state {
     enum thing_state state;
     const char *reason;
     bool active;
+    bool shut_down; /* off, or about to be, by the guest's own clean shutdown */
 };
 
 static const char *off_reason(int reason)
@@ -139,23 +141,23 @@ static struct domain_state state_from(int state, int reason)
 {
     switch (state) {
     case VIR_DOMAIN_RUNNING:
-        return (struct domain_state){THING_RUNNING, NULL, true};
+        return (struct domain_state){THING_RUNNING, NULL, true, false};
     case VIR_DOMAIN_BLOCKED:
-        return (struct domain_state){THING_RUNNING, "blocked", true};
+        return (struct domain_state){THING_RUNNING, "blocked", true, false};
     case VIR_DOMAIN_PAUSED:
-        return (struct domain_state){THING_PAUSED, "paused", true};
+        return (struct domain_state){THING_PAUSED, "paused", true, false};
     case VIR_DOMAIN_PMSUSPENDED:
-        return (struct domain_state){THING_PAUSED, "suspended by the guest", true};
+        return (struct domain_state){THING_PAUSED, "suspended by the guest", true, false};
     case VIR_DOMAIN_SHUTDOWN:
-        return (struct domain_state){THING_OFF, "shutting down", true};
+        return (struct domain_state){THING_OFF, "shutting down", true, true};
     case VIR_DOMAIN_CRASHED:
-        return (struct domain_state){THING_CRASHED, "crashed", true};
+        return (struct domain_state){THING_CRASHED, "crashed", true, false};
     case VIR_DOMAIN_SHUTOFF:
-        return (struct domain_state){reason == VIR_DOMAIN_SHUTOFF_CRASHED ? THING_CRASHED
-                                                                          : THING_OFF,
-                                     off_reason(reason), false};
+        return (struct domain_state){
+            reason == VIR_DOMAIN_SHUTOFF_CRASHED ? THING_CRASHED : THING_OFF, off_reason(reason),
+            false, reason == VIR_DOMAIN_SHUTOFF_SHUTDOWN};
     default:
-        return (struct domain_state){THING_UNKNOWN, "libvirt does not know", false};
+        return (struct domain_state){THING_UNKNOWN, "libvirt does not know", false, false};
     }
 }
 
@@ -190,7 +192,9 @@ static int add_record(struct lv *lv, const virDomainStatsRecord *record, struct 
         if (r <= 0)
             return r;
     }
-    ret->items[ret->count++] = thing_view(e->shared, now.state, now.reason);
+    struct thing *t = &ret->items[ret->count++];
+    *t = thing_view(e->shared, now.state, now.reason);
+    t->shut_down = now.shut_down;
     return 0;
 }
 

@@ -122,7 +122,8 @@ static int define(struct lv *lv, const struct order *o, const struct domain_info
                              .arch = lv->arch,
                              .console = console,
                              .spec = o->spec,
-                             .disks = &disks};
+                             .disks = &disks,
+                             .run = before->run};
     int r = lv_disks_prepare(lv, o, &disks, err);
     HM_AUTOFREE char *xml = r < 0 ? NULL : domain_xml(&build, &mark);
     if (r >= 0 && !is_as_made(before, &mark))
@@ -265,4 +266,5 @@ const struct lv_kind lv_vm_kind = {
     .pause = lv_vm_pause,
     .resume = lv_vm_resume,
     .reboot = lv_vm_reboot,
+    .note = lv_vm_note,
 };

@@ -36,6 +36,10 @@ int lv_vm_kill_seen(const struct driver_options *options, const struct order *o,
 int lv_vm_pause(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_resume(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_reboot(struct lv *lv, const struct order *o, struct hm_error *err);
+/* Write o->run into the definition, unless that has it (`kept`) or the order gives none. */
+int lv_vm_keep_note(struct lv *lv, const struct order *o, virDomainPtr dom,
+                    const struct run_note *kept, struct hm_error *err);
+int lv_vm_note(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_verify_stopped(struct lv *lv, const struct order *o, struct hm_error *err);
 
 #endif

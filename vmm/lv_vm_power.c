@@ -112,7 +112,10 @@ static int start_domain(struct lv *lv, const struct order *o, virDomainPtr dom,
         r = lv_vm_create(lv, o, err);
     else if (state == VIR_DOMAIN_SHUTOFF && o->spec)
         r = check_disks(lv, o, err);
-    return r < 0 ? r : start_from(lv, o, dom, state, err);
+    if (r >= 0)
+        r = start_from(lv, o, dom, state, err);
+    /* After the start: a note that it was started, though it never was, would keep it down for ever. */
+    return r < 0 ? r : lv_vm_keep_note(lv, o, dom, &info->run, err);
 }
 
 int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err)
@@ -203,10 +206,13 @@ int lv_vm_stop(struct lv *lv, const struct order *o, struct hm_error *err)
     struct domain_info info = {0};
     LV_DOMAIN dom = NULL;
     int found = lv_find_our_domain(lv, o, &dom, &info, err);
+    /* Before the stop: that it went off may be seen sooner than this call ends, if it ever does. */
+    int r = found > 0 ? lv_vm_keep_note(lv, o, dom, &info.run, err) : found;
     domain_info_clear(&info);
     if (found <= 0)
         return found < 0 ? found : 1;
-    int r = stop_domain(lv, o, dom, err);
+    if (r >= 0)
+        r = stop_domain(lv, o, dom, err);
     lv_touch_domain(lv, dom);
     return r;
 }

@@ -1,6 +1,6 @@
 """The test guest (tests/lib/guest/): boots in 2 s under emulation and talks on its console.
 
-Its kernel command line: "console=ttyS0 quiet name=NAME", and beat=MS, deaf or watch (see guest/init).
+Its kernel command line: "console=ttyS0 quiet name=NAME", and beat=MS, deaf, watch, web or end=WAY:S (see guest/init).
 """
 
 import re

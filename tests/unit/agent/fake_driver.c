@@ -191,6 +191,7 @@ static struct thing copy_of(const struct thing *t)
         .mark_hash = t->mark_hash ? hm_strdup(t->mark_hash) : NULL,
         .spec = json_deep_copy(t->spec),
         .details = json_deep_copy(t->details),
+        .run = t->run,
     };
 }
 
@@ -201,7 +202,9 @@ static struct thing view_of(size_t i)
         struct thing copy = copy_of(&fake.things[i]);
         fake.seen[i] = thing_shared_new(&copy);
     }
-    return thing_view(fake.seen[i], fake.things[i].state, NULL);
+    struct thing view = thing_view(fake.seen[i], fake.things[i].state, NULL);
+    view.shut_down = fake.things[i].shut_down;
+    return view;
 }
 
 static int check_mark(const struct thing *t, const struct order *o, bool may_adopt,
@@ -360,6 +363,14 @@ static int fake_update(void *self, const struct order *o, struct hm_error *err)
     return leave(self, o, r);
 }
 
+static void take_note(struct thing *t, const struct order *o)
+{
+    if (o->run.state == RUN_NONE)
+        return;
+    t->run = o->run;
+    forget_seen(t);
+}
+
 static int set_state(void *self, const char *verb, const struct order *o, enum thing_state state,
                      struct hm_error *err)
 {
@@ -370,8 +381,20 @@ static int set_state(void *self, const char *verb, const struct order *o, enum t
         r = check_mark(t, o, false, err);
     else if (r == 0 && state == THING_RUNNING)
         r = hm_fail(err, HM_E_VM_NOT_FOUND, "fake: no %s", o->name);
-    if (r == 0 && t)
+    if (r == 0 && t) {
         t->state = state;
+        take_note(t, o);
+    }
+    return leave(self, o, r);
+}
+
+static int fake_note(void *self, const struct order *o, struct hm_error *err)
+{
+    enter(self, "note", o);
+    int r = obey("note", o->name, err);
+    struct thing *t = find(o->kind, o->name);
+    if (r == 0 && t)
+        take_note(t, o);
     return leave(self, o, r);
 }
 
@@ -455,6 +478,7 @@ static const char *const disks_kinds[] = {"disk", NULL};
      .kill_seen = fake_kill_seen,                                                                  \
      .verify_stopped = fake_verify_stopped,                                                        \
      .remove = fake_remove,                                                                        \
+     .note = fake_note,                                                                            \
      .is_alive = fake_is_alive}
 /* clang-format on */
 
@@ -525,6 +549,35 @@ void fake_set_state(const char *kind, const char *name, enum thing_state state)
     ck_assert_ptr_nonnull(find(kind, name));
     find(kind, name)->state = state;
     unlock();
+}
+
+static void set_end(const char *name, enum thing_state state, bool shut_down)
+{
+    lock();
+    struct thing *t = find("vm", name);
+    ck_assert_ptr_nonnull(t);
+    t->state = state;
+    t->shut_down = shut_down;
+    unlock();
+}
+
+void fake_end(const char *name, bool cleanly)
+{
+    set_end(name, cleanly ? THING_OFF : THING_CRASHED, cleanly);
+}
+
+void fake_forget_end(const char *name)
+{
+    set_end(name, THING_OFF, false);
+}
+
+struct run_note fake_note_of(const char *name)
+{
+    lock();
+    const struct thing *t = find("vm", name);
+    struct run_note note = t ? t->run : (struct run_note){0};
+    unlock();
+    return note;
 }
 
 enum thing_state fake_state(const char *kind, const char *name)

@@ -25,6 +25,10 @@ void fake_put(const char *kind, const char *name, enum thing_state state, const 
 void fake_set_site(const char *kind, const char *name, const char *site); /* in its mark */
 void fake_set_uuid(const char *kind, const char *name, const char *uuid);
 void fake_set_state(const char *kind, const char *name, enum thing_state state);
+/* It ends by itself: a clean shutdown, or a crash; and what is known of that is forgotten. */
+void fake_end(const char *name, bool cleanly);
+void fake_forget_end(const char *name);
+struct run_note fake_note_of(const char *name);
 enum thing_state fake_state(const char *kind, const char *name); /* ABSENT when it is not there */
 
 void fake_fail(const char *verb, const char *name, enum hm_code code); /* HM_OK: works again */

@@ -48,15 +48,9 @@ static bool guards(void *data, const char *uuid)
 static const struct driver *const one_backend[] = {&fake_driver, NULL};
 static const struct driver *const two_backends[] = {&fake_vms, &fake_disks, NULL};
 
-static void begin(struct site *s, const struct driver *const *drivers, int64_t resync_ms,
-                  const char *state_dir)
+static void make_reconciler(struct site *s, const struct driver *const *drivers, int64_t resync_ms,
+                            const char *state_dir)
 {
-    *s = (struct site){0};
-    hm_log_setup(HM_LOG_ERROR, HM_LOG_TEXT);
-    fake_reset();
-    uv_loop_init(&s->loop);
-    s->desired = desired_new("site-a");
-    s->status = fake_status_new();
     struct reconciler_options o = {
         .loop = &s->loop,
         .site = "site-a",
@@ -73,6 +67,24 @@ static void begin(struct site *s, const struct driver *const *drivers, int64_t r
     };
     s->reconciler = reconciler_new(&o);
     s->workload = reconciler_workload(s->reconciler);
+}
+
+void site_begin_reconciler(struct site *s)
+{
+    make_reconciler(s, one_backend, 0, NULL);
+    reconciler_kick(s->reconciler);
+}
+
+static void begin(struct site *s, const struct driver *const *drivers, int64_t resync_ms,
+                  const char *state_dir)
+{
+    *s = (struct site){0};
+    hm_log_setup(HM_LOG_ERROR, HM_LOG_TEXT);
+    fake_reset();
+    uv_loop_init(&s->loop);
+    s->desired = desired_new("site-a");
+    s->status = fake_status_new();
+    make_reconciler(s, drivers, resync_ms, state_dir);
 }
 
 void site_begin(struct site *s)

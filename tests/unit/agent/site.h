@@ -30,6 +30,7 @@ void site_begin_resyncing(struct site *s, int64_t resync_ms); /* a pass at least
 void site_begin_in(struct site *s, const char *state_dir);    /* which outlives an agent */
 void site_begin_with_two(struct site *s,
                          const char *state_dir); /* backends: fake_vms, fake_disks */
+void site_begin_reconciler(struct site *s);      /* the next agent, after site_free_reconciler() */
 void site_free_reconciler(struct site *s);       /* before the rest, to see what that does */
 void site_end(struct site *s); /* waits for calls under way: nothing may be held any more */
 

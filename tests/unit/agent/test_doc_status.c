@@ -238,6 +238,56 @@ START_TEST(each_error_has_a_fingerprint_of_its_own)
 }
 END_TEST
 
+static const json_t *condition_of(const json_t *status, const char *type)
+{
+    size_t i;
+    json_t *condition;
+    json_array_foreach(json_object_get(status, "conditions"), i, condition)
+    {
+        if (!strcmp(json_string_value(json_object_get(condition, "type")), type))
+            return condition;
+    }
+    return NULL;
+}
+
+START_TEST(what_its_policy_leaves_off_has_ended)
+{
+    world_declare(&w, "site-a.vm.web", VM ",\"restart_policy\":\"no\"}");
+    struct thing *t =
+        world_made(&w, "site-a.vm.web", THING_CRASHED, VM ",\"restart_policy\":\"no\"}");
+    t->run.state = RUN_STARTED;
+    expect_phase("site-a.vm.web", PHASE_ENDED);
+    json_t *status = doc_status_json(step("site-a.vm.web"), &task, &entry, false, "now");
+    ck_assert_str_eq(json_string_value(json_object_get(status, "reason")),
+                     "it crashed; restart_policy: no leaves it off until power was off once");
+    ck_assert(json_is_false(json_object_get(condition_of(status, "Ready"), "status")));
+    json_decref(status);
+}
+END_TEST
+
+START_TEST(a_crash_loop_is_a_condition_with_its_next_try)
+{
+    world_declare(&w, "site-a.vm.web", VM "}");
+    struct thing *t = world_made(&w, "site-a.vm.web", THING_CRASHED, VM "}");
+    t->run.state = RUN_STARTED;
+    task.life = (struct life){.restarts = 9, .streak = 2};
+    json_t *status = doc_status_json(step("site-a.vm.web"), &task, &entry, false, "now");
+    ck_assert_ptr_null(condition_of(status, "CrashLoop"));
+    ck_assert_int_eq(json_integer_value(json_object_get(status, "restarts")), 9);
+    json_decref(status);
+    task.life = (struct life){.restarts = 10, .streak = 3, .loop_since_ms = 1000};
+    strcpy(task.next_start, "then");
+    status = doc_status_json(step("site-a.vm.web"), &task, &entry, false, "now");
+    const json_t *loop = condition_of(status, "CrashLoop");
+    ck_assert_str_eq(json_string_value(json_object_get(loop, "since")), "1970-01-01T00:00:01.000Z");
+    ck_assert_str_eq(json_string_value(json_object_get(loop, "reason")),
+                     "started again 3 times without being well for 10 min; it crashed");
+    ck_assert_str_eq(json_string_value(json_object_get(loop, "next_try")), "then");
+    expect_phase("site-a.vm.web", PHASE_FAILED);
+    json_decref(status);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("doc_status");
@@ -250,6 +300,8 @@ int main(void)
     tcase_add_test(c, failure_and_orphan_are_told);
     tcase_add_loop_test(c, what_the_status_shows_changes_the_fingerprint, 0, 8);
     tcase_add_test(c, each_error_has_a_fingerprint_of_its_own);
+    tcase_add_test(c, what_its_policy_leaves_off_has_ended);
+    tcase_add_test(c, a_crash_loop_is_a_condition_with_its_next_try);
     suite_add_tcase(s, c);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

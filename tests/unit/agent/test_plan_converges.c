@@ -14,7 +14,7 @@
 
 #include "world.h"
 
-enum { SEEDS = 3000, MOST_ROUNDS = 60 };
+enum { EPOCH = 1, SEEDS = 3000, MOST_ROUNDS = 60 };
 
 static uint64_t rng;
 static uint64_t seed;
@@ -30,15 +30,17 @@ static unsigned pick(unsigned n)
 static const char *const names[] = {"vm.web", "vm.db", "network.lan", "disk.data"};
 static const char *const changes[] = {"live", "restart", "replace", "never-replace"};
 
+static const char *const policies[] = {"no", "on-failure", "always"};
+
 static const char *vm_text(char *out, size_t size)
 {
     static const char *const disks[] = {"\"disk\":\"data\"", "\"image\":\"/i/a\"",
                                         "\"size\":\"1GiB\"", "\"size\":\"2GiB\""};
     snprintf(out, size,
              "{\"disks\":[{\"device\":\"vda\",%s}],\"vcpus\":%u,\"power\":\"%s\",\"change\":\"%s\","
-             "\"adopt\":%s,\"protect\":%s%s%s}",
+             "\"adopt\":%s,\"protect\":%s,\"restart_policy\":\"%s\"%s%s}",
              disks[pick(4)], 1 + pick(2), pick(4) ? "on" : "off", changes[pick(4)],
-             pick(5) ? "false" : "true", pick(5) ? "false" : "true",
+             pick(5) ? "false" : "true", pick(5) ? "false" : "true", policies[pick(3)],
              pick(2) ? "" : ",\"networks\":[{\"network\":\"lan\"}]",
              pick(5) ? "" : ",\"depends_on\":[\"vm/db\"]");
     return out;
@@ -101,6 +103,10 @@ static void find_something(struct world *w)
         return;
     }
     struct thing *t = world_made(w, key, state, spec_text(kind, text, sizeof text));
+    if (guest && pick(2)) {
+        t->run = (struct run_note){.state = (enum run_state)pick(6), .epoch = pick(3)};
+        t->shut_down = state == THING_OFF && pick(2);
+    }
     if (pick(10) == 0)
         t->drift = strdup("memory");
     if (pick(12) == 0) {
@@ -120,6 +126,7 @@ static void make_world(struct world *w)
     for (int i = 0; i < 8; i++)
         pick(2);
     w->serving = pick(2);
+    w->epoch = EPOCH;
     for (unsigned i = 1 + pick(6); i > 0; i--)
         declare_something(w);
     for (unsigned i = pick(5); i > 0; i--)
@@ -149,6 +156,20 @@ static bool is_primary(const struct plan_step *s)
     return !strcmp(s->doc->where, "primary");
 }
 
+/* It ran and ended by itself, and is not wanted back by what it was made from (which a blocked change
+ * leaves in force). */
+static bool is_over(const struct plan_step *s)
+{
+    const struct thing *t = s->thing;
+    const json_t *spec = s->op == PLAN_BLOCKED && t->spec ? t->spec : s->doc->spec;
+    const char *policy = spec_str(spec, "restart_policy");
+    bool is_of_now = t->run.epoch == (is_primary(s) ? EPOCH : 0);
+    bool cleanly = t->run.state == RUN_ENDED || (t->run.state == RUN_STARTED && t->shut_down);
+    bool ended = is_of_now && (t->run.state == RUN_STARTED || t->run.state == RUN_ENDED ||
+                               t->run.state == RUN_FAILED);
+    return policy && ended && (!strcmp(policy, "no") || (!strcmp(policy, "on-failure") && cleanly));
+}
+
 /* What is promised about any verb, whatever else is the case. */
 static void check_promises(const struct world *w, const struct plan_step *s)
 {
@@ -160,6 +181,8 @@ static void check_promises(const struct world *w, const struct plan_step *s)
             "touches what is not ours");
     PROMISE(t ? s->verb != VERB_CREATE : s->verb == VERB_CREATE,
             "wrong verb for what is (not) there");
+    if (s->verb == VERB_START)
+        PROMISE(!is_over(s), "starts what shall stay off");
     if (s->verb == VERB_START)
         PROMISE(!is_primary(s) || w->serving, "starts a workload without the lead");
     if (s->verb == VERB_REMOVE) {
@@ -210,8 +233,16 @@ static void carry_out(struct world *w, const struct plan_step *s)
         break;
     case VERB_START:
         t->state = THING_RUNNING;
+        t->run = (struct run_note){.state = RUN_STARTED, .epoch = is_primary(s) ? EPOCH : 0};
+        break;
+    case VERB_NOTE:
+        t->run.state = !s->over ? RUN_STARTED : t->shut_down ? RUN_ENDED : RUN_FAILED;
+        t->run.epoch = is_primary(s) ? EPOCH : 0;
         break;
     case VERB_STOP:
+        t->run.state = RUN_STOPPED;
+        t->state = THING_OFF;
+        break;
     case VERB_KILL:
         t->state = THING_OFF;
         break;
@@ -276,7 +307,9 @@ static void check_settled(const struct world *w, const struct plan_step *s)
     PROMISE(t && is_ours(s) && !strcmp(t->mark_hash, s->doc->hash), "not as declared");
     PROMISE(!t->drift, "still changed behind our back");
     if (!strcmp(t->kind, "vm"))
-        PROMISE(shall_run(w, s) ? t->state == THING_RUNNING : is_off(t),
+        PROMISE(s->over == (shall_run(w, s) && is_off(t)), "off without a reason");
+    if (!strcmp(t->kind, "vm"))
+        PROMISE(shall_run(w, s) && !s->over ? t->state == THING_RUNNING : is_off(t),
                 "power is not as declared");
 }
 

@@ -235,6 +235,83 @@ START_TEST(guest_that_always_crashes_is_not_started_in_a_loop)
 }
 END_TEST
 
+static void put_with_policy(const char *policy)
+{
+    HM_AUTOFREE char *text = hm_printf(VM ",\"restart_policy\":\"%s\"}", policy);
+    site_put(&s, "site-a.vm.web", text);
+    SITE_UNTIL(&s, is_phase("vm.web", "Running"));
+    site_settle(&s);
+}
+
+static void end_web(bool cleanly)
+{
+    fake_end("web", cleanly);
+    fake_change();
+}
+
+START_TEST(what_its_policy_leaves_off_stays_off_through_any_restart)
+{
+    static const struct {
+        const char *policy;
+        bool cleanly;
+        enum run_state noted;
+    } cases[] = {
+        {"no", true, RUN_ENDED}, {"no", false, RUN_FAILED}, {"on-failure", true, RUN_ENDED}};
+    put_with_policy(cases[_i].policy);
+    end_web(cases[_i].cleanly);
+    SITE_UNTIL(&s, is_phase("vm.web", "Ended") && fake_note_of("web").state == cases[_i].noted);
+    site_settle(&s);
+    fake_forget_end("web"); /* libvirtd was restarted, too */
+    site_free_reconciler(&s);
+    site_begin_reconciler(&s);
+    site_settle(&s);
+    ck_assert_int_eq(fake_calls("start", "web"), 1);
+    ck_assert(is_phase("vm.web", "Ended"));
+}
+END_TEST
+
+START_TEST(off_and_on_again_is_a_new_beginning)
+{
+    put_with_policy("no");
+    end_web(true);
+    SITE_UNTIL(&s, is_phase("vm.web", "Ended"));
+    site_put(&s, "site-a.vm.web", VM ",\"power\":\"off\"}");
+    SITE_UNTIL(&s, is_phase("vm.web", "Stopped") && fake_note_of("web").state == RUN_STOPPED);
+    put_with_policy("no");
+    ck_assert_int_eq(fake_calls("start", "web"), 2);
+    ck_assert_uint_eq(fake_note_of("web").restarts, 0);
+}
+END_TEST
+
+START_TEST(failure_is_started_again_and_counted)
+{
+    put_with_policy("on-failure");
+    end_web(false);
+    SITE_UNTIL(&s, fake_calls("start", "web") == 2 && is_phase("vm.web", "Running"));
+    ck_assert_uint_eq(fake_note_of("web").restarts, 1);
+    ck_assert_uint_eq(fake_note_of("web").streak, 1);
+    site_settle(&s);
+    site_free_reconciler(&s);
+    site_begin_reconciler(&s);
+    site_settle(&s);
+    end_web(false); /* the next agent counts on, and waits as this one would have */
+    SITE_UNTIL(&s, is_phase("vm.web", "Failed"));
+    site_settle(&s);
+    ck_assert_int_eq(fake_calls("start", "web"), 2);
+}
+END_TEST
+
+START_TEST(a_run_that_nobody_noted_is_noted)
+{
+    site_made(&s, "site-a.vm.web", THING_RUNNING, VM ",\"restart_policy\":\"no\"}");
+    put_with_policy("no");
+    ck_assert_int_eq(fake_note_of("web").state, RUN_STARTED);
+    end_web(true);
+    SITE_UNTIL(&s, is_phase("vm.web", "Ended"));
+    ck_assert_int_eq(fake_calls("start", "web"), 0);
+}
+END_TEST
+
 START_TEST(full_queue_is_no_failure)
 {
     char key[40];
@@ -593,6 +670,10 @@ static TCase *trouble(void)
     tcase_add_test(c, back_off_that_ends_within_a_pass_is_not_missed);
     tcase_add_test(c, new_revision_is_tried_at_once);
     tcase_add_test(c, guest_that_always_crashes_is_not_started_in_a_loop);
+    tcase_add_loop_test(c, what_its_policy_leaves_off_stays_off_through_any_restart, 0, 3);
+    tcase_add_test(c, off_and_on_again_is_a_new_beginning);
+    tcase_add_test(c, failure_is_started_again_and_counted);
+    tcase_add_test(c, a_run_that_nobody_noted_is_noted);
     tcase_add_test(c, full_queue_is_no_failure);
     tcase_add_test(c, stale_observation_is_not_acted_on);
     tcase_add_test(c, what_could_not_be_acted_on_is_not_forgotten);

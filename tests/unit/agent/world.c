@@ -118,6 +118,13 @@ static int by_plan_order(const void *a, const void *b)
     return name ? name : strcmp(x->where, y->where);
 }
 
+static const char *say_unwell(void *data, const struct plan_doc *doc)
+{
+    (void)doc;
+    const struct world *w = data;
+    return w->unwell;
+}
+
 const struct plan *world_plan(struct world *w)
 {
     plan_clear(&w->plan);
@@ -141,6 +148,9 @@ const struct plan *world_plan(struct world *w)
     w->input = (struct plan_input){
         .site = "site-a",
         .serving = w->serving,
+        .epoch = w->epoch,
+        .unwell = w->unwell ? say_unwell : NULL,
+        .unwell_data = w,
         .docs = w->arranged,
         .doc_count = w->doc_count,
         .backends = &w->backend,

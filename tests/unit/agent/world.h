@@ -31,6 +31,8 @@ struct world {
     size_t doc_count;
     struct things things;
     bool serving;
+    uint64_t epoch;
+    const char *unwell; /* why every VM that runs is not well; NULL: all are */
     const char *unobserved;
     const struct quota *quota;
     struct plan_backend backend;

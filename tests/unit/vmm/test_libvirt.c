@@ -49,6 +49,51 @@ START_TEST(a_vm_lives)
 }
 END_TEST
 
+static int call_with(verb v, const char *text, struct run_note note)
+{
+    struct given *g = given("vm", "web", text);
+    struct hm_error err = {0};
+    g->order.run = note;
+    int r = v(fx.self, &g->order, &err);
+    ck_assert_msg(r >= 0, "%s", err.text);
+    forget(g);
+    return r;
+}
+
+static void expect_note(enum run_state state, uint32_t restarts)
+{
+    struct things all = observe();
+    const struct thing *t = find(&all, "vm", "web");
+    ck_assert_ptr_nonnull(t);
+    ck_assert_int_eq(t->run.state, state);
+    ck_assert_uint_eq(t->run.restarts, restarts);
+    ck_assert_msg(!t->drift, "drift: %s", t->drift);
+    things_clear(&all);
+}
+
+START_TEST(a_run_is_noted_in_the_definition)
+{
+    struct run_note note = {.state = RUN_STARTED, .epoch = 3, .restarts = 2};
+    ck_call(create, "vm", "web", WEB);
+    expect_note(RUN_NONE, 0);
+    call_with(fx.driver->start, WEB, note);
+    expect_note(RUN_STARTED, 2);
+    call_with(fx.driver->update,
+              "{\"memory\":\"256MiB\",\"disks\":[{\"device\":\"root\",\"size\":\"64MiB\"}]}",
+              (struct run_note){0}); /* carried over */
+    expect_note(RUN_STARTED, 2);
+    note.state = RUN_FAILED;
+    call_with(fx.driver->note, WEB, note);
+    expect_note(RUN_FAILED, 2);
+    call_with(fx.driver->stop, WEB, (struct run_note){.state = RUN_STOPPED});
+    expect_note(RUN_STOPPED, 0);
+    ck_call(start, "vm", "web", WEB); /* an order without a note leaves the one that is there */
+    expect_note(RUN_STOPPED, 0);
+    ck_call(kill, "vm", "web", NULL);
+    ck_call(remove, "vm", "web", NULL);
+}
+END_TEST
+
 START_TEST(a_vm_is_paused_and_resumed)
 {
     ck_call(create, "vm", "web", WEB);
@@ -425,6 +470,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_network_lives);
     tcase_add_test(c, a_disk_lives);
     tcase_add_test(c, a_vm_lives);
+    tcase_add_test(c, a_run_is_noted_in_the_definition);
     tcase_add_test(c, a_vm_is_paused_and_resumed);
     tcase_add_test(c, only_a_vm_is_paused_or_rebooted);
     tcase_add_test(c, kill_stops_at_once);
