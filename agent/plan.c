@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/addresses.h"
 #include "agent/depends.h"
 #include "agent/describe.h"
 #include "agent/plan_world.h"
@@ -136,11 +137,44 @@ static bool dependency_is_ready(void *data, const char *kind, const char *name)
     return ready;
 }
 
+/* The network was applied with this static lease. */
+static bool gives_address(const json_t *network, const char *ip)
+{
+    size_t i;
+    json_t *host;
+    json_array_foreach(json_object_get(json_object_get(network, "dhcp"), "hosts"), i, host)
+    {
+        if (!strcmp(spec_str(host, "ip"), ip))
+            return true;
+    }
+    return false;
+}
+
+/* The first address that its network does not know yet: a guest that starts now would get another one. */
+static char *missing_address(const struct world *w, const struct plan_step *s)
+{
+    size_t i;
+    json_t *nic;
+    json_array_foreach(json_object_get(s->doc->spec, "networks"), i, nic)
+    {
+        const char *ip = spec_str(nic, "ip"), *network = spec_str(nic, "network");
+        const struct plan_doc *doc = ip ? index_get(&w->docs, "network", network) : NULL;
+        struct plan_step its = {.doc = doc};
+        if (doc)
+            plan_world_find(w, &its);
+        if (its.thing && !gives_address(its.thing->spec, ip))
+            return hm_printf("waits for network %s to have its address %s", network, ip);
+    }
+    return NULL;
+}
+
 /* Returns false, and has said what the step waits for, if a dependency is not ready. */
 static bool dependencies_ready(const struct world *w, struct plan_step *s, bool must_run)
 {
     struct dependency_check check = {.world = w, .must_run = must_run};
-    if (depends_each(s->doc->kind->name, s->doc->spec, dependency_is_ready, &check))
+    if (depends_each(s->doc->kind->name, s->doc->spec, dependency_is_ready, &check) && must_run)
+        check.waiting_for = missing_address(w, s);
+    if (!check.waiting_for)
         return true;
     wait_for(s, check.waiting_for);
     return false;
@@ -436,6 +470,14 @@ static void plan_power(const struct world *w, struct plan_step *s)
         plan_stop(s);
 }
 
+/* It is not made, and not changed. */
+static void plan_impossible(const struct world *w, struct plan_step *s)
+{
+    block(s, hm_strdup(s->doc->cannot));
+    if (is_ours(w, s) && s->thing->spec)
+        keep_up(w, s);
+}
+
 static void plan_document(const struct world *w, struct plan_step *s)
 {
     const char *unseen = plan_world_unseen(w, s);
@@ -449,6 +491,8 @@ static void plan_document(const struct world *w, struct plan_step *s)
         plan_removal(w, s);
     else if (s->doc->held)
         block(s, hm_strdup(s->doc->held));
+    else if (s->doc->cannot)
+        plan_impossible(w, s);
     else if (!s->thing || s->thing->state == THING_ABSENT)
         plan_creation(w, s);
     else if (!plan_foreign(w, s) && !plan_change(w, s))
@@ -512,23 +556,33 @@ static void open_ledger(struct world *w)
         quota_ledger_add(&w->ledger, in->backends[i].things, in->site);
 }
 
+static void plan_all(struct world *w, struct plan *ret)
+{
+    const struct plan_input *in = w->input;
+    for (size_t i = 0; i < in->doc_count; i++) {
+        struct plan_step *s = &ret->steps[i];
+        s->doc = &in->docs[i];
+        plan_world_find(w, s);
+        plan_document(w, s);
+        block_what_is_not_allowed(w, s);
+        block_what_has_no_room(w, s);
+    }
+    for (size_t i = 0; i < in->backend_count; i++)
+        find_orphans_in(w, in->backends[i].things, ret);
+}
+
 void plan_make(const struct plan_input *input, struct plan *ret)
 {
     struct world w;
-    plan_world_open(&w, input);
-    open_ledger(&w);
+    struct plan_input in = *input;
     *ret = (struct plan){.steps = hm_alloc(input->doc_count * sizeof *ret->steps),
-                         .count = input->doc_count};
-    for (size_t i = 0; i < input->doc_count; i++) {
-        struct plan_step *s = &ret->steps[i];
-        s->doc = &input->docs[i];
-        plan_world_find(&w, s);
-        plan_document(&w, s);
-        block_what_is_not_allowed(&w, s);
-        block_what_has_no_room(&w, s);
-    }
-    for (size_t i = 0; i < input->backend_count; i++)
-        find_orphans_in(&w, input->backends[i].things, ret);
+                         .count = input->doc_count,
+                         .addresses = addresses_apply(input)};
+    if (ret->addresses)
+        in.docs = addresses_docs(ret->addresses);
+    plan_world_open(&w, &in);
+    open_ledger(&w);
+    plan_all(&w, ret);
     plan_world_close(&w);
 }
 
@@ -540,5 +594,6 @@ void plan_clear(struct plan *plan)
     }
     free(plan->steps);
     free(plan->orphans);
+    addresses_free(plan->addresses);
     *plan = (struct plan){0};
 }

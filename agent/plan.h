@@ -71,6 +71,7 @@ struct plan_doc {
     bool missing;       /* no longer in the bucket, without a marker: in force, but an orphan */
     const char
         *held; /* why it must not be acted on ("also declared as primary.vm.db"); NULL: act */
+    const char *cannot; /* why it can't be had as it is (an address that is taken); NULL: it can */
 };
 
 /* A backend as it was last seen. */
@@ -115,6 +116,7 @@ struct plan {
     size_t count;
     const struct thing **orphans; /* marked as ours, and no document or marker speaks of them */
     size_t orphan_count;
+    struct addresses *addresses; /* of VMs in their networks (agent/addresses.h), or NULL */
 };
 
 void plan_make(const struct plan_input *input, struct plan *ret);

@@ -93,6 +93,12 @@ static const struct field vm_nic_fields[] = {
      .type = FIELD_MAC,
      .cost = COST_RESTART,
      .help = "MAC address; absent: made from the document's key, so it stays the same."},
+    {.name = "ip",
+     .type = FIELD_IP,
+     .cost = COST_LIVE,
+     .help = "With network: the address that its DHCP always gives to this card, under the VM's "
+             "name; the "
+             "guest hears of a change when it asks again."},
     {.name = "model",
      .type = FIELD_ENUM,
      .cost = COST_RESTART,
@@ -261,6 +267,8 @@ static int check_nic(const json_t *nic, struct field_place *at, struct hm_error 
                           "%s of network (a network document) and bridge (of the host) "
                           "must be given",
                           given == 0 ? "one" : "only one");
+    if (spec_str(nic, "ip") && !spec_str(nic, "network"))
+        return field_fail(at, err, "ip goes with network: its DHCP gives the address");
     return kind_check_bridge(nic, at, err);
 }
 

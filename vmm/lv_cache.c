@@ -29,6 +29,7 @@ void lv_cache_free(struct lv_cache *cache)
     free(cache->slots);
     things_clear(&cache->networks);
     things_clear(&cache->disks);
+    json_decref(cache->leases);
     free(cache);
 }
 
@@ -111,12 +112,6 @@ void lv_cache_mark_all_stale(struct lv_cache *cache)
 {
     for (size_t i = 0; i < cache->size; i++)
         cache->slots[i].stale = true;
-}
-
-void lv_cache_mark_waiting_stale(struct lv_cache *cache)
-{
-    for (size_t i = 0; i < cache->size; i++)
-        cache->slots[i].stale |= cache->slots[i].waits;
 }
 
 void lv_cache_sweep(struct lv_cache *cache, size_t listed)

@@ -38,6 +38,8 @@ struct lv_cache {
     struct lv_processes processes; /* of the present pass, if it needed them */
     struct lv_pool_memory *pools;
     size_t pool_count;
+    json_t *leases; /* {network: {mac: {mac, ip, name}}}; NULL: not read yet */
+    int64_t leases_written_ns;
 };
 
 struct lv_cache *lv_cache_new(void);
@@ -48,12 +50,17 @@ void lv_cache_mark_all_stale(struct lv_cache *cache);
 /* Forget the entries that the present pass did not list; `listed` is how many it did. */
 void lv_cache_sweep(struct lv_cache *cache, size_t listed);
 
-/* Entries that wait for an address are stale (lv_address.c says when). */
-void lv_cache_mark_waiting_stale(struct lv_cache *cache);
-
-/* The addresses that DHCP gave to a running guest, into its details' networks (lv_address.c). Returns
- * whether one of its cards on a network has none yet. */
-bool lv_add_addresses(virDomainPtr dom, json_t *details);
+/*
+ * Leases (lv_lease.c): read when it is time; returns whether any changed. Guests whose address changed are
+ * stale then.
+ */
+bool lv_observe_leases(struct lv *lv, const struct lv_dirty *dirty);
+/* Those of a network as {mac, ip, name} by address, the first LV_LEASES_SHOWN: a new reference. */
+enum { LV_LEASES_SHOWN = 256 };
+json_t *lv_leases_of(const struct lv_cache *cache, const char *network);
+/* The addresses of a running guest, into its details' networks. Returns whether one of its cards on a
+ * network has none yet. */
+bool lv_add_addresses(const struct lv_cache *cache, json_t *details);
 /* That was so: be asked to look again, later with every look, and not for ever. */
 void lv_look_for_address_later(struct lv *lv, struct lv_entry *e);
 

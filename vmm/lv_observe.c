@@ -94,7 +94,7 @@ static int read_entry(struct lv *lv, virDomainPtr dom, bool active, struct lv_en
         virDomainGetAutostart(dom, &autostart); /* a transient domain has none */
         if (!active || !e->active)
             e->looks = 0;
-        e->waits = active && live.marked && lv_add_addresses(dom, live.details);
+        e->waits = active && live.marked && lv_add_addresses(lv->cache, live.details);
         if (e->waits)
             lv_look_for_address_later(lv, e);
         thing_shared_unref(e->shared);
@@ -245,8 +245,9 @@ static char *network_drift(const struct network_info *defined, const struct netw
 
 /* A running network whose live form is not what its definition says was made from an earlier spec:
  * its own mark is the one that counts. */
-static void network_thing(struct network_info *defined, struct network_info *live, bool active,
-                          bool autostart, struct things *list)
+static void network_thing(const struct lv_cache *cache, struct network_info *defined,
+                          struct network_info *live, bool active, bool autostart,
+                          struct things *list)
 {
     bool differs = active && !json_equal(live->shape, defined->shape);
     bool adopted = differs && defined->marked && !live->marked;
@@ -259,6 +260,10 @@ static void network_thing(struct network_info *defined, struct network_info *liv
     if (effective->marked)
         take_mark(&t, &effective->mark);
     t.details = json_incref(differs ? live->details : defined->details);
+    json_t *leases = lv_leases_of(cache, t.name);
+    if (json_array_size(leases) > 0)
+        json_object_set(t.details, "leases", leases);
+    json_decref(leases);
     if (adopted)
         t.reason = hm_strdup("as it was before it was adopted, until it is restarted");
     struct thing_shared *shared = thing_shared_new(&t);
@@ -278,7 +283,7 @@ static int read_network(struct lv *lv, virNetworkPtr net, struct things *list, s
         r = lv_read_network(lv, net, false, &live, err);
     if (r >= 0) {
         virNetworkGetAutostart(net, &autostart); /* a transient network has none */
-        network_thing(&defined, &live, active == 1, autostart != 0, list);
+        network_thing(lv->cache, &defined, &live, active == 1, autostart != 0, list);
     }
     network_info_clear(&defined);
     network_info_clear(&live);
@@ -320,8 +325,6 @@ static void apply_dirty(struct lv_cache *cache, const struct lv_dirty *dirty)
 {
     if (dirty->all_domains)
         lv_cache_mark_all_stale(cache);
-    if (dirty->addresses)
-        lv_cache_mark_waiting_stale(cache);
     for (size_t i = 0; i < dirty->domain_count; i++)
         lv_cache_mark_stale(cache, dirty->domains[i]);
 }
@@ -329,7 +332,8 @@ static void apply_dirty(struct lv_cache *cache, const struct lv_dirty *dirty)
 static int observe_all(struct lv *lv, const struct lv_dirty *dirty, struct things *ret,
                        struct hm_error *err)
 {
-    int r = dirty->networks ? observe_networks(lv, err) : 0;
+    bool leased = lv_observe_leases(lv, dirty);
+    int r = dirty->networks || leased ? observe_networks(lv, err) : 0;
     if (r >= 0)
         r = lv_observe_storage(lv, dirty->pools, err);
     if (r >= 0)

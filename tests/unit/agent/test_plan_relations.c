@@ -49,6 +49,42 @@ START_TEST(vm_waits_for_its_network)
 }
 END_TEST
 
+#define VM_WITH_IP(n)                                                                              \
+    VM ",\"networks\":[{\"network\":\"lan\",\"mac\":\"52:54:00:00:00:01\",\"ip\":\"192.168.100." n \
+       "\"}]}"
+#define LEASED(n) "{\"mac\":\"52:54:00:00:00:01\",\"ip\":\"192.168.100." n "\",\"name\":\"web\"}"
+
+START_TEST(vm_with_an_address_starts_once_its_network_has_it)
+{
+    world_declare(&w, "site-a.network.lan", "{}");
+    world_declare(&w, "site-a.vm.web", VM_WITH_IP("9"));
+    world_made(&w, "site-a.vm.web", THING_OFF, VM_WITH_IP("9"));
+    struct thing *net = world_made(&w, "site-a.network.lan", THING_RUNNING, "{}");
+    expect("site-a.network.lan", PLAN_UPDATE, VERB_UPDATE);
+    expect("site-a.vm.web", PLAN_WAIT, VERB_NOTHING);
+    expect_why("site-a.vm.web", "network lan to have its address 192.168.100.9");
+    world_mark(net, "site-a.network.lan", world_step(&w, "site-a.network.lan")->doc->spec);
+    expect("site-a.network.lan", PLAN_NONE, VERB_NOTHING);
+    expect("site-a.vm.web", PLAN_START, VERB_START);
+    world_declare(&w, "site-a.vm.web", NULL);
+    expect("site-a.network.lan", PLAN_UPDATE, VERB_UPDATE); /* the lease goes with its VM */
+}
+END_TEST
+
+START_TEST(an_address_that_cant_be_had_keeps_nothing_down)
+{
+    world_declare(&w, "site-a.network.lan", "{}");
+    world_declare(&w, "site-a.vm.web", VM_WITH_IP("255"));
+    expect("site-a.vm.web", PLAN_BLOCKED, VERB_NOTHING);
+    expect_why("site-a.vm.web", "can't be had");
+    world_made(&w, "site-a.network.lan", THING_RUNNING, "{\"dhcp\":{\"hosts\":[" LEASED("9") "]}}");
+    world_made(&w, "site-a.vm.web", THING_OFF, VM_WITH_IP("9"));
+    expect("site-a.vm.web", PLAN_BLOCKED, VERB_START); /* as it was last applied */
+    world_find_thing(&w, "vm", "web")->state = THING_RUNNING;
+    expect("site-a.vm.web", PLAN_BLOCKED, VERB_NOTHING);
+}
+END_TEST
+
 START_TEST(vm_waits_for_a_network_whose_name_is_taken)
 {
     world_foreign(&w, "network", "lan", THING_RUNNING);
@@ -289,6 +325,8 @@ static TCase *relations(void)
     TCase *c = tcase_create("relations");
     tcase_add_checked_fixture(c, set_up, tear_down);
     tcase_add_test(c, vm_waits_for_its_network);
+    tcase_add_test(c, vm_with_an_address_starts_once_its_network_has_it);
+    tcase_add_test(c, an_address_that_cant_be_had_keeps_nothing_down);
     tcase_add_test(c, vm_waits_for_a_network_whose_name_is_taken);
     tcase_add_test(c, what_is_not_declared_is_the_backends_matter);
     tcase_add_test(c, depends_on_is_waited_for);

@@ -96,6 +96,8 @@ static const struct {
     {"vm", "{\"disks\":[{\"device\":\"vda\",\"disk\":\"data\",\"ephemeral\":true}]}",
      "disks[0]: ephemeral goes with size: only a volume of the VM's own is removed with it",
      "disks[0]"},
+    {"vm", "{\"kernel\":\"/k\",\"networks\":[{\"bridge\":\"br0\",\"ip\":\"10.0.0.2\"}]}",
+     "networks[0]: ip goes with network: its DHCP gives the address", "networks[0]"},
     {"vm", "{\"kernel\":\"/k\",\"networks\":[{}]}",
      "networks[0]: one of network (a network document) and bridge (of the host) must be given",
      "networks[0]"},
