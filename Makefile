@@ -13,7 +13,8 @@ HARMONY_TOOLS ?= build/tools
 export HARMONY_TOOLS
 Q      := $(if $(filter 1,$(V)),,@)
 
-PACKAGES := libuv libnats libvirt jansson libcurl yaml-0.1 libxml-2.0 libsystemd openssl libmnl libnftables
+PACKAGES := libuv libnats libvirt libvirt-qemu jansson libcurl yaml-0.1 libxml-2.0 libsystemd openssl libmnl \
+            libnftables
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 

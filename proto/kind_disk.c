@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/alloc.h"
 #include "proto/kind.h"
 
@@ -32,9 +34,35 @@ static const struct field disk_fields[] = {
      .words = disk_formats,
      .default_value = "\"qcow2\"",
      .help = "How it is stored on the host."},
+    {.name = "snapshots",
+     .type = FIELD_LIST,
+     .element = FIELD_NAME,
+     .cost = COST_LIVE,
+     .max = 32,
+     .help = "Snapshots that it shall have, of when the name was added here. One that is taken out "
+             "of the "
+             "list stays until it is deleted with harmonyctl snapshot delete."},
     FIELDS_COMMON("\"never-replace\""),
     {.name = NULL},
 };
+
+static int check_snapshots(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    const json_t *list = json_object_get(spec, "snapshots"), *name;
+    size_t i;
+    field_place_set(at, "snapshots");
+    if (json_array_size(list) && strcmp(spec_str(spec, "format"), "qcow2") != 0)
+        return field_fail(at, err, "a disk of format %s can't hold snapshots; qcow2 can",
+                          spec_str(spec, "format"));
+    json_array_foreach(list, i, name)
+    {
+        const char first = json_string_value(name)[0];
+        field_place_set(at, "snapshots[%zu]", i);
+        if (first >= '0' && first <= '9')
+            return field_fail(at, err, "the name of a snapshot begins with a letter");
+    }
+    return 0;
+}
 
 const struct kind kind_disk = {
     .name = "disk",
@@ -44,4 +72,5 @@ const struct kind kind_disk = {
             "are not replicated.",
     .order = 20,
     .allowed_on_primary = true,
+    .check = check_snapshots,
 };

@@ -173,6 +173,21 @@ static json_t *files_of(xmlNodePtr root)
     return files;
 }
 
+static json_t *disks_of(xmlNodePtr root)
+{
+    json_t *disks = json_array();
+    for (xmlNodePtr d = xml_at(root, "devices/disk"); d; d = xml_next(d)) {
+        HM_AUTOFREE char *device = xml_get(d, "device");
+        HM_AUTOFREE char *target = xml_get(xml_at(d, "target"), "dev");
+        HM_AUTOFREE char *path = xml_get(xml_at(d, "source"), "file");
+        HM_AUTOFREE char *format = xml_get(xml_at(d, "driver"), "type");
+        if (target && path && format && (!device || !strcmp(device, "disk")))
+            json_array_append_new(disks, json_pack("{s:s, s:s, s:s}", "target", target, "path",
+                                                   path, "format", format));
+    }
+    return disks;
+}
+
 int domain_read(const char *xml, struct domain_info *ret, struct hm_error *err)
 {
     XML_AUTOFREE xmlDocPtr doc = NULL;
@@ -189,6 +204,7 @@ int domain_read(const char *xml, struct domain_info *ret, struct hm_error *err)
     info.shape = domain_shape(root);
     info.details = details_of(root, info.uuid);
     info.files = files_of(root);
+    info.disks = disks_of(root);
     *ret = info;
     return 0;
 }
@@ -201,5 +217,6 @@ void domain_info_clear(struct domain_info *info)
     json_decref(info->shape);
     json_decref(info->details);
     json_decref(info->files);
+    json_decref(info->disks);
     memset(info, 0, sizeof *info);
 }

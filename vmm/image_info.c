@@ -131,7 +131,7 @@ const struct image_snapshot *image_info_find(const struct image_info *info, cons
     return NULL;
 }
 
-static json_t *snapshot_json(const struct image_snapshot *s)
+json_t *image_snapshot_json(const struct image_snapshot *s)
 {
     char created[HM_TIME_TEXT_MAX];
     hm_time_text(s->created_s < INT64_MAX / 1000000000 ? s->created_s * 1000000000 : 0, created);
@@ -146,6 +146,7 @@ json_t *image_info_json(const struct image_info *info)
     if (info->snapshot_count)
         json_object_set_new(o, "snapshots", json_array());
     for (size_t i = 0; i < info->snapshot_count; i++)
-        json_array_append_new(json_object_get(o, "snapshots"), snapshot_json(&info->snapshots[i]));
+        json_array_append_new(json_object_get(o, "snapshots"),
+                              image_snapshot_json(&info->snapshots[i]));
     return o;
 }

@@ -46,6 +46,7 @@ int image_info_check(const struct image_info *info, const char *path, const char
 
 const struct image_snapshot *image_info_find(const struct image_info *info, const char *snapshot);
 
+json_t *image_snapshot_json(const struct image_snapshot *s); /* name, created; a new reference */
 /* For the status: size, allocation, format, backing, snapshots [{name, created}]; a new reference. */
 json_t *image_info_json(const struct image_info *info);
 

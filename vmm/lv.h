@@ -28,7 +28,9 @@ enum { LV_UUID_MAX = VIR_UUID_STRING_BUFLEN, LV_DIRTY_MAX = 1024 };
 struct lv_dirty {
     uint64_t domains[LV_DIRTY_MAX]; /* lv_name_hash() */
     size_t domain_count;
-    bool all_domains, networks, pools;
+    uint64_t images[LV_DIRTY_MAX]; /* lv_name_hash() of the path */
+    size_t image_count;
+    bool all_domains, all_images, networks, pools;
     bool addresses; /* time to look for those that were missing */
 };
 
@@ -77,6 +79,7 @@ void lv_unwatch(struct lv *lv);
 void lv_touch_domain(struct lv *lv, virDomainPtr dom); /* we changed it: read it again */
 void lv_touch_networks(struct lv *lv);
 void lv_touch_pools(struct lv *lv);
+void lv_touch_image(struct lv *lv, const char *path); /* what it holds or is: look into it again */
 /* Once, after that time: look for missing addresses, and on_change. A second call before it is void. */
 void lv_look_later(struct lv *lv, int ms);
 void lv_take_dirty(struct lv *lv, struct lv_dirty *ret); /* and leave it clean */
@@ -169,6 +172,8 @@ struct lv_disk_use {
 int lv_disk_running_user(struct lv *lv, const char *path, struct lv_disk_use *ret,
                          struct hm_error *err);
 void lv_disk_use_clear(struct lv_disk_use *use);
+/* HM_E_CONFLICT if the VM is not ours. */
+int lv_disk_check_ours(const struct lv_disk_use *use, const char *what, struct hm_error *err);
 /* The guest sees the new size at once. HM_E_CONFLICT if the VM is not ours. */
 int lv_disk_grow_live(struct lv *lv, const struct lv_disk_use *use, const char *volume,
                       int64_t bytes, struct hm_error *err);

@@ -40,6 +40,7 @@ struct lv_cache {
     size_t pool_count;
     json_t *leases; /* {network: {mac: {mac, ip, name}}}; NULL: not read yet */
     int64_t leases_written_ns;
+    int64_t look_until_ns; /* BOOTTIME: no image is looked into after that, in the present pass */
 };
 
 struct lv_cache *lv_cache_new(void);
@@ -64,7 +65,18 @@ bool lv_add_addresses(const struct lv_cache *cache, json_t *details);
 /* That was so: be asked to look again, later with every look, and not for ever. */
 void lv_look_for_address_later(struct lv *lv, struct lv_entry *e);
 
+/*
+ * Images (lv_image.c): what qemu-img says about one, or {"error"}; a new reference. Some milliseconds each,
+ * so only of what changed, and only for so long in a pass: NULL when that is over (another pass will
+ * follow), and where images are not files of this host.
+ */
+void lv_images_begin(struct lv *lv);
+bool lv_images_are_files(const struct lv *lv);
+json_t *lv_image_look(struct lv *lv, const char *path, const char *format);
+/* The disks of a VM into its details. False: some could not be looked into in this pass. */
+bool lv_image_add_disks(struct lv *lv, const json_t *disks, json_t *details);
+
 /* Volumes (lv_observe_storage.c): the disk things into cache->disks, if anything changed. */
-int lv_observe_storage(struct lv *lv, bool dirty, struct hm_error *err);
+int lv_observe_storage(struct lv *lv, const struct lv_dirty *dirty, struct hm_error *err);
 
 #endif

@@ -6,113 +6,27 @@
 
 #include "base/alloc.h"
 #include "proto/field.h"
+#include "vmm/lv_disk.h"
 #include "vmm/qemu_img.h"
 #include "vmm/volume.h"
-
-static const char *const formats[] = {"qcow2", "raw", NULL};
-
-static const char *format_of(const json_t *spec)
-{
-    const char *format = spec_str(spec, "format");
-    return format ? format : formats[0];
-}
-
-/* libvirt counts in KiB and QEMU in sectors, both rounding up. */
-static int64_t bytes_of(const json_t *spec)
-{
-    enum { KIB = 1024 };
-    return (spec_int(spec, "size", 0) + KIB - 1) / KIB * KIB;
-}
-
-static const char *pool_of(const json_t *spec)
-{
-    const char *pool = spec_str(spec, "pool");
-    return pool ? pool : "default";
-}
-
-/* -- Finding the volume of a disk document by its mark ----------------------------------------- */
-
-struct found_disk {
-    struct lv_place place;
-    char *volume;
-    const char *format;
-};
-
-static void found_disk_clear(struct found_disk *found)
-{
-    lv_place_clear(&found->place);
-    free(found->volume);
-}
-
-static bool is_disk_key(const char *key, const char *name)
-{
-    const char *dot = strchr(key, '.');
-    return dot && !strncmp(dot, ".disk.", 6) && !strcmp(dot + 6, name);
-}
-
-/* 1: this pool holds it; 0: it does not. */
-static int look_in(struct lv *lv, const char *pool, const char *name, struct found_disk *ret,
-                   struct hm_error *err)
-{
-    struct found_disk found = {0};
-    int r = lv_pool_open(lv, pool, &found.place, err);
-    if (r == -HM_E_UNSUPPORTED) /* not a folder: nothing of ours in it */
-        return 0;
-    for (const char *const *f = formats; r == 0 && *f; f++) {
-        struct volume_mark mark = {0};
-        found.volume = hm_printf("%s.%s", name, *f);
-        found.format = *f;
-        r = volume_mark_read(found.place.dir, found.volume, &mark, err);
-        if (r > 0 && !is_disk_key(mark.mark.key, name))
-            r = 0;
-        mark_clear(&mark.mark);
-        if (r > 0)
-            *ret = found;
-        else
-            free(found.volume);
-    }
-    if (r <= 0)
-        lv_place_clear(&found.place);
-    return r;
-}
-
-static void free_pools(virStoragePoolPtr *pools, int count)
-{
-    for (int i = 0; i < count; i++)
-        virStoragePoolFree(pools[i]);
-    free(pools);
-}
-
-static int find_disk(struct lv *lv, const char *name, struct found_disk *ret, struct hm_error *err)
-{
-    virStoragePoolPtr *pools = NULL;
-    int count =
-        virConnectListAllStoragePools(lv->conn, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
-    if (count < 0)
-        return lv_fail(lv, err, "list storage pools");
-    int r = 0;
-    for (int i = 0; i < count && r == 0; i++)
-        r = look_in(lv, virStoragePoolGetName(pools[i]), name, ret, err);
-    free_pools(pools, count);
-    return r;
-}
 
 /* -- The verbs of a disk document -------------------------------------------------------------- */
 
 static int disk_create(struct lv *lv, const struct order *o, struct hm_error *err)
 {
     struct lv_place place = {0};
-    int r = lv_pool_open(lv, pool_of(o->spec), &place, err);
+    int r = lv_pool_open(lv, lv_disk_pool(o->spec), &place, err);
     if (r < 0)
         return hm_wrap(err, "disk %s", o->name);
-    HM_AUTOFREE char *volume = hm_printf("%s.%s", o->name, format_of(o->spec));
+    HM_AUTOFREE char *volume = hm_printf("%s.%s", o->name, lv_disk_format(o->spec));
     HM_AUTOFREE char *path = NULL;
     struct volume_wish wish = {.place = &place,
                                .volume = volume,
-                               .format = format_of(o->spec),
-                               .bytes = bytes_of(o->spec),
+                               .format = lv_disk_format(o->spec),
+                               .bytes = lv_disk_bytes(o->spec),
                                .order = o,
-                               .spec = o->spec};
+                               .spec = o->spec,
+                               .protect = spec_bool(o->spec, "protect")};
     r = volume_ensure(lv, &wish, &path, err);
     lv_place_clear(&place);
     return r < 0 ? hm_wrap(err, "disk %s", o->name) : 0;
@@ -121,7 +35,7 @@ static int disk_create(struct lv *lv, const struct order *o, struct hm_error *er
 static int disk_start(struct lv *lv, const struct order *o, struct hm_error *err)
 {
     struct lv_place place = {0};
-    int r = lv_pool_open(lv, pool_of(o->spec), &place, err);
+    int r = lv_pool_open(lv, lv_disk_pool(o->spec), &place, err);
     if (r < 0)
         return hm_wrap(err, "disk %s", o->name);
     lv_place_clear(&place);
@@ -150,10 +64,10 @@ static bool uses_path(virDomainPtr dom, unsigned flags, const char *path)
 }
 
 /* Removing a volume under a VM, ours or not, would destroy what it works on. */
-static int check_unused(struct lv *lv, const struct found_disk *found, const struct order *o,
+static int check_unused(struct lv *lv, const struct lv_found_disk *found, const struct order *o,
                         struct hm_error *err)
 {
-    HM_AUTOFREE char *path = hm_printf("%s/%s", found->place.dir, found->volume);
+    const char *path = found->path;
     virDomainPtr *domains = NULL;
     int count = virConnectListAllDomains(lv->conn, &domains, 0);
     if (count < 0)
@@ -174,8 +88,8 @@ static int check_unused(struct lv *lv, const struct found_disk *found, const str
 
 static int disk_remove(struct lv *lv, const struct order *o, struct hm_error *err)
 {
-    struct found_disk found = {0};
-    int r = find_disk(lv, o->name, &found, err);
+    struct lv_found_disk found = {0};
+    int r = lv_find_disk(lv, o->name, &found, err);
     if (r < 0)
         return hm_wrap(err, "disk %s", o->name);
     if (r == 0)
@@ -183,7 +97,7 @@ static int disk_remove(struct lv *lv, const struct order *o, struct hm_error *er
     r = check_unused(lv, &found, o, err);
     if (r >= 0)
         r = volume_remove(lv, &found.place, found.volume, o, err);
-    found_disk_clear(&found);
+    lv_found_disk_clear(&found);
     return r;
 }
 
@@ -204,7 +118,7 @@ static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
                        struct hm_error *err)
 {
     struct lv_place place = {0};
-    int r = lv_pool_open(lv, pool_of(d->spec), &place, err);
+    int r = lv_pool_open(lv, lv_disk_pool(d->spec), &place, err);
     if (r < 0)
         return r;
     HM_AUTOFREE char *volume = vm_volume_name(vm->name, d->spec);
@@ -213,12 +127,12 @@ static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
     o.name = volume;
     struct volume_wish wish = {.place = &place,
                                .volume = volume,
-                               .format = format_of(d->spec),
-                               .bytes = bytes_of(d->spec),
+                               .format = lv_disk_format(d->spec),
+                               .bytes = lv_disk_bytes(d->spec),
                                .order = &o,
                                .spec = d->spec};
     r = volume_ensure(lv, &wish, &d->path, err);
-    d->format = hm_strdup(format_of(d->spec));
+    d->format = hm_strdup(lv_disk_format(d->spec));
     lv_place_clear(&place);
     return r;
 }
@@ -226,8 +140,8 @@ static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
 static int prepare_document(struct lv *lv, const char *name, struct vm_disk *d,
                             struct hm_error *err)
 {
-    struct found_disk found = {0};
-    int r = find_disk(lv, name, &found, err);
+    struct lv_found_disk found = {0};
+    int r = lv_find_disk(lv, name, &found, err);
     if (r < 0)
         return r;
     if (r == 0)
@@ -235,10 +149,13 @@ static int prepare_document(struct lv *lv, const char *name, struct vm_disk *d,
                        "disk %s does not exist (yet); declare it as a document "
                        "of kind disk",
                        name);
-    d->path = hm_printf("%s/%s", found.place.dir, found.volume);
-    d->format = hm_strdup(found.format);
-    found_disk_clear(&found);
-    return 0;
+    r = volume_check(lv, &found.place, found.volume, found.format, err);
+    if (r >= 0) {
+        d->path = hm_strdup(found.path);
+        d->format = hm_strdup(found.format);
+    }
+    lv_found_disk_clear(&found);
+    return r;
 }
 
 static int prepare_file(const char *path, const char *format, struct vm_disk *d)
@@ -252,7 +169,7 @@ static int prepare_file(const char *path, const char *format, struct vm_disk *d)
 static int prepare_image(struct lv *lv, const char *path, struct vm_disk *d, struct hm_error *err)
 {
     struct image_info info = {0};
-    const char *format = format_of(d->spec);
+    const char *format = lv_disk_format(d->spec);
     bool looks = lv->is_qemu && lv->is_local && strcmp(format, "raw") != 0;
     int r = looks ? qemu_img_info(path, format, &info, err) : 0;
     if (looks && r >= 0)
@@ -288,7 +205,7 @@ static int remove_own(struct lv *lv, const struct order *vm, const json_t *disk,
                       struct hm_error *err)
 {
     struct lv_place place = {0};
-    int r = lv_pool_open(lv, pool_of(disk), &place, err);
+    int r = lv_pool_open(lv, lv_disk_pool(disk), &place, err);
     if (r == -HM_E_POOL_NOT_FOUND) /* and with it the volume */
         return 0;
     if (r < 0)

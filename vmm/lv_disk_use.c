@@ -73,21 +73,20 @@ int lv_disk_running_user(struct lv *lv, const char *path, struct lv_disk_use *re
     return found;
 }
 
-static int check_ours(const struct lv_disk_use *use, const char *volume, struct hm_error *err)
+int lv_disk_check_ours(const struct lv_disk_use *use, const char *what, struct hm_error *err)
 {
     if (use->ours)
         return 0;
-    return hm_fail(
-        err, HM_E_CONFLICT,
-        "volume %s is in use by the VM %s, which harmony did not make; it is changed only "
-        "when that VM is off",
-        volume, use->vm);
+    return hm_fail(err, HM_E_CONFLICT,
+                   "%s is in use by the VM %s, which harmony did not make; it is changed only "
+                   "when that VM is off",
+                   what, use->vm);
 }
 
 int lv_disk_grow_live(struct lv *lv, const struct lv_disk_use *use, const char *volume,
                       int64_t bytes, struct hm_error *err)
 {
-    int r = check_ours(use, volume, err);
+    int r = lv_disk_check_ours(use, volume, err);
     if (r >= 0 && virDomainBlockResize(use->dom, use->target, (unsigned long long)bytes,
                                        VIR_DOMAIN_BLOCK_RESIZE_BYTES) < 0)
         r = lv_fail(lv, err, "volume %s: grow it to %lld bytes in the running VM %s", volume,

@@ -101,11 +101,24 @@ void lv_touch_pools(struct lv *lv)
     pthread_mutex_unlock(&lv->lock);
 }
 
+void lv_touch_image(struct lv *lv, const char *path)
+{
+    struct lv_dirty *dirty = &lv->dirty;
+    pthread_mutex_lock(&lv->lock);
+    if (dirty->image_count == LV_DIRTY_MAX)
+        dirty->all_images = true;
+    else
+        dirty->images[dirty->image_count++] = lv_name_hash(path);
+    dirty->pools = true;
+    pthread_mutex_unlock(&lv->lock);
+}
+
 void lv_take_dirty(struct lv *lv, struct lv_dirty *ret)
 {
     pthread_mutex_lock(&lv->lock);
     *ret = lv->dirty;
-    lv->dirty.domain_count = 0;
+    lv->dirty.domain_count = lv->dirty.image_count = 0;
+    lv->dirty.all_images = false;
     lv->dirty.all_domains = lv->dirty.networks = lv->dirty.pools = lv->without_events;
     lv->dirty.addresses = false;
     pthread_mutex_unlock(&lv->lock);

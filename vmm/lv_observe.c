@@ -97,10 +97,12 @@ static int read_entry(struct lv *lv, virDomainPtr dom, bool active, struct lv_en
         e->waits = active && live.marked && lv_add_addresses(lv->cache, live.details);
         if (e->waits)
             lv_look_for_address_later(lv, e);
+        const struct domain_info *effective = live.name ? &live : &defined;
+        e->stale =
+            effective->marked && !lv_image_add_disks(lv, effective->disks, effective->details);
         thing_shared_unref(e->shared);
         e->shared = thing_of(lv, dom, &defined, &live, autostart != 0);
         e->active = active;
-        e->stale = false;
     }
     domain_info_clear(&defined);
     domain_info_clear(&live);
@@ -335,7 +337,7 @@ static int observe_all(struct lv *lv, const struct lv_dirty *dirty, struct thing
     bool leased = lv_observe_leases(lv, dirty);
     int r = dirty->networks || leased ? observe_networks(lv, err) : 0;
     if (r >= 0)
-        r = lv_observe_storage(lv, dirty->pools, err);
+        r = lv_observe_storage(lv, dirty, err);
     if (r >= 0)
         r = observe_domains(lv, ret, err);
     if (r < 0)
@@ -358,6 +360,7 @@ int lv_observe(struct lv *lv, struct things *ret, struct hm_error *err)
     struct things found = {0};
     lv_take_dirty(lv, &dirty);
     lv->cache->pass++;
+    lv_images_begin(lv);
     apply_dirty(lv->cache, &dirty);
     r = observe_all(lv, &dirty, &found, err);
     lv_processes_clear(&lv->cache->processes);

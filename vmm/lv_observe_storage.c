@@ -6,9 +6,17 @@
 #include <libvirt/virterror.h>
 
 #include "base/alloc.h"
+#include "proto/field.h"
 #include "vmm/lv_cache.h"
 #include "vmm/volume.h"
 #include "vmm/volume_xml.h"
+
+/* What one reading of all pools shares. */
+struct reading {
+    const struct lv_dirty *dirty;
+    struct things *list; /* what was found */
+    bool *left;          /* something could not be looked into in this pass */
+};
 
 /* -- One volume -------------------------------------------------------------------------------- */
 
@@ -19,34 +27,101 @@ static const char *disk_name_in(const char *key)
     return dot && !strncmp(dot, ".disk.", 6) ? dot + 6 : NULL;
 }
 
-static void add_disk(struct things *list, const char *name, struct mark *mark, json_t *details)
+static void add_disk(struct things *list, const char *name, struct mark *mark, json_t *details,
+                     char *drift)
 {
-    struct thing t = {.kind = hm_strdup("disk"), .name = hm_strdup(name), .details = details};
-    if (mark) {
-        t.marked = true;
-        t.mark_site = mark->site;
-        t.mark_key = mark->key;
-        t.mark_hash = mark->hash;
-        t.spec = mark->spec;
-        memset(mark, 0, sizeof *mark);
-    }
+    struct thing t = {.kind = hm_strdup("disk"),
+                      .name = hm_strdup(name),
+                      .details = details,
+                      .drift = drift,
+                      .marked = true,
+                      .mark_site = mark->site,
+                      .mark_key = mark->key,
+                      .mark_hash = mark->hash,
+                      .spec = mark->spec};
+    memset(mark, 0, sizeof *mark);
     struct thing_shared *shared = thing_shared_new(&t);
     struct thing view = thing_view(shared, THING_RUNNING, NULL);
     things_add(list, &view);
     thing_shared_unref(shared);
 }
 
-static json_t *details_of(const struct lv_place *place, const char *volume,
-                          const virStorageVolInfo *info)
+static bool is_touched(const struct lv_dirty *dirty, const char *path)
+{
+    uint64_t hash = lv_name_hash(path);
+    bool touched = dirty->all_images;
+    for (size_t i = 0; i < dirty->image_count && !touched; i++)
+        touched = dirty->images[i] == hash;
+    return touched;
+}
+
+/* What was seen of this file before, or NULL. Borrowed. */
+static json_t *seen_before(const struct lv *lv, const char *path)
+{
+    const struct things *disks = &lv->cache->disks;
+    for (size_t i = 0; i < disks->count; i++) {
+        json_t *image = json_object_get(disks->items[i].details, "image");
+        const char *of = json_string_value(json_object_get(disks->items[i].details, "path"));
+        if (image && of && !strcmp(of, path))
+            return image;
+    }
+    return NULL;
+}
+
+static json_t *details_of(struct lv *lv, const struct lv_place *place, const char *volume,
+                          const virStorageVolInfo *info, const struct reading *r)
 {
     HM_AUTOFREE char *path = hm_printf("%s/%s", place->dir, volume);
-    return json_pack("{s:s, s:s, s:I, s:I}", "pool", place->name, "path", path, "capacity",
-                     (json_int_t)info->capacity, "allocation", (json_int_t)info->allocation);
+    const char *format = strrchr(volume, '.');
+    json_t *details =
+        json_pack("{s:s, s:s, s:I, s:I}", "pool", place->name, "path", path, "capacity",
+                  (json_int_t)info->capacity, "allocation", (json_int_t)info->allocation);
+    json_t *image = is_touched(r->dirty, path) ? NULL : json_incref(seen_before(lv, path));
+    if (!image)
+        image = lv_image_look(lv, path, format ? format + 1 : "raw");
+    if (image)
+        json_object_set_new(details, "image", image);
+    if (json_object_get(image, "size")) /* libvirt guesses the format, and so the size */
+        json_object_set(details, "capacity", json_object_get(image, "size"));
+    if (!image)
+        *r->left |= lv_images_are_files(lv);
+    return details;
+}
+
+static bool has_snapshot(const json_t *image, const char *name)
+{
+    size_t i;
+    const json_t *s;
+    json_array_foreach(json_object_get(image, "snapshots"), i, s)
+    {
+        if (!strcmp(json_string_value(json_object_get(s, "name")), name))
+            return true;
+    }
+    return false;
+}
+
+/* What is not as the mark says; the caller frees it. */
+static char *drift_of(const struct volume_mark *mark, const json_t *details)
+{
+    const json_t *image = json_object_get(details, "image"), *name;
+    size_t i;
+    if (mark->apply)
+        return hm_strdup("a snapshot is being applied");
+    if (!json_object_get(image, "size"))
+        return NULL;
+    if (spec_int(image, "size", 0) < spec_int(mark->mark.spec, "size", 0))
+        return hm_strdup("it is smaller than it was made");
+    json_array_foreach(json_object_get(mark->mark.spec, "snapshots"), i, name)
+    {
+        if (!has_snapshot(image, json_string_value(name)))
+            return hm_printf("snapshot %s is gone", json_string_value(name));
+    }
+    return NULL;
 }
 
 /* A mark without a volume is an intention, or a leftover: the disk is absent. */
 static int read_marked(struct lv *lv, const struct lv_place *place, const char *volume,
-                       struct things *list, struct hm_error *err)
+                       const struct reading *to, struct hm_error *err)
 {
     struct volume_mark found = {0};
     LV_VOLUME vol = NULL;
@@ -55,15 +130,17 @@ static int read_marked(struct lv *lv, const struct lv_place *place, const char *
     const char *name = r > 0 ? disk_name_in(found.mark.key) : NULL;
     if (r <= 0 || !name ||
         found.state == VOLUME_MAKING) { /* an unreadable one is told by the verb that needs it */
-        mark_clear(&found.mark);
+        volume_mark_clear(&found);
         return 0;
     }
     r = volume_find(lv, place, volume, &vol, err);
     if (r > 0 && virStorageVolGetInfo(vol, &info) < 0)
         r = lv_last_is(VIR_ERR_NO_STORAGE_VOL) ? 0 : lv_fail(lv, err, "volume %s", volume);
-    if (r > 0)
-        add_disk(list, name, &found.mark, details_of(place, volume, &info));
-    mark_clear(&found.mark);
+    if (r > 0) {
+        json_t *details = details_of(lv, place, volume, &info, to);
+        add_disk(to->list, name, &found.mark, details, drift_of(&found, details));
+    }
+    volume_mark_clear(&found);
     return r < 0 ? r : 0;
 }
 
@@ -78,7 +155,7 @@ static char *volume_of_mark(const char *file)
     return hm_strndup(file, len - suffix);
 }
 
-static int read_pool(struct lv *lv, const struct lv_place *place, struct things *list,
+static int read_pool(struct lv *lv, const struct lv_place *place, const struct reading *to,
                      struct hm_error *err)
 {
     DIR *dir = opendir(place->dir);
@@ -86,7 +163,7 @@ static int read_pool(struct lv *lv, const struct lv_place *place, struct things 
     for (struct dirent *e; dir && r >= 0 && (e = readdir(dir));) {
         HM_AUTOFREE char *volume = volume_of_mark(e->d_name);
         if (volume)
-            r = read_marked(lv, place, volume, list, err);
+            r = read_marked(lv, place, volume, to, err);
     }
     if (dir)
         closedir(dir);
@@ -154,7 +231,7 @@ static bool folders_changed(const struct lv_cache *cache)
 
 /* -- All pools --------------------------------------------------------------------------------- */
 
-static int read_pools(struct lv *lv, virStoragePoolPtr *pools, int count, struct things *list,
+static int read_pools(struct lv *lv, virStoragePoolPtr *pools, int count, const struct reading *to,
                       struct hm_error *err)
 {
     int r = 0;
@@ -163,25 +240,27 @@ static int read_pools(struct lv *lv, virStoragePoolPtr *pools, int count, struct
         r = place_of(lv, pools[i], &place, err);
         if (r > 0) {
             remember(lv->cache, &place);
-            r = read_pool(lv, &place, list, err);
+            r = read_pool(lv, &place, to, err);
         }
         lv_place_clear(&place);
     }
     return r;
 }
 
-int lv_observe_storage(struct lv *lv, bool dirty, struct hm_error *err)
+int lv_observe_storage(struct lv *lv, const struct lv_dirty *dirty, struct hm_error *err)
 {
-    if (!lv->is_local || (!dirty && !folders_changed(lv->cache)))
+    if (!lv->is_local || (!dirty->pools && !folders_changed(lv->cache)))
         return 0;
     virStoragePoolPtr *pools = NULL;
     struct things found = {0};
+    bool left = false;
+    struct reading to = {.dirty = dirty, .list = &found, .left = &left};
     int count =
         virConnectListAllStoragePools(lv->conn, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
     if (count < 0)
         return lv_last_is(VIR_ERR_NO_SUPPORT) ? 0 : lv_fail(lv, err, "list storage pools");
     forget_pools(lv->cache);
-    int r = read_pools(lv, pools, count, &found, err);
+    int r = read_pools(lv, pools, count, &to, err);
     for (int i = 0; i < count; i++)
         virStoragePoolFree(pools[i]);
     free(pools);
@@ -191,5 +270,7 @@ int lv_observe_storage(struct lv *lv, bool dirty, struct hm_error *err)
     }
     things_clear(&lv->cache->disks);
     lv->cache->disks = found;
+    if (left)
+        lv->cache->pools[0].changed_ns = 0; /* read again in the next pass */
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "proto/doc.h"
+#include "vmm/lv_disk_set.h"
 #include "vmm/lv_vm.h"
 #include "vmm/shape.h"
 #include "vmm/vm_uuid.h"
@@ -160,6 +161,8 @@ int lv_vm_create(struct lv *lv, const struct order *o, struct hm_error *err)
         r = mark_check(before.marked ? &before.mark : NULL, o, err);
     if (r >= 0)
         r = make_console_folder(lv, err);
+    if (r >= 0)
+        r = lv_disks_protect(lv, o, before.mark.spec, err);
     if (r >= 0)
         r = define(lv, o, &before, &dom, err);
     if (r >= 0)

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "proto/doc.h"
+#include "vmm/lv_snapshot.h"
 #include "vmm/qemu_img.h"
 #include "vmm/volume_xml.h"
 
@@ -30,6 +31,18 @@ static int look_up(struct lv *lv, const struct lv_place *place, const char *volu
 static char *path_of(const struct lv_place *place, const char *volume)
 {
     return hm_printf("%s/%s", place->dir, volume);
+}
+
+static bool has_text(const json_t *list, const char *text)
+{
+    size_t i;
+    const json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        if (!strcmp(json_string_value(item), text))
+            return true;
+    }
+    return false;
 }
 
 static bool file_is_there(const struct lv_place *place, const char *volume)
@@ -65,10 +78,10 @@ static void mark_of_wish(const struct volume_wish *w, struct mark *ret)
 
 static int write_mark(const struct volume_wish *w, enum volume_state state, struct hm_error *err)
 {
-    struct mark m;
-    mark_of_wish(w, &m);
-    int r = volume_mark_write(w->place->dir, w->volume, &m, state, err);
-    mark_clear(&m);
+    struct volume_mark m = {.state = state};
+    mark_of_wish(w, &m.mark);
+    int r = volume_mark_write(w->place->dir, w->volume, &m, err);
+    volume_mark_clear(&m);
     return r < 0 ? hm_wrap(err, "volume %s: mark it as ours", w->volume) : 0;
 }
 
@@ -84,6 +97,109 @@ static int check_same_folder(struct lv *lv, const struct volume_wish *w, struct 
         w->place->dir, w->volume);
 }
 
+/* What it is now. Only qemu-img can be asked for one format alone: libvirt guesses it from the content,
+ * which a guest may have written. */
+static int look_into(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
+                     struct image_info *ret, struct hm_error *err)
+{
+    HM_AUTOFREE char *path = path_of(w->place, w->volume);
+    virStorageVolInfo info;
+    if (lv->is_qemu)
+        return qemu_img_info(path, w->format, ret, err);
+    if (virStorageVolGetInfo(vol, &info) < 0)
+        return lv_fail(lv, err, "volume %s: ask for its size", w->volume);
+    *ret = (struct image_info){.size = (int64_t)info.capacity};
+    return 0;
+}
+
+static struct lv_image image_of(const struct volume_wish *w, const char *path)
+{
+    return (struct lv_image){.what = w->volume, .path = path, .format = w->format};
+}
+
+/* A snapshot that was there when the mark was written, and is gone, is not made anew: it would hold
+ * something else. */
+static int ensure_snapshot(struct lv *lv, const struct volume_wish *w,
+                           const struct volume_mark *before, const struct image_info *info,
+                           const char *name, struct hm_error *err)
+{
+    HM_AUTOFREE char *path = path_of(w->place, w->volume);
+    struct lv_image image = image_of(w, path);
+    if (image_info_find(info, name))
+        return 0;
+    bool was = before && before->state == VOLUME_MADE &&
+               has_text(json_object_get(before->mark.spec, "snapshots"), name);
+    if (was)
+        return hm_fail(err, HM_E_REFUSED,
+                       "volume %s: its snapshot %s was made and has vanished; take it out of "
+                       "snapshots, or choose another name for a new one",
+                       w->volume, name);
+    return lv_snapshot_create(lv, &image, 1, name, err);
+}
+
+static int ensure_snapshots(struct lv *lv, const struct volume_wish *w,
+                            const struct volume_mark *before, const struct image_info *info,
+                            struct hm_error *err)
+{
+    size_t i;
+    const json_t *name;
+    int r = 0;
+    json_array_foreach(json_object_get(w->spec, "snapshots"), i, name)
+    {
+        if (r >= 0)
+            r = ensure_snapshot(lv, w, before, info, json_string_value(name), err);
+    }
+    return r;
+}
+
+/* Another program can begin to use it meanwhile: then it holds QEMU's lock, and qemu-img is refused. */
+static int grow(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
+                struct hm_error *err)
+{
+    HM_AUTOFREE char *path = path_of(w->place, w->volume);
+    struct lv_image image = image_of(w, path);
+    struct lv_disk_use use = {0};
+    int r = w->protect ? lv_snapshot_protect(lv, &image, 1, w->spec, err) : 0;
+    int used = r < 0 ? r : lv_disk_running_user(lv, path, &use, err);
+    r = used;
+    if (used > 0)
+        r = lv_disk_grow_live(lv, &use, w->volume, w->bytes, err);
+    else if (used == 0 && lv->is_qemu)
+        r = qemu_img_grow(path, w->format, w->bytes, err);
+    else if (used == 0 && virStorageVolResize(vol, (unsigned long long)w->bytes, 0) < 0)
+        r = lv_fail(lv, err, "volume %s: grow it to %lld bytes", w->volume, (long long)w->bytes);
+    lv_disk_use_clear(&use);
+    return r;
+}
+
+static int fit_size(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
+                    const struct image_info *info, struct hm_error *err)
+{
+    if (info->size > w->bytes)
+        return hm_fail(
+            err, HM_E_REFUSED,
+            "volume %s has %lld bytes and can't shrink to %lld; ask for at least its size",
+            w->volume, (long long)info->size, (long long)w->bytes);
+    return info->size < w->bytes ? grow(lv, w, vol, err) : 0;
+}
+
+/* Its header, its size and its snapshots; `before` is the mark that it has, or NULL. */
+static int fit(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
+               const struct volume_mark *before, struct hm_error *err)
+{
+    HM_AUTOFREE char *path = path_of(w->place, w->volume);
+    struct image_info info = {0};
+    int r = look_into(lv, w, vol, &info, err);
+    if (r >= 0)
+        r = image_info_check(&info, path, NULL, err);
+    if (r >= 0)
+        r = fit_size(lv, w, vol, &info, err);
+    if (r >= 0 && lv->is_qemu)
+        r = ensure_snapshots(lv, w, before, &info, err);
+    image_info_clear(&info);
+    return r;
+}
+
 static int create_volume(struct lv *lv, const struct volume_wish *w, struct hm_error *err)
 {
     int r = write_mark(w, VOLUME_MAKING, err);
@@ -94,6 +210,8 @@ static int create_volume(struct lv *lv, const struct volume_wish *w, struct hm_e
     if (!vol)
         return lv_fail(lv, err, "volume %s in pool %s: create it", w->volume, w->place->name);
     r = check_same_folder(lv, w, err);
+    if (r >= 0 && json_array_size(json_object_get(w->spec, "snapshots")))
+        r = fit(lv, w, vol, NULL, err);
     return r < 0 ? r : write_mark(w, VOLUME_MADE, err);
 }
 
@@ -116,56 +234,6 @@ static int finish_volume(struct lv *lv, const struct volume_wish *w, virStorageV
     return create_volume(lv, w, err);
 }
 
-/* What it is now. Only qemu-img can be asked for one format alone: libvirt guesses it from the content,
- * which a guest may have written. */
-static int look_into(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
-                     struct image_info *ret, struct hm_error *err)
-{
-    HM_AUTOFREE char *path = path_of(w->place, w->volume);
-    virStorageVolInfo info;
-    if (lv->is_qemu)
-        return qemu_img_info(path, w->format, ret, err);
-    if (virStorageVolGetInfo(vol, &info) < 0)
-        return lv_fail(lv, err, "volume %s: ask for its size", w->volume);
-    *ret = (struct image_info){.size = (int64_t)info.capacity};
-    return 0;
-}
-
-/* Another program can begin to use it meanwhile: then it holds QEMU's lock, and qemu-img is refused. */
-static int grow(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
-                struct hm_error *err)
-{
-    HM_AUTOFREE char *path = path_of(w->place, w->volume);
-    struct lv_disk_use use = {0};
-    int used = lv_disk_running_user(lv, path, &use, err), r = used;
-    if (used > 0)
-        r = lv_disk_grow_live(lv, &use, w->volume, w->bytes, err);
-    else if (used == 0 && lv->is_qemu)
-        r = qemu_img_grow(path, w->format, w->bytes, err);
-    else if (used == 0 && virStorageVolResize(vol, (unsigned long long)w->bytes, 0) < 0)
-        r = lv_fail(lv, err, "volume %s: grow it to %lld bytes", w->volume, (long long)w->bytes);
-    lv_disk_use_clear(&use);
-    return r;
-}
-
-static int fit_size(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
-                    struct hm_error *err)
-{
-    HM_AUTOFREE char *path = path_of(w->place, w->volume);
-    struct image_info info = {0};
-    int r = look_into(lv, w, vol, &info, err);
-    if (r >= 0)
-        r = image_info_check(&info, path, NULL, err);
-    if (r >= 0 && info.size > w->bytes)
-        r = hm_fail(err, HM_E_REFUSED,
-                    "volume %s has %lld bytes and can't shrink to %lld; ask for at least its size",
-                    w->volume, (long long)info.size, (long long)w->bytes);
-    else if (r >= 0 && info.size < w->bytes)
-        r = grow(lv, w, vol, err);
-    image_info_clear(&info);
-    return r;
-}
-
 static bool mark_says(const struct volume_mark *found, const struct volume_wish *w)
 {
     struct mark wanted;
@@ -177,14 +245,17 @@ static bool mark_says(const struct volume_mark *found, const struct volume_wish 
 }
 
 static int use_volume(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
-                      const struct volume_mark *found, struct hm_error *err)
+                      struct volume_mark *found, struct hm_error *err)
 {
     int r = mark_check(found ? &found->mark : NULL, w->order, err);
     if (r < 0)
         return r;
     if (found && found->state == VOLUME_MAKING)
         return finish_volume(lv, w, vol, err);
-    r = fit_size(lv, w, vol, err);
+    if (found && found->apply)
+        r = lv_snapshot_finish_apply(lv, w->place, w->volume, found, false, err);
+    if (r >= 0)
+        r = fit(lv, w, vol, found, err);
     if (r < 0 || (found && mark_says(found, w)))
         return r;
     return write_mark(w, VOLUME_MADE, err);
@@ -223,7 +294,7 @@ int volume_ensure(struct lv *lv, const struct volume_wish *w, char **ret_path, s
         r = use_volume(lv, w, vol, marked ? &mark : NULL, err);
     else
         r = create_volume(lv, w, err);
-    mark_clear(&mark.mark);
+    volume_mark_clear(&mark);
     lv_touch_pools(lv);
     if (r < 0)
         return r;
@@ -231,12 +302,39 @@ int volume_ensure(struct lv *lv, const struct volume_wish *w, char **ret_path, s
     return 0;
 }
 
+/* -- Before a guest gets it -------------------------------------------------------------------- */
+
+static int check_header(const char *path, const char *format, struct hm_error *err)
+{
+    struct image_info info = {0};
+    int r = qemu_img_info(path, format, &info, err);
+    if (r >= 0)
+        r = image_info_check(&info, path, NULL, err);
+    image_info_clear(&info);
+    return r;
+}
+
+int volume_check(struct lv *lv, const struct lv_place *place, const char *volume,
+                 const char *format, struct hm_error *err)
+{
+    HM_AUTOFREE char *path = path_of(place, volume);
+    struct volume_mark mark = {0};
+    int r = volume_mark_read(place->dir, volume, &mark, err);
+    if (r > 0 && mark.apply)
+        r = lv_snapshot_finish_apply(lv, place, volume, &mark, false, err);
+    if (r >= 0 && lv->is_qemu)
+        r = check_header(path, format, err);
+    volume_mark_clear(&mark);
+    return r;
+}
+
 /* -- Removing ---------------------------------------------------------------------------------- */
 
 static int delete_volume(const struct lv_place *place, const char *volume, virStorageVolPtr vol,
-                         const struct mark *mark, struct lv *lv, struct hm_error *err)
+                         struct volume_mark *mark, struct lv *lv, struct hm_error *err)
 {
-    int r = volume_mark_write(place->dir, volume, mark, VOLUME_REMOVING, err);
+    mark->state = VOLUME_REMOVING;
+    int r = volume_mark_write(place->dir, volume, mark, err);
     if (r < 0)
         return r;
     if (virStorageVolDelete(vol, 0) < 0 && !lv_last_is(VIR_ERR_NO_STORAGE_VOL))
@@ -255,10 +353,10 @@ int volume_remove(struct lv *lv, const struct lv_place *place, const char *volum
     if (found > 0)
         r = mark_check_ours(marked ? &mark.mark : NULL, order, err);
     if (found > 0 && r >= 0)
-        r = delete_volume(place, volume, vol, &mark.mark, lv, err);
+        r = delete_volume(place, volume, vol, &mark, lv, err);
     if (r >= 0) /* the mark last: a crash before leaves it to find the volume again */
         r = volume_mark_remove(place->dir, volume, err);
-    mark_clear(&mark.mark);
+    volume_mark_clear(&mark);
     lv_touch_pools(lv);
     return r < 0 ? r : found == 0;
 }

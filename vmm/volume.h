@@ -26,16 +26,22 @@ enum volume_state {
 #undef VOLUME_STATE_ENUM
 };
 
+/*
+ * A snapshot that is being applied: from before it is until it has been, so that no guest gets what was
+ * half put back. In the mark of one volume, for all that are put back together.
+ */
 struct volume_mark {
     struct mark mark;
     enum volume_state state;
+    json_t *apply; /* {"snapshot", "paths"}; NULL: none */
 };
+void volume_mark_clear(struct volume_mark *m); /* zeroed is allowed */
 
 /* 1: found; 0: none. One that can't be read is an error: it may protect somebody's data. */
 int volume_mark_read(const char *dir, const char *volume, struct volume_mark *ret,
                      struct hm_error *err);
-int volume_mark_write(const char *dir, const char *volume, const struct mark *m,
-                      enum volume_state state, struct hm_error *err);
+int volume_mark_write(const char *dir, const char *volume, const struct volume_mark *m,
+                      struct hm_error *err);
 int volume_mark_remove(const char *dir, const char *volume, struct hm_error *err);
 
 /* What a volume shall be. Everything is borrowed. */
@@ -44,11 +50,15 @@ struct volume_wish {
     const char *volume, *format;
     int64_t bytes;
     const struct order *order; /* whose it is, and whether it adopts */
-    const json_t *spec;        /* what goes into the mark */
+    const json_t *spec; /* what goes into the mark; its `snapshots` are made if they are new */
+    bool protect;       /* a snapshot before it grows */
 };
 /* Make it or find it ours; *ret_path is the caller's. */
 int volume_ensure(struct lv *lv, const struct volume_wish *wish, char **ret_path,
                   struct hm_error *err);
+/* Before a guest gets it: what was begun is finished, and its header names nothing unexpected. */
+int volume_check(struct lv *lv, const struct lv_place *place, const char *volume,
+                 const char *format, struct hm_error *err);
 /* Remove it and its mark, if it is ours. > 0: there was none. */
 int volume_remove(struct lv *lv, const struct lv_place *place, const char *volume,
                   const struct order *order, struct hm_error *err);

@@ -28,6 +28,13 @@ static char *mark_path(const char *dir, const char *volume)
     return hm_printf("%s/%s" VOLUME_MARK_SUFFIX, dir, volume);
 }
 
+void volume_mark_clear(struct volume_mark *m)
+{
+    mark_clear(&m->mark);
+    json_decref(m->apply);
+    *m = (struct volume_mark){0};
+}
+
 int volume_mark_read(const char *dir, const char *volume, struct volume_mark *ret,
                      struct hm_error *err)
 {
@@ -43,7 +50,10 @@ int volume_mark_read(const char *dir, const char *volume, struct volume_mark *re
     struct volume_mark found = {0};
     r = mark_from_json(json, &found.mark, err);
     found.state = state_from_name(json_string_value(json_object_get(json, "state")));
+    found.apply = json_incref(json_object_get(json, "apply"));
     json_decref(json);
+    if (r < 0)
+        volume_mark_clear(&found);
     if (r < 0)
         return hm_fail(err, HM_E_CONFLICT,
                        "the mark %s can't be read; repair it, or remove it to give the volume up",
@@ -52,13 +62,15 @@ int volume_mark_read(const char *dir, const char *volume, struct volume_mark *re
     return 1;
 }
 
-int volume_mark_write(const char *dir, const char *volume, const struct mark *m,
-                      enum volume_state state, struct hm_error *err)
+int volume_mark_write(const char *dir, const char *volume, const struct volume_mark *m,
+                      struct hm_error *err)
 {
     HM_AUTOFREE char *path = mark_path(dir, volume);
-    json_t *json = mark_to_json(m);
+    json_t *json = mark_to_json(&m->mark);
     json_object_set_new(json, "volume", json_string(volume));
-    json_object_set_new(json, "state", json_string(state_names[state]));
+    json_object_set_new(json, "state", json_string(state_names[m->state]));
+    if (m->apply)
+        json_object_set(json, "apply", m->apply);
     HM_AUTOFREE char *text = json_dumps(json, JSON_INDENT(1));
     json_decref(json);
     return hm_file_write_atomic(path, text, strlen(text), 0600, err);

@@ -128,6 +128,145 @@ def test_growth_killed_anywhere_converges(host, each_step):
         assert steps >= 2
 
 
+# -- what the status shows ---------------------------------------------------------------------------
+
+
+def test_disks_are_shown_as_they_are(host):
+    host.do("create", "disk", "data", {"size": "8MiB", "snapshots": ["one"]})
+    host.do("create", "vm", "web", with_disks({"device": "raw", "size": "8MiB", "format": "raw"}))
+    seen = host.thing("disk", "data")["details"]
+    assert (seen["pool"], seen["path"], seen["capacity"]) == ("default", f"{IMAGES}/data.qcow2", 8 << 20)
+    assert (seen["image"]["size"], seen["image"]["format"]) == (8 << 20, "qcow2")
+    assert [s["name"] for s in seen["image"]["snapshots"]] == ["one"]
+    root, raw = host.thing("vm", "web")["details"]["disks"]
+    assert (root["target"], root["path"]) == ("vda", f"{IMAGES}/web-root.qcow2")
+    assert (root["size"], root["format"], raw["size"], raw["format"]) == (16 << 20, "qcow2", 8 << 20, "raw")
+    assert 0 < root["allocation"] < 1 << 20 and raw["allocation"] < 1 << 20
+
+
+def test_what_changes_is_looked_into_again_and_nothing_else(host):
+    host.do("create", "disk", "data", {"size": "8MiB"})
+    host.do("create", "vm", "web", vm())
+    with host.session() as session:
+        assert session.thing("disk", "data")["details"]["image"]["size"] == 8 << 20
+        spec = {"size": "16MiB", "snapshots": ["one"]}
+        assert session.ask("update", "disk", "data", json.dumps(spec))["result"] == 0
+        image = session.thing("disk", "data")["details"]["image"]
+        assert image["size"] == 16 << 20 and [s["name"] for s in image["snapshots"]] == ["one"]
+        spec = with_disks()
+        spec["disks"][0]["size"] = "24MiB"
+        assert session.ask("update", "vm", "web", json.dumps(spec))["result"] == 0
+        assert session.thing("vm", "web")["details"]["disks"][0]["size"] == 24 << 20
+        # from now on qemu-img would not be found, and is not needed
+        host.site.run("mount", "--bind", "/bin/false", "/usr/bin/qemu-img")
+        try:
+            assert session.thing("disk", "data")["details"]["image"]["size"] == 16 << 20
+            assert "error" not in session.thing("vm", "web")["details"]["disks"][0]
+        finally:
+            host.site.run("umount", "/usr/bin/qemu-img")
+
+
+# -- snapshots that a document declares --------------------------------------------------------------
+
+
+def snapshots(host, volume="data.qcow2"):
+    shown = json.loads(qemu_img(host, "info", "-U", "--output=json", f"{IMAGES}/{volume}"))
+    return [s["name"] for s in shown.get("snapshots", [])]
+
+
+def disk_boots(host):
+    return guest.disk_boots(host.site.console("web"))
+
+
+def test_a_declared_snapshot_is_made_under_a_running_guest_and_kept(host):
+    spec = vm(disks=[{"device": "vda", "disk": "data"}])
+    host.do("create", "disk", "data", {"size": "16MiB"})
+    run_guest(host, spec)
+    pid = host.site.qemu_pid("web")
+    host.do("update", "disk", "data", {"size": "16MiB", "snapshots": ["one"]})
+    assert snapshots(host) == ["one"] and host.site.qemu_pid("web") == pid
+    host.do("update", "disk", "data", {"size": "16MiB", "snapshots": ["two"]})
+    assert snapshots(host) == ["one", "two"], "what is taken out of the list stays"
+    host.do("update", "disk", "data", {"size": "32MiB", "snapshots": ["two"]})
+    assert size_of(host, "data.qcow2") == 32 << 20, "a disk with snapshots grows live, too"
+    assert host.thing("disk", "data").get("drift") is None
+    # back by hand: the guest counts its boots from where the snapshot was made
+    for boot in (2, 3):
+        host.do("stop", "vm", "web", spec)
+        host.do("start", "vm", "web", spec)
+        host.site.wait_boot("web", boot)
+    host.do("stop", "vm", "web", spec)
+    qemu_img(host, "snapshot", "-a", "one", f"{IMAGES}/data.qcow2")
+    host.do("start", "vm", "web", spec)
+    host.site.wait_boot("web", 4)
+    assert disk_boots(host) == [1, 2, 3, 2]
+
+
+def test_a_declared_snapshot_that_vanished_is_said_and_not_made_anew(host):
+    spec = {"size": "8MiB", "snapshots": ["one"]}
+    host.do("create", "disk", "data", spec)
+    qemu_img(host, "snapshot", "-d", "one", f"{IMAGES}/data.qcow2")
+    assert host.thing("disk", "data")["drift"] == "snapshot one is gone"
+    code, sentence = host.refuse("update", "disk", "data", spec)
+    assert code == "refused" and "vanished" in sentence
+    host.do("update", "disk", "data", {"size": "8MiB", "snapshots": ["other"]})
+
+
+def test_raw_holds_no_snapshots(host):
+    code, sentence = host.refuse("create", "disk", "data",
+                                 {"size": "8MiB", "format": "raw", "snapshots": ["one"]})
+    assert code == "invalid" and "raw" in sentence and "qcow2" in sentence
+
+
+def test_a_declared_snapshot_killed_anywhere_converges(host, each_step):
+    host.do("create", "disk", "data", {"size": "8MiB"})
+    spec = with_disks({"device": "data", "disk": "data"})
+    names = []
+    for running in (True, False):
+        if running:
+            run_guest(host, spec)
+        else:
+            host.do("stop", "vm", "web", spec)
+
+        def argv():
+            return ("update", "disk", "data", json.dumps({"size": "8MiB", "snapshots": names[-1:]}))
+
+        steps = 0
+        for _ in each_step(host, lambda: names.append(f"s{len(names)}"), argv):
+            steps += 1
+            wait_until(lambda: host.drive(*argv())[0] == 0, 10, "an orphaned qemu-img to end")
+            assert snapshots(host) == names
+        assert steps >= 2
+
+
+# -- protect -----------------------------------------------------------------------------------------
+
+
+def test_protect_keeps_what_was_before_a_risky_change(host):
+    host.do("create", "disk", "data", {"size": "8MiB"})
+    host.do("update", "disk", "data", {"size": "16MiB"})
+    assert snapshots(host) == [], "nothing protects it"
+    host.do("update", "disk", "data", {"size": "16MiB", "protect": True})
+    assert snapshots(host) == [], "that changes nothing on it"
+    for _ in range(2):  # a second attempt makes no second one
+        host.do("update", "disk", "data", {"size": "24MiB", "protect": True})
+    assert len(snapshots(host)) == 1 and snapshots(host)[0].startswith("auto-")
+
+
+def test_protect_keeps_the_disks_of_a_vm_before_they_change(host):
+    raw = {"device": "raw", "size": "8MiB", "format": "raw"}
+    host.do("create", "disk", "data", {"size": "8MiB"})
+    spec = with_disks(raw, {"device": "data", "disk": "data"}, protect=True)
+    run_guest(host, spec)
+    host.do("update", "vm", "web", {**spec, "labels": {"a": "b"}})
+    assert snapshots(host, "web-root.qcow2") == []
+    spec["disks"][0]["size"] = "32MiB"
+    host.do("update", "vm", "web", spec)
+    kept = snapshots(host, "web-root.qcow2")
+    assert len(kept) == 1 and snapshots(host) == kept, "of all its disks, of one instant"
+    assert size_of(host, "web-root.qcow2") == 32 << 20
+
+
 # -- images of others ----------------------------------------------------------------------------
 
 

@@ -181,6 +181,10 @@ static const struct {
     {"disk", "{}",
      "size: is required: How large the guest sees it; space on the host is taken as it is written.",
      "size"},
+    {"disk", "{\"size\":\"1GiB\",\"format\":\"raw\",\"snapshots\":[\"one\"]}",
+     "snapshots: a disk of format raw can't hold snapshots; qcow2 can", "snapshots"},
+    {"disk", "{\"size\":\"1GiB\",\"snapshots\":[\"one\",\"2\"]}",
+     "snapshots[1]: the name of a snapshot begins with a letter", "snapshots[1]"},
 };
 
 START_TEST(fields_that_do_not_go_together_are_refused)

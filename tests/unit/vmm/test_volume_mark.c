@@ -25,18 +25,20 @@ START_TEST(a_mark_keeps_its_state)
 {
     json_t *spec = json_pack("{s:i}", "size", 1);
     struct order o = {.site = "site-a", .key = "site-a.disk.data", .spec = spec};
-    struct mark m;
-    mark_of_order(&o, &m);
+    struct volume_mark m = {.apply = json_pack("{s:s}", "snapshot", "one")};
+    mark_of_order(&o, &m.mark);
     const enum volume_state states[] = {VOLUME_MAKING, VOLUME_MADE, VOLUME_REMOVING};
     for (size_t i = 0; i < HM_COUNT(states); i++) {
         struct volume_mark found = {0};
-        ck_assert_int_eq(volume_mark_write(dir, "data.qcow2", &m, states[i], NULL), 0);
+        m.state = states[i];
+        ck_assert_int_eq(volume_mark_write(dir, "data.qcow2", &m, NULL), 0);
         ck_assert_int_eq(volume_mark_read(dir, "data.qcow2", &found, NULL), 1);
         ck_assert_int_eq(found.state, states[i]);
-        ck_assert_str_eq(found.mark.key, m.key);
-        mark_clear(&found.mark);
+        ck_assert_str_eq(found.mark.key, m.mark.key);
+        ck_assert(json_equal(found.apply, m.apply));
+        volume_mark_clear(&found);
     }
-    mark_clear(&m);
+    volume_mark_clear(&m);
     json_decref(spec);
 }
 END_TEST
@@ -73,7 +75,8 @@ START_TEST(a_state_of_a_newer_version_counts_as_made)
     ck_assert_int_eq(hm_file_write_atomic(path, text, strlen(text), 0600, NULL), 0);
     ck_assert_int_eq(volume_mark_read(dir, "data.qcow2", &found, NULL), 1);
     ck_assert_int_eq(found.state, VOLUME_MADE);
-    mark_clear(&found.mark);
+    ck_assert_ptr_null(found.apply);
+    volume_mark_clear(&found);
     free(path);
 }
 END_TEST

@@ -1,0 +1,101 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <libvirt/virterror.h>
+
+#include "base/alloc.h"
+#include "proto/field.h"
+#include "vmm/lv_disk.h"
+
+static const char *const formats[] = {"qcow2", "raw", NULL};
+
+const char *lv_disk_format(const json_t *spec)
+{
+    const char *format = spec_str(spec, "format");
+    return format ? format : formats[0];
+}
+
+const char *lv_disk_pool(const json_t *spec)
+{
+    const char *pool = spec_str(spec, "pool");
+    return pool ? pool : "default";
+}
+
+/* libvirt counts in KiB and QEMU in sectors, both rounding up. */
+int64_t lv_disk_bytes(const json_t *spec)
+{
+    enum { KIB = 1024 };
+    return (spec_int(spec, "size", 0) + KIB - 1) / KIB * KIB;
+}
+
+/* -- Finding the volume of a disk document by its mark ----------------------------------------- */
+
+void lv_found_disk_clear(struct lv_found_disk *found)
+{
+    lv_place_clear(&found->place);
+    volume_mark_clear(&found->mark);
+    free(found->volume);
+    free(found->path);
+}
+
+static bool is_disk_key(const char *key, const char *name)
+{
+    const char *dot = strchr(key, '.');
+    return dot && !strncmp(dot, ".disk.", 6) && !strcmp(dot + 6, name);
+}
+
+/* 1: it is this volume; 0: it is not. */
+static int look_at(const struct lv_place *place, const char *name, const char *format,
+                   struct lv_found_disk *ret, struct hm_error *err)
+{
+    struct volume_mark mark = {0};
+    HM_AUTOFREE char *volume = hm_printf("%s.%s", name, format);
+    int r = volume_mark_read(place->dir, volume, &mark, err);
+    if (r <= 0 || !is_disk_key(mark.mark.key, name)) {
+        volume_mark_clear(&mark);
+        return r < 0 ? r : 0;
+    }
+    *ret = (struct lv_found_disk){.volume = hm_strdup(volume),
+                                  .path = hm_printf("%s/%s", place->dir, volume),
+                                  .format = format,
+                                  .mark = mark};
+    return 1;
+}
+
+/* 1: this pool holds it; 0: it does not. */
+static int look_in(struct lv *lv, const char *pool, const char *name, struct lv_found_disk *ret,
+                   struct hm_error *err)
+{
+    struct lv_place place = {0};
+    int r = lv_pool_open(lv, pool, &place, err);
+    if (r == -HM_E_UNSUPPORTED) /* not a folder: nothing of ours in it */
+        return 0;
+    for (const char *const *f = formats; r == 0 && *f; f++)
+        r = look_at(&place, name, *f, ret, err);
+    if (r > 0)
+        ret->place = place;
+    else
+        lv_place_clear(&place);
+    return r;
+}
+
+static void free_pools(virStoragePoolPtr *pools, int count)
+{
+    for (int i = 0; i < count; i++)
+        virStoragePoolFree(pools[i]);
+    free(pools);
+}
+
+int lv_find_disk(struct lv *lv, const char *name, struct lv_found_disk *ret, struct hm_error *err)
+{
+    virStoragePoolPtr *pools = NULL;
+    int count =
+        virConnectListAllStoragePools(lv->conn, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
+    if (count < 0)
+        return lv_fail(lv, err, "list storage pools");
+    int r = 0;
+    for (int i = 0; i < count && r == 0; i++)
+        r = look_in(lv, virStoragePoolGetName(pools[i]), name, ret, err);
+    free_pools(pools, count);
+    return r;
+}

@@ -1,0 +1,54 @@
+#include "base/clock.h"
+#include "vmm/lv_cache.h"
+#include "vmm/qemu_img.h"
+
+enum { LOOKS_MS = 500, LOOK_AGAIN_MS = 1000 };
+
+void lv_images_begin(struct lv *lv)
+{
+    lv->cache->look_until_ns = hm_boottime_ns() + LOOKS_MS * HM_MS;
+}
+
+bool lv_images_are_files(const struct lv *lv)
+{
+    return lv->is_qemu && lv->is_local;
+}
+
+json_t *lv_image_look(struct lv *lv, const char *path, const char *format)
+{
+    struct image_info info = {0};
+    struct hm_error why;
+    if (!lv_images_are_files(lv))
+        return NULL;
+    if (hm_boottime_ns() > lv->cache->look_until_ns) {
+        lv_look_later(lv, LOOK_AGAIN_MS);
+        return NULL;
+    }
+    if (qemu_img_info(path, format, &info, &why) < 0)
+        return json_pack("{s:s}", "error", why.text);
+    json_t *seen = image_info_json(&info);
+    image_info_clear(&info);
+    return seen;
+}
+
+bool lv_image_add_disks(struct lv *lv, const json_t *disks, json_t *details)
+{
+    size_t i;
+    json_t *disk;
+    if (!lv_images_are_files(lv) || json_array_size(disks) == 0)
+        return true;
+    json_t *list = json_array();
+    bool all = true;
+    json_array_foreach((json_t *)(uintptr_t)disks, i, disk)
+    {
+        json_t *seen = lv_image_look(lv, json_string_value(json_object_get(disk, "path")),
+                                     json_string_value(json_object_get(disk, "format")));
+        json_t *shown = json_copy(disk);
+        all &= seen != NULL;
+        json_object_update(shown, seen);
+        json_array_append_new(list, shown);
+        json_decref(seen);
+    }
+    json_object_set_new(details, "disks", list);
+    return all;
+}

@@ -1,0 +1,57 @@
+/*
+ * Inside the libvirt driver: snapshots of images, by which a disk goes back to what it held.
+ *
+ * They are qcow2's own (docs/adr/0026-snapshots.md): they lie in the image itself, so the file stays the one
+ * that every definition names. A running guest's are made by QEMU, of all its disks at one instant; else by
+ * qemu-img, which is refused what is in use. Thread: any.
+ */
+#ifndef HM_VMM_LV_SNAPSHOT_H
+#define HM_VMM_LV_SNAPSHOT_H
+
+#include "vmm/image_info.h"
+#include "vmm/lv_disk.h"
+
+enum {
+    LV_SNAPSHOTS_MAX = 128, /* of one image */
+    LV_SNAPSHOT_NAME_MAX = 64,
+};
+
+/* An image, and how it is called in a sentence ("disk data", "disk root of vm web"). Borrowed. */
+struct lv_image {
+    const char *what, *path, *format;
+};
+
+/* 0, or HM_E_UNSUPPORTED: not qcow2. */
+int lv_snapshot_check_format(const struct lv_image *image, struct hm_error *err);
+/* A name that no id of QEMU's can be mistaken for: it begins with a letter. */
+int lv_snapshot_check_name(const char *name, struct hm_error *err);
+
+/*
+ * Of all these images; one guest at most runs on them (HM_E_CONFLICT: it is not ours). Create: HM_E_CONFLICT
+ * if one of them has it already. Delete: one that has none is fine; > 0: none had it.
+ */
+int lv_snapshot_create(struct lv *lv, const struct lv_image *images, size_t count, const char *name,
+                       struct hm_error *err);
+int lv_snapshot_delete(struct lv *lv, const struct lv_image *images, size_t count, const char *name,
+                       struct hm_error *err);
+
+/* Finish what a mark says is being applied, and take that out of the mark. If `fresh`, it was written there
+ * just now: when the first image turns out to be in use, nothing has happened and it is taken back. */
+int lv_snapshot_finish_apply(struct lv *lv, const struct lv_place *place, const char *volume,
+                             struct volume_mark *mark, bool fresh, struct hm_error *err);
+
+/* "auto-20261129t203412-TAG", of now; `tag` may be NULL. */
+void lv_snapshot_auto_name(const char *tag, char out[LV_SNAPSHOT_NAME_MAX]);
+
+/* Before something risky is done to what `protect: true` protects: a snapshot of those of the images that
+ * can have one. `spec` is what is to be applied: one that was made for it a moment ago is enough. */
+int lv_snapshot_protect(struct lv *lv, const struct lv_image *images, size_t count,
+                        const json_t *spec, struct hm_error *err);
+
+/* In a running guest (lv_snapshot_live.c). `uses` has the guest's disk for each image. */
+int lv_snapshot_create_live(struct lv *lv, const struct lv_disk_use *uses, size_t count,
+                            const char *name, struct hm_error *err);
+int lv_snapshot_delete_live(struct lv *lv, const struct lv_disk_use *use, const char *name,
+                            struct hm_error *err);
+
+#endif
