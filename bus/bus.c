@@ -115,6 +115,7 @@ static void become_disconnected(struct bus *bus, const char *why)
     memset(bus->version, 0, sizeof bus->version);
     snprintf(bus->last_error, sizeof bus->last_error, "%s", why);
     call_fail_all(bus, HM_E_CONNECTION, why);
+    talk_fail_all(bus, HM_E_CONNECTION, why);
     if (!bus->closing)
         watch_disconnected(bus, why);
     if (!bus->closing && bus->on_disconnected)
@@ -135,6 +136,7 @@ static void note_complaint(struct bus *bus, const char *text)
 {
     snprintf(bus->complaint, sizeof bus->complaint, "%s", text);
     bus->complaint_ns = hm_boottime_ns();
+    talk_complaint(bus, text);
 }
 
 /* "_INBOX.x.1f" -> "1f", or NULL when it is not addressed to the inbox. */
@@ -154,7 +156,7 @@ static bool take_message(struct bus *bus, struct wire_event *event)
         return false;
     }
     const char *token = inbox_token(bus, natsMsg_GetSubject(event->message));
-    if (token)
+    if (token && !talk_deliver(bus, token, event->message))
         call_deliver(bus, token, event->message, event->arrived_ns);
     return false;
 }
@@ -184,6 +186,7 @@ static bool take_event(struct bus *bus, struct wire_event *event)
         break;
     case WIRE_NOT_SENT:
         call_not_sent(bus, event->id, event->code, event->text);
+        talk_not_sent(bus, event->id, event->code, event->text);
         break;
     case WIRE_COMPLAINT:
         note_complaint(bus, event->text);
@@ -274,6 +277,7 @@ void bus_close(struct bus *bus)
     bus->connected = false;
     snprintf(bus->last_error, sizeof bus->last_error, "%s", CLOSING);
     call_fail_all(bus, HM_E_CANCELLED, CLOSING);
+    talk_fail_all(bus, HM_E_CANCELLED, CLOSING);
     wire_stop(bus->wire);
 }
 

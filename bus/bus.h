@@ -165,9 +165,25 @@ typedef void (*bus_reply)(void *data, const void *reply, size_t len, const struc
 void bus_request(struct bus *bus, const char *subject, const void *payload, size_t len,
                  int64_t timeout_ms, bus_reply done, void *data);
 
+/*
+ * A talk: one request and any number of answers, in the order in which they were sent, until
+ * bus_talk_end(). `on_failed` once, and nothing after it: HM_E_NOT_FOUND (nobody listens there),
+ * HM_E_CONNECTION, HM_E_CANCELLED. Silence is not noticed: the caller has a deadline of its own.
+ */
+struct bus_talk;
+struct bus_talk_events {
+    void (*on_answer)(void *data, const void *payload, size_t len);
+    void (*on_failed)(void *data, const struct hm_error *err);
+    void *data;
+};
+struct bus_talk *bus_talk_begin(struct bus *bus, const char *subject, const void *payload,
+                                size_t len, const struct bus_talk_events *events);
+void bus_talk_end(struct bus_talk *talk); /* NULL is allowed; no event after it */
+
 struct bus_service;
 struct bus_incoming;
-/* `request` may be answered now or later, once, by bus_respond(). */
+/* `request` may be answered now or later, once, by bus_respond(). `subject` is the one that it was
+ * sent to, where that of the service has wildcards. */
 typedef void (*bus_serve_fn)(void *data, struct bus_incoming *request, const char *subject,
                              const void *payload, size_t len);
 struct bus_service *bus_serve(struct bus *bus, const char *subject, bus_serve_fn serve, void *data);
@@ -176,5 +192,8 @@ void bus_service_stop(struct bus_service *service);
  * request is still there, to be answered with less. */
 int bus_respond(struct bus_incoming *request, const void *payload, size_t len,
                 struct hm_error *err);
+/* An answer before that one, for a talk. Keeps the request. */
+int bus_respond_more(const struct bus_incoming *request, const void *payload, size_t len,
+                     struct hm_error *err);
 
 #endif

@@ -52,6 +52,7 @@ struct bus {
     struct bus_watch *watch_turn; /* whose backlog is handed out next; NULL: the first one's */
     struct bus_service *services;
     struct bus_incoming *incoming;
+    struct bus_talk *talks;
 };
 
 /* Wait for the earliest deadline; after every change of the heap. */
@@ -116,7 +117,7 @@ void call_not_sent(struct bus *bus, uint64_t id, enum hm_code code, const char *
 void call_fail_all(struct bus *bus, enum hm_code code, const char *why);
 void call_table_free(struct call_table *table);
 
-/* -- Watches, services ------------------------------------------------------------------------ */
+/* -- Watches, talks, services ------------------------------------------------------------------------ */
 
 bool watch_take(struct bus *bus, struct wire_event *event); /* true: it was a watch's, taken over */
 /* Hand out what arrived, for a bounded time; true when something is left. */
@@ -124,6 +125,14 @@ bool watch_hand_out(struct bus *bus);
 void watch_connected(struct bus *bus);
 void watch_disconnected(struct bus *bus, const char *why);
 void watch_free_all(struct bus *bus);
+
+/* `token` is what follows the inbox in the subject: true when it is a talk's. */
+bool talk_deliver(struct bus *bus, const char *token, natsMsg *message);
+void talk_not_sent(struct bus *bus, uint64_t id, enum hm_code code, const char *why);
+/* The server refused something, in its own words. */
+void talk_complaint(struct bus *bus, const char *text);
+/* End every talk there is. */
+void talk_fail_all(struct bus *bus, enum hm_code code, const char *why);
 
 void service_deliver(struct bus *bus, const struct wire_event *event);
 void service_free_all(struct bus *bus);

@@ -129,20 +129,32 @@ static bool is_too_large(const struct bus *bus, size_t len)
     return len > BUS_PAYLOAD_MAX || (bus->max_payload > 0 && (int64_t)len > bus->max_payload);
 }
 
+static int check_size(const struct bus *bus, size_t len, struct hm_error *err)
+{
+    if (!is_too_large(bus, len))
+        return 0;
+    return hm_fail(err, HM_E_TOO_LARGE,
+                   "the answer is %zu bytes long, and the NATS server takes at most %lld in one "
+                   "message (max_payload)",
+                   len, (long long)bus->max_payload);
+}
+
+int bus_respond_more(const struct bus_incoming *request, const void *payload, size_t len,
+                     struct hm_error *err)
+{
+    int r = request->bus ? check_size(request->bus, len, err) : 0;
+    if (r >= 0 && request->bus && request->reply)
+        bus_publish_soon(request->bus, request->reply, payload, len);
+    return r;
+}
+
 int bus_respond(struct bus_incoming *request, const void *payload, size_t len, struct hm_error *err)
 {
-    struct bus *bus = request->bus;
-    if (bus && is_too_large(bus, len))
-        return hm_fail(
-            err, HM_E_TOO_LARGE,
-            "the answer is %zu bytes long, and the NATS server takes at most %lld in one "
-            "message (max_payload)",
-            len, (long long)bus->max_payload);
-    if (bus) {
+    int r = bus_respond_more(request, payload, len, err);
+    if (r < 0)
+        return r;
+    if (request->bus)
         unlink_incoming(request);
-        if (request->reply)
-            bus_publish_soon(bus, request->reply, payload, len);
-    }
     free(request->reply);
     free(request);
     return 0;

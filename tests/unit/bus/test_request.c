@@ -129,6 +129,75 @@ START_TEST(too_large_an_answer_is_an_error_of_who_answers)
 }
 END_TEST
 
+struct talked {
+    char text[64];
+    int failures;
+    struct hm_error err;
+};
+
+static void on_word(void *data, const void *payload, size_t len)
+{
+    struct talked *t = data;
+    strncat(t->text, payload, len);
+}
+
+static void on_talk_failed(void *data, const struct hm_error *err)
+{
+    struct talked *t = data;
+    t->failures++;
+    t->err = *err;
+}
+
+START_TEST(a_talk_has_many_answers_in_order)
+{
+    struct talked t = {0};
+    const struct bus_talk_events events = {on_word, on_talk_failed, &t};
+    bus_serve(bus, "many.*", keep, NULL);
+    struct bus_talk *talk = bus_talk_begin(bus, "many.words", "", 0, &events);
+    run_until(&loop, kept);
+    for (const char *c = "abc"; *c; c++)
+        ck_assert_int_eq(bus_respond_more(kept, c, 1, NULL), 0);
+    ck_assert_int_eq(bus_respond(kept, "d", 1, NULL), 0);
+    run_until(&loop, strlen(t.text) == 4);
+    ck_assert_str_eq(t.text, "abcd");
+    ck_assert_int_eq(t.failures, 0);
+    bus_talk_end(talk);
+}
+END_TEST
+
+START_TEST(a_talk_with_nobody_fails_at_once)
+{
+    struct talked t = {0};
+    const struct bus_talk_events events = {on_word, on_talk_failed, &t};
+    struct bus_talk *talk = bus_talk_begin(bus, "nobody.there", "", 0, &events);
+    run_until(&loop, t.failures);
+    ck_assert_int_eq(t.err.code, HM_E_NOT_FOUND);
+    bus_talk_end(talk);
+    talk = bus_talk_begin(bus, "a subject", "", 0, &events);
+    ck_assert_int_eq(t.failures, 1); /* told by the loop */
+    run_until(&loop, t.failures == 2);
+    ck_assert_int_eq(t.err.code, HM_E_INVALID);
+    bus_talk_end(talk);
+}
+END_TEST
+
+START_TEST(a_talk_ends_with_its_connection)
+{
+    struct talked t = {0}, gone = {0};
+    const struct bus_talk_events events = {on_word, on_talk_failed, &t},
+                                 unheard = {on_word, on_talk_failed, &gone};
+    bus_serve(bus, "many.*", keep, NULL);
+    struct bus_talk *talk = bus_talk_begin(bus, "many.words", "", 0, &events);
+    bus_talk_end(bus_talk_begin(bus, "many.others", "", 0, &unheard));
+    run_until(&loop, kept);
+    nats_server_kill(&server);
+    run_until(&loop, t.failures);
+    ck_assert_int_eq(t.err.code, HM_E_CONNECTION);
+    ck_assert_int_eq(gone.failures, 0);
+    bus_talk_end(talk);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {answers,
@@ -137,6 +206,9 @@ int main(void)
                             answer_after_close,
                             services_survive_the_server,
                             sizes,
+                            a_talk_has_many_answers_in_order,
+                            a_talk_with_nobody_fails_at_once,
+                            a_talk_ends_with_its_connection,
                             too_large_an_answer_is_an_error_of_who_answers};
     return run_bus_suite("request", tests, HM_COUNT(tests));
 }
