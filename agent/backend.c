@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/backend_operate.h"
 #include "agent/drivers.h"
 #include "agent/made.h"
 #include "base/alloc.h"
@@ -16,6 +17,7 @@ enum {
     ACT_THREADS = 4,
     STOP_THREADS = 8,
     FENCE_THREADS = 4,
+    OPERATE_THREADS = 4,
     QUEUE_DEPTH = 64,
 };
 
@@ -40,7 +42,7 @@ struct backend {
     struct driver_options driver_options;
     struct connection main, fence;
     struct made made;
-    struct hm_workq *observe, *act;
+    struct hm_workq *observe, *act, *operate;
     struct hm_workq *stop, *fence_lane; /* NULL: no VMs, nothing to wait for or to fence */
     uv_async_t changed;
     pthread_mutex_t changed_lock;  /* guards: */
@@ -422,6 +424,34 @@ bool backend_cancel(struct backend_ticket *ticket)
     return atomic_load(&ticket->state) == CALL_CANCELLED;
 }
 
+/* -- Operations ---------------------------------------------------------------------------------
+ */
+
+struct hm_workq *backend_operation_queue(const struct backend *b)
+{
+    return b->operate;
+}
+
+uv_loop_t *backend_loop(const struct backend *b)
+{
+    return b->options.loop;
+}
+
+const char *backend_site(const struct backend *b)
+{
+    return b->driver_options.site;
+}
+
+int backend_with_connection(struct backend *b, backend_work work, void *data, struct hm_error *err)
+{
+    struct session *s = connection_enter(b, &b->main, err);
+    if (!s)
+        return -(int)err->code;
+    int r = work(s->self, data, err);
+    leave_session(b, &b->main, s);
+    return r;
+}
+
 /* -- Life ---------------------------------------------------------------------------------------
  */
 
@@ -460,6 +490,7 @@ struct backend *backend_new(const struct backend_options *options)
         b->stop = hm_workq_new(options->loop, "stop", STOP_THREADS, QUEUE_DEPTH);
         b->fence_lane = hm_workq_new(options->loop, "fence", FENCE_THREADS, QUEUE_DEPTH);
     }
+    b->operate = hm_workq_new(options->loop, "operate", OPERATE_THREADS, QUEUE_DEPTH);
     return b;
 }
 
@@ -475,7 +506,7 @@ bool backend_ever_had_primary(const struct backend *b)
 
 static bool anything_hangs(const struct backend *b)
 {
-    return hm_workq_busy(b->observe) || hm_workq_busy(b->act) ||
+    return hm_workq_busy(b->observe) || hm_workq_busy(b->act) || hm_workq_busy(b->operate) ||
            (b->stop && (hm_workq_busy(b->stop) || hm_workq_busy(b->fence_lane)));
 }
 
@@ -495,6 +526,7 @@ void backend_free(struct backend *b)
     hm_workq_free(b->act);
     hm_workq_free(b->stop);
     hm_workq_free(b->fence_lane);
+    hm_workq_free(b->operate);
     pthread_mutex_lock(&b->changed_lock);
     b->closed = true; /* a driver that is left behind may still tell of changes */
     pthread_mutex_unlock(&b->changed_lock);

@@ -83,4 +83,24 @@ int backend_submit(struct backend *b, const struct backend_call *call,
  * it. False: it has begun, and goes on. */
 bool backend_cancel(struct backend_ticket *ticket);
 
+/* An operation (vmm/driver.h): it has workers of its own, and holds up no verb. */
+struct backend_operation {
+    const struct driver_operation *operation;
+    struct order order; /* copied, with its texts; the spec by reference */
+    const json_t *args; /* by reference */
+    int64_t timeout_ms;
+    /* From the loop, while it has not ended. May be NULL. */
+    void (*progress)(void *arg, int percent, const char *text);
+    /* Once: what came of it (value, fd and path are the callee's to take, and are to be cleared where
+     * taken), or why not: HM_E_TIMEOUT while it goes on, or if it never began. */
+    void (*done)(void *arg, struct driver_result *result, const struct hm_error *err);
+    /* Once, after `done`: no worker is inside it any more. Alone, when the backend is freed. */
+    void (*ended)(void *arg);
+    void *arg;
+};
+/* What the backend's driver has under this name, or NULL. */
+const struct driver_operation *backend_find_operation(const struct backend *b, const char *name);
+/* Fails (HM_E_BUSY) when the queue is full: nothing is called. */
+int backend_operate(struct backend *b, const struct backend_operation *given, struct hm_error *err);
+
 #endif

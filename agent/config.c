@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "proto/address.h"
 #include "proto/doc.h"
+#include "proto/operation.h"
 #include "proto/text.h"
 #include "proto/tree.h"
 
@@ -140,6 +141,15 @@ static const struct field log_fields[] = {
     {.name = NULL},
 };
 
+static const struct field operations_fields[] = {
+    {.name = "refuse",
+     .type = FIELD_LIST,
+     .element = FIELD_NAME,
+     .default_value = "[]",
+     .help = "Operations that this site does not do, whoever asks (console, prune, ...)."},
+    {.name = NULL},
+};
+
 const struct field config_fields[] = {
     {.name = "site_id",
      .type = FIELD_NAME,
@@ -185,6 +195,11 @@ const struct field config_fields[] = {
      .fields = quota_fields,
      .help =
          "The most that documents may take of this host; absent: no limit (docs/workloads.md)."},
+    {.name = "operations",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = operations_fields,
+     .help = "What may be asked of this agent beside documents (docs/operations.md)."},
     {.name = "log",
      .type = FIELD_OBJECT,
      .default_value = "{}",
@@ -228,6 +243,19 @@ static int check_peer(const json_t *spec, struct field_place *at, struct hm_erro
     return field_fail(at, err, "%s is no numeric address and port (0.0.0.0:7422)", shown);
 }
 
+static int check_operations(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    const struct operation *found;
+    const json_t *refuse = json_object_get(json_object_get(spec, "operations"), "refuse");
+    for (size_t i = 0; i < json_array_size(refuse); i++) {
+        struct hm_error why;
+        field_place_set(at, "operations.refuse[%zu]", i);
+        if (operation_find(json_string_value(json_array_get(refuse, i)), &found, &why) < 0)
+            return field_fail(at, err, "%s", why.text);
+    }
+    return 0;
+}
+
 static int check_config(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
     const json_t *tls = json_object_get(json_object_get(spec, "nats"), "tls");
@@ -240,6 +268,8 @@ static int check_config(const json_t *spec, struct field_place *at, struct hm_er
     int r = check_hooks(spec, at, err);
     if (r >= 0)
         r = check_peer(spec, at, err);
+    if (r >= 0)
+        r = check_operations(spec, at, err);
     return r < 0 ? r : guardian_config_check(spec, at, err);
 }
 
@@ -384,6 +414,8 @@ static void take_spec(struct agent_config *c, const json_t *spec, env_lookup get
     take_nats(c, json_object_get(spec, "nats"));
     take_failover(c, json_object_get(spec, "failover"));
     guardian_config_take(&c->guardian, json_object_get(spec, "guardian"), c->runtime_dir);
+    c->refused_operations =
+        config_texts(json_object_get(json_object_get(spec, "operations"), "refuse"));
     quota_take(&c->quota, json_object_get(spec, "quota"));
     take_log(c, json_object_get(spec, "log"));
 }
@@ -489,6 +521,7 @@ void config_clear(struct agent_config *c)
     for (int i = 0; i < HOOK_COUNT; i++)
         config_free_texts(c->failover.hooks[i]);
     config_free_texts(c->host_paths);
+    config_free_texts(c->refused_operations);
     guardian_config_clear(&c->guardian);
     *c = (struct agent_config){0};
 }

@@ -49,6 +49,7 @@ struct agent_config {
     struct guardian_config guardian;
     char **host_paths; /* ends in NULL: folders and files that documents may name */
     struct quota quota;
+    char **refused_operations; /* ends in NULL: names of operations that this site does not do */
     struct {
         enum hm_log_level level;
         enum hm_log_format format;

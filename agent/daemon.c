@@ -11,6 +11,7 @@
 #include "agent/feed.h"
 #include "agent/lead.h"
 #include "agent/lock.h"
+#include "agent/ops.h"
 #include "agent/plan_service.h"
 #include "agent/reconcile.h"
 #include "agent/restart.h"
@@ -33,6 +34,7 @@ struct daemon {
     struct reconciler *reconciler;
     struct lead *lead;
     struct plan_service *plans;
+    struct ops *ops;
     struct trial *trial;
     struct lease_limit lease; /* written by the lead, read by those who start */
     uv_signal_t term, interrupt, hangup;
@@ -109,6 +111,8 @@ static void on_disconnected(void *data)
     struct daemon *d = data;
     hm_log(HM_LOG_WARN, "bus", "disconnected: %s", bus_last_error(d->bus));
     lead_bus_disconnected(d->lead);
+    if (d->ops)
+        ops_disconnected(d->ops);
 }
 
 static void on_refused(void *data)
@@ -308,6 +312,18 @@ static void start_feed(struct daemon *d)
     d->plans = plan_service_new(d->bus, d->config->site_id, d->reconciler);
 }
 
+static void start_operations(struct daemon *d)
+{
+    struct ops_options options = {
+        .loop = &d->loop,
+        .bus = d->bus,
+        .site = d->config->site_id,
+        .reconciler = d->reconciler,
+        .refused = d->config->refused_operations,
+    };
+    d->ops = ops_new(&options);
+}
+
 static int make_lead(struct daemon *d, struct hm_error *err)
 {
     struct lead_options options = {
@@ -354,6 +370,7 @@ static int start(struct daemon *d, struct hm_error *err)
     if (r < 0)
         return r;
     start_feed(d);
+    start_operations(d);
     lead_start(d->lead);
     reconciler_kick(d->reconciler);
     d->trial = trial_begin(&d->loop, d->config, on_trial, d);
@@ -401,6 +418,7 @@ static void end(struct daemon *d)
 {
     trial_free(d->trial);
     restart_check_free(d->check);
+    ops_free(d->ops);
     plan_service_free(d->plans);
     feed_free(d->feed);
     lead_free(d->lead);

@@ -18,6 +18,7 @@
 #include "agent/desired.h"
 #include "agent/status.h"
 #include "agent/workload.h"
+#include "proto/operation.h"
 
 struct reconciler;
 
@@ -69,5 +70,24 @@ struct plan_request {
 };
 void plan_request_clear(struct plan_request *request); /* frees what it holds */
 int reconciler_plan(struct reconciler *r, struct plan_request *request, struct hm_error *err);
+
+/*
+ * An operation (proto/operation.h) on a thing of this site: declared here or as primary, or an orphan
+ * with our mark. One that changes something is never beside a verb of the same document, nor while a
+ * fence is under way. The callbacks are as in backend_operate(); Texts and args are borrowed for the call.
+ */
+struct operate_request {
+    const struct operation *operation;
+    const char *kind, *name;
+    const json_t *args;
+    int64_t timeout_ms;
+    void (*progress)(void *arg, int percent, const char *text);
+    void (*done)(void *arg, struct driver_result *result, const struct hm_error *err);
+    void (*ended)(void *arg);
+    void *arg;
+};
+/* Fails, and calls nothing: HM_E_NOT_FOUND, HM_E_BUSY, HM_E_REFUSED, HM_E_UNSUPPORTED. */
+int reconciler_operate(struct reconciler *r, const struct operate_request *request,
+                       struct hm_error *err);
 
 #endif

@@ -19,6 +19,22 @@ const char *hm_code_name(enum hm_code code)
     return "unknown";
 }
 
+enum hm_code hm_code_from_name(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum hm_code code;
+    } codes[] = {
+#define HM_CODE_ROW(id, text) {text, HM_##id},
+        HM_ERROR_CODES(HM_CODE_ROW)
+#undef HM_CODE_ROW
+    };
+    for (size_t i = 0; i < HM_COUNT(codes); i++)
+        if (!strcmp(codes[i].name, name))
+            return codes[i].code;
+    return HM_E_INTERNAL;
+}
+
 /* A sentence that was cut says so. All of it is UTF-8 after this: it ends up in JSON, and parts of
  * it come from hooks and file names. */
 static void finish(char *text, size_t size, int wanted)

@@ -53,6 +53,8 @@ struct hm_error {
 
 /* The code's name as it appears in statuses and JSON ("not-found"). Never NULL. */
 const char *hm_code_name(enum hm_code code);
+/* Its way back; a name that is not known is HM_E_INTERNAL. */
+enum hm_code hm_code_from_name(const char *name);
 
 /* Fill in `err` (if not NULL) and return -code. Too long a sentence is cut, ending in "..."; bytes
  * that are not UTF-8 become '?'. */

@@ -1,5 +1,5 @@
 /*
- * The commands of harmonyctl: one table (commands.c), from which the parser of the command line,
+ * The commands of harmonyctl: tables (commands*.c), from which the parser of the command line,
  * the help and docs/reference/harmonyctl.md are made.
  */
 #ifndef HM_CTL_COMMAND_H
@@ -34,7 +34,11 @@ struct command {
     enum ctl_exit (*run)(struct invocation *in);
 };
 
-extern const struct command commands[];
+/* One table for each area. */
+extern const struct command operate_commands[], failover_commands[];
+/* All of them, one after another: the first for NULL; NULL after the last. */
+const struct command *command_next(const struct command *after);
+#define COMMANDS_EACH(c) for (const struct command *c = command_next(NULL); c; c = command_next(c))
 extern const struct flag global_flags[];
 
 /* A flag as it was given; `value` is NULL for a switch. */

@@ -56,7 +56,7 @@ static void add_exits(struct hm_buf *out)
 void help_overview(struct hm_buf *out)
 {
     hm_buf_puts(out, "harmonyctl: declare what should run, see what does.\n\nCommands\n");
-    for (const struct command *c = commands; c->name; c++)
+    COMMANDS_EACH (c)
         hm_buf_printf(out, "  %-18s %s\n", c->name, c->summary);
     add_flags("Flags of every command", global_flags, out);
     add_exits(out);
@@ -132,7 +132,7 @@ void help_reference(struct hm_buf *out)
     hm_buf_puts(out, "# harmonyctl\n\n"
                      "<!-- Written by `make docs`. Do not edit. -->\n\n"
                      "| command | |\n|---|---|\n");
-    for (const struct command *c = commands; c->name; c++)
+    COMMANDS_EACH (c)
         hm_buf_printf(out, "| `%s` | %s |\n", c->name, c->summary);
     hm_buf_puts(out, "\n## Exit codes\n\n| code | |\n|---|---|\n");
     for (size_t i = 0; i < HM_COUNT(exits); i++)
@@ -140,7 +140,7 @@ void help_reference(struct hm_buf *out)
     hm_buf_puts(out, "\n## Flags of every command\n");
     reference_flags(global_flags, out);
     reference_connection(out);
-    for (const struct command *c = commands; c->name; c++)
+    COMMANDS_EACH (c)
         reference_command(c, out);
 }
 

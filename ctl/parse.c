@@ -21,7 +21,7 @@ static size_t words_matched(const char *name, const char *const *words, size_t c
 
 const struct command *command_find(const char *const *words, size_t count, size_t *ret_used)
 {
-    for (const struct command *c = commands; c->name; c++) {
+    COMMANDS_EACH (c) {
         size_t used = words_matched(c->name, words, count);
         if (used > 0) {
             *ret_used = used;
@@ -40,13 +40,19 @@ static const struct flag *find_flag(const struct flag *table, const char *name, 
     return NULL;
 }
 
-/* Flags may stand before their command, so they are first looked up in every table: the same name takes
- * a value everywhere or nowhere. check_flags() then finds the command's own. */
-static const struct flag *find_any_flag(const char *name, size_t len)
+/* Flags may stand before their command, so they are looked up in every table where it is not known yet:
+ * the same name takes a value everywhere or nowhere. check_flags() then finds the command's own. A
+ * letter can mean something else to another command. */
+static const struct flag *find_any_flag(const struct invocation *in, const char *name, size_t len)
 {
+    size_t used;
+    const struct command *own = command_find(in->arguments, in->argument_count, &used);
     const struct flag *flag = find_flag(global_flags, name, len);
-    for (const struct command *c = commands; !flag && c->name; c++)
-        flag = find_flag(c->flags, name, len);
+    if (!flag && own)
+        flag = find_flag(own->flags, name, len);
+    COMMANDS_EACH (c)
+        if (!flag)
+            flag = find_flag(c->flags, name, len);
     return flag;
 }
 
@@ -61,7 +67,7 @@ static int unknown_flag(const char *given, struct hm_error *err)
     struct hm_nearest near = hm_nearest_to(given + strspn(given, "-"));
     for (const struct flag *f = global_flags; f->name; f++)
         hm_nearest_offer(&near, f->name);
-    for (const struct command *c = commands; c->name; c++)
+    COMMANDS_EACH (c)
         for (const struct flag *f = c->flags; f && f->name; f++)
             hm_nearest_offer(&near, f->name);
     if (near.best)
@@ -89,7 +95,7 @@ static int parse_flag(struct invocation *in, const char *arg, const char *next, 
     bool is_long = arg[1] == '-';
     const char *name = arg + (is_long ? 2 : 1);
     size_t len = is_long ? strcspn(name, "=") : 1;
-    const struct flag *flag = is_long && len == 1 ? NULL : find_any_flag(name, len);
+    const struct flag *flag = is_long && len == 1 ? NULL : find_any_flag(in, name, len);
     if (!flag)
         return unknown_flag(arg, err);
     const char *attached = name[len] == '\0' ? NULL : name + len + (name[len] == '=');
@@ -133,7 +139,7 @@ static int split_line(int argc, char *const *argv, struct invocation *in, struct
 static bool is_group(const char *word)
 {
     size_t len = strlen(word);
-    for (const struct command *c = commands; c->name; c++)
+    COMMANDS_EACH (c)
         if (strncmp(c->name, word, len) == 0 && c->name[len] == ' ')
             return true;
     return false;
@@ -146,7 +152,7 @@ static int unknown_command(const struct invocation *in, struct hm_error *err)
     HM_AUTOFREE char *given = has_group && *second ? hm_printf("%s %s", in->arguments[0], second)
                                                    : hm_strdup(in->arguments[0]);
     struct hm_nearest near = hm_nearest_to(given);
-    for (const struct command *c = commands; c->name; c++)
+    COMMANDS_EACH (c)
         hm_nearest_offer(&near, c->name);
     if (near.best)
         return hm_fail(err, HM_E_INVALID, "unknown command \"%.100s\" (did you mean \"%s\"?)",

@@ -14,6 +14,8 @@ enum ctl_exit run_validate(struct invocation *in);
 enum ctl_exit run_plan(struct invocation *in);
 enum ctl_exit run_get(struct invocation *in);
 enum ctl_exit run_delete(struct invocation *in);
+enum ctl_exit run_reboot(struct invocation *in);
+enum ctl_exit run_logs(struct invocation *in);
 enum ctl_exit run_failover_init(struct invocation *in);
 enum ctl_exit run_failover_repair(struct invocation *in);
 enum ctl_exit run_failover_status(struct invocation *in);

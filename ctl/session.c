@@ -418,3 +418,31 @@ int session_request(struct session *s, const char *subject, const char *payload,
     run_until_done(s);
     return s->result;
 }
+
+/* -- What goes on for longer --------------------------------------------------------------- */
+
+uv_loop_t *session_loop(struct session *s)
+{
+    return &s->loop;
+}
+
+struct bus *session_bus(struct session *s)
+{
+    return s->bus;
+}
+
+int64_t session_timeout_ms(const struct session *s)
+{
+    return s->timeout_ms;
+}
+
+void session_run(struct session *s)
+{
+    begin(s, NULL);
+    run_until_done(s);
+}
+
+void session_stop(struct session *s)
+{
+    finish(s, 0);
+}

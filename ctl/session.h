@@ -55,4 +55,12 @@ int session_watch(struct session *s, const char *bucket, const char *filter, int
                   session_enough enough, session_all_given all_given, void *data,
                   struct hm_error *err);
 
+/* For what goes on for longer than one answer (op_talk.h): its loop, its bus, and how long one answer
+ * may take. session_run() runs the loop until session_stop() was called. */
+uv_loop_t *session_loop(struct session *s);
+struct bus *session_bus(struct session *s);
+int64_t session_timeout_ms(const struct session *s);
+void session_run(struct session *s);
+void session_stop(struct session *s);
+
 #endif

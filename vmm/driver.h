@@ -104,6 +104,33 @@ struct order {
     struct run_note run; /* start, stop, note: what is to be kept in the thing; of kinds that run */
 };
 
+/*
+ * An operation (proto/operation.h) as a backend carries it out. Like a verb it blocks on a worker, may
+ * run beside `observe`, and touches only what carries our mark. It never brings up a VM of placement
+ * primary that is off: that is for the lease alone.
+ */
+struct driver_call {
+    struct order order; /* grace_ms is 0 */
+    const json_t *args; /* verified against the operation's table */
+    int64_t until_ns;   /* BOOTTIME: nobody waits for it any longer */
+    /* How far it is, for who waits: percent (-1: unknown) and a few words. Any thread, until the
+     * operation returns. */
+    void (*progress)(void *data, int percent, const char *text);
+    void *data;
+};
+struct driver_result {
+    json_t *value; /* the answer, a new reference; NULL: {} */
+    /* Of one that streams, one of: */
+    int fd;     /* a socket or pipe, for both directions where it takes input; -1: none */
+    char *path; /* a file that grows, on this host; NULL: none */
+};
+struct driver_operation {
+    const char *name; /* NULL ends the table */
+    /* On failure nothing is left in *ret, which comes as {NULL, -1, NULL}. */
+    int (*run)(void *self, const struct driver_call *call, struct driver_result *ret,
+               struct hm_error *err);
+};
+
 struct driver_options {
     const char *uri;       /* libvirt connection */
     const char *image_dir; /* folder of the pool `default` */
@@ -155,6 +182,7 @@ struct driver {
     /* Keep o->run in the thing, and change nothing else. NULL: it keeps none. */
     int (*note)(void *self, const struct order *o, struct hm_error *err);
     bool (*is_alive)(void *self); /* the connection, without a round trip */
+    const struct driver_operation *operations; /* NULL: none */
 };
 
 #endif

@@ -109,4 +109,5 @@ const struct driver libvirt_driver = {
 #undef VERB_ROW
         .kill_seen = lv_vm_kill_seen,
     .is_alive = is_alive,
+    .operations = lv_operations,
 };

@@ -156,6 +156,9 @@ struct lv_kind {
 };
 extern const struct lv_kind lv_vm_kind, lv_network_kind, lv_disk_kind;
 
+/* What can be asked of it beside the verbs (lv_operation.c). */
+extern const struct driver_operation lv_operations[];
+
 /* Its definition, or what is active now. */
 int lv_read_network(struct lv *lv, virNetworkPtr net, bool definition, struct network_info *ret,
                     struct hm_error *err);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "docs/generate/reference.h"
 #include "proto/cluster_config.h"
+#include "proto/operation.h"
 
 static const char documents_intro[] =
     "# Documents\n"
@@ -57,6 +58,14 @@ static const char configuration_environment[] =
     "| folder of images | `HARMONY_KVM_IMAGE_DIR`, `libvirt.image_dir`, "
     "`$HARMONY_DATA_DIR/kvm/images`, `/var/lib/libvirt/images` |\n";
 
+static const char operations_intro[] =
+    "# Operations\n"
+    "\n"
+    "<!-- Written by `make docs` from the table in proto/operations.c. Do not edit. -->\n"
+    "\n"
+    "What can be asked of a site's agent, on `harmony.op.SITE.OPERATION`; how, and who may, is in\n"
+    "[operations.md](../operations.md).\n";
+
 static const char cluster_intro[] =
     "# cluster_config: tuning a failover group\n"
     "\n"
@@ -82,6 +91,7 @@ static const char index_text[] =
     "  in [schema/](schema/)\n"
     "- [configuration.md](configuration.md): the agent's own file and environment\n"
     "- [cluster-config.md](cluster-config.md): the timing and the sites of a failover group\n"
+    "- [operations.md](operations.md): what can be asked of an agent at once\n"
     "- [harmonyctl.md](harmonyctl.md): commands, flags, exit codes\n";
 
 static void documents_page(struct hm_buf *out)
@@ -104,6 +114,30 @@ static void configuration_page(struct hm_buf *out)
     hm_buf_puts(out, configuration_intro);
     markdown_table(config_fields, false, out);
     hm_buf_puts(out, configuration_environment);
+}
+
+static void operation_section(const struct operation *op, struct hm_buf *out)
+{
+    hm_buf_printf(out, "\n## %s\n\n%s\n\n", op->name, op->help);
+    hm_buf_puts(out, op->kinds ? "For: " : "For the site.");
+    for (const char *const *k = op->kinds; k && *k; k++)
+        hm_buf_printf(out, "%s`%s`", k == op->kinds ? "" : ", ", *k);
+    hm_buf_printf(out, "%s %s. Deadline: %lld s, unless asked otherwise.\n", op->kinds ? "." : "",
+                  op->streams   ? "A stream; changes nothing by itself"
+                  : op->changes ? "Acts: one at a time for each thing"
+                                : "Only looks",
+                  (long long)op->deadline_ms / 1000);
+    if (op->args->name) {
+        hm_buf_puts(out, "\n");
+        markdown_table(op->args, false, out);
+    }
+}
+
+static void operations_page(struct hm_buf *out)
+{
+    hm_buf_puts(out, operations_intro);
+    for (const struct operation *const *o = operations; *o; o++)
+        operation_section(*o, out);
 }
 
 static void cluster_page(struct hm_buf *out)
@@ -147,7 +181,8 @@ static int write_all(const char *folder, struct hm_error *err)
     } pages[] = {{"README.md", index_page},
                  {"documents.md", documents_page},
                  {"configuration.md", configuration_page},
-                 {"cluster-config.md", cluster_page}};
+                 {"cluster-config.md", cluster_page},
+                 {"operations.md", operations_page}};
     int rc = write_schemas(folder, err);
     for (size_t i = 0; i < HM_COUNT(pages) && rc >= 0; i++) {
         struct hm_buf page = {0};

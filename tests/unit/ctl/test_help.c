@@ -8,7 +8,7 @@ START_TEST(the_reference_has_every_command_and_flag)
 {
     struct hm_buf page = {0};
     help_reference(&page);
-    for (const struct command *c = commands; c->name; c++) {
+    COMMANDS_EACH (c) {
         char heading[64];
         snprintf(heading, sizeof heading, "\n## %s\n", c->name);
         ck_assert_msg(strstr(page.data, heading) != NULL, "%s", c->name);

@@ -103,7 +103,7 @@ END_TEST
 
 START_TEST(every_command_stands_for_itself)
 {
-    for (const struct command *c = commands; c->name; c++) {
+    COMMANDS_EACH (c) {
         struct invocation in;
         struct hm_error err;
         char line[128];
@@ -117,9 +117,9 @@ END_TEST
 /* A flag may stand before its command: parsing must not depend on which one that is. */
 START_TEST(flags_of_one_name_are_alike)
 {
-    for (const struct command *a = commands; a->name; a++)
+    COMMANDS_EACH (a)
         for (const struct flag *f = a->flags; f && f->name; f++)
-            for (const struct command *b = commands; b->name; b++)
+            COMMANDS_EACH (b)
                 for (const struct flag *g = b->flags; g && g->name; g++)
                     if (strcmp(f->name, g->name) == 0)
                         ck_assert_msg(!f->value == !g->value && f->letter == g->letter, "--%s",

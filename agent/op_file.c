@@ -1,0 +1,272 @@
+/*
+ * A stream that is a file which grows: from its beginning or its last lines to its end, and on while it
+ * is followed. A file that was replaced (rotated) or cut is read from its beginning; one that is not
+ * there yet is waited for. One request to the file system at a time, on uv's threads; reads only as
+ * far as there is room.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/op.h"
+#include "base/alloc.h"
+
+enum { LOOK_AGAIN_MS = 250, TAIL_BYTES_MAX = 1024 * 1024 };
+
+struct file_source {
+    uv_fs_t request;
+    uv_timer_t again;
+    struct op *op; /* NULL: closed */
+    char *path;
+    bool busy; /* the request is out */
+    bool follow;
+    int fd; /* -1: not open */
+    uint64_t inode;
+    int64_t at;         /* where to read next */
+    int64_t tail_lines; /* -1: from the beginning */
+    char *buffer;
+    uv_buf_t buf;
+};
+
+static void open_file(struct file_source *s);
+static void step(struct file_source *s);
+
+/* -- The end ---------------------------------------------------------------------------------- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct file_source *s = handle->data;
+    free(s->path);
+    free(s->buffer);
+    free(s);
+}
+
+static void close_fd(struct file_source *s)
+{
+    uv_fs_t request;
+    if (s->fd >= 0)
+        uv_fs_close(NULL, &request, s->fd, NULL);
+    s->fd = -1;
+}
+
+/* As soon as no request is out. */
+static void let_go(struct file_source *s)
+{
+    close_fd(s);
+    uv_close((uv_handle_t *)&s->again, on_closed);
+}
+
+static void close_source(void *data)
+{
+    struct file_source *s = data;
+    s->op = NULL;
+    uv_timer_stop(&s->again);
+    if (!s->busy)
+        let_go(s);
+}
+
+static void fail(struct file_source *s, ssize_t code)
+{
+    struct hm_error err;
+    const struct operation_request *q = op_request(s->op);
+    hm_fail(&err, HM_E_IO, "%s %s: %s can't be read: %s", q->kind, q->name, s->path,
+            uv_strerror((int)code));
+    op_fail(s->op, &err);
+}
+
+/* The request has come back: false if nobody waits for it any more. */
+static bool came_back(uv_fs_t *request, struct file_source **ret, ssize_t *ret_result)
+{
+    struct file_source *s = *ret = request->data;
+    *ret_result = request->result;
+    s->busy = false;
+    if (!s->op) {
+        uv_fs_req_cleanup(request);
+        let_go(s);
+    }
+    return s->op != NULL;
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    step(timer->data);
+}
+
+/* -- Reading ---------------------------------------------------------------------------------- */
+
+/* What is at the path now: the same file, or another, or a shorter one? */
+static void on_stat(uv_fs_t *request)
+{
+    struct file_source *s;
+    ssize_t result;
+    uv_stat_t now = request->statbuf;
+    if (!came_back(request, &s, &result))
+        return;
+    uv_fs_req_cleanup(request);
+    if (result >= 0 && now.st_ino != s->inode) {
+        close_fd(s);
+        s->at = 0;
+    } else if (result >= 0 && (int64_t)now.st_size < s->at) {
+        s->at = 0;
+    }
+    uv_timer_start(&s->again, on_again, LOOK_AGAIN_MS, 0);
+}
+
+static void at_end(struct file_source *s)
+{
+    if (!s->follow) {
+        op_finish(s->op, NULL);
+        return;
+    }
+    s->busy = true;
+    uv_fs_stat(s->again.loop, &s->request, s->path, on_stat);
+}
+
+static void on_read(uv_fs_t *request)
+{
+    struct file_source *s;
+    ssize_t n;
+    bool goes_on = came_back(request, &s, &n);
+    if (!goes_on)
+        return;
+    uv_fs_req_cleanup(request);
+    if (n < 0) {
+        fail(s, n);
+    } else if (n == 0) {
+        at_end(s);
+    } else {
+        s->at += n;
+        op_send(s->op, s->buffer, (size_t)n);
+        step(s);
+    }
+}
+
+/* Go on: open it, or read as much as there is room for. */
+static void step(struct file_source *s)
+{
+    size_t room = op_room(s->op);
+    if (s->busy || uv_is_active((uv_handle_t *)&s->again))
+        return;
+    if (s->fd < 0) {
+        open_file(s);
+        return;
+    }
+    if (room == 0)
+        return;
+    s->busy = true;
+    s->buf = uv_buf_init(s->buffer, (unsigned)room);
+    uv_fs_read(s->again.loop, &s->request, s->fd, &s->buf, 1, s->at, on_read);
+}
+
+static void more(void *data)
+{
+    step(data);
+}
+
+/* -- Its last lines --------------------------------------------------------------------------- */
+
+/* Where the last `lines` lines begin. A line that is not ended counts as one. */
+static size_t start_of_tail(const char *text, size_t len, int64_t lines)
+{
+    size_t at = len;
+    if (lines == 0)
+        return len;
+    while (at > 0)
+        if (text[--at] == '\n' && at + 1 < len && --lines == 0)
+            return at + 1;
+    return 0;
+}
+
+static void on_tail(uv_fs_t *request)
+{
+    struct file_source *s;
+    ssize_t n;
+    if (!came_back(request, &s, &n))
+        return;
+    uv_fs_req_cleanup(request);
+    if (n < 0) {
+        fail(s, n);
+        return;
+    }
+    s->at += (int64_t)start_of_tail(s->buffer, (size_t)n, s->tail_lines);
+    s->tail_lines = -1;
+    step(s);
+}
+
+static void read_tail(struct file_source *s, int64_t size)
+{
+    s->at = size > TAIL_BYTES_MAX ? size - TAIL_BYTES_MAX : 0;
+    s->buffer = hm_realloc_array(s->buffer, TAIL_BYTES_MAX, 1);
+    s->buf = uv_buf_init(s->buffer, TAIL_BYTES_MAX);
+    s->busy = true;
+    uv_fs_read(s->again.loop, &s->request, s->fd, &s->buf, 1, s->at, on_tail);
+}
+
+/* -- Opening ---------------------------------------------------------------------------------- */
+
+static void on_fstat(uv_fs_t *request)
+{
+    struct file_source *s;
+    ssize_t result;
+    uv_stat_t now = request->statbuf;
+    if (!came_back(request, &s, &result))
+        return;
+    uv_fs_req_cleanup(request);
+    if (result < 0 || !S_ISREG(now.st_mode)) {
+        fail(s, result < 0 ? result : UV_EINVAL);
+        return;
+    }
+    s->inode = now.st_ino;
+    if (s->tail_lines >= 0)
+        read_tail(s, (int64_t)now.st_size);
+    else
+        step(s);
+}
+
+static void not_there(struct file_source *s)
+{
+    if (s->follow)
+        uv_timer_start(&s->again, on_again, LOOK_AGAIN_MS, 0);
+    else
+        op_finish(s->op, NULL);
+}
+
+static void on_open(uv_fs_t *request)
+{
+    struct file_source *s = request->data;
+    ssize_t result = request->result;
+    if (result >= 0)
+        s->fd = (int)result;
+    if (!came_back(request, &s, &result))
+        return;
+    uv_fs_req_cleanup(request);
+    if (result == UV_ENOENT) {
+        not_there(s);
+    } else if (result < 0) {
+        fail(s, result);
+    } else {
+        s->busy = true;
+        uv_fs_fstat(s->again.loop, &s->request, s->fd, on_fstat);
+    }
+}
+
+static void open_file(struct file_source *s)
+{
+    s->busy = true;
+    uv_fs_open(s->again.loop, &s->request, s->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+               0, on_open);
+}
+
+void op_stream_file(struct op *op, const char *path, bool follow, int64_t tail_lines)
+{
+    static const struct op_source source = {.more = more, .close = close_source};
+    struct file_source *s = hm_alloc(sizeof *s);
+    *s = (struct file_source){
+        .op = op, .path = hm_strdup(path), .follow = follow, .fd = -1, .tail_lines = tail_lines};
+    s->buffer = hm_alloc(OPERATION_FRAME_MAX);
+    s->request.data = s;
+    uv_timer_init(op_site(op)->loop, &s->again);
+    s->again.data = s;
+    op_stream(op, &source, s);
+}

@@ -1,0 +1,72 @@
+/* Who carries out which operation. */
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/op.h"
+
+/* -- On a thing: its backend does it ---------------------------------------------------------- */
+
+static void on_progress(void *arg, int percent, const char *text)
+{
+    op_progress(arg, percent, text);
+}
+
+static void begin_stream(struct op *op, struct driver_result *result)
+{
+    const json_t *args = op_request(op)->args;
+    int fd = result->fd;
+    if (fd < 0) {
+        op_stream_file(op, result->path, spec_bool(args, "follow"), spec_int(args, "tail", -1));
+        return;
+    }
+    result->fd = -1;
+    op_stream_fd(op, fd);
+}
+
+static void on_done(void *arg, struct driver_result *result, const struct hm_error *err)
+{
+    struct op *op = arg;
+    if (op_is_over(op))
+        return;
+    if (err)
+        op_fail(op, err);
+    else if (op_request(op)->op->streams)
+        begin_stream(op, result);
+    else
+        op_finish(op, json_incref(result->value));
+}
+
+static void on_ended(void *arg)
+{
+    op_release(arg);
+}
+
+static void begin_on_thing(struct op *op)
+{
+    const struct operation_request *q = op_request(op);
+    struct hm_error err;
+    struct operate_request operate = {
+        .operation = q->op,
+        .kind = q->kind,
+        .name = q->name,
+        .args = q->args,
+        .timeout_ms = q->deadline_ms,
+        .progress = on_progress,
+        .done = on_done,
+        .ended = on_ended,
+        .arg = op,
+    };
+    op_hold(op);
+    if (reconciler_operate(op_site(op)->reconciler, &operate, &err) >= 0)
+        return;
+    op_fail(op, &err);
+    op_release(op);
+}
+
+/* -- The table -------------------------------------------------------------------------------- */
+
+op_begin op_handler(const struct operation *operation)
+{
+    (void)operation;
+    return begin_on_thing;
+}

@@ -1,0 +1,77 @@
+/* Operations of the libvirt driver: what can be asked of a VM beside the verbs. Thread: any. */
+#include <stdlib.h>
+
+#include <libvirt/virterror.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "proto/field.h"
+#include "vmm/lv_vm.h"
+
+/* Ours, or why not. */
+static int find_vm(struct lv *lv, const struct order *o, virDomainPtr *ret, char **ret_console,
+                   struct hm_error *err)
+{
+    struct domain_info info = {0};
+    int r = lv_check_alive(lv, err);
+    if (r >= 0)
+        r = lv_find_our_domain(lv, o, ret, &info, err);
+    if (r == 0)
+        r = hm_fail(err, HM_E_VM_NOT_FOUND, "vm %s does not exist", o->name);
+    if (r > 0 && ret_console) {
+        const char *console = spec_str(info.details, "console");
+        *ret_console = console ? hm_strdup(console) : NULL;
+    }
+    domain_info_clear(&info);
+    return r;
+}
+
+/* -- reboot ------------------------------------------------------------------------------------ */
+
+enum { AFTER_GRACE_MS = 15000 }; /* a reset, and to see that it boots */
+
+/* The guest has its grace, as far as somebody waits for it. */
+static int64_t grace_of(const struct driver_call *call)
+{
+    int64_t grace = spec_int(call->order.spec, "stop_grace", 30000);
+    int64_t left = (call->until_ns - hm_boottime_ns()) / HM_MS - AFTER_GRACE_MS;
+    grace = spec_int(call->args, "grace", grace);
+    return grace < left ? grace : left > 0 ? left : 0;
+}
+
+static int reboot(void *self, const struct driver_call *call, struct driver_result *ret,
+                  struct hm_error *err)
+{
+    struct order order = call->order;
+    order.grace_ms = grace_of(call);
+    (void)ret;
+    int r = lv_check_alive(self, err);
+    return r < 0 ? r : lv_vm_reboot(self, &order, err);
+}
+
+/* -- logs -------------------------------------------------------------------------------------- */
+
+static int logs(void *self, const struct driver_call *call, struct driver_result *ret,
+                struct hm_error *err)
+{
+    struct lv *lv = self;
+    LV_DOMAIN dom = NULL;
+    char *console = NULL;
+    int r = find_vm(lv, &call->order, &dom, &console, err);
+    if (r < 0)
+        return r;
+    if (console && lv->is_local) {
+        ret->path = console;
+        return 0;
+    }
+    free(console);
+    return hm_fail(err, HM_E_UNSUPPORTED, "vm %s: what it writes on its console is kept %s",
+                   call->order.name,
+                   console ? "on the host of its libvirtd, out of reach" : "nowhere");
+}
+
+const struct driver_operation lv_operations[] = {
+    {"reboot", reboot},
+    {"logs", logs},
+    {NULL, NULL},
+};
