@@ -8,6 +8,7 @@ static const char *const buses[] = {"virtio", "sata", NULL};
 static const char *const nic_models[] = {"virtio", "e1000e", NULL};
 static const char *const boot_devices[] = {"disk", "cdrom", "network", NULL};
 static const char *const power_words[] = {"on", "off", NULL};
+static const char *const displays[] = {"none", "vnc", NULL};
 static const char *const accel_words[] = {"auto", "kvm", "tcg", NULL};
 
 /* What a disk holds is never thrown away for a change: a smaller size, pool and format are blocked. */
@@ -24,8 +25,9 @@ static const struct field vm_disk_fields[] = {
      .weigh = disk_weigh_size,
      .min = 1LL << 20,
      .max = 64LL << 40,
-     .help = "A new empty volume of this size, named VM-DEVICE. It may grow, also while the VM runs, "
-             "and never shrinks."},
+     .help =
+         "A new empty volume of this size, named VM-DEVICE. It may grow, also while the VM runs, "
+         "and never shrinks."},
     {.name = "disk",
      .type = FIELD_NAME,
      .cost = COST_REPLACE,
@@ -182,6 +184,14 @@ static const struct field vm_fields[] = {
      .min = 1,
      .default_value = "[\"disk\", \"cdrom\", \"network\"]",
      .help = "What to boot from, without a kernel: the first that works."},
+    {.name = "display",
+     .type = FIELD_ENUM,
+     .cost = COST_RESTART,
+     .words = displays,
+     .default_value = "\"none\"",
+     .help = "vnc: a screen and keyboard, on the host's loopback only (where: details.display of "
+             "the status) and "
+             "without a password, so for every user of the host; none: the serial console alone."},
     {.name = "power",
      .type = FIELD_ENUM,
      .words = power_words,

@@ -146,6 +146,17 @@ static int64_t bytes_of(xmlNodePtr memory)
     return xml_int(memory, 0) * 1024; /* libvirt prints KiB whatever it was given */
 }
 
+/* Where its screen is while it runs. */
+static void add_display_details(json_t *details, xmlNodePtr root)
+{
+    xmlNodePtr graphics = xml_at(root, "devices/graphics");
+    HM_AUTOFREE char *port = xml_get(graphics, "port"), *listen = xml_get(graphics, "listen");
+    if (!port || !listen || port[0] == '-')
+        return;
+    HM_AUTOFREE char *where = hm_printf("%s:%s", listen, port);
+    json_object_set_new(details, "display", json_string(where));
+}
+
 /* Kept for every domain all the time: what is not there takes no room. */
 static json_t *details_of(xmlNodePtr root, const char *uuid)
 {
@@ -154,6 +165,7 @@ static json_t *details_of(xmlNodePtr root, const char *uuid)
     json_t *details = json_pack("{s:s*, s:s*, s:I, s:I, s:s*}", "uuid", uuid, "type", type, "vcpus",
                                 (json_int_t)xml_int(xml_at(root, "vcpu"), 0), "memory",
                                 (json_int_t)bytes_of(xml_at(root, "memory")), "console", console);
+    add_display_details(details, root);
     xmlNodePtr nic = xml_at(root, "devices/interface");
     if (nic)
         json_object_set_new(details, "networks", json_array());

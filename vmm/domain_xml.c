@@ -227,6 +227,17 @@ static void add_signs_of_life(xmlNodePtr devices, const char *arch)
         xml_add_set(devices, "panic", "model", "isa", NULL);
 }
 
+/* On loopback, and a port that libvirt finds. */
+static void add_display(xmlNodePtr devices, const struct vm_build *b)
+{
+    const char *display = spec_str(b->spec, "display");
+    if (!display || strcmp(display, "vnc") != 0)
+        return;
+    xml_add_set(devices, "graphics", "type", "vnc", "autoport", "yes", "listen", "127.0.0.1", NULL);
+    xmlNodePtr video = xml_add(devices, "video");
+    xml_add_set(video, "model", "type", is_x86(b->arch) ? "vga" : "virtio", NULL);
+}
+
 static void add_devices(xmlNodePtr root, const struct vm_build *b, const char *key)
 {
     xmlNodePtr devices = xml_add(root, "devices");
@@ -236,6 +247,7 @@ static void add_devices(xmlNodePtr root, const struct vm_build *b, const char *k
     for (size_t i = 0; i < json_array_size(nics); i++)
         add_nic(devices, json_array_get(nics, i), key, i);
     add_console(devices, b->console);
+    add_display(devices, b);
     add_signs_of_life(devices, b->arch);
 }
 

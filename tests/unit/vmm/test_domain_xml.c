@@ -87,7 +87,8 @@ static const char *const every_element[] = {
     "{\"device\":\"b\",\"image\":\"/"
     "b.raw\",\"format\":\"raw\",\"readonly\":true,\"bus\":\"sata\"}],"
     "\"cdroms\":[{\"path\":\"/one.iso\"}],\"networks\":[{\"network\":\"lan\"},{\"bridge\":\"br0\","
-    "\"mac\":\"52:54:00:AB:00:01\",\"model\":\"e1000e\"}],\"cpu\":\"host-passthrough\"}",
+    "\"mac\":\"52:54:00:AB:00:01\",\"model\":\"e1000e\"}],\"cpu\":\"host-passthrough\",\"display\":"
+    "\"vnc\"}",
     "{\"kernel\":\"/k\",\"initramfs\":\"/i\",\"cmdline\":\"<&>\",\"cpu\":\"Skylake-Server\"}",
 };
 
@@ -216,6 +217,28 @@ START_TEST(what_was_built_reads_back_without_a_difference)
 }
 END_TEST
 
+START_TEST(a_screen_is_on_loopback_and_told_while_it_is_there)
+{
+    xmlDocPtr doc = build("{\"kernel\":\"/k\",\"display\":\"vnc\"}", NULL, "x86_64");
+    ck_xpath(doc, "/domain/devices/graphics[@type='vnc'][@autoport='yes']/@listen", "127.0.0.1");
+    ck_xpath(doc, "/domain/devices/video/model/@type", "vga");
+    xmlNodePtr graphics = xml_at(xml_root(doc), "devices/graphics");
+    xml_set(graphics, "port", "-1"); /* as libvirt writes it while the guest is off */
+    struct domain_info info = read_back(doc);
+    ck_assert_ptr_null(json_object_get(info.details, "display"));
+    domain_info_clear(&info);
+    xmlSetProp(graphics, (const xmlChar *)"port", (const xmlChar *)"5901");
+    info = read_back(doc);
+    ck_assert_str_eq(spec_str(info.details, "display"), "127.0.0.1:5901");
+    ck_assert_ptr_null(shape_difference(info.mark.made, info.shape));
+    domain_info_clear(&info);
+    xml_free(&doc);
+    doc = build("{\"kernel\":\"/k\"}", NULL, "x86_64");
+    ck_xpath(doc, "count(//graphics) + count(//video)", "0");
+    xml_free(&doc);
+}
+END_TEST
+
 static const struct {
     const char *path, *attribute, *value, *words; /* an edit, and what it is called */
 } edits[] = {
@@ -326,6 +349,7 @@ int main(void)
     tcase_add_test(t, a_mac_is_stable_and_differs_by_document_and_card);
     tcase_add_test(t, a_volume_is_named_after_vm_device_and_format);
     tcase_add_test(t, what_was_built_reads_back_without_a_difference);
+    tcase_add_test(t, a_screen_is_on_loopback_and_told_while_it_is_there);
     tcase_add_loop_test(t, an_edit_is_told_in_words, 0, HM_COUNT(edits));
     tcase_add_test(t, devices_that_were_added_are_told);
     tcase_add_test(t, what_libvirt_adds_is_no_difference);
