@@ -12,6 +12,16 @@ extern const char *const change_words[], *const disk_formats[];
 /* field.weigh of the size of a disk: it grows live, and never shrinks. */
 enum field_cost disk_weigh_size(const json_t *before, const json_t *after, char **ret_why);
 
+/* What a disk is made on top of; its format is always said, and never guessed. */
+#define DISK_BACKING_FIELDS(what)                                                                  \
+    {.name = "backing", .type = FIELD_PATH, .cost = COST_NEVER, .help = what},                     \
+    {                                                                                              \
+        .name = "backing_format", .type = FIELD_ENUM, .cost = COST_NEVER, .words = disk_formats,   \
+        .help = "With backing: its format; qcow2 unless it is said."                               \
+    }
+/* The two of one disk; `at` is its place. */
+int disk_check_backing(const json_t *disk, struct field_place *at, struct hm_error *err);
+
 /* The field `bridge` of `in`, if it is there: a name that the kernel takes. `at` is the place of
  * `in`. */
 int kind_check_bridge(const json_t *in, struct field_place *at, struct hm_error *err);

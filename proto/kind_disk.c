@@ -34,6 +34,9 @@ static const struct field disk_fields[] = {
      .words = disk_formats,
      .default_value = "\"qcow2\"",
      .help = "How it is stored on the host."},
+    DISK_BACKING_FIELDS(
+        "Made on top of this image file of the host, which is only read and must stay; "
+        "needs format qcow2."),
     {.name = "snapshots",
      .type = FIELD_LIST,
      .element = FIELD_NAME,
@@ -45,6 +48,16 @@ static const struct field disk_fields[] = {
     FIELDS_COMMON("\"never-replace\""),
     {.name = NULL},
 };
+
+int disk_check_backing(const json_t *disk, struct field_place *at, struct hm_error *err)
+{
+    if (spec_str(disk, "backing_format") && !spec_str(disk, "backing"))
+        return field_fail(at, err, "backing_format needs backing: it says what that is");
+    if (spec_str(disk, "backing") && strcmp(spec_str(disk, "format"), "qcow2") != 0)
+        return field_fail(at, err, "a disk of format %s can't be made on top of another; qcow2 can",
+                          spec_str(disk, "format"));
+    return 0;
+}
 
 static int check_snapshots(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
@@ -64,6 +77,13 @@ static int check_snapshots(const json_t *spec, struct field_place *at, struct hm
     return 0;
 }
 
+static int check_disk(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    field_place_set(at, "%s", "");
+    int r = disk_check_backing(spec, at, err);
+    return r < 0 ? r : check_snapshots(spec, at, err);
+}
+
 const struct kind kind_disk = {
     .name = "disk",
     .fields = disk_fields,
@@ -72,5 +92,5 @@ const struct kind kind_disk = {
             "are not replicated.",
     .order = 20,
     .allowed_on_primary = true,
-    .check = check_snapshots,
+    .check = check_disk,
 };

@@ -25,7 +25,8 @@ static const struct field host_fields[] = {
     {.name = "name",
      .type = FIELD_NAME,
      .cost = COST_LIVE,
-     .help = "Host name given to it with the address; the network's DNS knows it while the lease lasts."},
+     .help = "Host name given to it with the address; the network's DNS knows it while the lease "
+             "lasts."},
     {.name = NULL},
 };
 

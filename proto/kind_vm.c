@@ -47,6 +47,9 @@ static const struct field vm_disk_fields[] = {
      .words = disk_formats,
      .default_value = "\"qcow2\"",
      .help = "With size or image: how it is stored."},
+    DISK_BACKING_FIELDS(
+        "With size: made on top of this image file of the host, which is only read and must "
+        "stay. With image: the backing file that its header may name."),
     {.name = "bus",
      .type = FIELD_ENUM,
      .cost = COST_RESTART,
@@ -265,7 +268,9 @@ static int check_disk(const json_t *disk, struct field_place *at, struct hm_erro
         return field_fail(at, err,
                           "ephemeral goes with size: only a volume of the VM's own is "
                           "removed with it");
-    return 0;
+    if (spec_str(disk, "backing") && spec_str(disk, "disk"))
+        return field_fail(at, err, "backing of a disk document is said there");
+    return disk_check_backing(disk, at, err);
 }
 
 static int check_nic(const json_t *nic, struct field_place *at, struct hm_error *err)

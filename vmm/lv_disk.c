@@ -24,6 +24,8 @@ static int disk_create(struct lv *lv, const struct order *o, struct hm_error *er
                                .volume = volume,
                                .format = lv_disk_format(o->spec),
                                .bytes = lv_disk_bytes(o->spec),
+                               .backing = spec_str(o->spec, "backing"),
+                               .backing_format = lv_disk_backing_format(o->spec),
                                .order = o,
                                .spec = o->spec,
                                .protect = spec_bool(o->spec, "protect")};
@@ -129,6 +131,8 @@ static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
                                .volume = volume,
                                .format = lv_disk_format(d->spec),
                                .bytes = lv_disk_bytes(d->spec),
+                               .backing = spec_str(d->spec, "backing"),
+                               .backing_format = lv_disk_backing_format(d->spec),
                                .order = &o,
                                .spec = d->spec};
     r = volume_ensure(lv, &wish, &d->path, err);
@@ -173,7 +177,7 @@ static int prepare_image(struct lv *lv, const char *path, struct vm_disk *d, str
     bool looks = lv->is_qemu && lv->is_local && strcmp(format, "raw") != 0;
     int r = looks ? qemu_img_info(path, format, &info, err) : 0;
     if (looks && r >= 0)
-        r = image_info_check(&info, path, NULL, err);
+        r = image_info_check(&info, path, spec_str(d->spec, "backing"), err);
     image_info_clear(&info);
     return r < 0 ? r : prepare_file(path, format, d);
 }

@@ -14,6 +14,7 @@
 const char *lv_disk_format(const json_t *spec);
 const char *lv_disk_pool(const json_t *spec);
 int64_t lv_disk_bytes(const json_t *spec);
+const char *lv_disk_backing_format(const json_t *spec); /* NULL: nothing is below it */
 
 /* The volume of a disk document. */
 struct lv_found_disk {

@@ -15,6 +15,12 @@ const char *lv_disk_format(const json_t *spec)
     return format ? format : formats[0];
 }
 
+const char *lv_disk_backing_format(const json_t *spec)
+{
+    const char *format = spec_str(spec, "backing_format");
+    return !spec_str(spec, "backing") ? NULL : format ? format : formats[0];
+}
+
 const char *lv_disk_pool(const json_t *spec)
 {
     const char *pool = spec_str(spec, "pool");

@@ -78,7 +78,7 @@ static void mark_of_wish(const struct volume_wish *w, struct mark *ret)
 
 static int write_mark(const struct volume_wish *w, enum volume_state state, struct hm_error *err)
 {
-    struct volume_mark m = {.state = state};
+    struct volume_mark m = {.state = state, .backing = w->backing ? hm_strdup(w->backing) : NULL};
     mark_of_wish(w, &m.mark);
     int r = volume_mark_write(w->place->dir, w->volume, &m, err);
     volume_mark_clear(&m);
@@ -191,7 +191,7 @@ static int fit(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
     struct image_info info = {0};
     int r = look_into(lv, w, vol, &info, err);
     if (r >= 0)
-        r = image_info_check(&info, path, NULL, err);
+        r = image_info_check(&info, path, w->backing, err);
     if (r >= 0)
         r = fit_size(lv, w, vol, &info, err);
     if (r >= 0 && lv->is_qemu)
@@ -200,12 +200,42 @@ static int fit(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
     return r;
 }
 
+/* What many disks can be made on top of: nobody writes to it, and it is made of no other file. */
+static int check_base(struct lv *lv, const struct volume_wish *w, struct hm_error *err)
+{
+    HM_AUTOFREE char *mark = hm_printf("%s" VOLUME_MARK_SUFFIX, w->backing);
+    struct image_info info = {0};
+    struct lv_disk_use use = {0};
+    int r = qemu_img_info(w->backing, w->backing_format, &info, err);
+    if (r >= 0)
+        r = image_info_check(&info, w->backing, NULL, err);
+    if (r >= 0 && info.size > w->bytes)
+        r = hm_fail(err, HM_E_REFUSED, "%s has %lld bytes, which do not fit into a disk of %lld",
+                    w->backing, (long long)info.size, (long long)w->bytes);
+    if (r >= 0 && access(mark, F_OK) == 0)
+        r = hm_fail(
+            err, HM_E_REFUSED,
+            "%s is a disk that harmony made for guests to write to; make a copy to build on",
+            w->backing);
+    if (r >= 0)
+        r = lv_disk_running_user(lv, w->backing, &use, err);
+    if (r > 0)
+        r = hm_fail(err, HM_E_REFUSED, "%s is a disk of the running VM %s; make a copy to build on",
+                    w->backing, use.vm);
+    lv_disk_use_clear(&use);
+    image_info_clear(&info);
+    return r;
+}
+
 static int create_volume(struct lv *lv, const struct volume_wish *w, struct hm_error *err)
 {
-    int r = write_mark(w, VOLUME_MAKING, err);
+    int r = w->backing && lv->is_qemu ? check_base(lv, w, err) : 0;
+    if (r >= 0)
+        r = write_mark(w, VOLUME_MAKING, err);
     if (r < 0)
         return r;
-    HM_AUTOFREE char *xml = volume_xml(w->volume, w->bytes, w->format);
+    HM_AUTOFREE char *xml =
+        volume_xml(w->volume, w->bytes, w->format, w->backing, w->backing_format);
     LV_VOLUME vol = virStorageVolCreateXML(w->place->pool, xml, 0);
     if (!vol)
         return lv_fail(lv, err, "volume %s in pool %s: create it", w->volume, w->place->name);
@@ -244,14 +274,18 @@ static bool mark_says(const struct volume_mark *found, const struct volume_wish 
     return same;
 }
 
-static int use_volume(struct lv *lv, const struct volume_wish *w, virStorageVolPtr vol,
+static int use_volume(struct lv *lv, const struct volume_wish *given, virStorageVolPtr vol,
                       struct volume_mark *found, struct hm_error *err)
 {
+    struct volume_wish wish = *given;
+    const struct volume_wish *w = &wish;
     int r = mark_check(found ? &found->mark : NULL, w->order, err);
     if (r < 0)
         return r;
     if (found && found->state == VOLUME_MAKING)
         return finish_volume(lv, w, vol, err);
+    if (found) /* what it is made on top of is decided once */
+        wish.backing = found->backing;
     if (found && found->apply)
         r = lv_snapshot_finish_apply(lv, w->place, w->volume, found, false, err);
     if (r >= 0)
@@ -304,12 +338,13 @@ int volume_ensure(struct lv *lv, const struct volume_wish *w, char **ret_path, s
 
 /* -- Before a guest gets it -------------------------------------------------------------------- */
 
-static int check_header(const char *path, const char *format, struct hm_error *err)
+static int check_header(const char *path, const char *format, const char *backing,
+                        struct hm_error *err)
 {
     struct image_info info = {0};
     int r = qemu_img_info(path, format, &info, err);
     if (r >= 0)
-        r = image_info_check(&info, path, NULL, err);
+        r = image_info_check(&info, path, backing, err);
     image_info_clear(&info);
     return r;
 }
@@ -323,7 +358,7 @@ int volume_check(struct lv *lv, const struct lv_place *place, const char *volume
     if (r > 0 && mark.apply)
         r = lv_snapshot_finish_apply(lv, place, volume, &mark, false, err);
     if (r >= 0 && lv->is_qemu)
-        r = check_header(path, format, err);
+        r = check_header(path, format, mark.backing, err);
     volume_mark_clear(&mark);
     return r;
 }

@@ -34,6 +34,7 @@ struct volume_mark {
     struct mark mark;
     enum volume_state state;
     json_t *apply; /* {"snapshot", "paths"}; NULL: none */
+    char *backing; /* the file that the volume was made on top of; NULL: none */
 };
 void volume_mark_clear(struct volume_mark *m); /* zeroed is allowed */
 
@@ -52,6 +53,7 @@ struct volume_wish {
     const struct order *order; /* whose it is, and whether it adopts */
     const json_t *spec; /* what goes into the mark; its `snapshots` are made if they are new */
     bool protect;       /* a snapshot before it grows */
+    const char *backing, *backing_format; /* what a new one is made on top of; NULL: nothing */
 };
 /* Make it or find it ours; *ret_path is the caller's. */
 int volume_ensure(struct lv *lv, const struct volume_wish *wish, char **ret_path,

@@ -32,6 +32,7 @@ void volume_mark_clear(struct volume_mark *m)
 {
     mark_clear(&m->mark);
     json_decref(m->apply);
+    free(m->backing);
     *m = (struct volume_mark){0};
 }
 
@@ -50,6 +51,8 @@ int volume_mark_read(const char *dir, const char *volume, struct volume_mark *re
     struct volume_mark found = {0};
     r = mark_from_json(json, &found.mark, err);
     found.state = state_from_name(json_string_value(json_object_get(json, "state")));
+    const char *backing = json_string_value(json_object_get(json, "backing"));
+    found.backing = backing ? hm_strdup(backing) : NULL;
     found.apply = json_incref(json_object_get(json, "apply"));
     json_decref(json);
     if (r < 0)
@@ -69,6 +72,8 @@ int volume_mark_write(const char *dir, const char *volume, const struct volume_m
     json_t *json = mark_to_json(&m->mark);
     json_object_set_new(json, "volume", json_string(volume));
     json_object_set_new(json, "state", json_string(state_names[m->state]));
+    if (m->backing)
+        json_object_set_new(json, "backing", json_string(m->backing));
     if (m->apply)
         json_object_set(json, "apply", m->apply);
     HM_AUTOFREE char *text = json_dumps(json, JSON_INDENT(1));

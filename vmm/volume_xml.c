@@ -15,7 +15,8 @@ char *pool_xml(const char *name, const char *dir)
     return xml_print(doc);
 }
 
-char *volume_xml(const char *name, int64_t bytes, const char *format)
+char *volume_xml(const char *name, int64_t bytes, const char *format, const char *backing,
+                 const char *backing_format)
 {
     XML_AUTOFREE xmlDocPtr doc = xml_new("volume");
     xmlNodePtr root = xml_root(doc);
@@ -27,6 +28,11 @@ char *volume_xml(const char *name, int64_t bytes, const char *format)
     xml_add_set(target, "format", "type", format, NULL);
     if (!strcmp(format, "qcow2")) /* libvirt's own choice can't be resized once it has snapshots */
         xml_add_text(target, "compat", "1.1");
+    if (backing) {
+        xmlNodePtr store = xml_add(root, "backingStore");
+        xml_add_text(store, "path", backing);
+        xml_add_set(store, "format", "type", backing_format, NULL);
+    }
     return xml_print(doc);
 }
 

@@ -11,7 +11,9 @@
 
 /* The caller frees the texts. */
 char *pool_xml(const char *name, const char *dir);
-char *volume_xml(const char *name, int64_t bytes, const char *format); /* sparse */
+/* Sparse; on top of the file `backing` of that format, unless it is NULL. */
+char *volume_xml(const char *name, int64_t bytes, const char *format, const char *backing,
+                 const char *backing_format);
 
 struct pool_info {
     char *type; /* dir, fs, netfs, logical, ... */

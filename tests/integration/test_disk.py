@@ -1,5 +1,6 @@
 """Disks on a real libvirtd, QEMU and qemu-img: growth, headers of hostile images, and kill -9 in the middle."""
 
+import hashlib
 import json
 
 import pytest
@@ -265,6 +266,63 @@ def test_protect_keeps_the_disks_of_a_vm_before_they_change(host):
     kept = snapshots(host, "web-root.qcow2")
     assert len(kept) == 1 and snapshots(host) == kept, "of all its disks, of one instant"
     assert size_of(host, "web-root.qcow2") == 32 << 20
+
+
+# -- on top of a base image --------------------------------------------------------------------------
+
+
+def checksum(host, name):
+    return hashlib.sha256((host.site.images / name).read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def base(host):
+    """An image on which a guest has booted 40 times already."""
+    path = host.site.images / "base,a:b.raw"
+    path.write_bytes(b"harmony-boots 40".ljust(32) + bytes((8 << 20) - 32))
+    qemu_img(host, "convert", "-O", "qcow2", f"{IMAGES}/{path.name}", f"{IMAGES}/base.qcow2")
+    return f"{IMAGES}/base.qcow2"
+
+
+def test_disks_on_top_of_one_image_which_is_never_written(host, base):
+    raw_base = f"{IMAGES}/base,a:b.raw"
+    before = checksum(host, "base.qcow2"), checksum(host, "base,a:b.raw")
+    host.do("create", "disk", "data", {"size": "16MiB", "backing": base})
+    run_guest(host, vm(disks=[{"device": "vda", "disk": "data"}]))
+    run_guest(host, vm("two", disks=[{"device": "vda", "size": "24MiB", "backing": raw_base,
+                                      "backing_format": "raw"}]), "two")
+    assert "disk vda 16 MiB, boot 41" in host.site.console("web")
+    assert "disk vda 24 MiB, boot 41" in host.site.console("two")
+    assert (checksum(host, "base.qcow2"), checksum(host, "base,a:b.raw")) == before
+    assert host.thing("disk", "data")["details"]["image"]["backing"] == base
+    assert host.thing("vm", "two")["details"]["disks"][0]["backing"] == raw_base
+    host.do("update", "disk", "data", {"size": "32MiB", "backing": base, "snapshots": ["one"]})
+    assert host.thing("disk", "data").get("drift") is None
+    host.do("stop", "vm", "web", vm(stop_grace="0s"))
+    qemu_img(host, "rebase", "-u", "-b", raw_base, "-F", "raw", f"{IMAGES}/data.qcow2")
+    code, sentence = host.refuse("start", "vm", "web", vm(disks=[{"device": "vda", "disk": "data"}]))
+    assert code == "refused" and "header names" in sentence
+
+
+def test_a_base_is_refused_that_would_not_stay_or_is_made_of_others(host, base, secret):
+    def refused(backing, part, **fields):
+        code, sentence = host.refuse("create", "disk", "data", {"size": "16MiB", "backing": backing, **fields})
+        assert code in ("refused", "invalid", "not-found") and part in sentence, (code, sentence)
+        assert not list(host.site.images.glob("data*"))
+
+    refused(hostile(host, "evil.qcow2", "-b", f"{IMAGES}/{secret.name}", "-F", "raw"), "header names")
+    refused(base, "do not fit", size="4MiB")
+    refused(f"{IMAGES}/none.qcow2", "No such file")
+    refused(f"{IMAGES}/{secret.name}", "not in qcow2 format")
+    refused(base, "can't be made on top", format="raw")
+    host.do("create", "disk", "mine", {"size": "8MiB"})
+    refused(f"{IMAGES}/mine.qcow2", "harmony made for guests")
+
+
+def test_an_image_with_the_backing_file_that_its_document_names_is_used(host, base):
+    image = hostile(host, "mine.qcow2", "-b", base, "-F", "qcow2")
+    run_guest(host, vm(disks=[{"device": "vda", "image": image, "backing": base}]))
+    assert "disk vda 16 MiB, boot 41" in host.site.console("web")
 
 
 # -- images of others ----------------------------------------------------------------------------

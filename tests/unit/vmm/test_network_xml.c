@@ -160,12 +160,15 @@ END_TEST
 START_TEST(a_volume_is_sparse_and_its_name_escaped)
 {
     xmlDocPtr doc = NULL;
-    char *xml = volume_xml("a<b.qcow2", 1 << 30, "qcow2");
+    char *xml = volume_xml("a<b.qcow2", 1 << 30, "qcow2", "/b&c", "raw");
     ck_assert_int_eq(xml_parse(xml, &doc, NULL), 0);
     ck_xpath(doc, "/volume/name", "a<b.qcow2");
     ck_xpath(doc, "/volume/capacity[@unit='bytes']", "1073741824");
     ck_xpath(doc, "/volume/allocation", "0");
     ck_xpath(doc, "/volume/target/format/@type", "qcow2");
+    ck_xpath(doc, "/volume/target/compat", "1.1");
+    ck_xpath(doc, "/volume/backingStore/path", "/b&c");
+    ck_xpath(doc, "/volume/backingStore/format/@type", "raw");
     free(xml);
     xml_free(&doc);
 }
