@@ -14,7 +14,7 @@ export HARMONY_TOOLS
 Q      := $(if $(filter 1,$(V)),,@)
 
 PACKAGES := libuv libnats libvirt libvirt-qemu jansson libcurl yaml-0.1 libxml-2.0 libsystemd openssl libmnl \
-            libnftables
+            libnftables libmicrohttpd
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
@@ -49,6 +49,8 @@ $(BUILD)/obj/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
 	@$(if $(Q),echo "  CC      $<")
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/obj/agent/http_page.o: agent/http_page.html
 
 define layer_rule
 $(BUILD)/lib$(1).a: $(call objects,$(1))

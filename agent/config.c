@@ -127,6 +127,17 @@ static const struct field failover_fields[] = {
     {.name = NULL},
 };
 
+static const struct field http_fields[] = {
+    {.name = "listen",
+     .type = FIELD_STRING,
+     .min = 1,
+     .max = 64,
+     .default_value = "\"127.0.0.1:7480\"",
+     .help = "Numeric address and port, or off. Whoever reaches it can read roles, names and "
+             "statuses, and change nothing."},
+    {.name = NULL},
+};
+
 static const struct field log_fields[] = {
     {.name = "level",
      .type = FIELD_ENUM,
@@ -200,6 +211,11 @@ const struct field config_fields[] = {
      .default_value = "{}",
      .fields = operations_fields,
      .help = "What may be asked of this agent beside documents (docs/operations.md)."},
+    {.name = "http",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = http_fields,
+     .help = "Endpoints for load balancers and monitoring (docs/http.md)."},
     {.name = "log",
      .type = FIELD_OBJECT,
      .default_value = "{}",
@@ -230,17 +246,35 @@ static bool is_numeric(const char *host)
     return strchr(host, ':') || host[strspn(host, "0123456789.")] == '\0';
 }
 
+static int check_listen(const char *listen, const char *path, const char *example,
+                        struct field_place *at, struct hm_error *err)
+{
+    char host[HOST_TEXT_MAX + 1], shown[TEXT_QUOTE_MAX];
+    uint16_t port;
+    if (host_port_parse(listen, host, &port) && is_numeric(host))
+        return 0;
+    text_quote(listen, shown);
+    field_place_set(at, "%s", path);
+    return field_fail(at, err, "%s is no numeric address and port (%s)", shown, example);
+}
+
 static int check_peer(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
     const json_t *peer = json_object_get(json_object_get(spec, "failover"), "peer");
-    char host[HOST_TEXT_MAX + 1], shown[TEXT_QUOTE_MAX];
-    uint16_t port;
     const char *listen = peer ? spec_str(peer, "listen") : NULL;
-    if (!listen || (host_port_parse(listen, host, &port) && is_numeric(host)))
-        return 0;
-    text_quote(listen, shown);
-    field_place_set(at, "failover.peer.listen");
-    return field_fail(at, err, "%s is no numeric address and port (0.0.0.0:7422)", shown);
+    return listen ? check_listen(listen, "failover.peer.listen", "0.0.0.0:7422", at, err) : 0;
+}
+
+static bool is_off(const char *listen)
+{
+    return !strcmp(listen, "off");
+}
+
+static int check_http(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    const char *listen = spec_str(json_object_get(spec, "http"), "listen");
+    return is_off(listen) ? 0
+                          : check_listen(listen, "http.listen", "127.0.0.1:7480, or off", at, err);
 }
 
 static int check_operations(const json_t *spec, struct field_place *at, struct hm_error *err)
@@ -270,6 +304,8 @@ static int check_config(const json_t *spec, struct field_place *at, struct hm_er
         r = check_peer(spec, at, err);
     if (r >= 0)
         r = check_operations(spec, at, err);
+    if (r >= 0)
+        r = check_http(spec, at, err);
     return r < 0 ? r : guardian_config_check(spec, at, err);
 }
 
@@ -392,6 +428,12 @@ static void take_failover(struct agent_config *c, const json_t *failover)
     }
 }
 
+static void take_http(struct agent_config *c, const json_t *http)
+{
+    if (!is_off(spec_str(http, "listen")))
+        c->http.listen = config_text(http, "listen");
+}
+
 static void take_log(struct agent_config *c, const json_t *log)
 {
     const char *format = spec_str(log, "format");
@@ -417,6 +459,7 @@ static void take_spec(struct agent_config *c, const json_t *spec, env_lookup get
     c->refused_operations =
         config_texts(json_object_get(json_object_get(spec, "operations"), "refuse"));
     quota_take(&c->quota, json_object_get(spec, "quota"));
+    take_http(c, json_object_get(spec, "http"));
     take_log(c, json_object_get(spec, "log"));
 }
 
@@ -502,6 +545,7 @@ void config_clear(struct agent_config *c)
                            c->state_dir,
                            c->runtime_dir,
                            c->nats.servers,
+                           c->http.listen,
                            c->nats.credentials,
                            c->nats.tls_ca,
                            c->nats.tls_cert,

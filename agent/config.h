@@ -51,6 +51,9 @@ struct agent_config {
     struct quota quota;
     char **refused_operations; /* ends in NULL: names of operations that this site does not do */
     struct {
+        char *listen; /* numeric host:port; NULL: off */
+    } http;
+    struct {
         enum hm_log_level level;
         enum hm_log_format format;
     } log;

@@ -9,6 +9,7 @@
 #include "agent/allow.h"
 #include "agent/drivers.h"
 #include "agent/feed.h"
+#include "agent/http_feed.h"
 #include "agent/lead.h"
 #include "agent/lock.h"
 #include "agent/ops.h"
@@ -17,6 +18,7 @@
 #include "agent/restart.h"
 #include "agent/trial.h"
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -36,6 +38,7 @@ struct daemon {
     struct plan_service *plans;
     struct ops *ops;
     struct trial *trial;
+    struct http_feed *http;
     struct lease_limit lease; /* written by the lead, read by those who start */
     uv_signal_t term, interrupt, hangup;
     struct restart_check *check; /* a restart was asked for, and is not decided */
@@ -63,6 +66,8 @@ static json_t *warnings_of(const struct daemon *d, json_t *failover)
         json_array_append_new(list, json_string(feed_trouble(d->feed)));
     const char *name;
     json_object_foreach(d->backend_errors, name, warning) json_array_append(list, warning);
+    if (d->http && *http_feed_trouble(d->http))
+        json_array_append_new(list, json_string(http_feed_trouble(d->http)));
     return list;
 }
 
@@ -79,6 +84,25 @@ static json_t *make_status(const struct daemon *d)
     json_object_set_new(o, "failover", failover);
     json_object_set(o, "backends", d->backends);
     return o;
+}
+
+static json_t *status_for_http(void *data)
+{
+    return make_status(data);
+}
+
+/* For /ready: what keeps it from doing its work; a warning alone does not. */
+static char *not_ready(void *data)
+{
+    const struct daemon *d = data;
+    struct hm_buf why = {0};
+    const char *name;
+    json_t *text;
+    if (!bus_is_connected(d->bus))
+        hm_buf_printf(&why, "not connected to NATS: %s\n", bus_last_error(d->bus));
+    json_object_foreach(d->backend_errors, name, text)
+        hm_buf_printf(&why, "%s\n", json_string_value(text));
+    return hm_buf_steal(&why);
 }
 
 static void on_say(uv_timer_t *timer)
@@ -169,6 +193,7 @@ static bool guards(void *data, const char *uuid)
 static void on_role_change(void *data, const char *role, uint64_t epoch, const char *reason)
 {
     struct daemon *d = data;
+    http_feed_role_changed(d->http);
     sd_notifyf(0, "STATUS=%s, epoch %llu: %s", role, (unsigned long long)epoch, reason);
     say_soon(d);
 }
@@ -354,6 +379,22 @@ static int prepare_folders(const struct agent_config *c, struct hm_error *err)
     return r < 0 ? r : hm_mkdirs(c->runtime_dir, 0755, err);
 }
 
+static void start_http(struct daemon *d)
+{
+    struct http_feed_options options = {
+        .loop = &d->loop,
+        .listen = d->config->http.listen,
+        .site = d->config->site_id,
+        .lease = &d->lease,
+        .lead = d->lead,
+        .statuses = d->status,
+        .agent_status = status_for_http,
+        .not_ready = not_ready,
+        .data = d,
+    };
+    d->http = http_feed_new(&options);
+}
+
 static int start(struct daemon *d, struct hm_error *err)
 {
     int r = prepare_folders(d->config, err);
@@ -373,6 +414,7 @@ static int start(struct daemon *d, struct hm_error *err)
     start_operations(d);
     lead_start(d->lead);
     reconciler_kick(d->reconciler);
+    start_http(d);
     d->trial = trial_begin(&d->loop, d->config, on_trial, d);
     say_soon(d);
     return 0;
@@ -416,6 +458,7 @@ static void run_to_the_end(struct daemon *d)
 
 static void end(struct daemon *d)
 {
+    http_feed_free(d->http);
     trial_free(d->trial);
     restart_check_free(d->check);
     ops_free(d->ops);

@@ -82,6 +82,7 @@ void lead_free(struct lead *lead);
 bool lead_may_serve(const struct lead *lead);
 uint64_t lead_epoch(const struct lead *lead);     /* highest epoch known */
 const char *lead_role(const struct lead *lead);   /* the core's word; never NULL */
+bool lead_is_fit(const struct lead *lead);        /* could lead if it were asked to */
 const char *lead_leader(const struct lead *lead); /* site that leads, "" if none or unknown */
 
 /* The documents, or what was seen of them, may have changed: does the guardian's plan still fit? */

@@ -25,6 +25,11 @@ const char *lead_role(const struct lead *l)
     return hb_role_name(l->core.role);
 }
 
+bool lead_is_fit(const struct lead *l)
+{
+    return fo_fit(&l->core, hm_boottime_ns());
+}
+
 const char *lead_leader(const struct lead *l)
 {
     const struct hb_site *leader = fo_leader(&l->core);

@@ -257,3 +257,15 @@ void status_connected(struct status *s)
     write_pending(s);
     ask(s);
 }
+
+void status_each(const struct status *s,
+                 void (*visit)(void *data, const char *name, const json_t *value), void *data)
+{
+    size_t site = strlen(s->site) + 1; /* and its dot */
+    for (size_t i = 0; i < s->count; i++) {
+        json_t *value = json_loads(s->entries[i]->said, 0, NULL);
+        if (value)
+            visit(data, s->entries[i]->key + site, value);
+        json_decref(value);
+    }
+}

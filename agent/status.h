@@ -23,6 +23,10 @@ void status_free(struct status *s);
 /* Say `value` (taken over) under `<site>.<name>`; name is "vm.web1" or "agent". */
 void status_set(struct status *s, const char *name, json_t *value);
 
+/* What was said last, of everything: `visit` with the name, in the order in which each was first said. */
+void status_each(const struct status *s,
+                 void (*visit)(void *data, const char *name, const json_t *value), void *data);
+
 /* Connected (again): write what is not acknowledged. */
 void status_connected(struct status *s);
 

@@ -42,7 +42,7 @@ def agent_config(folder, url, **more):
         "site_id": "site-a", "state_dir": str(folder / "state"), "runtime_dir": str(folder / "run"),
         "nats": {"servers": url}, "host_paths": ["/boot"],
         "libvirt": {"uri": "test:///default", "image_dir": str(folder), "accel": "tcg"},
-        "log": {"level": "warn", "format": "text"}, **more}
+        "log": {"level": "warn", "format": "text"}, "http": {"listen": "off"}, **more}
     path = folder / "harmonyd.yaml"
     path.write_text(json.dumps(config))
     return path

@@ -479,6 +479,7 @@ def running_agent(server, folder):
     (folder / "images/kernel").write_text("never booted\n")
     config = {"site_id": "site-a", "state_dir": str(folder / "state"), "runtime_dir": str(folder / "run"),
               "nats": {"servers": server.url}, "log": {"level": "info", "format": "text"},
+              "http": {"listen": "off"},
               "libvirt": {"uri": "test:///default", "image_dir": str(folder / "images"), "accel": "tcg"}}
     (folder / "harmonyd.yaml").write_text(json.dumps(config))
     process = Process("harmonyd", [built("harmonyd"), "--config", folder / "harmonyd.yaml"],

@@ -76,6 +76,7 @@ class Site:
             "libvirt": {"uri": "qemu:///system", "image_dir": IMAGES,
                         "accel": accel},
             "log": {"level": "info", "format": "text"},
+            "http": {"listen": "off"},  # sites share the host's loopback
             **({"guardian": {"cgroup": str(self.cgroup)}} if self.cgroup else {}),
             **({"failover": failover} if failover else {}),
             **(config or {}),
