@@ -160,14 +160,15 @@ static void step_stamps(struct sim *w, const struct timed_fault *f)
 static void stale_node(struct sim *w, struct site *s, bool begins)
 {
     s->link.stale_node += begins ? 1 : -1;
-    if (begins && w->store.stale_lease == 0) {
+    if (begins && w->store.stale_lease == 0 && w->store.lease != 0) {
         w->store.stale_lease = w->store.lease;
         item_hold(w, w->store.lease);
     }
     for (unsigned i = 0; i < w->shape.sites; i++)
         if (w->sites[i].link.stale_node > 0)
             return;
-    item_drop(w, w->store.stale_lease);
+    if (w->store.stale_lease != 0)
+        item_drop(w, w->store.stale_lease);
     w->store.stale_lease = 0;
 }
 

@@ -131,6 +131,7 @@ static void print_stats(const struct stats *s, double took, unsigned jobs)
            ", yields %" PRIu64 "; asked for consent %" PRIu64 " times, went on by it %" PRIu64
            " times\n",
            s->leaders, s->claims, s->denied, s->fences, s->yields, s->asked, s->consents);
+    printf("  digest %016" PRIx64 "\n", s->digest);
     printf("  losses of acknowledged writes %" PRIu64 " (%" PRIu64
            " of them void I1 to I3), repairs by an operator %" PRIu64 "\n",
            s->losses, s->voided, s->repairs);

@@ -29,6 +29,7 @@ static void begin(struct sim *w, uint64_t seed, fo_rules rules, uint64_t drop_fa
     w->healed_at = w->served_after = 0;
     w->at_claim = w->at_start = w->at_send = NULL;
     w->last_fault = FAULT_COUNT;
+    w->digest = seed;
 }
 
 /* All faults end, everything is reachable and up, everybody has the last configuration. */
@@ -224,6 +225,7 @@ static void count(struct sim *w)
     st->simulated_ms += (uint64_t)(w->now / SIM_MS);
     st->by_length[by_length < 8 ? by_length : 7]++;
     st->by_faults[faults < 8 ? faults : 7]++;
+    st->digest += w->digest ^ w->rng.x ^ (uint64_t)w->now;
 }
 
 bool sim_run(struct sim *w, uint64_t seed, fo_rules rules, uint64_t drop_faults, bool trace,

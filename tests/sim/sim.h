@@ -309,6 +309,7 @@ struct stats {
     uint64_t by_fault[FAULT_COUNT];
     uint64_t by_length[8]; /* simulated time: < 60 s, < 80, ... */
     uint64_t by_faults[8]; /* number of faults */
+    uint64_t digest;       /* of all that happened: the same seeds and rules give the same */
 };
 
 struct sim {
@@ -349,6 +350,7 @@ struct sim {
     bool healed, needs_force;
     int64_t healed_at, served_after, healed_extra, healed_promise_ms;
     bool trace;
+    uint64_t digest; /* of this schedule's steps */
     struct stats *stats;
 };
 
