@@ -52,8 +52,16 @@ $(BUILD)/obj/%.o: %.c Makefile VERSION
 
 $(BUILD)/obj/agent/http_page.o: agent/http_page.html
 
+# The failover's core is compiled as a whole, into one object: the daemon and the simulator link the very same
+# code, and the simulator runs some ten million schedules of it. Sanitizers want files one by one.
+WHOLE := $(if $(filter 1,$(SAN)),,-O3 -flto -flto-partition=one -fvisibility=hidden)
+$(call objects,failover): private OPT += $(WHOLE)
+$(BUILD)/obj/failover.o: $(call objects,failover)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) $(ALL_CFLAGS) $(WHOLE) -Wno-error -r -flinker-output=nolto-rel -o $@ $^
+
 define layer_rule
-$(BUILD)/lib$(1).a: $(call objects,$(1))
+$(BUILD)/lib$(1).a: $(if $(and $(WHOLE),$(filter failover,$(1))),$(BUILD)/obj/failover.o,$(call objects,$(1)))
 	@rm -f $$@
 	$$(Q)$$(AR) rcs $$@ $$^
 endef

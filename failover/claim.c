@@ -51,7 +51,7 @@ static int64_t silence_ends(const struct fo_state *s, int64_t now)
 {
     if (!echo_is_fresh(s, now) || !stamps_agree(s))
         return FO_NEVER;
-    return s->silence_since + fo_silence_needed(s);
+    return s->silence_since + s->known.needed;
 }
 
 static int64_t release_taken_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason)
@@ -123,22 +123,38 @@ int64_t fo_claim_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_r
 
 /* Silence is long enough, but the stamps must say so too: write an own heartbeat now instead of
  * waiting for the next one. */
-static void hurry_stamp(struct fo_run *r)
+bool fo_hurry_is_due(const struct fo_state *s, int64_t now)
 {
-    struct fo_state *s = r->s;
-    if (s->role != HB_ROLE_REPLICA || !s->known.has_record || stamps_agree(s))
-        return;
-    int64_t enough = s->silence_since + fo_silence_needed(s);
-    if (r->now >= enough && s->replica_try.begun < enough)
-        fo_heartbeat_soon(r);
+    int64_t enough = s->silence_since + s->known.needed;
+    if (now < enough || s->role != HB_ROLE_REPLICA || !s->known.has_record)
+        return false;
+    return s->replica_try.begun < enough && !stamps_agree(s);
 }
 
-int64_t fo_hurry_at(const struct fo_state *s, int64_t now)
+static int64_t hurry_at(const struct fo_state *s, int64_t now)
 {
     if (s->role != HB_ROLE_REPLICA || !s->known.has_record)
         return FO_NEVER;
-    int64_t enough = s->silence_since + fo_silence_needed(s);
+    int64_t enough = s->silence_since + s->known.needed;
     return now < enough ? enough : FO_NEVER;
+}
+
+/* Another site holds the lease as it is known: nothing is claimed before the silence is long enough. */
+static bool waits_for_silence(const struct fo_state *s)
+{
+    const struct heartbeat *record = &s->known.record;
+    return s->known.readable && record->status != HB_RELEASED &&
+           !hb_site_equal(&record->site, &s->site);
+}
+
+/* The next instant at which the silence, or the claim itself, is looked at. Mostly the silence alone says so. */
+int64_t fo_claim_next(const struct fo_state *s, int64_t now)
+{
+    enum hb_reason reason;
+    int64_t hurry = hurry_at(s, now);
+    if (hurry != FO_NEVER && waits_for_silence(s))
+        return hurry;
+    return fo_min(hurry, fo_claim_at(s, now, &reason));
 }
 
 /* An epoch that was never held and that nobody else was seen to use is tried again: a late stored
@@ -180,8 +196,8 @@ void fo_claim_advance(struct fo_run *r)
     enum hb_reason reason;
     if (r->now >= fo_claim_at(r->s, r->now, &reason))
         claim(r, reason);
-    else
-        hurry_stamp(r);
+    else if (fo_hurry_is_due(r->s, r->now))
+        fo_heartbeat_soon(r);
 }
 
 /* Not acknowledged in time, or denied. It may still be stored, much later. */

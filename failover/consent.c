@@ -49,16 +49,18 @@ void fo_consent_sending(struct fo_run *r, const struct fo_attempt *a)
 void fo_consent_stored(struct fo_run *r, const struct fo_attempt *a)
 {
     struct fo_consent *c = &r->s->consent;
-    struct fo_consent before = *c;
+    struct fo_voter before[FO_VOTERS_MAX];
+    unsigned count = c->voter_count;
+    memcpy(before, c->voters, count * sizeof(before[0]));
     c->usable = true;
     c->voter_count = 0;
     c->fence_start = a->terms.fence_start;
     c->promise_ms = a->terms.promise_ms;
     add_record(r->s, a);
     for (unsigned i = 0; i < c->voter_count; i++)
-        for (unsigned k = 0; k < before.voter_count; k++)
-            if (hb_site_equal(&c->voters[i].site, &before.voters[k].site))
-                c->voters[i] = before.voters[k];
+        for (unsigned k = 0; k < count; k++)
+            if (hb_site_equal(&c->voters[i].site, &before[k].site))
+                c->voters[i] = before[k];
 }
 
 /* The lease is taken or resumed: nothing that was asked or answered before counts. Rounds are numbered

@@ -196,7 +196,6 @@ static int64_t next_deadline(const struct fo_state *s, int64_t now)
     int64_t next = fo_min(fo_workload_next(s), fo_leave_next(s));
     if (!s->started || !s->has_config)
         return next;
-    enum hb_reason reason;
     next = fo_min(next, fo_lease_next(s));
     next = fo_min(next, fo_attempt_next(&s->lease_try));
     next = fo_min(next, fo_attempt_next(&s->replica_try));
@@ -206,9 +205,22 @@ static int64_t next_deadline(const struct fo_state *s, int64_t now)
     next = fo_min(next, fo_read_next(s));
     next = fo_min(next, fo_watch_next(s));
     next = fo_min(next, fo_history_next(s));
-    next = fo_min(next, fo_hurry_at(s, now));
-    next = fo_min(next, fo_claim_at(s, now, &reason));
+    next = fo_min(next, fo_claim_next(s, now));
     return fo_min(next, fo_yield_at(s, now));
+}
+
+/* What is due by what the event changed, not by time. */
+static bool is_due_now(const struct fo_state *s, int64_t now)
+{
+    return s->leave.promise_ms != 0 || fo_history_is_due(s) || fo_hurry_is_due(s, now);
+}
+
+/* As most answers leave it: then the next deadline is all that is needed. */
+static bool is_nothing_due(const struct fo_run *r)
+{
+    int64_t next = next_deadline(r->s, r->now);
+    r->out->next_ns = next;
+    return r->now < next && !is_due_now(r->s, r->now);
 }
 
 void fo_step(struct fo_state *state, const struct fo_event *event, int64_t now_ns,
@@ -221,6 +233,8 @@ void fo_step(struct fo_state *state, const struct fo_event *event, int64_t now_n
     if (fo_rule_on(state, FO_RULE_DEADLINE_FIRST))
         fo_lease_watch_deadline(&r);
     dispatch(&r, event);
+    if (event->type != FO_EV_TIMER && is_nothing_due(&r))
+        return;
     advance(&r);
     effects->next_ns = next_deadline(state, now_ns);
 }

@@ -49,7 +49,7 @@ void fo_role_set(struct fo_run *r, enum hb_role role, enum hb_reason reason);
 
 /* timing.c */
 void fo_terms_take(struct fo_state *s, const struct cluster_config *config);
-int64_t fo_silence_needed(const struct fo_state *s); /* for the lease as known */
+void fo_silence_take(struct fo_state *s); /* whenever the lease as known, or the terms, change */
 
 /* attempt.c: sends, resends and time limits, the same for both keys. */
 void fo_attempt_begin(struct fo_run *r, struct fo_attempt *a, enum fo_attempt_kind kind,
@@ -104,7 +104,8 @@ bool fo_consent_lets_promote(const struct fo_state *s);
 /* claim.c */
 void fo_claim_advance(struct fo_run *r);
 void fo_claim_over(struct fo_run *r, enum hb_reason reason);
-int64_t fo_hurry_at(const struct fo_state *s, int64_t now);
+int64_t fo_claim_next(const struct fo_state *s, int64_t now);
+bool fo_hurry_is_due(const struct fo_state *s, int64_t now);
 int64_t fo_claim_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason);
 
 /* guard.c: the guardian. */
@@ -164,6 +165,7 @@ void fo_history_missing(struct fo_run *r);
 void fo_history_store(struct fo_run *r, const struct fo_event *event);
 void fo_history_advance(struct fo_run *r);
 int64_t fo_history_next(const struct fo_state *s);
+bool fo_history_is_due(const struct fo_state *s);
 bool fo_history_adopt(struct fo_run *r, struct fo_attempt *a, uint64_t revision);
 
 /* watch.c: the watch, checked end to end. */

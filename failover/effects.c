@@ -14,7 +14,7 @@ void fo_emit_send(struct fo_run *r, enum fo_key key, struct fo_attempt *a)
     if (r->out->sends == FO_SENDS_MAX)
         return;
     struct heartbeat *record = &r->out->records[r->out->sends++];
-    *record = a->record;
+    heartbeat_copy(record, &a->record);
     struct fo_effect *e = add(r, FO_DO_SEND);
     e->send.key = key;
     e->send.record = record;

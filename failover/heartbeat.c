@@ -23,7 +23,6 @@ static void fill_voters(const struct fo_state *s, struct heartbeat *hb)
 {
     const struct cluster_config *config = &s->config;
     hb->voter_count = 0;
-    memset(hb->voters, 0, sizeof(hb->voters));
     for (unsigned i = 0; config->failsafe && i < config->site_count; i++) {
         bool votes = config->addresses[i][0] != '\0' && !hb_site_equal(&config->sites[i], &s->site);
         if (votes && hb->voter_count < HB_VOTERS_MAX)

@@ -50,6 +50,12 @@ int64_t fo_history_next(const struct fo_state *s)
     return waits && !is_undecided(s) ? s->history.held_since + 2 * s->terms.period : FO_NEVER;
 }
 
+/* A hold begins or ends with what was just seen of the key. */
+bool fo_history_is_due(const struct fo_state *s)
+{
+    return !is_undecided(s) && (fo_holds(s) != FO_HOLD_NONE) != (s->history.held_since != 0);
+}
+
 static void hold_ends(struct fo_run *r)
 {
     if (r->s->history.told)
@@ -82,6 +88,7 @@ static void forget_key(struct fo_run *r)
 {
     struct fo_state *s = r->s;
     s->known = (struct fo_known){.learnt = r->now}; /* reads sent before say nothing any more */
+    fo_silence_take(s);
     s->silence_since = r->now;
     s->read.wanted = true;
 }

@@ -42,7 +42,7 @@ void fo_incident_prepare(struct fo_run *r, enum hb_reason reason)
     incident->reason = reason;
     incident->ended = released ? last->reason : HB_REASON_NONE;
     incident->silence = r->now - s->silence_since;
-    incident->needed = fo_silence_needed(s);
+    incident->needed = s->known.needed;
     incident->echo_age = r->now - s->echo.arrival;
     copy_seen(s, incident);
 }

@@ -49,6 +49,7 @@ static void take_record(struct fo_run *r, const struct heartbeat *record, int64_
     known->readable = record != NULL;
     known->stamp = stamp;
     if (!record) {
+        fo_silence_take(r->s);
         fo_emit_note(r, FO_NOTE_ALARM_UNREADABLE, (int64_t)known->revision);
         return;
     }
@@ -56,7 +57,8 @@ static void take_record(struct fo_run *r, const struct heartbeat *record, int64_
         false; /* not by a record that can't be read: it may be of a later generation */
     if (record->epoch > r->s->seen_epoch)
         fo_yield_note_leader(r, record);
-    known->record = *record;
+    heartbeat_copy(&known->record, record);
+    fo_silence_take(r->s);
     fo_history_seen(r, hb_era_of(record));
     fo_epoch_seen(r, highest(record));
     fo_seen_push(r, record, known->revision, stamp);

@@ -64,6 +64,7 @@ struct fo_known {
     uint64_t revision;
     int64_t stamp;  /* JetStream's; valid with has_record */
     int64_t learnt; /* when this revision was first heard of */
+    int64_t needed; /* the silence that a promotion over it needs, by the terms in force */
     struct heartbeat record;
 };
 

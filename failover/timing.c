@@ -27,18 +27,6 @@ static void promise_longer(struct fo_state *s, int64_t longer_ms)
     s->terms.fence_start = by_slow_clock - s->terms.fence_limit - FO_LATENESS;
 }
 
-void fo_terms_take(struct fo_state *s, const struct cluster_config *config)
-{
-    s->terms.period = config->heartbeat_interval_ms * FO_MS;
-    s->terms.fence_start = cluster_config_fence_start_ms(config) * FO_MS;
-    s->terms.fence_limit = config->fence_timeout_ms * FO_MS;
-    s->terms.failover = config->failover_timeout_ms * FO_MS;
-    s->terms.promise_ms = promise_ms(s, config);
-    s->terms.config_number++;
-    if (s->leave.promise_ms != 0)
-        promise_longer(s, fo_min(s->leave.promise_ms, config->max_promise_ms));
-}
-
 /* Candidates before this site: the silent holder is not waited for. */
 static unsigned sites_before(const struct fo_state *s)
 {
@@ -51,7 +39,7 @@ static unsigned sites_before(const struct fo_state *s)
 }
 
 /* "(1 + rho) x max(failover_timeout, expires_in) + (rank-1) x 2T of silence on its own BOOTTIME" */
-int64_t fo_silence_needed(const struct fo_state *s)
+static int64_t silence_needed(const struct fo_state *s)
 {
     int64_t promise = s->known.readable ? s->known.record.expires_in_ms : s->config.max_promise_ms;
     int64_t wait = s->terms.failover;
@@ -62,4 +50,22 @@ int64_t fo_silence_needed(const struct fo_state *s)
     if (fo_rule_on(s, FO_RULE_RANK_STAGGER))
         wait += sites_before(s) * 2 * s->terms.period;
     return wait;
+}
+
+void fo_silence_take(struct fo_state *s)
+{
+    s->known.needed = silence_needed(s);
+}
+
+void fo_terms_take(struct fo_state *s, const struct cluster_config *config)
+{
+    s->terms.period = config->heartbeat_interval_ms * FO_MS;
+    s->terms.fence_start = cluster_config_fence_start_ms(config) * FO_MS;
+    s->terms.fence_limit = config->fence_timeout_ms * FO_MS;
+    s->terms.failover = config->failover_timeout_ms * FO_MS;
+    s->terms.promise_ms = promise_ms(s, config);
+    s->terms.config_number++;
+    if (s->leave.promise_ms != 0)
+        promise_longer(s, fo_min(s->leave.promise_ms, config->max_promise_ms));
+    fo_silence_take(s);
 }

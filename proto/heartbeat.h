@@ -45,7 +45,10 @@ struct hb_site {
 
 static inline bool hb_site_equal(const struct hb_site *a, const struct hb_site *b)
 {
-    return memcmp(a, b, sizeof(*a)) == 0;
+    enum { FIRST = 8 }; /* mostly all that there is: the rest is padding */
+    if (memcmp(a->text, b->text, FIRST) != 0)
+        return false;
+    return a->text[FIRST - 1] == '\0' || memcmp(a->text, b->text, sizeof(a->text)) == 0;
 }
 static inline bool hb_site_is_set(const struct hb_site *site)
 {
@@ -160,11 +163,19 @@ struct heartbeat {
     int64_t lag;              /* replica: bytes behind; -1: not known */
     uint32_t failures, successes; /* consecutive heartbeats */
     bool paused;
-    bool failsafe;       /* the writer may go on by the consent of `voters` (docs/failover 9) */
+    bool failsafe; /* the writer may go on by the consent of `voters` (docs/failover 9) */
+    bool fit;      /* replica heartbeat: could lead (probe good, lag within bounds, no back-off) */
     uint8_t voter_count; /* at least 1 with failsafe, else 0 */
-    struct hb_site voters[HB_VOTERS_MAX];
-    bool fit; /* replica heartbeat: could lead (probe good, lag within bounds, no back-off) */
+    struct hb_site
+        voters[HB_VOTERS_MAX]; /* beyond the count they say nothing, and are not copied */
 };
+
+/* Most name no voters, who are the larger part of the struct. */
+static inline void heartbeat_copy(struct heartbeat *to, const struct heartbeat *from)
+{
+    memcpy(to, from,
+           offsetof(struct heartbeat, voters) + from->voter_count * sizeof(from->voters[0]));
+}
 
 static inline struct hb_era hb_era_of(const struct heartbeat *hb)
 {

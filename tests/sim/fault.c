@@ -225,7 +225,7 @@ static void thaw_guest(struct sim *w, unsigned site)
     if (s->core.lease.held && !s->core.lease.paused && held > 0)
         most += held + s->core.lease.fence_limit;
     s->offset -= slept;
-    s->timer = w->now + 1;
+    *agent_timer(w, site) = w->now + 1;
     for (unsigned i = 0; i < w->shape.sites; i++)
         s->peer_heard[i] += slept; /* by its clock */
     excuse(w, site, most);

@@ -43,14 +43,14 @@ static int64_t lateness(struct sim *w)
     return w->shape.tight ? FO_LATENESS_MAX - 2 : rng_below(&w->rng, 10 * SIM_MS);
 }
 
-static void set_timer(struct sim *w, struct site *s)
+static void set_timer(struct sim *w, unsigned site)
 {
-    struct guardian *g = &s->guardian;
-    g->rings = INT64_MAX;
+    const struct site *s = &w->sites[site];
+    const struct guardian *g = &s->guardian;
+    int64_t at = INT64_MAX;
     if (is_armed(g) && g->held.deadline != FO_NEVER)
-        g->rings = site_real(s, g->held.deadline) + lateness(w);
-    if (g->rings <= w->now)
-        g->rings = w->now + 1;
+        at = site_real(s, g->held.deadline) + lateness(w);
+    *guardian_timer(w, site) = at > w->now ? at : w->now + 1;
 }
 
 /* -- firing ------------------------------------------------------------------------------------- */
@@ -95,7 +95,7 @@ static void fire(struct sim *w, unsigned site)
     if (w->trace)
         trace_line(w, (int)site, "GUARDIAN fires: epoch %llu", (unsigned long long)g->held.epoch);
     g->fired = era_of(&g->held);
-    g->rings = INT64_MAX;
+    *guardian_timer(w, site) = INT64_MAX;
     kill_within(w, site, g->fired.epoch, g->held.fence_limit);
     tell(w, site, K_GUARDIAN, 1);
 }
@@ -104,7 +104,7 @@ void guardian_ring(struct sim *w, unsigned site)
 {
     struct guardian *g = &w->sites[site].guardian;
     if (g->busy_until > w->now)
-        g->rings = g->busy_until;
+        *guardian_timer(w, site) = g->busy_until;
     else
         fire(w, site);
 }
@@ -123,6 +123,15 @@ void guardian_killed(struct sim *w, const struct entry *e)
         site_stops_serving(w, e->site);
     if (s->stop_fails == 0)
         tell(w, e->site, K_GUARDIAN_VERIFIED, e->y);
+}
+
+/* Field by field: what was just written is still in registers, or on its way to memory. */
+static bool is_same(const struct fo_guard *a, const struct fo_guard *b)
+{
+    return a->counter == b->counter && a->begun == b->begun && a->revision == b->revision &&
+           a->deadline == b->deadline && a->fence_limit == b->fence_limit && a->phase == b->phase &&
+           a->epoch == b->epoch && a->generation == b->generation && a->nonce == b->nonce &&
+           a->first_counter == b->first_counter && a->paused == b->paused;
 }
 
 /* -- what the agent gives it ---------------------------------------------------------------------- */
@@ -152,7 +161,7 @@ static void look(struct sim *w, unsigned site)
         trace_line(w, (int)site, "GUARDIAN holds %s of epoch %llu", phase_name(s->view.phase),
                    (unsigned long long)s->view.epoch);
     g->held = s->view;
-    set_timer(w, s);
+    set_timer(w, site);
 }
 
 /* After each step of the core, before its effects. */
@@ -167,7 +176,7 @@ void guardian_told(struct sim *w, unsigned site)
     if (is_idle && s->view.phase == FO_GUARD_NONE && s->view.epoch == s->core.guardian.last.epoch)
         return; /* nothing was held, nor is */
     fo_guard_view(&s->core, &view);
-    if (memcmp(&view, &s->view, sizeof(view)) == 0)
+    if (is_same(&view, &s->view))
         return;
     s->view = view;
     g->asked = true;
@@ -267,7 +276,7 @@ void guardian_boot(struct sim *w, unsigned site)
     g->up = true;
     g->busy_until = 0;
     g->fired = (struct hb_era){0, 0};
-    g->rings = INT64_MAX;
+    *guardian_timer(w, site) = INT64_MAX;
     memset(&g->held, 0, sizeof(g->held));
     g->held.deadline = FO_NEVER;
     if (s->serving)
@@ -283,7 +292,7 @@ void guardian_dies(struct sim *w, unsigned site)
     g->up = false;
     g->agent = 0;
     g->asked = false;
-    g->rings = INT64_MAX;
+    *guardian_timer(w, site) = INT64_MAX;
     g->died_at = w->now;
     g->run++;
     tell(w, site, K_GUARDIAN, 0);
@@ -308,7 +317,7 @@ void guardian_wakes(struct sim *w, unsigned site)
     if (!g->up || g->busy_until > w->now)
         return;
     g->busy_until = 0;
-    set_timer(w, s); /* its clock may have stood still too */
+    set_timer(w, site); /* its clock may have stood still too */
     look(w, site);
     if (s->up && g->agent != s->run)
         tell(w, site, K_GUARDIAN, 1);

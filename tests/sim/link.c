@@ -38,7 +38,7 @@ static uint32_t item_of(struct sim *w, unsigned site, const struct fo_effect *e)
 {
     uint32_t i = item_new(w);
     struct item *item = &w->items[i];
-    item->hb = *e->send.record;
+    heartbeat_copy(&item->hb, e->send.record);
     item->key = (uint8_t)e->send.key;
     item->site = (uint8_t)site;
     item->run = w->sites[site].run;

@@ -6,10 +6,11 @@ N    ?= 1000000
 JOBS ?= 2
 SIM_BUDGET ?= 120
 
+$(SIM_OBJECTS): private OPT += $(WHOLE)
 $(BUILD)/sim: $(SIM_OBJECTS) $(call archives,failover proto base)
 	@mkdir -p $(@D)
 	@$(if $(Q),echo "  LINK    $@")
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(WHOLE) -Wno-error -o $@ $^ $(ALL_LIBS)
 
 .PHONY: sim sim-long sim-test sim-mutants
 #: make sim [N=1000000 JOBS=2]   that many schedules of the failover simulator

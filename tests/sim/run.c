@@ -17,8 +17,7 @@ static void begin(struct sim *w, uint64_t seed, fo_rules rules, uint64_t drop_fa
     w->rng.x = seed;
     rng_next(&w->rng);
     w->now = 0;
-    w->queue.count = 0;
-    w->queue.seq = 0;
+    queue_begin(&w->queue);
     w->free_count = 0;
     for (unsigned i = SIM_ITEMS - 1; i > 0; i--) /* item 0: none */
         w->free_items[w->free_count++] = (uint16_t)i;
@@ -148,22 +147,14 @@ static int64_t loop_runs(const struct sim *w, struct site *s)
     return s->late_until > s->busy_until ? s->late_until : s->busy_until;
 }
 
-/* The first timer that rings before anything in the queue: of a site's agent, or (from SIM_SITES_MAX on) of
- * its guardian; else -1. */
+/* The first timer that rings before anything in the queue; -1: none. */
 static int next_timer(const struct sim *w, int64_t *ret_at)
 {
-    int64_t first = w->queue.count > 0 ? w->queue.heap[0].t : INT64_MAX;
+    int64_t first = queue_next(&w->queue);
     int timer = -1;
-    for (unsigned i = 0; i < w->shape.sites; i++) {
-        const struct site *s = &w->sites[i];
-        if (s->timer < first) {
-            first = s->timer;
-            timer = (int)i;
-        }
-        if (s->guardian.rings < first) {
-            first = s->guardian.rings;
-            timer = (int)(SIM_SITES_MAX + i);
-        }
+    for (int i = 0; i < 2 * SIM_SITES_MAX; i++) {
+        timer = w->timers[i] < first ? i : timer;
+        first = w->timers[i] < first ? w->timers[i] : first;
     }
     *ret_at = first;
     return timer;
@@ -171,16 +162,16 @@ static int next_timer(const struct sim *w, int64_t *ret_at)
 
 static void ring(struct sim *w, unsigned timer)
 {
-    if (timer >= SIM_SITES_MAX) {
-        guardian_ring(w, timer - SIM_SITES_MAX);
+    unsigned site = timer / 2;
+    if (timer % 2 == 1) {
+        guardian_ring(w, site);
         return;
     }
-    struct site *s = &w->sites[timer];
-    int64_t runs = loop_runs(w, s);
+    int64_t runs = loop_runs(w, &w->sites[site]);
     if (runs > w->now)
-        s->timer = runs;
+        *agent_timer(w, site) = runs;
     else
-        site_timer(w, timer);
+        site_timer(w, site);
 }
 
 static void take_entry(struct sim *w)
@@ -207,8 +198,10 @@ static void one_step(struct sim *w)
     } else if (timer >= 0) {
         w->now = next;
         ring(w, (unsigned)timer);
-    } else {
+    } else if (next != INT64_MAX) {
         take_entry(w);
+    } else {
+        violate(w, SIM_BROKEN, "nothing is to happen any more");
     }
 }
 

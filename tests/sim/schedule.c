@@ -82,7 +82,6 @@ static void draw_site(struct sim *w, unsigned i)
     struct site *s = &w->sites[i];
     struct rng *r = &w->rng;
     memset(s, 0, sizeof(*s));
-    s->timer = s->guardian.rings = INT64_MAX;
     s->connects_in = -1;
     int64_t extreme = rng_chance(r, 500) ? 500 : -500;
     site_set_drift(s, w->shape.tight ? extreme : rng_range(r, -500, 500));
@@ -225,10 +224,12 @@ void schedule_draw(struct sim *w)
     draw_shape(w);
     draw_config(w);
     draw_times(w);
+    for (unsigned i = 0; i < 2 * SIM_SITES_MAX; i++)
+        w->timers[i] = INT64_MAX;
     for (unsigned i = 0; i < w->shape.sites; i++)
         draw_site(w, i);
     consent_draw(w);
-    memset(&w->store, 0, sizeof(w->store));
+    store_begin(w);
     w->store.single = rng_chance(&w->rng, 300);
     w->store.bucket = 1;
     if (w->shape.short_faults)

@@ -137,7 +137,6 @@ enum sim_kind {
 
 struct entry {
     int64_t t;
-    uint32_t seq;
     uint8_t kind, site;
     uint16_t run;  /* of the agent that it is for */
     uint32_t item; /* index of an item, or an argument */
@@ -147,9 +146,20 @@ struct entry {
 
 struct queue {
     unsigned count;
-    uint32_t seq;
-    struct entry heap[SIM_QUEUE];
+    unsigned free_count, fresh; /* entries given back; those from `fresh` on were never used */
+    uint16_t free_entries[SIM_QUEUE];
+    struct queue_place {
+        int64_t t;
+        uint64_t entry;
+    } order[SIM_QUEUE]; /* the next one last; at the front one that is never due */
+    struct entry entries[SIM_QUEUE];
 };
+
+/* When the next entry is due; INT64_MAX: there is none. */
+static inline int64_t queue_next(const struct queue *q)
+{
+    return q->order[q->count - 1].t;
+}
 
 struct link {
     int64_t latency; /* one way, without faults */
@@ -168,7 +178,6 @@ struct guardian {
     uint16_t run, agent; /* of itself; of the agent that it talks to */
     struct fo_guard held;
     struct hb_era fired;
-    int64_t rings; /* real time when it fires */
     int64_t busy_until, died_at;
     bool asked; /* a view lies in its socket, unread */
 };
@@ -186,7 +195,8 @@ struct site {
     struct guardian guardian;
     bool told_guardian;   /* the agent was told last that it is up */
     struct fo_guard view; /* as last given to the guardian */
-    int64_t timer;        /* real time when its timer rings */
+    int64_t timer_shows;  /* when its timer is due: by its clock, less its offset ... */
+    int64_t timer_at;     /* ... and in real time */
     int64_t busy_until;   /* its loop runs no sooner (stalled, frozen) */
     int64_t late_until;   /* nor does it, being late at the deadline */
     bool up, gone;        /* gone: for good, also after the faults have stopped */
@@ -251,6 +261,7 @@ struct store {
     bool single; /* one server: a resend is answered 10071 instead of "duplicate" */
     struct dedup {
         unsigned count;
+        uint16_t used[SIM_DEDUP / 2]; /* slots, in the order in which they were taken */
         struct {
             uint64_t id, revision;
         } slots[SIM_DEDUP];
@@ -318,6 +329,8 @@ struct sim {
     uint64_t seed;
     fo_rules rules;
     struct queue queue;
+    int64_t
+        timers[2 * SIM_SITES_MAX]; /* real time when they ring: agent_timer(), guardian_timer() */
     unsigned free_count;
     uint16_t free_items[SIM_ITEMS];
     struct item items[SIM_ITEMS];
@@ -354,9 +367,19 @@ struct sim {
     struct stats *stats;
 };
 
+static inline int64_t *agent_timer(struct sim *w, unsigned site)
+{
+    return &w->timers[2 * site];
+}
+static inline int64_t *guardian_timer(struct sim *w, unsigned site)
+{
+    return &w->timers[2 * site + 1];
+}
+
 /* queue.c */
 void queue_push(struct sim *w, int64_t t, enum sim_kind kind, unsigned site, uint32_t item,
                 uint32_t x, uint64_t y);
+void queue_begin(struct queue *q);
 void queue_again(struct sim *w, const struct entry *e, int64_t t);
 struct entry queue_pop(struct sim *w);
 uint32_t item_new(struct sim *w);
@@ -375,6 +398,7 @@ void store_write(struct sim *w, const struct entry *e);
 void store_read(struct sim *w, const struct entry *e);
 void store_restart_watch(struct sim *w, unsigned site);
 void store_catch_up(struct sim *w, unsigned site); /* its connection is back */
+void store_begin(struct sim *w);
 void store_first_record(struct sim *w);
 void store_put(struct sim *w, uint32_t item); /* by an operator */
 void store_take_back(struct sim *w, uint32_t item, uint32_t before);

@@ -191,6 +191,20 @@ static void note_step(struct sim *w, unsigned site, const struct fo_event *event
     w->digest = (w->digest ^ step ^ (uint64_t)w->effects.next_ns) * 0x9E3779B97F4A7C15u;
 }
 
+/* Most steps leave it where it was. */
+static void set_timer(struct sim *w, unsigned site, int64_t next)
+{
+    struct site *s = &w->sites[site];
+    int64_t at = INT64_MAX, shows = next - s->offset;
+    if (next != FO_NEVER && shows != s->timer_shows) {
+        s->timer_shows = shows;
+        s->timer_at = site_real(s, next);
+    }
+    if (next != FO_NEVER)
+        at = s->timer_at + lateness(w);
+    *agent_timer(w, site) = at > w->now ? at : w->now + 1;
+}
+
 void site_event(struct sim *w, unsigned site, const struct fo_event *event)
 {
     struct site *s = &w->sites[site];
@@ -203,16 +217,13 @@ void site_event(struct sim *w, unsigned site, const struct fo_event *event)
             trace_effect(w, site, &w->effects.items[i]);
         carry_out(w, site, &w->effects.items[i]);
     }
-    int64_t next = w->effects.next_ns;
-    s->timer = next == FO_NEVER ? INT64_MAX : site_real(s, next) + lateness(w);
-    if (s->timer <= w->now)
-        s->timer = w->now + 1;
+    set_timer(w, site, w->effects.next_ns);
 }
 
 void site_timer(struct sim *w, unsigned site)
 {
-    struct fo_event event = {.type = FO_EV_TIMER};
-    w->sites[site].timer = INT64_MAX;
+    static const struct fo_event event = {.type = FO_EV_TIMER};
+    *agent_timer(w, site) = INT64_MAX;
     site_event(w, site, &event);
 }
 
@@ -238,12 +249,14 @@ static void deliver_write_answer(struct sim *w, const struct entry *e)
     if (m->key == FO_KEY_LEASE && e->x == FO_WRITE_STORED && m->hb.status != HB_RELEASED &&
         m->hb.epoch > s->acked_epoch)
         s->acked_epoch = m->hb.epoch;
-    struct fo_event event = {.type = FO_EV_WRITE,
-                             .write = {.key = m->key,
-                                       .counter = m->hb.counter,
-                                       .send = m->send,
-                                       .outcome = e->x,
-                                       .revision = e->y}};
+    struct fo_event event; /* of many, only the part that is read is written */
+    event.type = FO_EV_WRITE;
+    event.write.key = m->key;
+    event.write.counter = m->hb.counter;
+    event.write.send = m->send;
+    event.write.outcome = e->x;
+    event.write.revision = e->y;
+    event.write.err_code = 0;
     site_event(w, e->site, &event);
 }
 
@@ -297,9 +310,11 @@ static void deliver_watch(struct sim *w, const struct entry *e)
         return;
     if (m->revision > s->marks_revision)
         s->marks_revision = m->revision;
-    struct fo_event event = {
-        .type = FO_EV_LEASE,
-        .entry = {.record = as_read(s, m), .revision = m->revision, .stamp_ns = m->stamp}};
+    struct fo_event event;
+    event.type = FO_EV_LEASE;
+    event.entry.record = as_read(s, m);
+    event.entry.revision = m->revision;
+    event.entry.stamp_ns = m->stamp;
     if (m->key != FO_KEY_LEASE) {
         event.type = m->site == e->site ? FO_EV_ECHO : FO_EV_PEER;
         s->peer_heard[m->site] = w->now;
@@ -500,7 +515,7 @@ void site_agent_ends(struct sim *w, unsigned site, int64_t away)
 {
     struct site *s = &w->sites[site];
     s->up = false;
-    s->timer = INT64_MAX;
+    *agent_timer(w, site) = INT64_MAX;
     s->busy_until = 0;
     s->run++;
     s->guardian.agent = 0;
@@ -532,7 +547,7 @@ void site_power_cut(struct sim *w, unsigned site)
     s->ended_at = w->now;
     s->stop_ends = 0;
     s->frozen = false;
-    s->timer = INT64_MAX;
+    *agent_timer(w, site) = INT64_MAX;
 }
 
 /* A planned restart that takes this long, once a promise that is long enough is acknowledged; 0: not now. */

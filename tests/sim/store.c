@@ -11,10 +11,12 @@ static uint64_t message_id(const struct item *m)
     return m->hb.nonce ^ (m->hb.counter * 0x9E3779B97F4A7C15u) ^ ((uint64_t)m->hb.epoch << 48);
 }
 
-/* Place of this id, or a free one: a table is never more than half full. */
-static unsigned place(const struct dedup *table, uint64_t id)
+/* Place of this message's id, or a free one: a table is never more than half full. Messages of a run lie side
+ * by side. */
+static unsigned place(const struct dedup *table, const struct item *m)
 {
-    unsigned i = (unsigned)(id % SIM_DEDUP);
+    uint64_t id = message_id(m);
+    unsigned i = (unsigned)((m->hb.nonce + m->hb.counter) % SIM_DEDUP);
     while (table->slots[i].id != 0 && table->slots[i].id != id)
         i = (i + 1) % SIM_DEDUP;
     return i;
@@ -23,10 +25,19 @@ static unsigned place(const struct dedup *table, uint64_t id)
 /* 0: not stored, or forgotten. */
 static uint64_t known_revision(const struct sim *w, const struct item *m)
 {
-    uint64_t id = message_id(m);
     const struct dedup *now = &w->store.dedup[0], *before = &w->store.dedup[1];
-    uint64_t revision = now->slots[place(now, id)].revision;
-    return revision ? revision : before->slots[place(before, id)].revision;
+    uint64_t revision = now->slots[place(now, m)].revision;
+    if (revision != 0 || before->count == 0)
+        return revision;
+    return before->slots[place(before, m)].revision;
+}
+
+/* A schedule fills a part of them: all of a table is not cleared for each. */
+static void forget(struct dedup *table)
+{
+    for (unsigned i = 0; i < table->count; i++)
+        memset(&table->slots[table->used[i]], 0, sizeof(table->slots[0]));
+    table->count = 0;
 }
 
 /* Two tables, so that the oldest half is forgotten at a time. Half a table is more than two minutes of
@@ -36,10 +47,11 @@ static void remember(struct sim *w, const struct item *m)
     struct dedup *now = &w->store.dedup[0];
     if (now->count == SIM_DEDUP / 2) {
         w->store.dedup[1] = *now;
-        memset(now, 0, sizeof(*now));
+        forget(now);
     }
-    unsigned i = place(now, message_id(m));
-    now->count += now->slots[i].id == 0;
+    unsigned i = place(now, m);
+    if (now->slots[i].id == 0)
+        now->used[now->count++] = (uint16_t)i;
     now->slots[i].id = message_id(m);
     now->slots[i].revision = m->revision;
 }
@@ -162,6 +174,13 @@ void store_catch_up(struct sim *w, unsigned site)
     store_restart_watch(w, site);
 }
 
+void store_begin(struct sim *w)
+{
+    forget(&w->store.dedup[0]);
+    forget(&w->store.dedup[1]);
+    memset(&w->store, 0, offsetof(struct store, dedup));
+}
+
 /* `failover init` */
 void store_first_record(struct sim *w)
 {
@@ -187,7 +206,7 @@ void store_take_back(struct sim *w, uint32_t item, uint32_t before)
     struct item *m = &w->items[item];
     uint32_t *slot = slot_of(w, m);
     for (unsigned i = 0; i < 2; i++)
-        w->store.dedup[i].slots[place(&w->store.dedup[i], message_id(m))].revision = 0;
+        w->store.dedup[i].slots[place(&w->store.dedup[i], m)].revision = 0;
     w->store.seq = m->revision - 1;
     item_drop(w, *slot);
     *slot = before; /* with the hold that the history had on it */
@@ -203,6 +222,7 @@ void store_clear(struct sim *w)
             item_drop(w, w->store.replica[i]);
         w->store.replica[i] = 0;
     }
-    memset(w->store.dedup, 0, sizeof(w->store.dedup));
+    forget(&w->store.dedup[0]);
+    forget(&w->store.dedup[1]);
     w->store.seq = 0;
 }
