@@ -362,6 +362,14 @@ static void keep_up(const struct world *w, struct plan_step *s)
     free(check.waiting_for);
 }
 
+/* What is plugged in while it runs must be there. */
+static void plan_update(const struct world *w, struct plan_step *s)
+{
+    bool runs = is_vm(s->doc) && !is_stopped(s->thing) && s->diff.cost == COST_LIVE;
+    if (!runs || dependencies_ready(w, s, true))
+        decide(s, PLAN_UPDATE, VERB_UPDATE, runs ? hm_strdup("while it runs") : NULL);
+}
+
 static void plan_unreadable(struct plan_step *s)
 {
     if (spec_bool(s->doc->spec, "adopt"))
@@ -392,7 +400,7 @@ static bool plan_change(const struct world *w, struct plan_step *s)
     else if (s->diff.cost == COST_RESTART && !is_stopped(t))
         plan_restart(s);
     else
-        decide(s, PLAN_UPDATE, VERB_UPDATE, NULL);
+        plan_update(w, s);
     if (s->op == PLAN_BLOCKED)
         keep_up(w, s);
     return true;

@@ -14,9 +14,9 @@ static json_t *changes_to_json(const struct spec_diff *diff)
     for (size_t i = 0; i < diff->count; i++) {
         const struct spec_change *c = &diff->changes[i];
         json_array_append_new(list,
-                              json_pack("{s:s, s:o, s:o, s:s}", "path", c->path, "before",
+                              json_pack("{s:s, s:o, s:o, s:s, s:s*}", "path", c->path, "before",
                                         text_or_null(c->before), "after", text_or_null(c->after),
-                                        "cost", field_cost_name(c->cost)));
+                                        "cost", field_cost_name(c->cost), "why", c->why));
     }
     return list;
 }

@@ -34,7 +34,8 @@ static void add_vm(int64_t total[QUOTA_COUNT], const json_t *spec)
     json_t *disk;
     if (!power || strcmp(power, "off") != 0) {
         add(&total[QUOTA_VCPUS], spec_int(spec, "vcpus", 0));
-        add(&total[QUOTA_MEMORY], spec_int(spec, "memory", 0));
+        /* A guest without a balloon driver uses all of it. */
+        add(&total[QUOTA_MEMORY], spec_int(spec, "max_memory", spec_int(spec, "memory", 0)));
     }
     json_array_foreach(json_object_get(spec, "disks"), i, disk)
         add(&total[QUOTA_DISK], spec_int(disk, "size", 0));

@@ -116,6 +116,16 @@ static bool is_told(const json_t *change, const char *why)
     return strstr(why, line) != NULL;
 }
 
+/* Short, in brackets. */
+static void append_why(char **line, const char *why)
+{
+    if (!*why)
+        return;
+    HM_AUTOFREE char *clean = show_cleaned(why);
+    HM_AUTOFREE char *note = hm_printf(" (%s)", clean);
+    append_to_line(line, note);
+}
+
 /* First the changes that make the step what it is, then those that would have cost less alone. */
 static void add_changes(struct lines *lines, const struct operation *o, const json_t *step)
 {
@@ -123,8 +133,14 @@ static void add_changes(struct lines *lines, const struct operation *o, const js
     const char *why = text_of(step, "why");
     size_t i;
     json_t *change;
-    json_array_foreach(changes, i, change) if (decides(o, change) && !is_told(change, why))
-        add_line(lines, change_line(change));
+    json_array_foreach(changes, i, change)
+    {
+        if (!decides(o, change) || is_told(change, why))
+            continue;
+        char *line = change_line(change);
+        append_why(&line, text_of(change, "why"));
+        add_line(lines, line);
+    }
     json_array_foreach(changes, i, change)
     {
         if (decides(o, change))
@@ -168,9 +184,7 @@ static void add_why(struct lines *lines, const char *why)
         add_reasons(lines, why);
         return;
     }
-    HM_AUTOFREE char *clean = show_cleaned(why);
-    HM_AUTOFREE char *note = hm_printf(" (%s)", clean);
-    append_to_line(&lines->items[0], note);
+    append_why(&lines->items[0], why);
 }
 
 static struct lines lines_of(const struct operation *o, const json_t *step)

@@ -136,8 +136,8 @@ enum hb_probe {
  * ("HEARTBEATS_FAILED"). */
 const char *hb_status_name(enum hb_status status);
 const char *hb_role_name(enum hb_role role);
-const char *hb_reason_name(enum hb_reason reason); /* identifier */
-const char *hb_reason_text(enum hb_reason reason); /* sentence part */
+const char *hb_reason_name(enum hb_reason reason);          /* identifier */
+const char *hb_reason_text(enum hb_reason reason);          /* sentence part */
 bool hb_reason_from(const char *name, enum hb_reason *ret); /* identifier; false: none of them */
 const char *hb_probe_name(enum hb_probe probe);
 

@@ -23,6 +23,15 @@ static void shape_size(json_t *shape, xmlNodePtr root, const char *element, cons
     shape_set(shape, text, "%s", key);
 }
 
+/* How many there may be, where that is more than there are now. */
+static void shape_vcpus(json_t *shape, xmlNodePtr root)
+{
+    HM_AUTOFREE char *max = xml_text(xml_at(root, "vcpu"));
+    HM_AUTOFREE char *now = xml_get(xml_at(root, "vcpu"), "current");
+    shape_set(shape, now ? now : max, "vcpus");
+    shape_set(shape, now ? max : NULL, "max_vcpus");
+}
+
 static void shape_cpu(json_t *shape, xmlNodePtr root)
 {
     xmlNodePtr cpu = xml_at(root, "cpu");
@@ -112,7 +121,7 @@ json_t *domain_shape(xmlNodePtr root)
     json_t *shape = json_object();
     HM_AUTOFREE char *type = xml_get(root, "type");
     shape_set(shape, type, "type");
-    shape_text_at(shape, root, "vcpu", "vcpus");
+    shape_vcpus(shape, root);
     shape_size(shape, root, "memory", "memory");
     shape_size(shape, root, "currentMemory", "current memory");
     shape_text_at(shape, root, "os/kernel", "kernel");
@@ -157,14 +166,28 @@ static void add_display_details(json_t *details, xmlNodePtr root)
     json_object_set_new(details, "display", json_string(where));
 }
 
+static int64_t vcpus_of(xmlNodePtr root)
+{
+    xmlNodePtr vcpu = xml_at(root, "vcpu");
+    HM_AUTOFREE char *now = xml_get(vcpu, "current");
+    return now ? strtoll(now, NULL, 10) : xml_int(vcpu, 0);
+}
+
+/* What a guest has now, as its balloon tells it. */
+static int64_t memory_of(xmlNodePtr root)
+{
+    xmlNodePtr now = xml_at(root, "currentMemory");
+    return bytes_of(now ? now : xml_at(root, "memory"));
+}
+
 /* Kept for every domain all the time: what is not there takes no room. */
 static json_t *details_of(xmlNodePtr root, const char *uuid)
 {
     HM_AUTOFREE char *type = xml_get(root, "type");
     HM_AUTOFREE char *console = xml_get(xml_at(root, "devices/serial/log"), "file");
     json_t *details = json_pack("{s:s*, s:s*, s:I, s:I, s:s*}", "uuid", uuid, "type", type, "vcpus",
-                                (json_int_t)xml_int(xml_at(root, "vcpu"), 0), "memory",
-                                (json_int_t)bytes_of(xml_at(root, "memory")), "console", console);
+                                (json_int_t)vcpus_of(root), "memory", (json_int_t)memory_of(root),
+                                "console", console);
     add_display_details(details, root);
     xmlNodePtr nic = xml_at(root, "devices/interface");
     if (nic)

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "proto/field.h"
+#include "vmm/domain_hardware.h"
 #include "vmm/run_note.h"
 #include "vmm/xml.h"
 
@@ -79,6 +80,47 @@ void vm_disks_of(const json_t *spec, struct vm_disks *ret)
             first_free_target(ret, target_prefix(ret->items[i].bus), ret->items[i].target);
 }
 
+/* The target under which a disk of this path was written, or NULL. "disks[vdb].path": "/pool/data" */
+static const char *place_of(const json_t *made, const char *path, const char *prefix)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)made, key, value)
+    {
+        if (!strncmp(key, "disks[", 6) && !strncmp(key + 6, prefix, 2) && strstr(key, "].path") &&
+            !strcmp(json_string_value(value), path))
+            return key + 6;
+    }
+    return NULL;
+}
+
+static void keep_place(struct vm_disks *disks, struct vm_disk *d, const json_t *made)
+{
+    char target[VM_TARGET_MAX] = "";
+    const char *place = d->path ? place_of(made, d->path, target_prefix(d->bus)) : NULL;
+    size_t len = place ? strcspn(place, "]") : 0;
+    if (len == 0 || len >= sizeof target)
+        return;
+    memcpy(target, place, len);
+    if (!target_is_taken(disks, target))
+        memcpy(d->target, target, sizeof target);
+}
+
+void vm_disks_keep_places(struct vm_disks *disks, const json_t *made)
+{
+    for (size_t i = 0; i < disks->count; i++) {
+        struct vm_disk *d = &disks->items[i];
+        if (!is_target_of(spec_str(d->spec, "device"), target_prefix(d->bus)))
+            d->target[0] = '\0';
+    }
+    for (size_t i = 0; i < disks->count; i++)
+        if (!disks->items[i].target[0])
+            keep_place(disks, &disks->items[i], made);
+    for (size_t i = 0; i < disks->count; i++)
+        if (!disks->items[i].target[0])
+            first_free_target(disks, target_prefix(disks->items[i].bus), disks->items[i].target);
+}
+
 void vm_disks_clear(struct vm_disks *disks)
 {
     for (size_t i = 0; i < disks->count; i++) {
@@ -108,6 +150,11 @@ static void add_disk_device(xmlNodePtr devices, const struct vm_disk *d)
     const char *label = spec_str(d->spec, "label");
     if (label)
         xml_add_text(disk, "serial", label);
+    if (d->cdrom)
+        return;
+    char alias[VM_ALIAS_MAX];
+    vm_disk_alias(or_default(spec_str(d->spec, "device"), d->target), alias);
+    xml_add_set(disk, "alias", "name", alias, NULL);
 }
 
 /* -- Networks ---------------------------------------------------------------------------------- */
@@ -145,6 +192,9 @@ static void add_nic(xmlNodePtr devices, const json_t *nic, const char *key, size
     else
         xml_add_set(node, "source", "network", or_default(network, "default"), NULL);
     xml_add_set(node, "model", "type", or_default(spec_str(nic, "model"), "virtio"), NULL);
+    char alias[VM_ALIAS_MAX];
+    vm_nic_alias(mac, alias);
+    xml_add_set(node, "alias", "name", alias, NULL);
 }
 
 /* -- The domain -------------------------------------------------------------------------------- */
@@ -249,15 +299,7 @@ static void add_devices(xmlNodePtr root, const struct vm_build *b, const char *k
     add_console(devices, b->console);
     add_display(devices, b);
     add_signs_of_life(devices, b->arch);
-}
-
-static void add_size(xmlNodePtr root, const json_t *spec)
-{
-    /* Whole MiB: libvirt would round up by itself, and what it gives back would look changed. */
-    int64_t kib = ((spec_int(spec, "memory", 4096LL << 20) + (1 << 20) - 1) >> 20) * 1024;
-    xml_set(xml_add_int(root, "memory", kib), "unit", "KiB");
-    xml_set(xml_add_int(root, "currentMemory", kib), "unit", "KiB");
-    xml_add_int(root, "vcpu", spec_int(spec, "vcpus", 2));
+    domain_add_hardware(devices, b);
 }
 
 char *domain_xml(const struct vm_build *b, struct mark *mark)
@@ -268,7 +310,7 @@ char *domain_xml(const struct vm_build *b, struct mark *mark)
     xml_add_text(root, "name", b->name);
     if (b->uuid)
         xml_add_text(root, "uuid", b->uuid);
-    add_size(root, b->spec);
+    domain_add_size(root, b->spec);
     add_os(root, b);
     add_features(root, b->arch);
     add_cpu(root, b->spec);

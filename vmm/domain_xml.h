@@ -31,6 +31,9 @@ struct vm_disks {
 /* All disks, then all CD-ROMs, in the spec's order, with their targets. Paths and formats are NULL.
  */
 void vm_disks_of(const json_t *spec, struct vm_disks *ret);
+/* Once the paths are known: a disk that stays keeps the target of `made` (its shape; may be NULL), so
+ * that others may come and go while it runs. Those that are named after a target have that. */
+void vm_disks_keep_places(struct vm_disks *disks, const json_t *made);
 void vm_disks_clear(struct vm_disks *disks);
 
 /* The name of the volume of a disk that the VM makes itself: <vm>-<device>.<format>; the caller's.

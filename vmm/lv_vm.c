@@ -126,6 +126,7 @@ static int define(struct lv *lv, const struct order *o, const struct domain_info
                              .disks = &disks,
                              .run = before->run};
     int r = lv_disks_prepare(lv, o, &disks, err);
+    vm_disks_keep_places(&disks, before->mark.made);
     HM_AUTOFREE char *xml = r < 0 ? NULL : domain_xml(&build, &mark);
     if (r >= 0 && !is_as_made(before, &mark))
         r = define_xml(lv, o, xml, ret, err);
@@ -175,50 +176,59 @@ int lv_vm_create(struct lv *lv, const struct order *o, struct hm_error *err)
 
 /* -- The running guest ------------------------------------------------------------------------- */
 
-/* Nothing of what changed needs a restart (or the guest was not ours until now). */
-static bool running_guest_may_carry(const struct domain_info *live, const struct order *o)
+/* Nothing of what changed needs a restart. */
+static bool is_live_change(const struct domain_info *live, const struct order *o)
 {
     struct spec_diff diff;
-    if (!live->marked || !live->mark.spec)
-        return spec_bool(o->spec, "adopt");
     spec_diff(kind_find("vm"), live->mark.spec, o->spec, &diff);
-    bool may = diff.cost <= COST_LIVE;
+    bool is = diff.cost <= COST_LIVE;
     spec_diff_clear(&diff);
-    return may;
+    return is;
 }
 
-/* The mark of what runs: the one of the definition takes its place only when the guest is
- * restarted. */
-static int mark_running_guest(struct lv *lv, const struct order *o, virDomainPtr dom,
-                              struct hm_error *err)
+static int set_running_mark(struct lv *lv, const struct order *o, virDomainPtr dom,
+                            const struct mark *mark, struct hm_error *err)
 {
-    struct domain_info live = {0};
-    int r = lv_read_domain(lv, dom, 0, &live, err);
-    if (r < 0)
-        return r;
+    HM_AUTOFREE char *element = mark_element(mark);
+    if (virDomainSetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, element, MARK_PREFIX, MARK_NAMESPACE,
+                             VIR_DOMAIN_AFFECT_LIVE) < 0)
+        return lv_fail(lv, err, "vm %s: mark the running guest", o->name);
+    return 0;
+}
+
+/* Its mark comes last: as long as it is the old one, the change is not done. What needs a restart waits
+ * for that, with the mark. A guest that was not ours until now is marked and left as it is. */
+static int update_running(struct lv *lv, const struct order *o, virDomainPtr dom,
+                          const struct domain_info *live, struct hm_error *err)
+{
     struct mark mark;
     mark_of_order(o, &mark);
-    bool same = live.marked && live.mark.hash && !strcmp(live.mark.hash, mark.hash);
-    HM_AUTOFREE char *element = mark_element(&mark);
-    if (!same && running_guest_may_carry(&live, o) &&
-        virDomainSetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, element, MARK_PREFIX, MARK_NAMESPACE,
-                             VIR_DOMAIN_AFFECT_LIVE) < 0)
-        r = lv_fail(lv, err, "vm %s: mark the running guest", o->name);
+    bool is_ours = live->marked && live->mark.spec;
+    bool is_done = live->marked && live->mark.hash && !strcmp(live->mark.hash, mark.hash);
+    bool may = is_ours ? is_live_change(live, o) : spec_bool(o->spec, "adopt");
+    int r = 0;
+    if (!is_done && may && is_ours)
+        r = lv_vm_change_running(lv, o, dom, err);
+    if (!is_done && may && r >= 0)
+        r = set_running_mark(lv, o, dom, &mark, err);
     mark_clear(&mark);
-    domain_info_clear(&live);
     return r;
 }
 
 static int vm_update(struct lv *lv, const struct order *o, struct hm_error *err)
 {
-    int r = lv_vm_create(lv, o, err);
+    struct domain_info live = {0};
     LV_DOMAIN dom = NULL;
+    int r = lv_vm_create(lv, o, err);
     if (r >= 0)
         r = lv_find_domain(lv, o->name, &dom, err);
     if (r <= 0)
         return r;
     if (virDomainIsActive(dom) == 1)
-        r = mark_running_guest(lv, o, dom, err);
+        r = lv_read_domain(lv, dom, 0, &live, err);
+    if (r >= 0 && live.name)
+        r = update_running(lv, o, dom, &live, err);
+    domain_info_clear(&live);
     lv_touch_domain(lv, dom);
     return r < 0 ? r : 0;
 }

@@ -26,6 +26,10 @@ int lv_vm_kill_process(struct lv *lv, const struct order *o, virDomainPtr dom,
 /* VIR_DOMAIN_..., or < 0. An absent domain is shut off. */
 int lv_vm_state(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err);
 
+/* Make what runs as its definition says, as far as that can be done while it runs (vmm/hot.h). */
+int lv_vm_change_running(struct lv *lv, const struct order *o, virDomainPtr dom,
+                         struct hm_error *err);
+
 int lv_vm_create(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_stop(struct lv *lv, const struct order *o, struct hm_error *err);

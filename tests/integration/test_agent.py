@@ -1,6 +1,7 @@
 """The agent with documents, on a real libvirt with real guests and a real NATS server."""
 
 import re
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 from lib import guest
@@ -214,16 +215,27 @@ PHASES = {
     "create": lambda docs: [docs.put("network", "lan", LAN), docs.put("disk", "data", {"size": "8MiB"}),
                             docs.put("vm", "web", small())],
     "update": lambda docs: [docs.put("vm", "web", small(memory="80MiB"))],
+    "hot": lambda docs: [docs.put("vm", "web", grown())],
     "delete": lambda docs: [docs.delete("vm", "web"), docs.delete("disk", "data"),
                             docs.delete("network", "lan")],
 }
 
 
+DISKS = [{"device": "vda", "disk": "data"}, {"device": "vdb", "size": "8MiB", "ephemeral": True}]
+CARD = {"network": "lan", "mac": "52:54:00:00:00:01"}
+
+
 def small(**fields):
     """A VM whose guest is stopped at once: the k-th call matters here, not the guest."""
-    return vm("web", network="lan", stop_grace="0s", **{
-        "disks": [{"device": "vda", "disk": "data"}, {"device": "vdb", "size": "8MiB", "ephemeral": True}],
+    return vm("web", **{
+        "disks": DISKS, "networks": [CARD], "stop_grace": "0s", "max_vcpus": 2, "max_memory": "112MiB",
         **fields})
+
+
+def grown():
+    """The same with more of everything, which needs no restart."""
+    return small(vcpus=2, memory="112MiB", disks=[*DISKS, {"device": "vdc", "size": "8MiB", "ephemeral": True}],
+                 networks=[CARD, {"network": "lan", "mac": "52:54:00:00:00:02"}])
 
 
 def is_settled(docs, phase):
@@ -261,7 +273,13 @@ def check_nothing_doubled(site, phase):
         assert site.domains() == {} and volumes == [] and site.virsh("net-list", "--all", "--name") == ""
     else:
         assert site.domains() == {"web": "running"}
-        assert volumes == ["data.qcow2", "web-vdb.qcow2"]
+        assert volumes[:2] == ["data.qcow2", "web-vdb.qcow2"]
+        disks, cards, vcpus = (3, 2, 2) if phase == "hot" else (2, 1, 1)
+        for words in ((), ("--inactive",)):
+            xml = ElementTree.fromstring(site.virsh("dumpxml", *words, "web"))
+            assert len(xml.findall("devices/disk")) == disks == len(volumes)
+            assert len(xml.findall("devices/interface")) == cards
+            assert int(xml.find("vcpu").get("current", 2)) == vcpus
         assert site.virsh("net-list", "--all", "--name") == "lan"
 
 
@@ -277,11 +295,13 @@ def test_killed_at_every_libvirt_call(nats, site, folder, phase):
     while killed:
         k += 1
         prepare(site, docs, phase)
+        was = site.qemu_pid("web")
         killed = run_phase(site, docs, phase, k, folder / f"steps-{k}")
         steps = (folder / f"steps-{k}").read_text().splitlines()
         reached = max(int(step.split()[0]) for step in steps)  # another worker's line may be lost
         assert not killed or reached >= k, f"killed before step {k}: {steps}"
         assert site.qemu_pid("bystander") == pid
+        assert phase != "hot" or site.qemu_pid("web") == was
         check_without(site, "bystander", phase)
     assert k > 4, "there were fewer calls than a libvirt VM needs"
     docs.close()
@@ -298,6 +318,9 @@ def prepare(site, docs, phase):
             site.virsh("pool-destroy", "default")
             site.virsh("pool-undefine", "default")
     else:
+        if phase == "hot":  # a volume that was plugged out outlives its VM
+            docs.delete("vm", "web")
+            docs.wait("vm", "web", "Deleted")
         docs.last = max(PHASES["create"](docs))
         wait_settled(docs, "create")
     site.kill_agent()

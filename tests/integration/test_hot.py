@@ -1,5 +1,8 @@
 """What happens to a running guest without a stop, as the guest sees it."""
 
+import json
+import xml.etree.ElementTree as ElementTree
+
 import pytest
 from lib import guest
 from lib.driven import Host, run_guest, vm
@@ -9,6 +12,103 @@ from lib.waiting import wait_until
 @pytest.fixture
 def host(make_site):
     return Host(make_site().power_on())
+
+
+def has(host, name="web"):
+    return guest.hardware(host.site.console(name))
+
+
+def wait_has(host, condition, what):
+    """Until the guest tells of hardware that is as wanted."""
+    def look():
+        told = has(host)
+        if not told or not condition(told):
+            raise ValueError(str(told))
+        return told
+    return wait_until(look, 60, what, 0.1)
+
+
+def watching(**fields):
+    return vm(words=" watch", **fields)
+
+
+LAN = {"subnet": "192.168.100.1/24"}
+CARD = {"network": "lan", "mac": "52:54:00:00:00:12"}
+ROOT, DATA = ({"device": name, "size": size} for name, size in (("root", "16MiB"), ("data", "24MiB")))
+
+
+# -- size ----------------------------------------------------------------------------------------
+
+
+def test_processors_and_memory_grow_while_it_runs(host):
+    small = watching(max_vcpus=3, max_memory="256MiB")
+    run_guest(host, small)
+    before = wait_has(host, lambda h: h.mib < 100, "the balloon")
+    assert before.cpus == 1
+    pid = host.site.qemu_pid("web")
+    big = watching(vcpus=2, max_vcpus=3, memory="224MiB", max_memory="256MiB")
+    host.do("update", "vm", "web", big)
+    wait_has(host, lambda h: h.cpus == 2 and h.mib > 160, "more of both")
+    seen = host.thing("vm", "web")
+    assert (seen["details"]["vcpus"], seen["details"]["memory"]) == (2, 224 << 20)
+    assert seen.get("drift") is None and seen["spec"]["vcpus"] == 2
+    assert host.site.qemu_pid("web") == pid and len(host.site.boots("web")) == 1
+    for words in ("", "--inactive"):
+        xml = ElementTree.fromstring(host.site.virsh("dumpxml", *words.split(), "web"))
+        assert (xml.find("vcpu").get("current"), xml.findtext("currentMemory")) == ("2", str(224 << 10))
+
+
+# -- devices -------------------------------------------------------------------------------------
+
+
+def test_disks_and_cards_come_and_go_while_it_runs(host):
+    host.do("create", "network", "lan", LAN)
+    host.do("start", "network", "lan", LAN)
+    bare = watching(disks=[ROOT])
+    run_guest(host, bare)
+    pid = host.site.qemu_pid("web")
+    host.do("update", "vm", "web", watching(disks=[ROOT, DATA], networks=[CARD]))
+    wait_has(host, lambda h: h.disks == {"vda": 16, "vdb": 24} and h.cards == [CARD["mac"]], "disk and card")
+    assert host.thing("vm", "web").get("drift") is None
+    scratch = {"device": "scratch", "size": "32MiB"}
+    host.do("update", "vm", "web", watching(disks=[scratch, ROOT], networks=[CARD]))
+    wait_has(host, lambda h: sorted(h.disks.values()) == [16, 32], "another disk")
+    host.do("update", "vm", "web", bare)
+    wait_has(host, lambda h: h.disks == {"vda": 16} and h.cards == [], "both to be gone")
+    assert host.volumes() == ["web-data.qcow2", "web-root.qcow2", "web-scratch.qcow2"]
+    assert host.site.qemu_pid("web") == pid
+    live, defined = (disks_of(host, *words) for words in ((), ("--inactive",)))
+    assert live == defined == {"ua-harmony-disk-root": "vda"}
+
+
+def test_killed_anywhere_in_a_change_it_goes_on_and_nothing_is_plugged_in_twice(host):
+    host.do("create", "network", "lan", LAN)
+    host.do("start", "network", "lan", LAN)
+    before = watching(max_vcpus=4, disks=[ROOT, DATA])
+    after = watching(vcpus=2, max_vcpus=4, disks=[ROOT, {"device": "logs", "size": "32MiB"}], networks=[CARD])
+    run_guest(host, before)
+    pid = host.site.qemu_pid("web")
+
+    def prepare():
+        host.do("update", "vm", "web", {**before, "vcpus": host.thing("vm", "web")["details"]["vcpus"]})
+
+    at, killed = 0, True
+    while killed:  # the number of steps depends on how often the guest has to be asked
+        prepare()
+        at += 1
+        killed = host.killed(at, "update", "vm", "web", json.dumps(after))
+        host.do("update", "vm", "web", after)
+        assert disks_of(host) == disks_of(host, "--inactive") == {
+            "ua-harmony-disk-root": "vda", "ua-harmony-disk-logs": "vdb"}
+        seen = host.thing("vm", "web")
+        assert len(seen["details"]["networks"]) == 1 and seen["details"]["vcpus"] == 2
+        assert seen["spec"]["disks"][1]["device"] == "logs" and seen.get("drift") is None
+    assert host.site.qemu_pid("web") == pid and at > 10
+
+
+def disks_of(host, *words):
+    xml = ElementTree.fromstring(host.site.virsh("dumpxml", *words, "web"))
+    return {d.find("alias").get("name"): d.find("target").get("dev") for d in xml.findall("devices/disk")}
 
 
 # -- paused, rebooted ----------------------------------------------------------------------------

@@ -13,7 +13,8 @@ UP = re.compile(r"harmony-guest: (?P<name>\S+) up, (?P<cpus>\d+) cpus?, (?P<mib>
                 r"(?:, (?P<address>[0-9.]+))?\r?$", re.M)
 DISK = re.compile(r"harmony-guest: (?P<name>\S+) disk vda (?P<mib>\d+) MiB, boot (?P<boot>\d+)\r?$",
                   re.M)
-DISKS = re.compile(r"harmony-guest: \S+ disks (?P<disks>.*?)\r?$", re.M)
+HAS = re.compile(r"harmony-guest: (?P<name>\S+) has (?P<cpus>\d+) cpus, (?P<mib>\d+) MiB, disks(?P<disks>.*?), "
+                 r"cards(?P<cards>.*?), devices(?P<devices>.*?)\r?$", re.M)
 STOPPING = "harmony-guest: stopping"
 
 
@@ -46,7 +47,28 @@ def disk_boots(console):
     return [int(m["boot"]) for m in DISK.finditer(console)]
 
 
+@dataclass
+class Hardware:
+    """What a guest with the word `watch` has now, as its Linux sees it."""
+    cpus: int
+    mib: int  # what the kernel can use: less than was installed
+    disks: dict  # name -> MiB
+    cards: list  # their MAC addresses
+    devices: list  # of efi, tpm, rng: those that are there
+
+
+def hardware(console):
+    """The last that a guest told of its hardware, or None."""
+    told = list(HAS.finditer(console))
+    if not told:
+        return None
+    m = told[-1]
+    disks = dict(disk.split("=") for disk in m["disks"].split())
+    return Hardware(int(m["cpus"]), int(m["mib"]), {n: int(size) for n, size in disks.items()},
+                    m["cards"].split(), m["devices"].split())
+
+
 def disk_sizes(console):
-    """What a guest that watches its disks said last: {"vda": MiB, ...}, or None."""
-    said = DISKS.findall(console)
-    return {disk.split()[0]: int(disk.split()[1]) for disk in said[-1].split(", ") if disk} if said else None
+    """What a guest that watches its hardware said last of its disks: {"vda": MiB, ...}, or None."""
+    told = hardware(console)
+    return told.disks if told else None

@@ -87,6 +87,14 @@ WRAP(int, virDomainShutdownFlags, (virDomainPtr d, unsigned f), (d, f))
 WRAP(int, virDomainDestroyFlags, (virDomainPtr d, unsigned f), (d, f))
 WRAP(int, virDomainUndefineFlags, (virDomainPtr d, unsigned f), (d, f))
 WRAP(int, virDomainResume, (virDomainPtr d), (d))
+WRAP(int, virDomainSuspend, (virDomainPtr d), (d))
+WRAP(int, virDomainReboot, (virDomainPtr d, unsigned f), (d, f))
+WRAP(int, virDomainReset, (virDomainPtr d, unsigned f), (d, f))
+WRAP(int, virDomainSetVcpusFlags, (virDomainPtr d, unsigned n, unsigned f), (d, n, f))
+WRAP(int, virDomainSetMemoryFlags, (virDomainPtr d, unsigned long n, unsigned f), (d, n, f))
+WRAP(int, virDomainAttachDeviceFlags, (virDomainPtr d, const char *xml, unsigned f), (d, xml, f))
+WRAP(int, virDomainDetachDeviceAlias, (virDomainPtr d, const char *alias, unsigned f),
+     (d, alias, f))
 WRAP(int, virDomainSetAutostart, (virDomainPtr d, int on), (d, on))
 WRAP(int, virDomainSetMetadata,
      (virDomainPtr d, int t, const char *m, const char *k, const char *u, unsigned f),

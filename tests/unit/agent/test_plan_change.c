@@ -46,6 +46,34 @@ START_TEST(bookkeeping_and_live_changes_are_updates)
 }
 END_TEST
 
+START_TEST(what_is_plugged_in_while_it_runs_must_be_there)
+{
+    struct thing *t = world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
+    world_declare(&w, "site-a.vm.web", VM_ON_LAN "}");
+    world_declare(&w, "site-a.network.lan", NET);
+    expect("site-a.vm.web", PLAN_WAIT, VERB_NOTHING);
+    expect_why("site-a.vm.web", "network lan");
+    t->state = THING_OFF;
+    expect("site-a.vm.web", PLAN_UPDATE, VERB_UPDATE);
+    t->state = THING_RUNNING;
+    world_made(&w, "site-a.network.lan", THING_RUNNING, NET);
+    world_declare(&w, "site-a.vm.web", VM_ON_LAN ",\"change\":\"live\"}");
+    expect("site-a.vm.web", PLAN_UPDATE, VERB_UPDATE);
+    expect_why("site-a.vm.web", "while it runs");
+}
+END_TEST
+
+START_TEST(a_restart_says_why_it_is_none_while_it_runs)
+{
+    world_made(&w, "site-a.vm.web", THING_RUNNING, VM ",\"vcpus\":1,\"max_vcpus\":2}");
+    world_declare(&w, "site-a.vm.web", VM ",\"vcpus\":2,\"max_vcpus\":2}");
+    expect("site-a.vm.web", PLAN_UPDATE, VERB_UPDATE);
+    world_declare(&w, "site-a.vm.web", VM ",\"vcpus\":3,\"max_vcpus\":3}");
+    expect("site-a.vm.web", PLAN_RESTART, VERB_STOP);
+    expect_why("site-a.vm.web", "vcpus 1 -> 3 (above max_vcpus 2) needs a restart");
+}
+END_TEST
+
 START_TEST(restart_is_stop_update_start)
 {
     struct thing *t = world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
@@ -234,6 +262,8 @@ static TCase *costs(void)
     TCase *c = tcase_create("costs");
     tcase_add_checked_fixture(c, set_up, tear_down);
     tcase_add_test(c, bookkeeping_and_live_changes_are_updates);
+    tcase_add_test(c, what_is_plugged_in_while_it_runs_must_be_there);
+    tcase_add_test(c, a_restart_says_why_it_is_none_while_it_runs);
     tcase_add_test(c, restart_is_stop_update_start);
     tcase_add_test(c, restart_of_a_guest_that_shall_be_off_is_an_update);
     tcase_add_test(c, replacement_is_stop_remove_create);

@@ -41,6 +41,9 @@ START_TEST(what_does_not_fit_is_blocked_with_the_numbers)
         "memory 12GiB of 16GiB used, this needs 8GiB more (quota in the agent's configuration)");
     quota.most[QUOTA_MEMORY] = 20LL << 30;
     expect("site-a.vm.web", PLAN_CREATE, VERB_CREATE);
+    world_declare(&w, "site-a.vm.web", SIZED("2", "4GiB", ",\"max_memory\":\"10GiB\""));
+    expect("site-a.vm.web", PLAN_BLOCKED, VERB_NOTHING);
+    world_expect_why(&w, "site-a.vm.web", "this needs 10GiB more");
 }
 END_TEST
 

@@ -52,6 +52,20 @@ START_TEST(tells_no_change_twice)
 }
 END_TEST
 
+START_TEST(tells_why_a_change_costs_what_it_does)
+{
+    assert_rendered("[{'site':'a','steps':[{'op':'restart','kind':'vm','name':'web',"
+                    "'why':'cpu a -> b needs a restart; disks are kept','changes':["
+                    "{'path':'cpu','before':'a','after':'b','cost':'restart'},"
+                    "{'path':'memory','before':'128MiB','after':'512MiB','cost':'restart',"
+                    "'why':'above max_memory 256MiB'}]}]}]",
+                    "a  1 change                                                   "
+                    "nothing is changed by this command\n"
+                    "  ~ vm web  restart    cpu a -> b needs a restart; disks are kept\n"
+                    "                       memory 128MiB -> 512MiB (above max_memory 256MiB)\n");
+}
+END_TEST
+
 START_TEST(breaks_long_reasons)
 {
     assert_rendered(
@@ -139,6 +153,7 @@ START_TEST(knows_whether_there_are_changes)
 }
 END_TEST
 
-RUN_SUITE("plan_view", tells_no_change_twice, breaks_long_reasons, renders_a_plan_as_people_read_it,
-          says_how_long_it_takes, shows_absent_values, tells_sites_that_gave_no_plan,
-          survives_hostile_plans, knows_whether_there_are_changes)
+RUN_SUITE("plan_view", tells_no_change_twice, tells_why_a_change_costs_what_it_does,
+          breaks_long_reasons, renders_a_plan_as_people_read_it, says_how_long_it_takes,
+          shows_absent_values, tells_sites_that_gave_no_plan, survives_hostile_plans,
+          knows_whether_there_are_changes)

@@ -26,6 +26,8 @@ static char *diff_text(const struct spec_diff *d)
         const struct spec_change *c = &d->changes[i];
         hm_buf_printf(&out, "%s%s %s -> %s %s", i ? "; " : "", c->path, c->before ? c->before : "-",
                       c->after ? c->after : "-", field_cost_name(c->cost));
+        if (c->why)
+            hm_buf_printf(&out, " (%s)", c->why);
     }
     return hm_buf_steal(&out);
 }
@@ -40,7 +42,9 @@ static const struct {
     {"vm", VM(""), VM(""), "", COST_NONE},
     {"vm", VM(""), VM(",\"vcpus\":2,\"memory\":4294967296"), "", COST_NONE},
     {"vm", VM(",\"memory\":\"128MiB\""), VM(",\"memory\":\"512MiB\",\"vcpus\":1"),
-     "vcpus 2 -> 1 restart; memory 128MiB -> 512MiB restart", COST_RESTART},
+     "vcpus 2 -> 1 restart (only more is live); memory 128MiB -> 512MiB restart (max_memory is not "
+     "set)",
+     COST_RESTART},
     {"vm", VM(""), VM(",\"protect\":true,\"stop_grace\":\"1500ms\""),
      "stop_grace 30s -> 1500ms none; protect false -> true none", COST_NONE},
     {"vm", VM(",\"labels\":{\"a\":\"1\",\"b\":\"2\"}"), VM(",\"labels\":{\"b\":\"3\",\"c\":\"4\"}"),
@@ -55,34 +59,47 @@ static const struct {
      COST_NONE},
     {"vm", VM(",\"disks\":[" DISK("root", ",\"size\":\"1GiB\"") "]"),
      VM(",\"disks\":[" DISK("data", ",\"disk\":\"x\"") "," DISK("root", ",\"size\":\"2GiB\"") "]"),
-     "disks[root].size 1GiB -> 2GiB live; disks[data] - -> {device: data, disk: x} restart",
-     COST_RESTART},
+     "disks[root].size 1GiB -> 2GiB live (it grows); disks[data] - -> {device: data, disk: x} live",
+     COST_LIVE},
     {"vm", VM(",\"disks\":[" DISK("root", ",\"size\":\"2GiB\"") "]"),
      VM(",\"disks\":[" DISK("root", ",\"size\":\"1GiB\"") "]"),
-     "disks[root].size 2GiB -> 1GiB never", COST_NEVER},
+     "disks[root].size 2GiB -> 1GiB never (a disk never shrinks)", COST_NEVER},
     {"vm", VM(",\"disks\":[" DISK("root", ",\"size\":\"2GiB\"") "]"),
      VM(",\"disks\":[" DISK("root", ",\"disk\":\"x\"") "]"),
      "disks[root].size 2GiB -> - never; disks[root].disk - -> x replace", COST_NEVER},
-    {"disk", "{\"size\":\"1GiB\"}", "{\"size\":\"2GiB\"}", "size 1GiB -> 2GiB live", COST_LIVE},
+    {"disk", "{\"size\":\"1GiB\"}", "{\"size\":\"2GiB\"}", "size 1GiB -> 2GiB live (it grows)",
+     COST_LIVE},
     {"vm", VM(",\"disks\":[" DISK("a", ",\"image\":\"/a\"") "]"),
      VM(",\"disks\":[" DISK("a", ",\"image\":\"/b\"") "]"), "disks[a].image /a -> /b replace",
      COST_REPLACE},
     {"vm", VM(",\"disks\":[" DISK("a", ",\"image\":\"/a\",\"bus\":\"sata\"") "]"), VM(""),
-     "disks[a] {device: a, image: /a, bus: sata} -> - restart", COST_RESTART},
+     "disks[a] {device: a, image: /a, bus: sata} -> - restart (bus sata takes none while it runs)",
+     COST_RESTART},
     /* cards without a MAC are matched by their place */
     {"vm", VM(",\"networks\":[{\"network\":\"a\"},{\"network\":\"b\"}]"),
      VM(",\"networks\":[{\"network\":\"a\"},{\"network\":\"c\"}]"),
      "networks[1].network b -> c restart", COST_RESTART},
     {"vm", VM(",\"networks\":[{\"network\":\"a\",\"mac\":\"52:54:00:00:00:01\"}]"),
      VM(",\"networks\":[{\"network\":\"a\"}]"),
-     "networks[52:54:00:00:00:01] {network: a, mac: 52:54:00:00:00:01} -> - restart; networks[0] - "
-     "-> "
-     "{network: a} restart",
-     COST_RESTART},
+     "networks[52:54:00:00:00:01] {network: a, mac: 52:54:00:00:00:01} -> - live; networks[0] - -> "
+     "{network: a} live",
+     COST_LIVE},
+    /* more is live within the maximum that it runs with */
+    {"vm", VM(",\"vcpus\":1,\"max_vcpus\":4,\"memory\":\"1GiB\",\"max_memory\":\"2GiB\""),
+     VM(",\"vcpus\":4,\"max_vcpus\":4,\"memory\":\"2GiB\",\"max_memory\":\"2GiB\""),
+     "vcpus 1 -> 4 live; memory 1GiB -> 2GiB live", COST_LIVE},
+    {"vm", VM(",\"vcpus\":1,\"max_vcpus\":2"), VM(",\"vcpus\":3,\"max_vcpus\":4"),
+     "vcpus 1 -> 3 restart (above max_vcpus 2); max_vcpus 2 -> 4 restart", COST_RESTART},
+    {"vm", VM(",\"vcpus\":1,\"max_vcpus\":2"), VM(",\"vcpus\":2,\"max_vcpus\":4"),
+     "vcpus 1 -> 2 live; max_vcpus 2 -> 4 restart", COST_RESTART},
+    {"vm", VM(",\"memory\":\"2GiB\",\"max_memory\":\"2GiB\""),
+     VM(",\"memory\":\"1GiB\",\"max_memory\":\"2GiB\""),
+     "memory 2GiB -> 1GiB restart (only more is live)", COST_RESTART},
     {"network", "{}", "{\"dhcp\":{\"enabled\":false},\"autostart\":false}",
      "dhcp.enabled true -> false live; autostart true -> false live", COST_LIVE},
     {"network", "{}", "{\"autostart\":false}", "autostart true -> false live", COST_LIVE},
-    {"disk", "{\"size\":\"1GiB\"}", "{\"size\":\"1GB\"}", "size 1GiB -> 1GB never", COST_NEVER},
+    {"disk", "{\"size\":\"1GiB\"}", "{\"size\":\"1GB\"}",
+     "size 1GiB -> 1GB never (a disk never shrinks)", COST_NEVER},
 };
 
 START_TEST(differences_are_found_with_their_cost)
@@ -124,6 +141,50 @@ START_TEST(what_was_applied_and_is_no_longer_valid_is_still_compared)
     spec_diff(kind_find("network"), before, after, &d);
     ck_assert_uint_eq(d.count, 1);
     ck_assert_str_eq(d.changes[0].path, "mode");
+    spec_diff_clear(&d);
+    json_decref(before);
+    json_decref(after);
+}
+END_TEST
+
+/* Grows while it runs, shrinks with a restart. */
+static enum field_cost weigh_growth(const json_t *before, const json_t *after, char **ret_why)
+{
+    if (!before || !after)
+        return COST_REPLACE;
+    if (spec_int(after, "n", 0) > spec_int(before, "n", 0))
+        return COST_LIVE;
+    *ret_why = hm_strdup("it shrinks");
+    return COST_RESTART;
+}
+
+static const struct field weighed_element[] = {
+    {.name = "id", .type = FIELD_STRING},
+    {.name = "n", .type = FIELD_INT, .weigh = weigh_growth},
+    {.name = NULL}};
+static const struct field weighed[] = {{.name = "n", .type = FIELD_INT, .weigh = weigh_growth},
+                                       {.name = "list",
+                                        .type = FIELD_LIST,
+                                        .element = FIELD_OBJECT,
+                                        .fields = weighed_element,
+                                        .unique_by = "id",
+                                        .weigh = weigh_growth},
+                                       {.name = NULL}};
+
+START_TEST(values_may_decide_what_a_change_costs)
+{
+    const struct kind kind = {.name = "k", .fields = weighed};
+    json_t *before =
+        json_loads("{\"n\":1,\"list\":[{\"id\":\"a\",\"n\":2},{\"id\":\"b\",\"n\":2}]}", 0, NULL);
+    json_t *after =
+        json_loads("{\"n\":2,\"list\":[{\"id\":\"a\",\"n\":1},{\"id\":\"c\",\"n\":2}]}", 0, NULL);
+    struct spec_diff d;
+    spec_diff(&kind, before, after, &d);
+    HM_AUTOFREE char *text = diff_text(&d);
+    ck_assert_str_eq(
+        text, "n 1 -> 2 live; list[a].n 2 -> 1 restart (it shrinks); list[b] {id: b, n: 2} -> - "
+              "replace; list[c] - -> {id: c, n: 2} replace");
+    ck_assert_int_eq(d.cost, COST_REPLACE);
     spec_diff_clear(&d);
     json_decref(before);
     json_decref(after);
@@ -183,6 +244,7 @@ int main(void)
     tcase_add_loop_test(t, differences_are_found_with_their_cost, 0, HM_COUNT(diffs));
     tcase_add_test(t, a_field_that_is_younger_than_what_was_applied_changes_nothing);
     tcase_add_test(t, what_was_applied_and_is_no_longer_valid_is_still_compared);
+    tcase_add_test(t, values_may_decide_what_a_change_costs);
     tcase_add_test(t, secrets_are_not_shown);
     tcase_add_test(t, hashes_tell_specs_apart);
     tcase_add_test(t, the_hash_is_stable);

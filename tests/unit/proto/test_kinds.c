@@ -85,6 +85,10 @@ static const struct {
      "cmdline: needs kernel: it belongs to the kernel that is booted", "cmdline"},
     {"vm", "{\"kernel\":\"/k\",\"cpu\":\"<x/>\"}",
      "cpu: \"<x/>\" is not the name of a CPU model (letters, digits, _ . -)", "cpu"},
+    {"vm", "{\"kernel\":\"/k\",\"vcpus\":4,\"max_vcpus\":2}",
+     "max_vcpus: 2 is less than vcpus, which is 4", "max_vcpus"},
+    {"vm", "{\"kernel\":\"/k\",\"max_memory\":\"1GiB\"}",
+     "max_memory: 1GiB is less than memory, which is 4GiB", "max_memory"},
     {"vm", "{\"disks\":[{\"device\":\"vda\"}]}",
      "disks[0]: one of size (a new volume), disk (a disk document) and image (a file) must be "
      "given",

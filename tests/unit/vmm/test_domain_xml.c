@@ -45,6 +45,16 @@ static xmlDocPtr build(const char *text, const char *uuid, const char *arch)
     return doc;
 }
 
+static struct domain_info read_back(xmlDocPtr doc)
+{
+    char *xml = xml_print(doc);
+    struct domain_info info;
+    struct hm_error err = {0};
+    ck_assert_msg(domain_read(xml, &info, &err) == 0, "%s", err.text);
+    free(xml);
+    return info;
+}
+
 START_TEST(defaults_are_as_documented)
 {
     xmlDocPtr doc = build("{\"disks\":[{\"device\":\"root\",\"size\":\"1GiB\"}]}", NULL, "x86_64");
@@ -90,6 +100,7 @@ static const char *const every_element[] = {
     "\"mac\":\"52:54:00:AB:00:01\",\"model\":\"e1000e\"}],\"cpu\":\"host-passthrough\",\"display\":"
     "\"vnc\"}",
     "{\"kernel\":\"/k\",\"initramfs\":\"/i\",\"cmdline\":\"<&>\",\"cpu\":\"Skylake-Server\"}",
+    "{\"kernel\":\"/k\",\"vcpus\":2,\"max_vcpus\":4,\"memory\":\"1GiB\",\"max_memory\":\"2GiB\"}",
 };
 
 START_TEST(every_element_is_in_libvirts_schema)
@@ -105,6 +116,62 @@ START_TEST(every_element_is_in_libvirts_schema)
     virConnectClose(conn);
     free(xml);
     xml_free(&doc);
+}
+END_TEST
+
+START_TEST(a_maximum_is_room_and_no_difference)
+{
+    xmlDocPtr doc = build(every_element[2], NULL, "x86_64");
+    ck_xpath(doc, "/domain/vcpu[@current='2']", "4");
+    ck_xpath(doc, "count(/domain/vcpus/vcpu[@enabled='yes'])", "2");
+    ck_xpath(doc, "count(/domain/vcpus/vcpu[@hotpluggable='no'])", "1");
+    ck_xpath(doc, "/domain/memory", "2097152");
+    ck_xpath(doc, "/domain/currentMemory", "1048576");
+    struct domain_info info = read_back(doc);
+    ck_assert_ptr_null(shape_difference(info.mark.made, info.shape));
+    ck_assert_str_eq(json_string_value(json_object_get(info.shape, "vcpus")), "2");
+    ck_assert_int_eq(json_integer_value(json_object_get(info.details, "vcpus")), 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(info.details, "memory")), 1 << 30);
+    domain_info_clear(&info);
+    xml_free(&doc);
+}
+END_TEST
+
+START_TEST(there_are_ports_for_what_comes_later_and_every_device_has_our_alias)
+{
+    xmlDocPtr doc = build(full, NULL, "x86_64");
+    /* two virtio disks, two cards, five for libvirt, six to spare */
+    ck_xpath(doc, "count(/domain/devices/controller[@model='pcie-root-port'])", "15");
+    ck_xpath(doc, "/domain/devices/disk[1]/alias/@name", "ua-harmony-disk-root");
+    ck_xpath(doc, "/domain/devices/interface[2]/alias/@name", "ua-harmony-card-52-54-00-ab-00-01");
+    xml_free(&doc);
+    doc = build(full, NULL, "i686");
+    ck_xpath(doc, "count(/domain/devices/controller)", "0");
+    xml_free(&doc);
+}
+END_TEST
+
+START_TEST(a_disk_keeps_its_place_when_another_goes)
+{
+    json_t *spec = spec_of("vm", "{\"disks\":[{\"device\":\"data\",\"size\":\"1GiB\"},"
+                                 "{\"device\":\"new\",\"size\":\"1GiB\"},"
+                                 "{\"device\":\"vdd\",\"size\":\"1GiB\"},"
+                                 "{\"device\":\"far\",\"size\":\"1GiB\"}]}");
+    json_t *made =
+        json_pack("{s:s, s:s, s:s, s:s}", "disks[vda].path", "/p/root", "disks[vdb].path",
+                  "/p/data", "disks[vdd].path", "/p/far", "disks[sda].path", "/p/new");
+    static const char *const paths[] = {"/p/data", "/p/new", "/p/vdd", "/p/far"};
+    static const char *const wanted[] = {"vdb", "vda", "vdd", "vdc"};
+    struct vm_disks disks;
+    vm_disks_of(spec, &disks);
+    for (size_t i = 0; i < disks.count; i++)
+        disks.items[i].path = hm_strdup(paths[i]);
+    vm_disks_keep_places(&disks, made);
+    for (size_t i = 0; i < disks.count; i++)
+        ck_assert_str_eq(disks.items[i].target, wanted[i]);
+    vm_disks_clear(&disks);
+    json_decref(made);
+    json_decref(spec);
 }
 END_TEST
 
@@ -187,16 +254,6 @@ START_TEST(a_volume_is_named_after_vm_device_and_format)
 END_TEST
 
 /* -- Reading ----------------------------------------------------------------------------------- */
-
-static struct domain_info read_back(xmlDocPtr doc)
-{
-    char *xml = xml_print(doc);
-    struct domain_info info;
-    struct hm_error err = {0};
-    ck_assert_msg(domain_read(xml, &info, &err) == 0, "%s", err.text);
-    free(xml);
-    return info;
-}
 
 START_TEST(what_was_built_reads_back_without_a_difference)
 {
@@ -342,6 +399,9 @@ int main(void)
     tcase_add_test(t, defaults_are_as_documented);
     tcase_add_test(t, every_field_has_its_place);
     tcase_add_loop_test(t, every_element_is_in_libvirts_schema, 0, HM_COUNT(every_element));
+    tcase_add_test(t, a_maximum_is_room_and_no_difference);
+    tcase_add_test(t, there_are_ports_for_what_comes_later_and_every_device_has_our_alias);
+    tcase_add_test(t, a_disk_keeps_its_place_when_another_goes);
     tcase_add_test(t, hostile_text_is_escaped);
     tcase_add_test(t, a_device_name_that_is_a_place_gets_it_and_others_what_is_free);
     tcase_add_test(t, more_than_26_disks_on_a_bus_have_targets);

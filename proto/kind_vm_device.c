@@ -1,0 +1,186 @@
+/* The devices of a vm: tables of their fields, what these can't say, and what a change of them costs. */
+#include "proto/kind_vm.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "proto/kind.h"
+
+static const char *const buses[] = {"virtio", "sata", NULL};
+static const char *const nic_models[] = {"virtio", "e1000e", NULL};
+
+/* What a disk holds is never thrown away for a change: a smaller size, pool and format are blocked. */
+const struct field vm_disk_fields[] = {
+    {.name = "device",
+     .type = FIELD_NAME,
+     .cost = COST_RESTART,
+     .required = true,
+     .help = "Names the disk in this VM, and its volume; vda, vdb (virtio) or sda (sata) are also "
+             "its place."},
+    {.name = "size",
+     .type = FIELD_SIZE,
+     .cost = COST_NEVER,
+     .weigh = disk_weigh_size,
+     .min = 1LL << 20,
+     .max = 64LL << 40,
+     .help =
+         "A new empty volume of this size, named VM-DEVICE. It may grow, also while the VM runs, "
+         "and never shrinks."},
+    {.name = "disk",
+     .type = FIELD_NAME,
+     .cost = COST_REPLACE,
+     .help = "The disk document of this name, instead of a volume of the VM's own."},
+    {.name = "image",
+     .type = FIELD_PATH,
+     .cost = COST_REPLACE,
+     .help = "An image file on the host, used where it is; never made or removed by harmony."},
+    {.name = "pool",
+     .type = FIELD_NAME,
+     .cost = COST_NEVER,
+     .default_value = "\"default\"",
+     .help = "With size: the storage pool of the volume."},
+    {.name = "format",
+     .type = FIELD_ENUM,
+     .cost = COST_NEVER,
+     .words = disk_formats,
+     .default_value = "\"qcow2\"",
+     .help = "With size or image: how it is stored."},
+    DISK_BACKING_FIELDS(
+        "With size: made on top of this image file of the host, which is only read and must "
+        "stay. With image: the backing file that its header may name."),
+    {.name = "bus",
+     .type = FIELD_ENUM,
+     .cost = COST_RESTART,
+     .words = buses,
+     .default_value = "\"virtio\"",
+     .help = "What the guest finds it on."},
+    {.name = "readonly",
+     .type = FIELD_BOOL,
+     .cost = COST_RESTART,
+     .default_value = "false",
+     .help = "The guest can't write to it."},
+    {.name = "ephemeral",
+     .type = FIELD_BOOL,
+     .default_value = "false",
+     .help = "With size: the volume is removed together with the VM. Others outlive it."},
+    {.name = "label",
+     .type = FIELD_STRING,
+     .cost = COST_RESTART,
+     .min = 1,
+     .max = 20,
+     .help = "Serial number that the guest sees (/dev/disk/by-id)."},
+    {.name = NULL},
+};
+
+const struct field vm_cdrom_fields[] = {
+    {.name = "path",
+     .type = FIELD_PATH,
+     .cost = COST_RESTART,
+     .required = true,
+     .help = "An ISO image on the host."},
+    {.name = NULL},
+};
+
+const struct field vm_nic_fields[] = {
+    {.name = "network",
+     .type = FIELD_NAME,
+     .cost = COST_RESTART,
+     .help = "The network document of this name."},
+    {.name = "bridge",
+     .type = FIELD_STRING,
+     .cost = COST_RESTART,
+     .min = 1,
+     .max = 15,
+     .help = "A bridge of the host that harmony does not manage, instead."},
+    {.name = "mac",
+     .type = FIELD_MAC,
+     .cost = COST_RESTART,
+     .help = "MAC address; absent: made from the document's key, so it stays the same."},
+    {.name = "ip",
+     .type = FIELD_IP,
+     .cost = COST_LIVE,
+     .help = "With network: the address that its DHCP always gives to this card, under the VM's "
+             "name; the guest hears of a change when it asks again."},
+    {.name = "model",
+     .type = FIELD_ENUM,
+     .cost = COST_RESTART,
+     .words = nic_models,
+     .default_value = "\"virtio\"",
+     .help = "The card that the guest sees."},
+    {.name = NULL},
+};
+
+/* -- what it costs to plug one in or out ---------------------------------------------------------- */
+
+enum field_cost vm_weigh_disk(const json_t *before, const json_t *after, char **ret_why)
+{
+    const char *bus = spec_str(before ? before : after, "bus");
+    if (!strcmp(bus, "virtio"))
+        return COST_LIVE;
+    *ret_why = hm_printf("bus %s takes none while it runs", bus);
+    return COST_RESTART;
+}
+
+/* -- what the tables can't say ---------------------------------------------------------------- */
+
+static int count_given(const json_t *object, const char *const *names)
+{
+    int n = 0;
+    for (; *names; names++)
+        n += json_object_get(object, *names) != NULL;
+    return n;
+}
+
+static int check_disk(const json_t *disk, struct field_place *at, struct hm_error *err)
+{
+    static const char *const sources[] = {"size", "disk", "image", NULL};
+    int given = count_given(disk, sources);
+    if (given != 1)
+        return field_fail(at, err,
+                          "%s of size (a new volume), disk (a disk document) and image "
+                          "(a file) must be given",
+                          given == 0 ? "one" : "only one");
+    if (spec_bool(disk, "ephemeral") && !json_object_get(disk, "size"))
+        return field_fail(at, err,
+                          "ephemeral goes with size: only a volume of the VM's own is "
+                          "removed with it");
+    if (spec_str(disk, "backing") && spec_str(disk, "disk"))
+        return field_fail(at, err, "backing of a disk document is said there");
+    return disk_check_backing(disk, at, err);
+}
+
+static int check_nic(const json_t *nic, struct field_place *at, struct hm_error *err)
+{
+    static const char *const sources[] = {"network", "bridge", NULL};
+    int given = count_given(nic, sources);
+    if (given != 1)
+        return field_fail(at, err,
+                          "%s of network (a network document) and bridge (of the host) "
+                          "must be given",
+                          given == 0 ? "one" : "only one");
+    if (spec_str(nic, "ip") && !spec_str(nic, "network"))
+        return field_fail(at, err, "ip goes with network: its DHCP gives the address");
+    return kind_check_bridge(nic, at, err);
+}
+
+static int check_each(const json_t *spec, const char *list,
+                      int (*check)(const json_t *, struct field_place *, struct hm_error *),
+                      struct field_place *at, struct hm_error *err)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(spec, list), i, item)
+    {
+        field_place_set(at, "%s[%zu]", list, i);
+        int rc = check(item, at, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int vm_check_devices(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    int rc = check_each(spec, "disks", check_disk, at, err);
+    return rc < 0 ? rc : check_each(spec, "networks", check_nic, at, err);
+}
