@@ -102,6 +102,9 @@ WRAP(int, virDomainSetMetadata,
 WRAP(virNetworkPtr, virNetworkDefineXML, (virConnectPtr c, const char *xml), (c, xml))
 WRAP(virNetworkPtr, virNetworkDefineXMLFlags, (virConnectPtr c, const char *xml, unsigned f),
      (c, xml, f))
+WRAP(int, virNetworkUpdate,
+     (virNetworkPtr n, unsigned command, unsigned section, int parent, const char *xml, unsigned f),
+     (n, command, section, parent, xml, f))
 WRAP(int, virNetworkCreate, (virNetworkPtr n), (n))
 WRAP(int, virNetworkSetAutostart, (virNetworkPtr n, int on), (n, on))
 WRAP(int, virNetworkDestroy, (virNetworkPtr n), (n))

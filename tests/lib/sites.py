@@ -194,11 +194,11 @@ class Site:
         """JSON is YAML, too: the agent reads it as such."""
         self.config_file.write_text(json.dumps(self.config, indent=2) + "\n")
 
-    def start_agent(self, wrapper=(), environ=None):
-        """Start harmonyd, under `wrapper` (an argv) if given. Returns at once."""
+    def start_agent(self, wrapper=(), environ=None, program=None):
+        """Start harmonyd (or another copy of it), under `wrapper` (an argv) if given. Returns at once."""
         self.write_config()
         self._agent = EnteredProcess(f"{self.name} agent", self.enter(
-            *wrapper, built("harmonyd"), "--config", self.config_file, net=False), self.agent_log,
+            *wrapper, program or built("harmonyd"), "--config", self.config_file, net=False), self.agent_log,
             env=environment(**self.agent_environment, **(environ or {}))).start()
         return self._agent
 
