@@ -56,6 +56,28 @@ static uint64_t mix_text(uint64_t h, const char *text)
     return mix(h, 0);
 }
 
+/* Why it is not well is told once that is settled. */
+static const char *health_reason(const struct health *health)
+{
+    switch (health->state) {
+    case HEALTH_ILL:
+    case HEALTH_UNKNOWN:
+        return health->reason;
+    case HEALTH_STARTING:
+        return "it has just been started";
+    default:
+        return "it answers";
+    }
+}
+
+static uint64_t mix_health(uint64_t h, const struct checkup *checkup)
+{
+    const struct health *health = checkup_health(checkup);
+    if (!health || health->state == HEALTH_NONE)
+        return mix(h, HEALTH_NONE);
+    return mix_text(mix(h, (uint64_t)health->state), health_reason(health));
+}
+
 uint64_t doc_status_fingerprint(const struct plan_step *s, const struct task *task,
                                 const struct desired_entry *e, bool serving)
 {
@@ -73,6 +95,7 @@ uint64_t doc_status_fingerprint(const struct plan_step *s, const struct task *ta
     }
     h = mix(h, (uint64_t)task->life.restarts << 32 | task->life.streak);
     h = mix_text(h, task->next_start);
+    h = mix_health(h, task->checkup);
     return task->failures ? mix_text(h, task->error->text) : h;
 }
 
@@ -105,12 +128,21 @@ static void add_crash_loop(json_t *list, const struct plan_step *s, const struct
                             json_string(task->next_start));
 }
 
+static void add_health(json_t *list, const struct checkup *checkup)
+{
+    const struct health *health = checkup_health(checkup);
+    if (health && health->state != HEALTH_NONE)
+        add_condition(list, "Healthy", health->state == HEALTH_WELL, checkup_since(checkup),
+                      health_reason(health));
+}
+
 static json_t *conditions(const struct plan_step *s, const struct task *task,
                           const struct desired_entry *e, enum doc_phase phase, const char *since)
 {
     json_t *list = json_array();
     bool ready = phase == PHASE_RUNNING || phase == PHASE_STOPPED || phase == PHASE_STANDBY;
     add_condition(list, "Ready", ready, since, s->why ? s->why : doc_phase_name(phase));
+    add_health(list, task->checkup);
     add_crash_loop(list, s, task);
     if (e->missing)
         add_condition(
@@ -152,6 +184,9 @@ json_t *doc_status_json(const struct plan_step *s, const struct task *task,
         json_object_set_new(o, "error", error_json(task->error->code, task->error->text));
     if (t && t->run.state != RUN_NONE)
         json_object_set_new(o, "restarts", json_integer(task->life.restarts));
+    const struct health *health = checkup_health(task->checkup);
+    if (health && health->state != HEALTH_NONE)
+        json_object_set_new(o, "health", json_string(health_state_name(health->state)));
     if (*task->next_start)
         json_object_set_new(o, "next_start", json_string(task->next_start));
     if (t && t->details)

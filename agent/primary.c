@@ -111,11 +111,21 @@ static void say_down(const struct plan_step *s, const struct task *t, struct hm_
     hm_fail(err, HM_E_REFUSED, "%s: %s", s->doc->key, why);
 }
 
+/* It runs, and says itself, or does not say, that it is well. */
+static void look_how_it_is(const struct plan_step *s, const struct task *t, struct look *look)
+{
+    const struct health *h = t ? checkup_health(t->checkup) : NULL;
+    if (h && h->state == HEALTH_ILL && !look->ill.code)
+        hm_fail(&look->ill, HM_E_REFUSED, "%s: unhealthy: %s", s->doc->key, h->reason);
+}
+
 static void look_at(const struct plan_step *s, struct task *t, struct look *look)
 {
     note_run(s, t);
-    if (runs(s))
+    if (runs(s)) {
+        look_how_it_is(s, t, look);
         return;
+    }
     if (!look->down.code) {
         say_down(s, t, &look->down);
         look->hopeless = s->op == PLAN_BLOCKED && s->verb == VERB_NOTHING;

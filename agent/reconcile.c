@@ -279,6 +279,8 @@ static struct plan_input make_input(struct reconciler *r)
         .site = r->options.site,
         .serving = r->primary.serving,
         .epoch = r->primary.epoch,
+        .unwell = lives_unwell,
+        .unwell_data = r,
         .backends = r->seen,
         .backend_count = r->backends->count,
         .allows = r->options.allows,
@@ -492,6 +494,7 @@ struct reconciler *reconciler_new(const struct reconciler_options *options)
     uv_timer_init(options->loop, &r->timer);
     r->timer.data = r;
     primary_init(&r->primary, r);
+    lives_begin(r);
     struct backends_options backends = {
         .loop = options->loop,
         .drivers = options->drivers,
@@ -525,6 +528,7 @@ void reconciler_free(struct reconciler *r)
         return;
     r->closing = true;
     primary_silence(&r->primary);
+    lives_end(r);
     backends_free(r->backends);
     primary_close(&r->primary);
     for (size_t i = 0; i < r->request_count; i++)

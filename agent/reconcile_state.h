@@ -63,6 +63,7 @@ struct reconciler {
     struct plan_request *requests; /* waiting for an observation */
     size_t request_count;
     struct primary primary;
+    struct checkups *checkups;
     uint32_t jitter;
     uint64_t passes;
     /* The last plan was for this generation of the documents, and a plan for the same observation would
@@ -88,6 +89,9 @@ uint32_t reconciler_jitter(struct reconciler *r); /* any number */
 
 /* What the step says about the life of its workload; and the note that its verb shall leave in the thing
  * (lives.c). */
+const char *lives_unwell(void *data, const struct plan_doc *doc); /* plan_input.unwell */
+void lives_begin(struct reconciler *r);
+void lives_end(struct reconciler *r); /* before the backends */
 void lives_look(struct reconciler *r, struct task *t, const struct plan_step *s);
 struct run_note lives_note(const struct reconciler *r, const struct task *t,
                            const struct plan_step *s);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "agent/backends.h"
+#include "agent/checkup.h"
 #include "agent/life.h"
 #include "base/error.h"
 #include "proto/doc.h"
@@ -36,13 +37,14 @@ struct task {
     unsigned failures;
     int64_t next_try_ns;
     struct hm_error *error; /* of the last failure; NULL: none */
-    bool has_run;         /* primary: seen running in this epoch, and no change of ours stops it */
-    struct life life;     /* of what runs */
-    struct run_note note; /* what the last or present call writes */
-    char next_start[40];  /* wall clock of life.due_ns, as text; "": it waits for nothing */
-    uint64_t said;        /* fingerprint of the status that was last said */
-    char phase[16];       /* of that status, and */
-    char since[40];       /* since when */
+    bool has_run;     /* primary: seen running in this epoch, and no change of ours stops it */
+    struct life life; /* of what runs */
+    struct checkup *checkup; /* NULL: it is not asked how it is */
+    struct run_note note;    /* what the last or present call writes */
+    char next_start[40];     /* wall clock of life.due_ns, as text; "": it waits for nothing */
+    uint64_t said;           /* fingerprint of the status that was last said */
+    char phase[16];          /* of that status, and */
+    char since[40];          /* since when */
 };
 
 /* Frees what it holds. */

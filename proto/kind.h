@@ -27,14 +27,22 @@ int disk_check_backing(const json_t *disk, struct field_place *at, struct hm_err
 int kind_check_bridge(const json_t *in, struct field_place *at, struct hm_error *err);
 
 extern const char *const restart_words[];
+extern const struct field health_fields[];
+/* What the table of `health` can't say; `spec` is the document's. */
+int kind_check_health(const json_t *spec, struct field_place *at, struct hm_error *err);
 
 /* Of kinds that run: what becomes of them when they end. */
 #define FIELDS_LIFE                                                                                \
+    {.name = "restart_policy",                                                                     \
+     .type = FIELD_ENUM,                                                                           \
+     .words = restart_words,                                                                       \
+     .default_value = "\"always\"",                                                                \
+     .help = "What follows when it ends by itself. always: it is started again; on-failure: "      \
+             "unless it shut down cleanly; no: it stays off until power was off once."},           \
     {                                                                                              \
-        .name = "restart_policy", .type = FIELD_ENUM, .words = restart_words,                      \
-        .default_value = "\"always\"",                                                             \
-        .help = "What follows when it ends by itself. always: it is started again; on-failure: "   \
-                "unless it shut down cleanly; no: it stays off until power was off once."          \
+        .name = "health", .type = FIELD_OBJECT, .fields = health_fields,                           \
+        .help = "How to ask whether it is well, by one of tcp, http and guest_agent; one that is " \
+                "not is started again, unless restart_policy is no."                               \
     }
 
 /* `change` has a default of its own for each kind. */

@@ -61,6 +61,8 @@ int kind_verify(const struct kind *kind, const json_t *in, json_t **ret_spec,
     int rc = fields_verify_at(kind->fields, in, &spec, &place, err);
     if (rc >= 0)
         rc = check_common(spec, &place, err);
+    if (rc >= 0)
+        rc = kind_check_health(spec, &place, err);
     if (rc >= 0 && kind->check)
         rc = kind->check(spec, &place, err);
     if (rc >= 0)

@@ -124,6 +124,9 @@ struct driver_result {
     int fd;     /* a socket or pipe, for both directions where it takes input; -1: none */
     char *path; /* a file that grows, on this host; NULL: none */
 };
+/* Not for people: does the agent in the guest answer? HM_E_REFUSED: no; all else: it could not be asked. */
+#define DRIVER_GUEST_PING "guest-ping"
+
 struct driver_operation {
     const char *name; /* NULL ends the table */
     /* On failure nothing is left in *ret, which comes as {NULL, -1, NULL}. */
@@ -181,7 +184,7 @@ struct driver {
     int (*remove)(void *self, const struct order *o, struct hm_error *err); /* absent: fine (> 0) */
     /* Keep o->run in the thing, and change nothing else. NULL: it keeps none. */
     int (*note)(void *self, const struct order *o, struct hm_error *err);
-    bool (*is_alive)(void *self); /* the connection, without a round trip */
+    bool (*is_alive)(void *self);              /* the connection, without a round trip */
     const struct driver_operation *operations; /* NULL: none */
 };
 

@@ -73,5 +73,6 @@ static int logs(void *self, const struct driver_call *call, struct driver_result
 const struct driver_operation lv_operations[] = {
     {"reboot", reboot},
     {"logs", logs},
+    {DRIVER_GUEST_PING, lv_guest_ping},
     {NULL, NULL},
 };

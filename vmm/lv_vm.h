@@ -43,6 +43,9 @@ int lv_vm_reboot(struct lv *lv, const struct order *o, struct hm_error *err);
 /* Write o->run into the definition, unless that has it (`kept`) or the order gives none. */
 int lv_vm_keep_note(struct lv *lv, const struct order *o, virDomainPtr dom,
                     const struct run_note *kept, struct hm_error *err);
+/* An operation (lv_guest_agent.c). */
+int lv_guest_ping(void *self, const struct driver_call *call, struct driver_result *ret,
+                  struct hm_error *err);
 int lv_vm_note(struct lv *lv, const struct order *o, struct hm_error *err);
 int lv_vm_verify_stopped(struct lv *lv, const struct order *o, struct hm_error *err);
 

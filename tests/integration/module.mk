@@ -4,7 +4,7 @@ AS_ROOT = $(SUDO) env HARMONY_BUILD=$(BUILD) HARMONY_TOOLS=$(HARMONY_TOOLS)
 
 .PHONY: integration
 #: make integration         tests with real NATS, libvirt and QEMU (as root); T=test_file.py: only these
-integration: all guest witness | $(HARMONY_TOOLS)/python/requirements.txt $(HARMONY_TOOLS)/debian/usr/sbin/nats-server
+integration: all guest guest-agent witness | $(HARMONY_TOOLS)/python/requirements.txt $(HARMONY_TOOLS)/debian/usr/sbin/nats-server
 	$(Q)$(AS_ROOT) python3 -m pytest -q -p no:cacheprovider $(if $(T),$(addprefix tests/integration/,$(T)),tests/integration)
 
 #: make test                lint, unit tests, simulator, fuzzing, integration, chaos; ends in "N passed, N failed"

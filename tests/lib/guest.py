@@ -18,6 +18,9 @@ HAS = re.compile(r"harmony-guest: (?P<name>\S+) has (?P<cpus>\d+) cpus, (?P<mib>
 STOPPING = "harmony-guest: stopping"
 
 
+AGENT = GUEST / "initramfs-agent"  # with the QEMU guest agent in it; for the tests that need one
+
+
 def files():
     """(kernel, initramfs) as built by `make guest`."""
     kernel, initramfs = GUEST / "kernel", GUEST / "initramfs"

@@ -17,6 +17,16 @@ $(GUEST)/initramfs: $(wildcard tests/lib/guest/*) | $(HARMONY_TOOLS)/kernel/boot
 	@$(if $(Q),echo "  GUEST   $@")
 	$(Q)tests/lib/guest/build $(HARMONY_TOOLS)/kernel $(GUEST)
 
+# With the QEMU guest agent in it, for the tests that need one.
+.PHONY: guest-agent
+guest-agent: $(GUEST)/initramfs-agent
+$(HARMONY_TOOLS)/agent/usr/sbin/qemu-ga:
+	$(Q)tests/lib/fetch $(HARMONY_TOOLS) tests
+
+$(GUEST)/initramfs-agent: $(GUEST)/initramfs tests/lib/guest/build-agent | $(HARMONY_TOOLS)/agent/usr/sbin/qemu-ga
+	@$(if $(Q),echo "  GUEST   $@")
+	$(Q)tests/lib/guest/build-agent $(HARMONY_TOOLS)/agent $(GUEST)/initramfs $@
+
 # The witness uses nothing of harmony: it judges it.
 $(BUILD)/witness: tests/lib/witness.c
 	@mkdir -p $(@D)

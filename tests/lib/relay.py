@@ -11,10 +11,10 @@ import threading
 
 
 class Relay:
-    def __init__(self, target):
+    def __init__(self, target, listener=None):
         """`target` is called for each connection: (host, port)."""
         self.target = target
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         self.open = threading.Event()

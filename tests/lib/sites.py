@@ -120,6 +120,11 @@ class Site:
             self.runtime.unlink()
         shutil.rmtree(self.runtime, ignore_errors=True)
 
+    @property
+    def init_pid(self):
+        """Of what holds the site's namespaces open; its first child is in them."""
+        return self._init.pid
+
     def is_on(self):
         return self._init is not None and self._init.is_running()
 
@@ -194,11 +199,12 @@ class Site:
         """JSON is YAML, too: the agent reads it as such."""
         self.config_file.write_text(json.dumps(self.config, indent=2) + "\n")
 
-    def start_agent(self, wrapper=(), environ=None, program=None):
-        """Start harmonyd (or another copy of it), under `wrapper` (an argv) if given. Returns at once."""
+    def start_agent(self, wrapper=(), environ=None, program=None, net=False):
+        """Start harmonyd (or another copy of it), under `wrapper` (an argv) if given; with net=True in the
+        site's own network. Returns at once."""
         self.write_config()
         self._agent = EnteredProcess(f"{self.name} agent", self.enter(
-            *wrapper, program or built("harmonyd"), "--config", self.config_file, net=False), self.agent_log,
+            *wrapper, program or built("harmonyd"), "--config", self.config_file, net=net), self.agent_log,
             env=environment(**self.agent_environment, **(environ or {}))).start()
         return self._agent
 
@@ -288,6 +294,8 @@ class Site:
             store.mkdir(parents=True)
             for file in guest.files():
                 shutil.copy(file, store)
+            if guest.AGENT.exists():
+                (store / guest.AGENT.name).symlink_to(guest.AGENT)
 
     def _share_probed(self):
         """Keep what this libvirtd learnt about QEMU for the sites to come. It checks it itself."""
