@@ -37,6 +37,19 @@ static const struct flag failover_repair_flags[] = {
     {0},
 };
 
+static const struct flag failover_pause_flags[] = {
+    {"reason", 0, "TEXT", false, "why, for the history"},
+    {"by", 0, "NAME", false, "who, for the history (default: user@host)"},
+    {"force", 0, NULL, false, "also while nobody leads"},
+    {0},
+};
+
+static const struct flag failover_resume_flags[] = {
+    {"reason", 0, "TEXT", false, "why, for the history"},
+    {"by", 0, "NAME", false, "who, for the history (default: user@host)"},
+    {0},
+};
+
 static const struct flag failover_history_flags[] = {
     {"since", 0, "TIME", false, "only the last part of it (\"10m\")"},
     {0},
@@ -66,6 +79,20 @@ const struct command failover_commands[] = {
      "(failover init makes\n"
      "one), 3 if cluster_config is missing and none was given.",
      run_failover_repair},
+    {"failover pause", "", 0, 0, "text", failover_pause_flags,
+     "nothing starts, stops or moves by itself, until failover resume",
+     "For maintenance, of NATS say. Sets paused in cluster_config and waits until the leader has "
+     "acknowledged\n"
+     "it: only then does it stop fencing itself. Refused while nobody leads, since it would stay "
+     "so.",
+     run_failover_pause},
+    {"failover resume", "", 0, 0, "text", failover_resume_flags, "end a pause",
+     "Waits until the leader has armed its deadline again. Nobody else may take the lease while "
+     "its "
+     "last record\n"
+     "says paused: a leader that died meanwhile has to come back, or an operator decides "
+     "(failover repair --force).",
+     run_failover_resume},
     {"failover status", "", 0, 0, "text|json|yaml", NULL,
      "who leads, who would follow, how they are",
      "Listens for up to 2 s for a fresh heartbeat, to know the server's time.",

@@ -11,6 +11,7 @@
 #define KEY_STATE    "cluster_state"
 #define KEY_INCIDENT "incident." /* + epoch */
 #define KEY_ACCOUNT  "account."  /* + epoch */
+#define KEY_OPERATOR "operator"  /* what people did, and who (ctl/operator.h) */
 
 /* The key in the bucket; the caller frees it. */
 char *group_key(const char *group, const char *key);

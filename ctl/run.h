@@ -18,6 +18,8 @@ enum ctl_exit run_reboot(struct invocation *in);
 enum ctl_exit run_logs(struct invocation *in);
 enum ctl_exit run_failover_init(struct invocation *in);
 enum ctl_exit run_failover_repair(struct invocation *in);
+enum ctl_exit run_failover_pause(struct invocation *in);
+enum ctl_exit run_failover_resume(struct invocation *in);
 enum ctl_exit run_failover_status(struct invocation *in);
 enum ctl_exit run_failover_history(struct invocation *in);
 enum ctl_exit run_incident_list(struct invocation *in);

@@ -280,6 +280,16 @@ static void add_account(struct making *m, const struct entry *e, const char *key
     json_decref(account);
 }
 
+static void add_operator(struct making *m, const struct entry *e)
+{
+    json_t *action = entry_object(e);
+    const char *why = text_of(action, "reason");
+    HM_AUTOFREE char *text = hm_printf("%s by %s%s%s", text_of(action, "action"),
+                                       text_of(action, "by"), *why ? ": " : "", why);
+    add_words(m, action ? TL_OPERATOR : TL_UNREADABLE, e, text);
+    json_decref(action);
+}
+
 static void add_deleted(struct making *m, const struct entry *e, const char *key)
 {
     HM_AUTOFREE char *text =
@@ -310,6 +320,8 @@ static void add_entry(struct making *m, const struct entry *e, const char *key)
         add_config(m, e);
     else if (strncmp(key, KEY_INCIDENT, strlen(KEY_INCIDENT)) == 0)
         add_incident(m, e, key);
+    else if (strcmp(key, KEY_OPERATOR) == 0)
+        add_operator(m, e);
     else if (strncmp(key, KEY_ACCOUNT, strlen(KEY_ACCOUNT)) == 0)
         add_account(m, e, key);
     else if (strcmp(key, KEY_STATE) != 0) /* says again what the lease has said */

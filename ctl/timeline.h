@@ -27,6 +27,7 @@
     X(RELEASE, "release")     /* the lease was given away */                                       \
     X(CONFIG, "config")                                                                            \
     X(INCIDENT, "incident")                                                                        \
+    X(OPERATOR, "operator")     /* what a person did */                                            \
     X(UNREADABLE, "unreadable") /* a record that can't be parsed */                                \
     X(DELETED, "deleted")       /* a delete marker where none belongs */
 

@@ -112,6 +112,7 @@ void timeline_describe(const struct tl_item *i, struct hm_buf *out)
         hm_buf_printf(out, "cluster_config rev %llu: %s", (unsigned long long)i->revision, i->text);
         return;
     case TL_INCIDENT:
+    case TL_OPERATOR:
     case TL_UNREADABLE:
     case TL_DELETED:
         hm_buf_puts(out, i->text);
@@ -128,6 +129,7 @@ enum mood timeline_mood(const struct tl_item *i)
         return MOOD_BAD;
     case TL_PROMOTION:
     case TL_RELEASE:
+    case TL_OPERATOR:
         return MOOD_CHANGE;
     case TL_SERVING:
         return MOOD_GOOD;

@@ -248,6 +248,19 @@ START_TEST(gives_the_same_as_json)
 }
 END_TEST
 
-RUN_SUITE("timeline", a_leader_owes_no_replica_heartbeats, tells_a_power_cut, tells_a_handover,
-          a_late_heartbeat_is_a_gap, failures_break_a_run, tells_changes_of_the_configuration,
-          survives_what_others_write, gives_the_same_as_json)
+START_TEST(tells_what_a_person_did)
+{
+    struct recording r = {0};
+    record(&r, "operator", "{'action':'pause','by':'anna@hv1','reason':'NATS upgrade'}", 0);
+    record(&r, "operator", "{'action':'resume','by':'anna@hv1'}", 1000);
+    record(&r, "operator", "no JSON", 2000);
+    HM_AUTOFREE char *text = told(&r, 0);
+    ck_assert_ptr_nonnull(strstr(text, "pause by anna@hv1: NATS upgrade\n"));
+    ck_assert_ptr_nonnull(strstr(text, "resume by anna@hv1\n"));
+    entries_clear(&r.entries);
+}
+END_TEST
+
+RUN_SUITE("timeline", tells_what_a_person_did, a_leader_owes_no_replica_heartbeats,
+          tells_a_power_cut, tells_a_handover, a_late_heartbeat_is_a_gap, failures_break_a_run,
+          tells_changes_of_the_configuration, survives_what_others_write, gives_the_same_as_json)
