@@ -89,7 +89,10 @@ void lv_wait_event(struct lv *lv, int64_t ms);           /* at most so long */
  * libvirt may come between, not even virDomainGetName(): each forgets the error before. */
 int lv_fail(struct lv *lv, struct hm_error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-bool lv_last_is(int libvirt_code); /* VIR_ERR_... */
+int lv_connect_failed(const char *uri, struct hm_error *err); /* virConnectOpen() gave NULL */
+bool lv_last_is(int libvirt_code);                            /* VIR_ERR_... */
+/* The thing of the order is not there: HM_E_VM_NOT_FOUND, HM_E_NETWORK_NOT_FOUND, HM_E_NOT_FOUND. */
+int lv_fail_absent(const struct order *o, struct hm_error *err);
 /* A call failed with `why`, which does not matter if what was wanted is so (`settled`). */
 int lv_fail_unless(bool settled, const struct hm_error *why, struct hm_error *err);
 int lv_check_alive(struct lv *lv, struct hm_error *err);

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "proto/field.h"
+#include "proto/network.h"
 #include "vmm/lv.h"
 #include "vmm/network_change.h"
 #include "vmm/network_xml.h"
@@ -63,6 +64,39 @@ static bool is_as_made(const struct network_info *info, const struct mark *wante
     return !difference;
 }
 
+/* The network that has this bridge, or NULL; the caller frees it. */
+static char *owner_of_bridge(struct lv *lv, const char *bridge)
+{
+    virNetworkPtr *nets = NULL;
+    char *owner = NULL;
+    int count = virConnectListAllNetworks(lv->conn, &nets, 0);
+    for (int i = 0; i < count; i++) {
+        char *other = virNetworkGetBridgeName(nets[i]);
+        if (!owner && other && !strcmp(other, bridge))
+            owner = hm_strdup(virNetworkGetName(nets[i]));
+        free(other);
+        virNetworkFree(nets[i]);
+    }
+    free(nets);
+    return owner;
+}
+
+static int fail_to_define(struct lv *lv, const struct order *o, struct hm_error *err)
+{
+    struct hm_error why;
+    char bridge[NETWORK_BRIDGE_MAX + 1];
+    int r = lv_fail(lv, &why, "network %s: define it", o->name);
+    network_bridge_name(o->name, o->spec, bridge);
+    HM_AUTOFREE char *owner = owner_of_bridge(lv, bridge);
+    if (owner && strcmp(owner, o->name) != 0)
+        return hm_fail(err, HM_E_NETWORK_EXISTS,
+                       "network %s: its bridge %s is that of network %s; give one of them another "
+                       "bridge",
+                       o->name, bridge, owner);
+    hm_fail(err, why.code, "%s", why.text);
+    return r;
+}
+
 static int define(struct lv *lv, const struct order *o, const struct network_info *before,
                   virNetworkPtr *ret, struct hm_error *err)
 {
@@ -75,7 +109,7 @@ static int define(struct lv *lv, const struct order *o, const struct network_inf
         return 0;
     virNetworkPtr net = virNetworkDefineXML(lv->conn, xml);
     if (!net)
-        return lv_fail(lv, err, "network %s: define it", o->name);
+        return fail_to_define(lv, o, err);
     lv_network_free(ret);
     *ret = net;
     return 0;
@@ -112,17 +146,12 @@ static int network_create(struct lv *lv, const struct order *o, struct hm_error 
 
 /* -- Power ------------------------------------------------------------------------------------- */
 
-static int fail_absent(const struct order *o, struct hm_error *err)
-{
-    return hm_fail(err, HM_E_NETWORK_NOT_FOUND, "network %s does not exist", o->name);
-}
-
 static int network_start(struct lv *lv, const struct order *o, struct hm_error *err)
 {
     LV_NETWORK net = NULL;
     int found = find_ours(lv, o, &net, err);
     if (found <= 0)
-        return found < 0 ? found : fail_absent(o, err);
+        return found < 0 ? found : lv_fail_absent(o, err);
     lv_touch_networks(lv);
     if (virNetworkIsActive(net) == 1)
         return 0;

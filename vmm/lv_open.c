@@ -97,11 +97,8 @@ static int connect_to(struct lv *lv, struct hm_error *err)
 {
     HM_AUTOFREE char *uri = uri_to_open(lv->uri);
     lv->conn = virConnectOpen(uri);
-    if (!lv->conn) {
-        const virError *last = virGetLastError();
-        return hm_fail(err, HM_E_CONNECTION, "libvirt connection failed: %s: %s", lv->uri,
-                       last && last->message ? last->message : "unknown error");
-    }
+    if (!lv->conn)
+        return lv_connect_failed(lv->uri, err);
     /* Not every backend has it (1), and one that lost the server at once tells later. */
     virConnectSetKeepAlive(lv->conn, KEEPALIVE_S, KEEPALIVE_COUNT);
     return 0;

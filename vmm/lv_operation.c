@@ -17,7 +17,7 @@ static int find_vm(struct lv *lv, const struct order *o, virDomainPtr *ret, char
     if (r >= 0)
         r = lv_find_our_domain(lv, o, ret, &info, err);
     if (r == 0)
-        r = hm_fail(err, HM_E_VM_NOT_FOUND, "vm %s does not exist", o->name);
+        r = lv_fail_absent(o, err);
     if (r > 0 && ret_console) {
         const char *console = spec_str(info.details, "console");
         *ret_console = console ? hm_strdup(console) : NULL;

@@ -96,12 +96,30 @@ const char *lv_domain_type(const struct lv *lv, const json_t *spec)
  * there are is decided by our code, not by a document. Checking against the schema takes 20 ms and some
  * megabytes each time; the unit tests do it once for every element that we can make.
  */
-static int define_xml(struct lv *lv, const struct order *o, const char *xml, virDomainPtr *ret,
-                      struct hm_error *err)
+/* A VM of the primary has a UUID that follows from site and key; renamed, it still has it. */
+static int fail_to_define(struct lv *lv, const struct order *o, const char *uuid,
+                          struct hm_error *err)
+{
+    struct hm_error why;
+    int r = lv_fail(lv, &why, "vm %s: define it", o->name);
+    LV_DOMAIN owner = uuid ? virDomainLookupByUUIDString(lv->conn, uuid) : NULL;
+    const char *name = owner ? virDomainGetName(owner) : NULL;
+    if (name && strcmp(name, o->name) != 0)
+        return hm_fail(
+            err, HM_E_VM_EXISTS,
+            "vm %s: its UUID %s is that of vm %s; rename that one back (virsh domrename), or "
+            "undefine it",
+            o->name, uuid, name);
+    hm_fail(err, why.code, "%s", why.text);
+    return r;
+}
+
+static int define_xml(struct lv *lv, const struct order *o, const char *xml, const char *uuid,
+                      virDomainPtr *ret, struct hm_error *err)
 {
     virDomainPtr dom = virDomainDefineXMLFlags(lv->conn, xml, 0);
     if (!dom)
-        return lv_fail(lv, err, "vm %s: define it", o->name);
+        return fail_to_define(lv, o, uuid, err);
     lv_domain_free(ret);
     *ret = dom;
     return 0;
@@ -129,7 +147,7 @@ static int define(struct lv *lv, const struct order *o, const struct domain_info
     vm_disks_keep_places(&disks, before->mark.made);
     HM_AUTOFREE char *xml = r < 0 ? NULL : domain_xml(&build, &mark);
     if (r >= 0 && !is_as_made(before, &mark))
-        r = define_xml(lv, o, xml, ret, err);
+        r = define_xml(lv, o, xml, build.uuid, ret, err);
     mark_clear(&mark);
     vm_disks_clear(&disks);
     return r;

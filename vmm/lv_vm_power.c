@@ -124,7 +124,7 @@ int lv_vm_start(struct lv *lv, const struct order *o, struct hm_error *err)
     LV_DOMAIN dom = NULL;
     int r = lv_find_our_domain(lv, o, &dom, &info, err);
     if (r == 0)
-        r = hm_fail(err, HM_E_VM_NOT_FOUND, "vm %s does not exist", o->name);
+        r = lv_fail_absent(o, err);
     else if (r > 0)
         r = start_domain(lv, o, dom, &info, err);
     domain_info_clear(&info);

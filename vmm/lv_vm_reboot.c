@@ -27,7 +27,7 @@ static int with_domain(struct lv *lv, const struct order *o, domain_verb verb, s
     int r = lv_find_our_domain(lv, o, &dom, &info, err);
     domain_info_clear(&info);
     if (r == 0)
-        r = hm_fail(err, HM_E_VM_NOT_FOUND, "vm %s does not exist", o->name);
+        r = lv_fail_absent(o, err);
     int state = r < 0 ? r : lv_vm_state(lv, o, dom, err);
     if (state < 0)
         return state;

@@ -134,6 +134,13 @@ static bool same(const char *a, const char *b)
     return a && b && !strcmp(a, b);
 }
 
+static enum hm_code exists_code(const struct order *o)
+{
+    return !strcmp(o->kind, "vm")        ? HM_E_VM_EXISTS
+           : !strcmp(o->kind, "network") ? HM_E_NETWORK_EXISTS
+                                         : HM_E_DISK_EXISTS;
+}
+
 int mark_check(const struct mark *m, const struct order *o, struct hm_error *err)
 {
     bool adopt = o->spec && spec_bool(o->spec, "adopt");
@@ -148,7 +155,7 @@ int mark_check(const struct mark *m, const struct order *o, struct hm_error *err
         return hm_fail(err, HM_E_CONFLICT,
                        "%s %s was made from the document %s; delete that one, or set adopt: true",
                        o->kind, o->name, m->key ? m->key : "(unreadable mark)");
-    return hm_fail(err, HM_E_CONFLICT,
+    return hm_fail(err, o->spec ? exists_code(o) : HM_E_CONFLICT,
                    "a %s named %s exists that harmony did not make; rename the document, or set "
                    "adopt: true to take it over",
                    o->kind, o->name);

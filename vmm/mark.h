@@ -40,7 +40,7 @@ int mark_from_json(const json_t *json, struct mark *ret, struct hm_error *err);
 
 /*
  * May this order touch a thing that carries `m` (NULL: carries none)? 0, or HM_E_CONFLICT with a
- * sentence. Ours is what has our site and this document's key; a spec with `adopt` takes over
+ * sentence; for a thing without a mark that an order with a spec finds in its place, HM_E_VM_EXISTS and the like. Ours is what has our site and this document's key; a spec with `adopt` takes over
  * anything but what another site made.
  */
 int mark_check(const struct mark *m, const struct order *o, struct hm_error *err);

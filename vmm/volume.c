@@ -280,6 +280,11 @@ static int use_volume(struct lv *lv, const struct volume_wish *given, virStorage
     struct volume_wish wish = *given;
     const struct volume_wish *w = &wish;
     int r = mark_check(found ? &found->mark : NULL, w->order, err);
+    if (r < 0 && !found)
+        return hm_fail(err, HM_E_DISK_EXISTS,
+                       "volume %s in pool %s exists and harmony did not make it; rename it or the "
+                       "document, or set adopt: true to use it as it is",
+                       w->volume, w->place->name);
     if (r < 0)
         return r;
     if (found && found->state == VOLUME_MAKING)

@@ -172,7 +172,7 @@ def test_a_foreign_domain_is_a_conflict_and_adopted_only_when_asked(host):
     foreign_domain(host)
     uuid = host.site.virsh("domuuid", "web")
     code, sentence = host.refuse("create", "vm", "web", vm())
-    assert code == "conflict" and "adopt: true" in sentence
+    assert code == "vm-exists" and "adopt: true" in sentence
     for verb in ("start", "stop", "kill", "remove"):
         assert host.refuse(verb, "vm", "web", vm())[0] == "conflict"
     assert host.refuse("remove", "vm", "web", vm(adopt=True))[0] == "conflict"
@@ -186,7 +186,7 @@ def test_a_foreign_volume_is_never_overwritten(host):
     precious = store / "web-root.qcow2"
     host.do("create", "disk", "data", DATA)  # the pool is there, and libvirt's list of it
     precious.write_bytes(b"precious" * 4096)
-    assert host.refuse("create", "vm", "web", vm())[0] == "conflict"
+    assert host.refuse("create", "vm", "web", vm())[0] == "disk-exists"
     assert precious.read_bytes() == b"precious" * 4096
     assert "web" not in host.site.domains()
 

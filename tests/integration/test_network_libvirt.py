@@ -213,7 +213,8 @@ def test_a_network_of_virsh_is_a_conflict_and_adopted_only_when_asked(host):
     host.site.virsh("net-define", file)
     host.site.virsh("net-start", net.name)
     uuid = host.site.virsh("net-uuid", net.name)
-    for verb in ("create", "start", "stop", "remove"):
+    assert host.refuse("create", "network", net.name, net.spec)[0] == "network-exists"
+    for verb in ("start", "stop", "remove"):
         assert host.refuse(verb, "network", net.name, net.spec)[0] == "conflict"
     net.update(adopt=True)
     thing = net.thing

@@ -174,12 +174,12 @@ END_TEST
 
 START_TEST(what_is_not_ours_is_left_alone)
 {
-    ck_call_fails(create, "vm", "test", WEB, HM_E_CONFLICT);
+    ck_call_fails(create, "vm", "test", WEB, HM_E_VM_EXISTS);
     ck_call_fails(start, "vm", "test", WEB, HM_E_CONFLICT);
     ck_call_fails(stop, "vm", "test", WEB, HM_E_CONFLICT);
     ck_call_fails(kill, "vm", "test", NULL, HM_E_CONFLICT);
     ck_call_fails(remove, "vm", "test", NULL, HM_E_CONFLICT);
-    ck_call_fails(create, "network", "default", "{}", HM_E_CONFLICT);
+    ck_call_fails(create, "network", "default", "{}", HM_E_NETWORK_EXISTS);
     ck_call_fails(stop, "network", "default", NULL, HM_E_CONFLICT);
     ck_call_fails(remove, "network", "default", NULL, HM_E_CONFLICT);
     ck_assert_int_eq(state_of("vm", "test"), THING_RUNNING);

@@ -94,7 +94,7 @@ static const struct {
     {"site-a", "primary.vm.web", false, -HM_E_CONFLICT, -HM_E_CONFLICT},
     {"site-b", "site-a.vm.web", false, -HM_E_CONFLICT, -HM_E_CONFLICT},
     {"site-b", "site-a.vm.web", true, -HM_E_CONFLICT, -HM_E_CONFLICT},
-    {NULL, NULL, false, -HM_E_CONFLICT, -HM_E_CONFLICT},
+    {NULL, NULL, false, -HM_E_VM_EXISTS, -HM_E_CONFLICT},
     {NULL, NULL, true, 0, -HM_E_CONFLICT},
 };
 
