@@ -13,8 +13,14 @@ HARMONY_TOOLS ?= build/tools
 export HARMONY_TOOLS
 Q      := $(if $(filter 1,$(V)),,@)
 
-PACKAGES := libuv libnats libvirt libvirt-qemu jansson libcurl yaml-0.1 libxml-2.0 libsystemd openssl libmnl \
-            libnftables libmicrohttpd
+PACKAGES := libuv libnats libvirt libvirt-qemu jansson libcurl yaml-0.1 libxml-2.0 libsystemd openssl \
+            libmicrohttpd
+
+# Parts that a build can leave out.
+WITH_NETALLOC ?= 1
+NETALLOC := $(if $(filter 1,$(WITH_NETALLOC)),netalloc)
+PACKAGES += $(if $(NETALLOC),libmnl libnftables)
+
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
@@ -25,19 +31,20 @@ SANITIZE := -O1 -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=un
             -fno-omit-frame-pointer
 OPT  := $(if $(filter 1,$(SAN)),$(SANITIZE),-O2 -D_FORTIFY_SOURCE=2)
 CFLAGS ?= -g
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' -I. $(OPT) $(WARN) \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' \
+             -DHM_WITH_NETALLOC=$(if $(NETALLOC),1,0) -I. $(OPT) $(WARN) \
              -fstack-protector-strong -pthread -MMD -MP $(PKG_CFLAGS) $(CFLAGS)
 ALL_LIBS = $(PKG_LIBS) -lm -pthread $(LDFLAGS)
 
 # Layers, each one using only those to its left; but the guardian uses libc alone.
-LAYERS := base proto failover bus vmm netalloc agent ctl guardian
+LAYERS := base proto failover bus vmm $(NETALLOC) agent ctl guardian
 PROGRAMS := $(BUILD)/harmonyd $(BUILD)/harmonyctl $(BUILD)/harmony-guardian
 MAINS := agent/main.c ctl/main.c guardian/main.c
 
 sources = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
 archives = $(foreach l,$(1),$(BUILD)/lib$(l).a)
-REVERSED := ctl agent netalloc vmm bus failover proto base
+REVERSED := ctl agent $(NETALLOC) vmm bus failover proto base
 
 .PHONY: all install demo test unit lint bench sim clean help format
 all: $(PROGRAMS)
@@ -67,7 +74,7 @@ $(BUILD)/lib$(1).a: $(if $(and $(WHOLE),$(filter failover,$(1))),$(BUILD)/obj/fa
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
 
-$(BUILD)/harmonyd: $(BUILD)/obj/agent/main.o $(call archives,agent netalloc vmm bus failover proto base)
+$(BUILD)/harmonyd: $(BUILD)/obj/agent/main.o $(call archives,agent $(NETALLOC) vmm bus failover proto base)
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
@@ -82,7 +89,7 @@ $(BUILD)/harmony-guardian: $(BUILD)/obj/guardian/main.o $(call archives,guardian
 # Unit tests: tests/unit/<layer>/test_<source>.c, a program each, linked with its layer and those below.
 # What several of them share (builders, fakes) are the other files there, in an archive: a program gets
 # only what it names.
-UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
+UNIT_SOURCES := $(filter-out $(if $(NETALLOC),,tests/unit/netalloc/%),$(wildcard tests/unit/*/test_*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 layer_of = $(word 3,$(subst /, ,$(1)))
 linked_with = $(if $(filter guardian,$(1)),guardian,$(call from_layer,$(1),$(REVERSED)))

@@ -8,6 +8,7 @@
 #include "agent/backend_operate.h"
 #include "agent/drivers.h"
 #include "agent/made.h"
+#include "agent/nics.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/workq.h"
@@ -312,7 +313,10 @@ static void run_call(struct backend_ticket *c, struct session *s)
         return;
     }
     cut_grace(&c->given);
-    c->result = run_verb(d, s->self, &c->given, &c->err);
+    c->result = nics_prepare(&c->backend->driver_options, c->given.verb, &c->given.order, &c->err);
+    if (c->result >= 0)
+        c->result = run_verb(d, s->self, &c->given, &c->err);
+    nics_release(&c->given.order);
     if (c->given.verify_stopped)
         c->result = see_stopped(d, s->self, c->result, &c->given.order, &c->err);
 }

@@ -3,11 +3,17 @@
 #include <string.h>
 
 #include "proto/field.h"
+#if HM_WITH_NETALLOC
+#include "netalloc/native.h"
+#endif
 #include "vmm/libvirt.h"
 
 /* One row per backend. */
 static const struct driver *const drivers[] = {
     &libvirt_driver,
+#if HM_WITH_NETALLOC
+    &native_driver,
+#endif
     NULL,
 };
 

@@ -69,7 +69,8 @@ static uint64_t hash_more(uint64_t hash, const char *text)
 void alias_mac(const char *site, const char *owner, uint8_t out[6])
 {
     uint64_t hash = hash_more(hash_more(14695981039346656037ULL, site), owner);
-    hash ^= hash >> 32;
+    hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdULL; /* owners that are nearly alike, too */
+    hash ^= hash >> 33;
     out[0] = (uint8_t)((hash >> 40 & 0xfc) | 0x02);
     for (int i = 1; i < 6; i++)
         out[i] = (uint8_t)(hash >> (8 * (5 - i)));

@@ -90,14 +90,28 @@ static void add_host(struct hm_buf *b, const uint8_t mac[6], uint32_t address, c
         hm_buf_printf(b, "%s\n", name);
 }
 
+/* A static entry whose address another card holds waits until that one has given it back. */
+static bool is_free_for(const struct pool *pool, const struct net_host *host)
+{
+    const struct lease *l = pool_at(pool, host->address);
+    return !l || l->given_back || !memcmp(l->mac, host->mac, 6);
+}
+
+/* Its card has no static entry, which would have the word. */
+static bool is_held_as_declared(const struct net *net, const struct lease *l)
+{
+    return !l->given_back && !net_host_with(net, l->mac);
+}
+
 char *dhcp_hosts_text(const struct net *net, const struct pool *pool)
 {
     struct hm_buf b = {0};
     for (size_t i = 0; i < net->host_count; i++)
-        add_host(&b, net->hosts[i].mac, net->hosts[i].address, net->hosts[i].name);
+        if (is_free_for(pool, &net->hosts[i]))
+            add_host(&b, net->hosts[i].mac, net->hosts[i].address, net->hosts[i].name);
     for (size_t i = 0; i < pool->count; i++) {
         const struct lease *l = &pool->items[i];
-        if (!l->given_back && !net_host_with(net, l->mac))
+        if (is_held_as_declared(net, l))
             add_host(&b, l->mac, l->address, l->name);
     }
     return hm_buf_steal(&b);
@@ -131,9 +145,10 @@ char *dhcp_names_text(const struct net *net, const struct pool *pool)
 {
     struct hm_buf b = {0};
     for (size_t i = 0; i < net->host_count; i++)
-        add_name(&b, net->hosts[i].address, net->hosts[i].name);
+        if (is_free_for(pool, &net->hosts[i]))
+            add_name(&b, net->hosts[i].address, net->hosts[i].name);
     for (size_t i = 0; i < pool->count; i++)
-        if (!pool->items[i].given_back && !net_host_with(net, pool->items[i].mac))
+        if (is_held_as_declared(net, &pool->items[i]))
             add_name(&b, pool->items[i].address, pool->items[i].name);
     add_declared_names(&b, net);
     return hm_buf_steal(&b);

@@ -103,6 +103,17 @@ static int on_error(const struct nlmsghdr *message, void *data)
     return MNL_CB_ERROR;
 }
 
+/* The end of a dump, which may have failed on the way. */
+static int on_done(const struct nlmsghdr *message, void *data)
+{
+    (void)data;
+    const int *code = mnl_nlmsg_get_payload(message);
+    if (mnl_nlmsg_get_payload_len(message) < sizeof *code || *code >= 0)
+        return MNL_CB_STOP;
+    errno = -*code;
+    return MNL_CB_ERROR;
+}
+
 /* Everything that is still there from a request that was given up. */
 static void drain(struct netlink *nl)
 {
@@ -114,7 +125,7 @@ static void drain(struct netlink *nl)
 static int read_answer(struct netlink *nl, struct answer *a)
 {
     char buffer[ANSWER_MAX];
-    mnl_cb_t control[NLMSG_MIN_TYPE] = {[NLMSG_ERROR] = on_error};
+    mnl_cb_t control[NLMSG_MIN_TYPE] = {[NLMSG_ERROR] = on_error, [NLMSG_DONE] = on_done};
     for (;;) {
         ssize_t n = mnl_socket_recvfrom(nl->socket, buffer, sizeof buffer);
         if (n < 0 && errno == EINTR)

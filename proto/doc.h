@@ -28,6 +28,9 @@ struct kind {
     const char *help;
     int order; /* created in ascending order (networks before VMs), removed in descending order */
     bool allowed_on_primary; /* may be placed on `primary` */
+    /* Defaults that follow from another field: `in`, which is an object and not verified, with what it
+     * leaves out put in; a new reference. NULL: there are none. */
+    json_t *(*complete)(const json_t *in);
     /* What the table can't say (two fields together); on failure `at` says where. NULL: nothing. */
     int (*check)(const json_t *spec, struct field_place *at, struct hm_error *err);
 };

@@ -3,9 +3,11 @@
 
 #include "proto/address.h"
 #include "proto/kind.h"
+#include "proto/kind_network.h"
 #include "proto/network.h"
 #include "proto/text.h"
 
+static const char *const backends[] = {"libvirt", NETWORK_NATIVE, NULL};
 static const char *const modes[] = {"nat", "route", "isolated", NULL};
 static const char *const no_subnet[] = {NETWORK_NO_SUBNET, NULL};
 
@@ -100,6 +102,14 @@ static const struct field dns_fields[] = {
 };
 
 static const struct field network_fields[] = {
+    {.name = "backend",
+     .type = FIELD_ENUM,
+     .cost = COST_REPLACE,
+     .words = backends,
+     .default_value = "\"libvirt\"",
+     .help = "What makes it: libvirt, or the agent itself (native: rtnetlink, nftables and "
+             "dnsmasq), whose "
+             "addresses stay with each declared card and are given to nobody else."},
     {.name = "mode",
      .type = FIELD_ENUM,
      .cost = COST_REPLACE,
@@ -114,17 +124,18 @@ static const struct field network_fields[] = {
      .cost = COST_REPLACE,
      .min = 1,
      .max = NETWORK_BRIDGE_MAX,
-     .help =
-         "Name of the bridge on the host; absent: virbr- and the network's name without dashes, "
-         "cut and hashed to 15 characters."},
+     .help = "Name of the bridge on the host; absent: virbr- (native: br-) and the network's name "
+             "without "
+             "dashes, cut and hashed to 15 characters."},
     {.name = "subnet",
      .type = FIELD_CIDR,
      .cost = COST_REPLACE,
      .words = no_subnet,
      .default_value = "\"192.168.100.1/24\"",
-     .help = "The host's own address on the network (the guests' gateway) and the prefix. none: a "
-             "bridge "
-             "without address, DHCP and DNS, where a guest is the gateway; with mode: isolated."},
+     .help =
+         "The host's own address on the network (the guests' gateway) and the prefix; absent and "
+         "native: " NETWORK_NATIVE_SUBNET ". none: a bridge without address, DHCP and DNS, where a "
+         "guest is the gateway; with mode: isolated."},
     {.name = "dhcp",
      .type = FIELD_OBJECT,
      .cost = COST_LIVE,
@@ -144,11 +155,20 @@ static const struct field network_fields[] = {
      .max = 65535,
      .help =
          "Largest packet in bytes, of the bridge and of its guests' virtio cards; absent: 1500."},
+    {.name = "forwards",
+     .type = FIELD_LIST,
+     .cost = COST_LIVE,
+     .element = FIELD_OBJECT,
+     .fields = network_forward_fields,
+     .max = 256,
+     .help = "Ports of the host that lead to a machine on the network; with backend: native."},
     {.name = "autostart",
      .type = FIELD_BOOL,
      .cost = COST_LIVE,
      .default_value = "true",
-     .help = "Bring it up when the host starts, before the agent does."},
+     .help =
+         "Bring it up when the host starts, before the agent does (libvirt; the agent brings up a "
+         "native one)."},
     FIELDS_COMMON("\"replace\""),
     {.name = NULL},
 };
@@ -215,9 +235,9 @@ static int check_without_subnet(const json_t *spec, struct field_place *at, stru
 }
 
 /* An address of `object` that guests may get: in the subnet, and not the gateway. */
-static int check_guest_address(const struct network_subnet *s, const json_t *object,
-                               const char *name, const char *path, struct field_place *at,
-                               struct hm_error *err)
+int network_check_guest_address(const struct network_subnet *s, const json_t *object,
+                                const char *name, const char *path, struct field_place *at,
+                                struct hm_error *err)
 {
     uint32_t address;
     const char *text = spec_str(object, name);
@@ -244,9 +264,9 @@ static int check_range(const struct network_subnet *s, const json_t *dhcp, struc
         return field_fail(at, err, "start and end are given together, or neither");
     if (!start || !ipv4_parse(start, &from) || !ipv4_parse(end, &to))
         return 0;
-    int rc = check_guest_address(s, dhcp, "start", "dhcp", at, err);
+    int rc = network_check_guest_address(s, dhcp, "start", "dhcp", at, err);
     if (rc >= 0)
-        rc = check_guest_address(s, dhcp, "end", "dhcp", at, err);
+        rc = network_check_guest_address(s, dhcp, "end", "dhcp", at, err);
     if (rc < 0)
         return rc;
     field_place_set(at, "dhcp.end");
@@ -282,7 +302,7 @@ static int check_hosts(const struct network_subnet *s, const json_t *dhcp, struc
     {
         char path[48];
         snprintf(path, sizeof path, "dhcp.hosts[%zu]", i);
-        int rc = check_guest_address(s, host, "ip", path, at, err);
+        int rc = network_check_guest_address(s, host, "ip", path, at, err);
         if (rc >= 0)
             rc = refuse_host_twin(hosts, i, "ip", at, err);
         if (rc >= 0)
@@ -329,6 +349,9 @@ static int check_network(const json_t *spec, struct field_place *at, struct hm_e
     int rc = kind_check_bridge(spec, at, err);
     if (rc < 0)
         return rc;
+    rc = network_check_forwards(spec, at, err);
+    if (rc < 0)
+        return rc;
     if (!network_subnet(spec, &s))
         return check_without_subnet(spec, at, err);
     rc = check_subnet(&s, spec, at, err);
@@ -339,11 +362,21 @@ static int check_network(const json_t *spec, struct field_place *at, struct hm_e
     return rc < 0 ? rc : check_dns(json_object_get(spec, "dns"), at, err);
 }
 
+static json_t *complete_network(const json_t *in)
+{
+    if (!network_is_native(in) || json_object_get(in, "subnet"))
+        return json_incref((json_t *)(uintptr_t)in);
+    json_t *whole = json_copy((json_t *)(uintptr_t)in);
+    json_object_set_new(whole, "subnet", json_string(NETWORK_NATIVE_SUBNET));
+    return whole;
+}
+
 const struct kind kind_network = {
     .name = "network",
     .fields = network_fields,
     .help = "A network on the host that VMs attach to: a bridge with an address, DHCP and DNS.",
     .order = 10,
     .allowed_on_primary = true,
+    .complete = complete_network,
     .check = check_network,
 };

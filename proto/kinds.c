@@ -53,12 +53,21 @@ static int check_common(const json_t *spec, struct field_place *at, struct hm_er
     return 0;
 }
 
+/* A new reference. */
+static json_t *complete(const struct kind *kind, const json_t *in)
+{
+    if (kind->complete && json_is_object(in))
+        return kind->complete(in);
+    return json_incref((json_t *)(uintptr_t)in);
+}
+
 int kind_verify(const struct kind *kind, const json_t *in, json_t **ret_spec,
                 struct field_place *at, struct hm_error *err)
 {
     struct field_place place = {""};
-    json_t *spec = NULL;
-    int rc = fields_verify_at(kind->fields, in, &spec, &place, err);
+    json_t *spec = NULL, *whole = complete(kind, in);
+    int rc = fields_verify_at(kind->fields, whole, &spec, &place, err);
+    json_decref(whole);
     if (rc >= 0)
         rc = check_common(spec, &place, err);
     if (rc >= 0)

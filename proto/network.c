@@ -27,22 +27,30 @@ static unsigned short_hash(const char *text)
     return (hash >> 16 ^ hash) & 0xffff;
 }
 
+bool network_is_native(const json_t *spec)
+{
+    const char *backend = spec_str(spec, "backend");
+    return backend && !strcmp(backend, NETWORK_NATIVE);
+}
+
 void network_bridge_name(const char *name, const json_t *spec, char out[NETWORK_BRIDGE_MAX + 1])
 {
     const char *given = spec_str(spec, "bridge");
+    const char *prefix = network_is_native(spec) ? "br-" : "virbr-";
     char plain[DOC_NAME_MAX + 1];
     size_t n = 0;
     for (const char *p = name; *p && n < DOC_NAME_MAX; p++)
         if (*p != '-')
             plain[n++] = *p;
     plain[n] = '\0';
-    const size_t room = NETWORK_BRIDGE_MAX - strlen("virbr-");
+    const size_t room = NETWORK_BRIDGE_MAX - strlen(prefix);
     if (given)
         snprintf(out, NETWORK_BRIDGE_MAX + 1, "%s", given);
     else if (n <= room)
-        snprintf(out, NETWORK_BRIDGE_MAX + 1, "virbr-%.9s", plain);
+        snprintf(out, NETWORK_BRIDGE_MAX + 1, "%s%.*s", prefix, (int)room, plain);
     else
-        snprintf(out, NETWORK_BRIDGE_MAX + 1, "virbr-%.5s%04x", plain, short_hash(name));
+        snprintf(out, NETWORK_BRIDGE_MAX + 1, "%s%.*s%04x", prefix, (int)room - 4, plain,
+                 short_hash(name));
 }
 
 int network_gateway(const json_t *spec, char out[NETWORK_ADDRESS_MAX + 1])

@@ -26,8 +26,13 @@ struct network_subnet {
 /* False, and *ret untouched: the host has no address on this network. */
 bool network_subnet(const json_t *spec, struct network_subnet *ret);
 
-/* `bridge` of the spec, else virbr-<name without dashes>; when that is too long its start and a
- * hash of the whole name, so that two long names do not collide. `spec` may be NULL. */
+/* `backend` of a network that the agent makes itself (netalloc/), and its subnet if none is given. */
+#define NETWORK_NATIVE        "native"
+#define NETWORK_NATIVE_SUBNET "10.100.0.1/16"
+bool network_is_native(const json_t *spec); /* `spec` may be NULL */
+
+/* `bridge` of the spec, else virbr-<name without dashes> (br-, if it is native); when that is too long
+ * its start and a hash of the whole name, so that two long names do not collide. `spec` may be NULL. */
 void network_bridge_name(const char *name, const json_t *spec, char out[NETWORK_BRIDGE_MAX + 1]);
 
 /* The host's own address on the network, and the prefix (192.168.100.1, 24). Without a subnet: 0.0.0.0

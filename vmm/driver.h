@@ -96,6 +96,9 @@ void things_clear(struct things *list);
 struct order {
     const char *kind, *name, *key, *site;
     const json_t *spec; /* in normal form; NULL for stop, kill, remove when no document exists */
+    /* A VM's spec as this host connects it: cards on networks that the agent makes itself name their
+     * bridge (agent/nics.h). What is built follows it, what is marked follows `spec`. NULL: `spec`. */
+    const json_t *placed;
     /* kill: the UUID of the VM that was observed under this name and key with our mark; NULL:
      * none was. By it alone it is killed when the backend does not answer. */
     const char *seen_uuid;

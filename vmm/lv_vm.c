@@ -140,7 +140,7 @@ static int define(struct lv *lv, const struct order *o, const struct domain_info
                              .type = lv_domain_type(lv, o->spec),
                              .arch = lv->arch,
                              .console = console,
-                             .spec = o->spec,
+                             .spec = o->placed ? o->placed : o->spec,
                              .disks = &disks,
                              .run = before->run};
     int r = lv_disks_prepare(lv, o, &disks, err);

@@ -8,7 +8,7 @@ BENCH_TOOLS := $(BUILD)/bench/bench_pass $(BUILD)/bench/domains $(BUILD)/bench/b
 bench: all witness $(BENCH_TOOLS) | $(HARMONY_TOOLS)/python/requirements.txt
 	$(Q)HARMONY_BUILD=$(BUILD) python3 tests/bench/bench.py $(PARTS)
 
-$(BUILD)/bench/bench_pass $(BUILD)/bench/domains: $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/obj/tests/bench/bench_domain.o $(call archives,agent netalloc vmm bus failover proto base)
+$(BUILD)/bench/bench_pass $(BUILD)/bench/domains: $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/obj/tests/bench/bench_domain.o $(call archives,agent $(NETALLOC) vmm bus failover proto base)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
@@ -31,7 +31,7 @@ $(BUILD)/bench/first_call.so: tests/bench/first_call.c
 bench-failover: all witness $(BUILD)/bench/bench_groups | $(HARMONY_TOOLS)/python/requirements.txt
 	$(Q)$(AS_ROOT) BENCH_CUTS=$(BENCH_CUTS) BENCH_IDLE_SECONDS=$(BENCH_IDLE_SECONDS) python3 tests/bench/bench_failover.py $(PARTS)
 
-$(BUILD)/bench/bench_groups: $(BUILD)/obj/tests/bench/bench_groups.o $(call archives,agent netalloc vmm bus failover proto base)
+$(BUILD)/bench/bench_groups: $(BUILD)/obj/tests/bench/bench_groups.o $(call archives,agent $(NETALLOC) vmm bus failover proto base)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 

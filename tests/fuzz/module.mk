@@ -5,7 +5,7 @@ FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 20
 FUZZ := $(BUILD)/fuzz
 FUZZ_SANITIZE := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
-FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' -I. -pthread -MMD -MP \
+FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' -DHM_WITH_NETALLOC=1 -I. -pthread -MMD -MP \
                $(FUZZ_SANITIZE) $(WARN) $(PKG_CFLAGS)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SOURCES := $(foreach l,base proto failover,$(call sources,$(l))) agent/config.c agent/config_guardian.c agent/quota.c vmm/image_info.c vmm/qmp_reply.c \

@@ -37,10 +37,16 @@ $(BUILD)/witness: tests/lib/witness.c
 .PHONY: drive
 drive: $(BUILD)/drive
 
-$(BUILD)/drive: $(BUILD)/obj/tests/lib/drive.o $(call archives,netalloc vmm bus failover proto base)
+$(BUILD)/drive: $(BUILD)/obj/tests/lib/drive.o $(call archives,vmm bus failover proto base)
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
+.PHONY: native
+native: $(BUILD)/native
+
+$(BUILD)/native: $(BUILD)/obj/tests/lib/native.o $(call archives,netalloc vmm bus failover proto base)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
 # For LD_PRELOAD: kill -9 at the k-th libvirt call that changes something.
 .PHONY: interpose
@@ -51,4 +57,4 @@ $(BUILD)/interpose_libvirt.so: tests/lib/interpose_libvirt.c
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) -fPIC -shared $(CFLAGS) -o $@ $< -ldl
 
-integration: drive interpose
+integration: drive interpose $(if $(NETALLOC),native)

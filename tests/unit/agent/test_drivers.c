@@ -26,6 +26,12 @@ START_TEST(backend_of_the_document_decides)
     json_t *xen = json_pack("{s:s}", "backend", "xen");
     ck_assert_str_eq(taker("vm", libvirt)->name, "libvirt");
     ck_assert_ptr_null(taker("vm", xen));
+#if HM_WITH_NETALLOC
+    json_t *native = json_pack("{s:s}", "backend", "native");
+    ck_assert_str_eq(taker("network", native)->name, "native");
+    ck_assert_ptr_null(taker("vm", native));
+    json_decref(native);
+#endif
     json_decref(libvirt);
     json_decref(xen);
 }

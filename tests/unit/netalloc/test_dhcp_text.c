@@ -123,6 +123,25 @@ START_TEST(holders_and_static_entries_get_their_addresses)
 }
 END_TEST
 
+START_TEST(an_address_that_a_card_holds_is_not_given_to_a_static_entry)
+{
+    struct net net = lan();
+    struct pool pool = {0};
+    printer.address = 0x0a640002;
+    hold(&pool, "site-a.vm.web#0", 1, "web");
+    char *hosts = dhcp_hosts_text(&net, &pool), *names = dhcp_names_text(&net, &pool);
+    ck_assert_str_eq(hosts, "02:00:00:00:00:01,10.100.0.2,web\n");
+    ck_assert_str_eq(names, "10.100.0.2 web\n");
+    free(hosts);
+    free(names);
+    pool_give_back(&pool, "site-a.vm.web#0");
+    hosts = dhcp_hosts_text(&net, &pool);
+    ck_assert_str_eq(hosts, "02:00:00:00:00:09,10.100.0.2,printer\n");
+    free(hosts);
+    pool_clear(&pool);
+}
+END_TEST
+
 START_TEST(leases_are_read_and_what_is_no_lease_is_skipped)
 {
     struct dhcp_lease *list = NULL;
@@ -153,6 +172,7 @@ int main(void)
     tcase_add_test(c, what_the_document_says_of_names_is_told);
     tcase_add_test(c, either_half_can_be_off);
     tcase_add_test(c, holders_and_static_entries_get_their_addresses);
+    tcase_add_test(c, an_address_that_a_card_holds_is_not_given_to_a_static_entry);
     tcase_add_test(c, leases_are_read_and_what_is_no_lease_is_skipped);
     return run_case("dhcp_text", c);
 }

@@ -36,6 +36,20 @@ START_TEST(a_bridge_is_named_after_its_network)
 }
 END_TEST
 
+START_TEST(a_native_bridge_is_told_apart_by_its_name)
+{
+    json_t *spec = network("{\"backend\":\"native\"}");
+    char bridge[NETWORK_BRIDGE_MAX + 1];
+    network_bridge_name("my-lan-1", spec, bridge);
+    ck_assert_str_eq(bridge, "br-mylan1");
+    network_bridge_name("twelve-letters", spec, bridge); /* thirteen without the dash */
+    ck_assert_uint_eq(strlen(bridge), NETWORK_BRIDGE_MAX);
+    ck_assert_ptr_eq(strstr(bridge, "br-twelvele"), bridge);
+    ck_assert(network_is_native(spec) && !network_is_native(NULL));
+    json_decref(spec);
+}
+END_TEST
+
 START_TEST(a_given_bridge_wins)
 {
     json_t *spec = network("{\"bridge\":\"br0\"}");
@@ -119,6 +133,7 @@ int main(void)
     TCase *t = tcase_create("all");
     tcase_add_loop_test(t, a_bridge_is_named_after_its_network, 0, HM_COUNT(names));
     tcase_add_test(t, a_given_bridge_wins);
+    tcase_add_test(t, a_native_bridge_is_told_apart_by_its_name);
     tcase_add_test(t, long_names_do_not_collide);
     tcase_add_loop_test(t, addresses_are_computed, 0, HM_COUNT(ranges));
     tcase_add_test(t, dhcp_can_be_off);

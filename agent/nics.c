@@ -1,0 +1,48 @@
+#include "agent/nics.h"
+
+#include <string.h>
+
+#if HM_WITH_NETALLOC
+#include "netalloc/attach.h"
+
+static bool builds(enum plan_verb verb)
+{
+    return verb == VERB_CREATE || verb == VERB_UPDATE || verb == VERB_START;
+}
+
+int nics_prepare(const struct driver_options *options, enum plan_verb verb, struct order *order,
+                 struct hm_error *err)
+{
+    struct attach_options attach = {.site = options->site,
+                                    .state_dir = options->state_dir,
+                                    .runtime_dir = options->runtime_dir,
+                                    .starting = verb == VERB_START};
+    json_t *placed = NULL;
+    int r = 0;
+    if (strcmp(order->kind, "vm") != 0 || !options->state_dir || !options->runtime_dir)
+        return 0;
+    if (verb == VERB_REMOVE)
+        return detach_vm(&attach, order, err);
+    if (builds(verb) && order->spec)
+        r = attach_vm(&attach, order, &placed, err);
+    if (r >= 0)
+        order->placed = placed;
+    return r;
+}
+#else
+int nics_prepare(const struct driver_options *options, enum plan_verb verb, struct order *order,
+                 struct hm_error *err)
+{
+    (void)options;
+    (void)verb;
+    (void)order;
+    (void)err;
+    return 0;
+}
+#endif
+
+void nics_release(struct order *order)
+{
+    json_decref((json_t *)(uintptr_t)order->placed);
+    order->placed = NULL;
+}

@@ -1,0 +1,18 @@
+/*
+ * Before and after a verb of a VM: its cards on networks that the agent makes itself (netalloc/attach.h).
+ *
+ * On a worker, around the driver's verb. Without netalloc (make WITH_NETALLOC=0) there are no such
+ * networks, and nothing is done.
+ */
+#ifndef HM_AGENT_NICS_H
+#define HM_AGENT_NICS_H
+
+#include "agent/plan.h"
+
+/* Before the verb. On success order->placed is set for a verb that builds a VM; nics_release() frees it.
+ * A removal gives the VM's addresses back. */
+int nics_prepare(const struct driver_options *options, enum plan_verb verb, struct order *order,
+                 struct hm_error *err);
+void nics_release(struct order *order);
+
+#endif

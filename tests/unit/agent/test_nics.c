@@ -1,0 +1,67 @@
+/* Cards around a verb of a VM, on a host without native networks: what has them is tried on a real one in
+ * tests/integration. */
+#include "agent/nics.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/harmony-nics.XXXXXX";
+static struct driver_options options;
+
+static void make(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    options = (struct driver_options){.site = "site-a", .state_dir = dir, .runtime_dir = dir};
+}
+
+static struct order order_of(json_t *spec)
+{
+    return (struct order){.kind = "vm", .name = "web", .key = "site-a.vm.web", .spec = spec};
+}
+
+START_TEST(a_vm_is_built_as_it_was_declared_and_leaves_no_trace)
+{
+    json_t *spec = json_loads("{\"networks\":[{\"network\":\"lan\"}]}", 0, NULL);
+    struct order o = order_of(spec);
+    ck_assert_int_eq(nics_prepare(&options, VERB_CREATE, &o, NULL), 0);
+#if HM_WITH_NETALLOC
+    ck_assert_ptr_eq(o.placed, spec);
+#endif
+    nics_release(&o);
+    ck_assert_ptr_null(o.placed);
+    ck_assert_int_eq(nics_prepare(&options, VERB_STOP, &o, NULL), 0);
+    ck_assert_ptr_null(o.placed);
+    ck_assert_int_eq(nics_prepare(&options, VERB_REMOVE, &o, NULL), 0);
+    json_decref(spec);
+    ck_assert_int_eq(rmdir(dir), 0); /* empty */
+}
+END_TEST
+
+START_TEST(an_agent_without_folders_has_no_native_networks)
+{
+    json_t *spec = json_loads("{\"networks\":[{\"network\":\"lan\"}]}", 0, NULL);
+    struct order o = order_of(spec);
+    options.state_dir = NULL;
+    ck_assert_int_eq(nics_prepare(&options, VERB_START, &o, NULL), 0);
+    ck_assert_ptr_null(o.placed);
+    json_decref(spec);
+    rmdir(dir);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("nics");
+    TCase *c = tcase_create("nics");
+    tcase_add_checked_fixture(c, make, NULL);
+    tcase_add_test(c, a_vm_is_built_as_it_was_declared_and_leaves_no_trace);
+    tcase_add_test(c, an_agent_without_folders_has_no_native_networks);
+    suite_add_tcase(s, c);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? 1 : 0;
+}
