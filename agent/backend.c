@@ -237,6 +237,16 @@ struct backend_ticket {
     struct hm_error err;
 };
 
+typedef int (*driver_verb)(void *self, const struct order *o, struct hm_error *err);
+
+static int stand_still(driver_verb verb, void *self, const struct backend_call *c,
+                       struct hm_error *err)
+{
+    return verb ? verb(self, &c->order, err)
+                : hm_fail(err, HM_E_UNSUPPORTED, "%s %s: its backend can't %s it", c->order.kind,
+                          c->order.name, plan_verb_name(c->verb));
+}
+
 static int run_verb(const struct driver *d, void *self, const struct backend_call *c,
                     struct hm_error *err)
 {
@@ -251,6 +261,10 @@ static int run_verb(const struct driver *d, void *self, const struct backend_cal
         return d->stop(self, &c->order, err);
     case VERB_KILL:
         return d->kill(self, &c->order, err);
+    case VERB_PAUSE:
+        return stand_still(d->pause, self, c, err);
+    case VERB_RESUME:
+        return stand_still(d->resume, self, c, err);
     case VERB_REMOVE:
         return d->remove(self, &c->order, err);
     case VERB_NOTE:
@@ -307,9 +321,11 @@ static void run_call(struct backend_ticket *c, struct session *s)
     if (c->result < 0)
         return;
     /* The disk may have taken its time: the lease has the last word. */
-    if (c->given.verb == VERB_START && !lease_holds(c->given.lease)) {
-        c->result = hm_fail(&c->err, HM_E_REFUSED, "%s %s: the lease ran out before it was started",
-                            c->kind, c->name);
+    bool serves = c->given.verb == VERB_START || c->given.verb == VERB_RESUME;
+    if (serves && !lease_holds(c->given.lease)) {
+        c->result =
+            hm_fail(&c->err, HM_E_REFUSED, "%s %s: the lease ran out before %s", c->kind, c->name,
+                    c->given.verb == VERB_START ? "it was started" : "it was resumed");
         return;
     }
     cut_grace(&c->given);

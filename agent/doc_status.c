@@ -24,6 +24,8 @@ static enum doc_phase settled_phase(const struct plan_step *s, bool serving)
         return PHASE_ENDED;
     if (s->thing && s->thing->state == THING_RUNNING)
         return PHASE_RUNNING;
+    if (s->thing && s->thing->state == THING_PAUSED)
+        return PHASE_PAUSED;
     if (!strcmp(s->doc->where, DOC_PLACEMENT_PRIMARY) && !serving)
         return PHASE_STANDBY;
     return PHASE_STOPPED;

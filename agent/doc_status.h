@@ -12,6 +12,7 @@
 #define DOC_PHASES(X)                                                                              \
     X(RUNNING, "Running") /* as declared */                                                        \
     X(STOPPED, "Stopped") /* as declared: power off */                                             \
+    X(PAUSED, "Paused")   /* as declared */                                                        \
     X(STANDBY, "Standby") /* placement primary, and another site leads */                          \
     X(PENDING, "Pending") /* something is being done */                                            \
     X(WAITING, "Waiting") /* for something else */                                                 \

@@ -56,11 +56,21 @@ static bool may_run(const struct world *w, const struct plan_doc *doc)
     return !is_primary(doc) || w->input->serving;
 }
 
-/* It shall run here and now, by this spec (networks and disks: be active and usable). */
+static bool has_power(const json_t *spec, const char *word)
+{
+    const char *power = spec_str(spec, "power");
+    return power && !strcmp(power, word);
+}
+
+/* It shall run here and now, if only paused, by this spec (networks and disks: be active and usable). */
 static bool shall_run_by(const struct world *w, const struct plan_doc *doc, const json_t *spec)
 {
-    const char *power = is_vm(doc) ? spec_str(spec, "power") : NULL;
-    return may_run(w, doc) && (!power || !strcmp(power, "on"));
+    return may_run(w, doc) && !(is_vm(doc) && has_power(spec, "off"));
+}
+
+static bool shall_stand_still(const struct plan_doc *doc)
+{
+    return is_vm(doc) && has_power(doc->spec, "paused");
 }
 
 static bool wants_running(const struct world *w, const struct plan_doc *doc)
@@ -130,7 +140,7 @@ static bool dependency_is_ready(void *data, const char *kind, const char *name)
     const char *unseen = plan_world_unseen(check->world, &its);
     bool ready = !unseen && its.thing && thing_is_made_from(its.thing, doc) &&
                  (!check->must_run || its.thing->state == THING_RUNNING ||
-                  !wants_running(check->world, doc));
+                  !wants_running(check->world, doc) || shall_stand_still(doc));
     if (!ready)
         check->waiting_for =
             hm_printf("waits for %s %s%s%s", kind, name, unseen ? ": " : "", unseen ? unseen : "");
@@ -370,6 +380,14 @@ static void plan_update(const struct world *w, struct plan_step *s)
         decide(s, PLAN_UPDATE, VERB_UPDATE, runs ? hm_strdup("while it runs") : NULL);
 }
 
+/* Who paused it by another's word left it `power: on` in its mark: then it is not ours to resume. The mark
+ * is written after the guest goes on, so that a death between the two is no riddle. */
+static bool was_paused_by_us(const struct world *w, const struct plan_step *s)
+{
+    return is_vm(s->doc) && may_run(w, s->doc) && s->thing->state == THING_PAUSED &&
+           has_power(s->thing->spec, "paused") && has_power(s->doc->spec, "on");
+}
+
 static void plan_unreadable(struct plan_step *s)
 {
     if (spec_bool(s->doc->spec, "adopt"))
@@ -399,6 +417,8 @@ static bool plan_change(const struct world *w, struct plan_step *s)
         plan_replacement(w, s);
     else if (s->diff.cost == COST_RESTART && !is_stopped(t))
         plan_restart(s);
+    else if (was_paused_by_us(w, s))
+        decide(s, PLAN_RESUME, VERB_RESUME, hm_strdup("power: on"));
     else
         plan_update(w, s);
     if (s->op == PLAN_BLOCKED)
@@ -408,8 +428,7 @@ static bool plan_change(const struct world *w, struct plan_step *s)
 
 static void plan_stop(struct plan_step *s)
 {
-    const char *power = is_vm(s->doc) ? spec_str(s->doc->spec, "power") : NULL;
-    if (power && !strcmp(power, "off"))
+    if (is_vm(s->doc) && has_power(s->doc->spec, "off"))
         decide(s, PLAN_STOP, VERB_STOP, hm_strdup("power: off"));
     else
         decide(s, PLAN_STOP, VERB_KILL, hm_strdup("this site does not lead"));
@@ -452,8 +471,7 @@ static void plan_run(const struct world *w, struct plan_step *s)
 /* That it is off is what is wanted now; a later `power: on` is a new beginning. */
 static bool is_to_be_forgotten(const struct world *w, const struct plan_step *s)
 {
-    const char *power = spec_str(s->doc->spec, "power");
-    return power && !strcmp(power, "off") && may_run(w, s->doc) &&
+    return has_power(s->doc->spec, "off") && may_run(w, s->doc) &&
            run_was_started(s->thing, epoch_of(w, s->doc));
 }
 
@@ -466,11 +484,13 @@ static void plan_power(const struct world *w, struct plan_step *s)
             leave_it_off(s);
         else
             plan_start(w, s);
-    } else if (wanted && t->state == THING_RUNNING)
+    } else if (wanted && t->state == THING_RUNNING && shall_stand_still(s->doc))
+        decide(s, PLAN_PAUSE, VERB_PAUSE, hm_strdup("power: paused"));
+    else if (wanted && t->state == THING_RUNNING)
         plan_run(w, s);
     else if (!wanted && is_stopped(t) && is_to_be_forgotten(w, s))
         plan_stop(s);
-    else if (wanted && t->state == THING_PAUSED)
+    else if (wanted && t->state == THING_PAUSED && !shall_stand_still(s->doc))
         wait_for(s, hm_strdup("paused by someone else; it is left alone"));
     else if (wanted && t->state == THING_STOPPING)
         wait_for(s, hm_strdup("it is shutting down"));

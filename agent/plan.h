@@ -31,6 +31,8 @@
     X(REPLACE, "replace") /* remove, then create */                                                \
     X(START, "start")                                                                              \
     X(STOP, "stop")                                                                                \
+    X(PAUSE, "pause")                                                                              \
+    X(RESUME, "resume")                                                                            \
     X(REMOVE, "remove")                                                                            \
     X(WAIT, "wait")       /* for something else: a dependency, an observation */                   \
     X(BLOCKED, "blocked") /* until a person decides */
@@ -49,6 +51,8 @@ enum plan_op {
     X(START, "start")                                                                              \
     X(STOP, "stop")                                                                                \
     X(KILL, "kill") /* a workload of the primary on a site that does not lead: no grace */         \
+    X(PAUSE, "pause")                                                                              \
+    X(RESUME, "resume")                                                                            \
     X(REMOVE, "remove")                                                                            \
     X(NOTE, "note") /* keep in the thing how its run stands */
 

@@ -336,7 +336,7 @@ static bool is_asked(const struct plan_doc *d)
 {
     const char *power = spec_str(d->spec, "power");
     return !d->deleted && made_is_primary_key(d->key) && !strcmp(d->kind->name, "vm") &&
-           (!power || !strcmp(power, "on"));
+           (!power || strcmp(power, "off") != 0); /* one that is paused is resumed to hear it */
 }
 
 static bool add_below(void *data, const char *kind, const char *name)
@@ -391,8 +391,9 @@ static void recheck(void *data)
 bool primary_is_guarded(const struct reconciler *r, const struct plan_step *s)
 {
     const char *uuid = s->thing ? spec_str(s->thing->details, "uuid") : NULL;
+    bool serves = s->verb == VERB_START || s->verb == VERB_RESUME;
     bool is_vm = made_is_primary_key(s->doc->key) && !strcmp(s->doc->kind->name, "vm");
-    if (!is_vm || s->verb != VERB_START || !r->options.guards)
+    if (!is_vm || !serves || !r->options.guards)
         return true;
     return uuid && r->options.guards(r->options.data, uuid);
 }

@@ -55,7 +55,8 @@ void task_settled(struct task *t)
 /* Stopping is no attempt at anything: it may be needed as often as something runs. */
 static bool brings_something_about(enum plan_verb verb)
 {
-    return verb == VERB_CREATE || verb == VERB_UPDATE || verb == VERB_START || verb == VERB_NOTE;
+    return verb == VERB_CREATE || verb == VERB_UPDATE || verb == VERB_START || verb == VERB_NOTE ||
+           verb == VERB_PAUSE || verb == VERB_RESUME;
 }
 
 bool task_relapsed(struct task *t, enum plan_verb verb, int64_t now_ns, uint32_t jitter)

@@ -15,10 +15,10 @@ static const struct {
     const char *phase;
     enum mood mood;
 } phase_moods[] = {
-    {"Running", MOOD_GOOD},   {"Stopped", MOOD_PLAIN},  {"Standby", MOOD_FAINT},
-    {"Pending", MOOD_CHANGE}, {"Waiting", MOOD_CHANGE}, {"Blocked", MOOD_BAD},
-    {"Failed", MOOD_BAD},     {"Deleted", MOOD_FAINT},  {"Unknown", MOOD_BAD},
-    {"Ended", MOOD_PLAIN},
+    {"Running", MOOD_GOOD}, {"Stopped", MOOD_PLAIN},  {"Standby", MOOD_FAINT},
+    {"Paused", MOOD_PLAIN}, {"Pending", MOOD_CHANGE}, {"Waiting", MOOD_CHANGE},
+    {"Blocked", MOOD_BAD},  {"Failed", MOOD_BAD},     {"Deleted", MOOD_FAINT},
+    {"Unknown", MOOD_BAD},  {"Ended", MOOD_PLAIN},
 };
 
 static enum mood phase_mood(const char *phase)

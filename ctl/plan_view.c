@@ -19,7 +19,8 @@ static const struct operation operations[] = {
     {"create", "+", NULL, MOOD_GOOD},         {"adopt", "+", NULL, MOOD_GOOD},
     {"update", "~", "live", MOOD_CHANGE},     {"restart", "~", "restart", MOOD_CHANGE},
     {"replace", "~", "replace", MOOD_CHANGE}, {"start", "~", NULL, MOOD_CHANGE},
-    {"stop", "~", NULL, MOOD_CHANGE},         {"remove", "-", NULL, MOOD_BAD},
+    {"stop", "~", NULL, MOOD_CHANGE},         {"pause", "~", NULL, MOOD_CHANGE},
+    {"resume", "~", NULL, MOOD_CHANGE},       {"remove", "-", NULL, MOOD_BAD},
     {"wait", ".", NULL, MOOD_FAINT},          {"blocked", "!", NULL, MOOD_BAD},
     {"none", "=", NULL, MOOD_FAINT},
 };

@@ -73,8 +73,8 @@ static enum wait_verdict judge(const struct wait_target *t, const json_t *status
         return is_phase(status, "Failed") ? WAIT_GOES_ON : WAIT_BLOCKED;
     if (t->is_delete)
         return is_phase(status, "Deleted") ? WAIT_DONE : WAIT_GOES_ON;
-    bool is_settled =
-        is_phase(status, "Running") || is_phase(status, "Stopped") || is_phase(status, "Ended");
+    bool is_settled = is_phase(status, "Running") || is_phase(status, "Stopped") ||
+                      is_phase(status, "Paused") || is_phase(status, "Ended");
     return is_settled && has_reached(status, "applied_revision", t->revision) ? WAIT_DONE
                                                                               : WAIT_GOES_ON;
 }

@@ -8,7 +8,7 @@
 
 static const char *const backends[] = {"libvirt", NULL};
 static const char *const boot_devices[] = {"disk", "cdrom", "network", NULL};
-static const char *const power_words[] = {"on", "off", NULL};
+static const char *const power_words[] = {"on", "off", "paused", NULL};
 static const char *const displays[] = {"none", "vnc", NULL};
 static const char *const accel_words[] = {"auto", "kvm", "tcg", NULL};
 
@@ -143,7 +143,8 @@ static const struct field vm_fields[] = {
      .type = FIELD_ENUM,
      .words = power_words,
      .default_value = "\"on\"",
-     .help = "on: it runs; off: it is defined and stopped."},
+     .help = "on: it runs; off: it is defined and stopped; paused: it is there, in memory, and "
+             "stands still."},
     {.name = "stop_grace",
      .type = FIELD_DURATION,
      .default_value = "\"30s\"",

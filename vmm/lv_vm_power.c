@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "proto/field.h"
 #include "vmm/lv_vm.h"
 
 enum {
@@ -42,12 +43,19 @@ static int wait_until_off(struct lv *lv, const struct order *o, virDomainPtr dom
 
 /* -- Start ------------------------------------------------------------------------------------- */
 
+static bool stands_still(const struct order *o)
+{
+    const char *power = spec_str(o->spec, "power");
+    return power && !strcmp(power, "paused");
+}
+
 static int boot(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
 {
     /* A memory image that was saved under an earlier lease must not come back to life. */
     unsigned flags = o->primary ? VIR_DOMAIN_START_FORCE_BOOT : 0;
+    flags |= stands_still(o) ? VIR_DOMAIN_START_PAUSED : 0;
     int r = virDomainCreateWithFlags(dom, flags);
-    if (r < 0 && flags && lv_last_is(VIR_ERR_INVALID_ARG)) /* a backend without saved images */
+    if (r < 0 && flags && lv_last_is(VIR_ERR_INVALID_ARG)) /* a backend that has neither */
         r = virDomainCreateWithFlags(dom, 0);
     if (r == 0)
         return 0;
@@ -71,7 +79,7 @@ static int start_from(struct lv *lv, const struct order *o, virDomainPtr dom, in
     case VIR_DOMAIN_BLOCKED:
         return 0;
     case VIR_DOMAIN_PAUSED:
-        return resume(lv, o, dom, err);
+        return stands_still(o) ? 0 : resume(lv, o, dom, err);
     case VIR_DOMAIN_SHUTDOWN:
         if (wait_until_off(lv, o, dom, DESTROY_WAIT_MS, err) <= 0)
             return hm_fail(err, HM_E_BUSY, "vm %s is still shutting down", o->name);

@@ -135,6 +135,16 @@ def test_a_paused_guest_says_nothing_until_it_is_resumed(host):
         assert host.refuse(verb, "vm", "web", spec)[0] == "refused"
 
 
+def test_what_is_started_paused_has_not_begun_to_boot(host):
+    spec = vm(power="paused")
+    host.do("create", "vm", "web", spec)
+    host.do("start", "vm", "web", spec)
+    host.do("start", "vm", "web", spec)
+    assert host.thing("vm", "web")["state"] == "paused" and host.site.console("web") == ""
+    host.do("resume", "vm", "web", vm())
+    host.site.wait_boot("web")
+
+
 def test_a_reboot_keeps_the_process_and_is_done_when_the_guest_boots_again(host):
     run_guest(host)
     pid = host.site.qemu_pid("web")

@@ -165,6 +165,23 @@ def test_change_and_deletion_reach_both_sites(make_pair):
     assert pair.lease()["epoch"] == 1
 
 
+def test_a_paused_guest_is_fenced_with_its_lease(make_pair, nats):
+    """It stands still, but its process and its memory are there: another site must not start it beside."""
+    pair = make_pair("a")
+    first = guests(pair.a, "db")[0]
+    revision = pair.docs.put("vm", "db", db(power="paused"))
+    pair.wait_phase("site-a", "Paused", revision=revision)
+    assert pair.a.domains() == {"db": "paused"} and guests(pair.a, "db") == [first]
+    nats.kill()
+    pair.wait_gone("site-a", first)
+    nats.start()
+    wait_until(lambda: pair.lease()["epoch"] > 1 and pair.a.domains() == {"db": "paused"}, 40,
+               "it to be there again, paused, in a later epoch")
+    revision = pair.docs.put("vm", "db", db())
+    pair.wait_phase("site-a", "Running", revision=revision)
+    pair.a.wait_boot("db", 2)
+
+
 def test_orphan_is_fenced_like_any_other(make_pair, nats):
     """harmony_desired made anew: no document is left, but the VM still moves with the lease."""
     pair = make_pair("a")

@@ -388,6 +388,16 @@ static int set_state(void *self, const char *verb, const struct order *o, enum t
     return leave(self, o, r);
 }
 
+static int fake_pause(void *self, const struct order *o, struct hm_error *err)
+{
+    return set_state(self, "pause", o, THING_PAUSED, err);
+}
+
+static int fake_resume(void *self, const struct order *o, struct hm_error *err)
+{
+    return set_state(self, "resume", o, THING_RUNNING, err);
+}
+
 static int fake_note(void *self, const struct order *o, struct hm_error *err)
 {
     enter(self, "note", o);
@@ -478,6 +488,8 @@ static const char *const disks_kinds[] = {"disk", NULL};
      .kill_seen = fake_kill_seen,                                                                  \
      .verify_stopped = fake_verify_stopped,                                                        \
      .remove = fake_remove,                                                                        \
+     .pause = fake_pause,                                                                          \
+     .resume = fake_resume,                                                                        \
      .note = fake_note,                                                                            \
      .is_alive = fake_is_alive}
 /* clang-format on */

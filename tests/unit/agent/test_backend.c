@@ -537,6 +537,26 @@ START_TEST(start_begins_only_under_the_lease)
 }
 END_TEST
 
+START_TEST(resume_begins_only_under_the_lease)
+{
+    struct lease_limit lease = {0};
+    struct call c = {0};
+    struct backend_call call = order(VERB_RESUME, "web", &c);
+    call.lease = &lease;
+    fake_put("vm", "web", THING_PAUSED, "site-a.vm.web", spec);
+    lease_set(&lease, hm_boottime_ns() - 1);
+    ck_assert_int_eq(backend_submit(b, &call, NULL, NULL), 0);
+    TURN_UNTIL(&loop, c.ended);
+    ck_assert_int_eq(c.err.code, HM_E_REFUSED);
+    ck_assert_int_eq(fake_state("vm", "web"), THING_PAUSED);
+    lease_set(&lease, hm_boottime_ns() + 60000 * HM_MS);
+    c = (struct call){0};
+    ck_assert_int_eq(backend_submit(b, &call, NULL, NULL), 0);
+    TURN_UNTIL(&loop, c.ended);
+    ck_assert_int_eq(fake_state("vm", "web"), THING_RUNNING);
+}
+END_TEST
+
 /* -- The end --------------------------------------------------------------------------------------
  */
 
@@ -623,6 +643,7 @@ int main(void)
     tcase_add_test(c, grace_ends_when_it_was_to_end);
     tcase_add_test(c, connections_are_closed_at_the_end);
     tcase_add_test(c, start_begins_only_under_the_lease);
+    tcase_add_test(c, resume_begins_only_under_the_lease);
     tcase_add_test(c, what_hangs_is_left_behind);
     tcase_add_test(c, free_of_nothing);
     suite_add_tcase(s, c);

@@ -55,6 +55,9 @@ START_TEST(phases_say_how_it_is)
     expect_phase("site-a.vm.web", PHASE_RUNNING);
     t->state = THING_PAUSED;
     expect_phase("site-a.vm.web", PHASE_WAITING);
+    world_declare(&w, "site-a.vm.web", VM ",\"power\":\"paused\"}");
+    world_mark(t, "site-a.vm.web", world_find_doc(&w, "site-a.vm.web")->doc.spec);
+    expect_phase("site-a.vm.web", PHASE_PAUSED);
     world_declare(&w, "site-a.vm.web", VM_ON_DISK ",\"change\":\"live\"}");
     t->state = THING_RUNNING;
     expect_phase("site-a.vm.web", PHASE_BLOCKED);

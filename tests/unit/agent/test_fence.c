@@ -63,7 +63,7 @@ static void expect_failed(enum hm_code code, const char *part)
     ck_assert_msg(strstr(answer.text, part) != NULL, "%s", answer.text);
 }
 
-/* -- Many -----------------------------------------------------------------------------------------
+/* -- Many, some of them paused -----------------------------------------------------------------------------------------
  */
 
 static void make_many(void)
@@ -71,7 +71,7 @@ static void make_many(void)
     char key[40];
     for (int i = 0; i < MANY; i++) {
         snprintf(key, sizeof key, "primary.vm.v%03d", i);
-        site_made(&s, key, THING_RUNNING, VM ",\"stop_grace\":\"0s\"}");
+        site_made(&s, key, i % 3 ? THING_RUNNING : THING_PAUSED, VM ",\"stop_grace\":\"0s\"}");
     }
 }
 
@@ -81,7 +81,7 @@ static int running(void)
     int count = 0;
     for (int i = 0; i < MANY; i++) {
         snprintf(name, sizeof name, "v%03d", i);
-        count += fake_state("vm", name) == THING_RUNNING;
+        count += fake_state("vm", name) != THING_OFF;
     }
     return count;
 }

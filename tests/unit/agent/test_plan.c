@@ -98,6 +98,40 @@ START_TEST(paused_by_someone_is_left_alone)
 }
 END_TEST
 
+START_TEST(paused_is_begun_and_kept_and_ended)
+{
+    struct thing *t = world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
+    world_declare(&w, "site-a.vm.web", VM ",\"power\":\"paused\"}");
+    expect("site-a.vm.web", PLAN_UPDATE, VERB_UPDATE); /* its mark first */
+    world_mark(t, "site-a.vm.web", world_find_doc(&w, "site-a.vm.web")->doc.spec);
+    expect("site-a.vm.web", PLAN_PAUSE, VERB_PAUSE);
+    t->state = THING_PAUSED;
+    expect("site-a.vm.web", PLAN_NONE, VERB_NOTHING);
+    t->state = THING_OFF;
+    expect("site-a.vm.web", PLAN_START, VERB_START);
+    t->state = THING_PAUSED;
+    world_declare(&w, "site-a.vm.web", VM ",\"power\":\"on\"}");
+    expect("site-a.vm.web", PLAN_RESUME, VERB_RESUME); /* its mark last */
+    t->state = THING_RUNNING;
+    expect("site-a.vm.web", PLAN_UPDATE, VERB_UPDATE);
+    t->state = THING_PAUSED;
+    world_declare(&w, "site-a.vm.web", VM ",\"power\":\"off\"}");
+    expect("site-a.vm.web", PLAN_UPDATE, VERB_UPDATE);
+    world_mark(t, "site-a.vm.web", world_find_doc(&w, "site-a.vm.web")->doc.spec);
+    expect("site-a.vm.web", PLAN_STOP, VERB_STOP);
+}
+END_TEST
+
+START_TEST(a_paused_dependency_is_waited_for_no_longer)
+{
+    world_made(&w, "site-a.vm.db", THING_PAUSED, VM ",\"power\":\"paused\"}");
+    world_declare(&w, "site-a.vm.db", VM ",\"power\":\"paused\"}");
+    world_made(&w, "site-a.vm.web", THING_OFF, VM ",\"depends_on\":[\"vm/db\"]}");
+    world_declare(&w, "site-a.vm.web", VM ",\"depends_on\":[\"vm/db\"]}");
+    expect("site-a.vm.web", PLAN_START, VERB_START);
+}
+END_TEST
+
 START_TEST(shutting_down_is_waited_for)
 {
     world_declare(&w, "site-a.vm.web", VM "}");
@@ -326,6 +360,8 @@ static TCase *rules(void)
     tcase_add_test(c, power_off_stops_with_grace);
     tcase_add_test(c, power_off_and_off_needs_nothing);
     tcase_add_test(c, paused_by_someone_is_left_alone);
+    tcase_add_test(c, paused_is_begun_and_kept_and_ended);
+    tcase_add_test(c, a_paused_dependency_is_waited_for_no_longer);
     tcase_add_test(c, shutting_down_is_waited_for);
     tcase_add_test(c, marker_stops_then_removes);
     tcase_add_test(c, marker_touches_nothing_that_was_not_made_from_its_document);

@@ -30,6 +30,7 @@ static unsigned pick(unsigned n)
 static const char *const names[] = {"vm.web", "vm.db", "network.lan", "disk.data"};
 static const char *const changes[] = {"live", "restart", "replace", "never-replace"};
 
+static const char *const powers[] = {"on", "on", "on", "on", "off", "paused"};
 static const char *const policies[] = {"no", "on-failure", "always"};
 
 static const char *vm_text(char *out, size_t size)
@@ -39,7 +40,7 @@ static const char *vm_text(char *out, size_t size)
     snprintf(out, size,
              "{\"disks\":[{\"device\":\"vda\",%s}],\"vcpus\":%u,\"power\":\"%s\",\"change\":\"%s\","
              "\"adopt\":%s,\"protect\":%s,\"restart_policy\":\"%s\"%s%s}",
-             disks[pick(4)], 1 + pick(2), pick(4) ? "on" : "off", changes[pick(4)],
+             disks[pick(4)], 1 + pick(2), powers[pick(6)], changes[pick(4)],
              pick(5) ? "false" : "true", pick(5) ? "false" : "true", policies[pick(3)],
              pick(2) ? "" : ",\"networks\":[{\"network\":\"lan\"}]",
              pick(5) ? "" : ",\"depends_on\":[\"vm/db\"]");
@@ -199,6 +200,12 @@ static void check_promises(const struct world *w, const struct plan_step *s)
     }
 }
 
+static bool stands_still(const struct plan_step *s)
+{
+    const char *power = spec_str(s->doc->spec, "power");
+    return power && !strcmp(power, "paused");
+}
+
 static void check_users(struct world *w, const struct plan_step *s)
 {
     for (size_t i = 0; s->verb == VERB_REMOVE && i < w->things.count; i++) {
@@ -232,12 +239,18 @@ static void carry_out(struct world *w, const struct plan_step *s)
         world_mark(t, s->doc->key, s->doc->spec);
         break;
     case VERB_START:
-        t->state = THING_RUNNING;
+        t->state = stands_still(s) ? THING_PAUSED : THING_RUNNING;
         t->run = (struct run_note){.state = RUN_STARTED, .epoch = is_primary(s) ? EPOCH : 0};
         break;
     case VERB_NOTE:
         t->run.state = !s->over ? RUN_STARTED : t->shut_down ? RUN_ENDED : RUN_FAILED;
         t->run.epoch = is_primary(s) ? EPOCH : 0;
+        break;
+    case VERB_PAUSE:
+        t->state = THING_PAUSED;
+        break;
+    case VERB_RESUME:
+        t->state = THING_RUNNING;
         break;
     case VERB_STOP:
         t->run.state = RUN_STOPPED;
@@ -286,7 +299,7 @@ static unsigned round_of(struct world *w)
 static bool shall_run(const struct world *w, const struct plan_step *s)
 {
     const char *power = spec_str(s->doc->spec, "power");
-    return (!is_primary(s) || w->serving) && (!power || !strcmp(power, "on"));
+    return (!is_primary(s) || w->serving) && (!power || strcmp(power, "off") != 0);
 }
 
 static void check_settled(const struct world *w, const struct plan_step *s)
@@ -309,7 +322,9 @@ static void check_settled(const struct world *w, const struct plan_step *s)
     if (!strcmp(t->kind, "vm"))
         PROMISE(s->over == (shall_run(w, s) && is_off(t)), "off without a reason");
     if (!strcmp(t->kind, "vm"))
-        PROMISE(shall_run(w, s) && !s->over ? t->state == THING_RUNNING : is_off(t),
+        PROMISE(!shall_run(w, s) || s->over ? is_off(t)
+                : stands_still(s)           ? t->state == THING_PAUSED
+                                            : t->state == THING_RUNNING,
                 "power is not as declared");
 }
 
