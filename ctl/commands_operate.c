@@ -2,19 +2,38 @@
 #include "ctl/command.h"
 #include "ctl/run.h"
 
+#define SITE_FLAG                                                                                  \
+    {                                                                                              \
+        "site", 0, "SITE", false,                                                                  \
+            "the site where it is (default: the document's; for primary the leader)"               \
+    }
+
 static const struct flag reboot_flags[] = {
     {"grace", 0, "TIME", false,
      "how long the guest is asked before it is reset hard (default: its stop_grace); 0: at once"},
-    {"site", 0, "SITE", false,
-     "the site where it is (default: the document's; for primary the leader)"},
+    SITE_FLAG,
     {0},
 };
 
 static const struct flag logs_flags[] = {
     {"follow", 'f', NULL, false, "go on with what is written from now on"},
     {"tail", 0, "N", false, "begin with the last N lines (of at most 1 MiB)"},
-    {"site", 0, "SITE", false,
-     "the site where it is (default: the document's; for primary the leader)"},
+    SITE_FLAG,
+    {0},
+};
+
+static const struct flag snapshot_flags[] = {SITE_FLAG, {0}};
+
+static const struct flag snapshot_apply_flags[] = {
+    {"discard", 0, NULL, false, "do not keep what the disks hold now in a snapshot of its own"},
+    {"yes", 'y', NULL, false, "with --discard: do not ask"},
+    SITE_FLAG,
+    {0},
+};
+
+static const struct flag snapshot_delete_flags[] = {
+    {"yes", 'y', NULL, false, "do not ask"},
+    SITE_FLAG,
     {0},
 };
 
@@ -30,5 +49,30 @@ const struct command operate_commands[] = {
      "guest are\n"
      "shown as '?'; elsewhere every byte is passed on as it is. -f ends with ^C.",
      run_logs},
+    {"snapshot create", "KIND NAME SNAPSHOT", 3, 3, "text", snapshot_flags,
+     "take a snapshot of a disk, or of all disks of a VM",
+     "Also while the VM runs: of all its disks at one instant, as a power cut would leave them. Of "
+     "qcow2 "
+     "disks that\nharmony makes.",
+     run_snapshot_create},
+    {"snapshot list", "KIND NAME", 2, 2, "text|json", snapshot_flags,
+     "what snapshots a disk, or the disks of a VM, have",
+     "Names that begin with auto- were made by harmony: before a snapshot was applied, and before "
+     "risky "
+     "changes of\nwhat `protect` protects.",
+     run_snapshot_list},
+    {"snapshot apply", "KIND NAME SNAPSHOT", 3, 3, "text", snapshot_apply_flags,
+     "make the disks hold what they held then",
+     "No guest may run on them: stop the VM first. What the disks hold now is kept in a snapshot "
+     "of its "
+     "own, whose\nname is said, unless --discard is given; of what `protect` protects it is always "
+     "kept.",
+     run_snapshot_apply},
+    {"snapshot delete", "KIND NAME SNAPSHOT", 3, 3, "text", snapshot_delete_flags,
+     "delete a snapshot",
+     "What the disks hold now stays. One that the disk's document declares is taken out of "
+     "`snapshots` "
+     "there first.",
+     run_snapshot_delete},
     {0},
 };

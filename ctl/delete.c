@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "ctl/ask.h"
 #include "ctl/json_text.h"
 #include "ctl/load.h"
 #include "ctl/open.h"
@@ -175,20 +176,9 @@ static void tell_consequences(const struct deleting *d)
 
 static enum ctl_exit confirm(const struct deleting *d)
 {
-    char answer[8] = "";
-    if (flag_is_set(d->in, "yes"))
-        return CTL_OK;
-    tell_consequences(d);
-    if (!isatty(STDIN_FILENO)) {
-        fprintf(d->in->err, "not deleted: nobody is there to ask, and --yes was not given\n");
-        return CTL_REFUSED;
-    }
-    fprintf(d->in->err, "delete? [y/N] ");
-    fflush(d->in->err);
-    if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
-        return CTL_OK;
-    fprintf(d->in->err, "not deleted\n");
-    return CTL_REFUSED;
+    if (!flag_is_set(d->in, "yes"))
+        tell_consequences(d);
+    return ask_first(d->in, "delete?", "not deleted");
 }
 
 /* -- Doing it ------------------------------------------------------------------------------ */

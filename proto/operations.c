@@ -2,6 +2,7 @@
 #include "proto/operation.h"
 
 static const char *const vms[] = {"vm", NULL};
+static const char *const with_disks[] = {"vm", "disk", NULL};
 
 static const struct field reboot_args[] = {
     {.name = "grace",
@@ -25,6 +26,27 @@ static const struct field logs_args[] = {
     {.name = NULL},
 };
 
+#define SNAPSHOT_ARG(text)                                                                         \
+    {                                                                                              \
+        .name = "snapshot", .type = FIELD_NAME, .required = true, .help = text                     \
+    }
+
+static const struct field no_args[] = {{.name = NULL}};
+static const struct field snapshot_args[] = {
+    SNAPSHOT_ARG("Its name; it begins with a letter."),
+    {.name = NULL},
+};
+static const struct field snapshot_apply_args[] = {
+    SNAPSHOT_ARG("The one to go back to."),
+    {.name = "discard",
+     .type = FIELD_BOOL,
+     .default_value = "false",
+     .help =
+         "Do not keep what the disks hold now in a snapshot of its own; what `protect` protects "
+         "is kept all the same."},
+    {.name = NULL},
+};
+
 static const struct operation reboot = {
     .name = "reboot",
     .kinds = vms,
@@ -43,8 +65,44 @@ static const struct operation logs = {
     .help = "What the guest wrote on its serial console, as it was written to its file.",
 };
 
+static const struct operation snapshot_create = {
+    .name = "snapshot-create",
+    .kinds = with_disks,
+    .args = snapshot_args,
+    .changes = true,
+    .deadline_ms = 60000,
+    .help = "A snapshot of a disk, or of all disks of a VM at one instant, also while it runs. Of "
+            "qcow2 "
+            "disks that harmony makes.",
+};
+
+static const struct operation snapshot_list = {
+    .name = "snapshot-list",
+    .kinds = with_disks,
+    .args = no_args,
+    .deadline_ms = 10000,
+    .help = "What snapshots the disk, or the disks of the VM, have.",
+};
+
+static const struct operation snapshot_apply = {
+    .name = "snapshot-apply",
+    .kinds = with_disks,
+    .args = snapshot_apply_args,
+    .changes = true,
+    .deadline_ms = 300000,
+    .help = "Make the disks hold what they held then. No guest may run on them.",
+};
+
+static const struct operation snapshot_delete = {
+    .name = "snapshot-delete",
+    .kinds = with_disks,
+    .args = snapshot_args,
+    .changes = true,
+    .deadline_ms = 60000,
+    .help =
+        "Delete a snapshot, which the document must not declare. What the disks hold now stays.",
+};
+
 const struct operation *const operations[] = {
-    &reboot,
-    &logs,
-    NULL,
+    &reboot, &logs, &snapshot_create, &snapshot_list, &snapshot_apply, &snapshot_delete, NULL,
 };

@@ -11,7 +11,7 @@
 #include "vmm/volume.h"
 
 /* Of a disk document, or of an element of disks[]. */
-const char *lv_disk_format(const json_t *spec);
+const char *lv_disk_format(const json_t *spec); /* a constant */
 const char *lv_disk_pool(const json_t *spec);
 int64_t lv_disk_bytes(const json_t *spec);
 const char *lv_disk_backing_format(const json_t *spec); /* NULL: nothing is below it */

@@ -12,7 +12,10 @@ static const char *const formats[] = {"qcow2", "raw", NULL};
 const char *lv_disk_format(const json_t *spec)
 {
     const char *format = spec_str(spec, "format");
-    return format ? format : formats[0];
+    for (const char *const *f = formats; format && *f; f++)
+        if (!strcmp(*f, format))
+            return *f;
+    return formats[0];
 }
 
 const char *lv_disk_backing_format(const json_t *spec)

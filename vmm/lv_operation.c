@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "proto/field.h"
+#include "vmm/lv_snapshot.h"
 #include "vmm/lv_vm.h"
 
 /* Ours, or why not. */
@@ -74,5 +75,9 @@ const struct driver_operation lv_operations[] = {
     {"reboot", reboot},
     {"logs", logs},
     {DRIVER_GUEST_PING, lv_guest_ping},
+    {"snapshot-create", lv_op_snapshot_create},
+    {"snapshot-list", lv_op_snapshot_list},
+    {"snapshot-apply", lv_op_snapshot_apply},
+    {"snapshot-delete", lv_op_snapshot_delete},
     {NULL, NULL},
 };

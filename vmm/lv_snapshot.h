@@ -54,4 +54,14 @@ int lv_snapshot_create_live(struct lv *lv, const struct lv_disk_use *uses, size_
 int lv_snapshot_delete_live(struct lv *lv, const struct lv_disk_use *use, const char *name,
                             struct hm_error *err);
 
+/* The operations (lv_snapshot_op.c); see struct driver_operation. */
+int lv_op_snapshot_create(void *self, const struct driver_call *call, struct driver_result *ret,
+                          struct hm_error *err);
+int lv_op_snapshot_list(void *self, const struct driver_call *call, struct driver_result *ret,
+                        struct hm_error *err);
+int lv_op_snapshot_apply(void *self, const struct driver_call *call, struct driver_result *ret,
+                         struct hm_error *err);
+int lv_op_snapshot_delete(void *self, const struct driver_call *call, struct driver_result *ret,
+                          struct hm_error *err);
+
 #endif

@@ -10,6 +10,8 @@
  * Prints the result as one JSON object on one line ({"result": 0} or {"code": ..., "error": ...}); exits
  * with 1 on an error.
  *
+ * VERB may also be an operation of the driver (proto/operations.c); SPEC is then its arguments.
+ *
  * With VERB `session` it stays connected, reads [VERB, KIND, NAME, SPEC] as a JSON list from each line of
  * its input, and answers each. Two verbs more: `wait`, until the driver has told of a change since the
  * last observe, and `reopen`.
@@ -25,6 +27,7 @@
 
 #include "base/alloc.h"
 #include "proto/doc.h"
+#include "proto/operation.h"
 #include "vmm/accel_trial.h"
 #include "vmm/libvirt.h"
 
@@ -138,6 +141,33 @@ static int order(const struct call *c, const struct driver *d, void *self, struc
     return r;
 }
 
+/* One of the driver's operations; what it answers is in "value". `text` is its arguments. */
+static int operate(const struct call *c, const struct driver *d, void *self, json_t *out,
+                   struct hm_error *err)
+{
+    const struct operation *row = NULL;
+    const struct driver_operation *op = d->operations;
+    HM_AUTOFREE char *key = hm_printf("%s.%s.%s", c->options.site, c->kind, c->name);
+    json_t *given = json_loads(c->text ? c->text : "{}", 0, NULL), *args = NULL;
+    int r = operation_find(c->verb, &row, err);
+    if (r >= 0)
+        r = operation_verify_args(row, given, &args, err);
+    while (op && op->name && strcmp(op->name, c->verb) != 0)
+        op++;
+    struct driver_call call = {
+        .order = {.kind = c->kind, .name = c->name, .key = key, .site = c->options.site},
+        .args = args,
+        .until_ns = INT64_MAX};
+    struct driver_result result = {.fd = -1};
+    if (r >= 0)
+        r = op->run(self, &call, &result, err);
+    if (r >= 0)
+        json_object_set_new(out, "value", result.value);
+    json_decref(given);
+    json_decref(args);
+    return r;
+}
+
 static int reopen(const struct call *c, const struct driver *d, void **self, struct hm_error *err)
 {
     d->close(*self);
@@ -156,6 +186,9 @@ static int run(const struct call *c, const struct driver *d, void **self, json_t
         return observe(d, *self, out, err);
     if (!strcmp(c->verb, "probe"))
         return probe(d, *self, out, err);
+    if (c->name && operation_find(c->verb, &(const struct operation *){NULL}, NULL) >= 0 &&
+        !find_verb(d, c->verb))
+        return operate(c, d, *self, out, err);
     return order(c, d, *self, err);
 }
 

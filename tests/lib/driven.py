@@ -44,6 +44,12 @@ class Host:
         assert code == 0, f"{verb} {kind} {name}: {said['error']}"
         return said["result"]
 
+    def ask(self, operation, kind, name, **args):
+        """An operation, which must succeed; its answer."""
+        code, said = self.drive(operation, kind, name, json.dumps(args))
+        assert code == 0, f"{operation} {kind} {name}: {said['error']}"
+        return said["value"]
+
     def refuse(self, verb, kind, name, spec=None):
         """The verb, which must fail; (code, sentence)."""
         code, said = self.drive(verb, kind, name, *([json.dumps(spec)] if spec is not None else []))
