@@ -334,10 +334,11 @@ int volume_ensure(struct lv *lv, const struct volume_wish *w, char **ret_path, s
     else
         r = create_volume(lv, w, err);
     volume_mark_clear(&mark);
-    lv_touch_pools(lv);
+    HM_AUTOFREE char *path = path_of(w->place, w->volume);
+    lv_touch_image(lv, path); /* whatever came of it: what was seen of it is old */
     if (r < 0)
         return r;
-    *ret_path = path_of(w->place, w->volume);
+    *ret_path = hm_strdup(path);
     return 0;
 }
 
@@ -364,6 +365,7 @@ int volume_check(struct lv *lv, const struct lv_place *place, const char *volume
         r = lv_snapshot_finish_apply(lv, place, volume, &mark, false, err);
     if (r >= 0 && lv->is_qemu)
         r = check_header(path, format, mark.backing, err);
+    lv_touch_image(lv, path);
     volume_mark_clear(&mark);
     return r;
 }

@@ -150,6 +150,8 @@ def test_what_changes_is_looked_into_again_and_nothing_else(host):
     host.do("create", "vm", "web", vm())
     with host.session() as session:
         assert session.thing("disk", "data")["details"]["image"]["size"] == 8 << 20
+        assert session.ask("update", "disk", "data", json.dumps({"size": "16MiB"}))["result"] == 0
+        assert session.thing("disk", "data")["details"]["image"]["size"] == 16 << 20
         spec = {"size": "16MiB", "snapshots": ["one"]}
         assert session.ask("update", "disk", "data", json.dumps(spec))["result"] == 0
         image = session.thing("disk", "data")["details"]["image"]

@@ -208,8 +208,11 @@ class World:
         self.site.start_agent()
 
     def ctl(self, *arguments, code=0):
-        done = run([str(built("harmonyctl")), "-s", self.nats.url, *arguments], check=False,
-                   env=environment(XDG_CONFIG_HOME=str(self.folder / "config")))
+        def tried():  # again while the end of a stop is still on its way
+            done = run([str(built("harmonyctl")), "-s", self.nats.url, *arguments], check=False,
+                       env=environment(XDG_CONFIG_HOME=str(self.folder / "config")))
+            return None if "is under way" in done.stderr else done
+        done = wait_until(tried, 20, f"{arguments} not to be busy")
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
