@@ -15,26 +15,32 @@ int fo_era_compare(const struct fo_state *s, struct hb_era a, struct hb_era b)
     return hb_era_compare(a, b);
 }
 
+/* The record that is known, or what is remembered, has changed. */
+static void note_behind(struct fo_state *s)
+{
+    const struct fo_known *known = &s->known;
+    if (known->has_record && known->readable)
+        s->history.behind = fo_era_compare(s, hb_era_of(&known->record), s->history.seen) < 0;
+}
+
 /* A lease record of this era was in the key: seen here, in a peer's memory, or written by this site. */
 void fo_history_seen(struct fo_run *r, struct hb_era era)
 {
-    if (fo_era_compare(r->s, era, r->s->history.seen) <= 0)
-        return;
-    r->s->history.seen = era;
-    fo_emit_persist(r);
+    if (fo_era_compare(r->s, era, r->s->history.seen) > 0) {
+        r->s->history.seen = era;
+        fo_emit_persist(r);
+    }
+    note_behind(r->s);
 }
 
 /* -- Hold --------------------------------------------------------------------------------------- */
 
 enum fo_hold fo_holds(const struct fo_state *state)
 {
-    const struct fo_known *known = &state->known;
     bool ever = state->seen_epoch != 0 || state->history.seen.generation != 0;
     if (state->history.missing)
         return ever ? FO_HOLD_MISSING : FO_HOLD_NONE; /* else it was never there */
-    bool lower = known->has_record && known->readable &&
-                 fo_era_compare(state, hb_era_of(&known->record), state->history.seen) < 0;
-    return lower ? FO_HOLD_LOWER : FO_HOLD_NONE;
+    return state->history.behind && ever ? FO_HOLD_LOWER : FO_HOLD_NONE;
 }
 
 static bool is_undecided(const struct fo_state *s)
@@ -131,6 +137,7 @@ static void other_bucket(struct fo_run *r)
     if (!fo_rule_on(r->s, FO_RULE_OTHER_BUCKET))
         return;
     forget_key(r);
+    r->s->history.behind = true;
     forget_numbers(r);
     r->s->vote.claimed = false; /* what it expected is no number of this bucket */
 }

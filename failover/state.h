@@ -197,6 +197,8 @@ struct fo_state {
         struct hb_era seen; /* highest that was ever in the lease key: here, on disk, by peers */
         uint64_t identity;  /* of the bucket; 0: not known yet */
         bool missing;       /* the bucket, or the key in it, is not there */
+        bool behind; /* the last record that could be read was lower, or is of another bucket:
+                             * one that can't be read does not show that the key has caught up */
         int64_t held_since; /* 0: nothing is held */
         bool told;          /* the alarm */
     } history;

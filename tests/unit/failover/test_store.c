@@ -163,6 +163,40 @@ START_TEST(hold_ends_when_the_key_shows_it_again)
 END_TEST
 
 /* One answer of a node that is behind alarms nobody. */
+/* It may be of a later generation, put there by an operator: who has seen it go back, and then can't read
+ * it, knows less than before, not more. */
+START_TEST(record_that_cannot_be_read_ends_no_hold)
+{
+    struct one_site t;
+    follow(&t);
+    struct heartbeat past = released(6, "site-b");
+    read_is(&t, &past, 90);
+    lease_seen(&t, NULL, ++t.revision + 200);
+    ck_assert_int_eq(fo_holds(&t.core), FO_HOLD_LOWER);
+    live_until(&t, t.now + 2 * t.config.max_promise_ms);
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+    struct heartbeat later = released(0, "site-b");
+    later.generation = 1;
+    lease_seen(&t, &later, t.revision + 300);
+    ck_assert_int_eq(fo_holds(&t.core), FO_HOLD_NONE);
+}
+END_TEST
+
+START_TEST(record_of_another_bucket_has_to_be_read_first)
+{
+    struct one_site t;
+    follow(&t);
+    store_is(&t, 2, 300, 0);
+    lease_seen(&t, NULL, 301);
+    live_until(&t, t.now + 2 * t.config.max_promise_ms);
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+    struct heartbeat as_before = released(7, "site-b");
+    lease_seen(&t, &as_before, 900);
+    live_until(&t, t.now + 10000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+}
+END_TEST
+
 START_TEST(hold_of_less_than_2t_is_not_told)
 {
     struct one_site t;
@@ -435,6 +469,8 @@ int main(void)
     tcase_add_test(tc, lower_epoch_than_a_peer_has_seen_is_not_taken);
     tcase_add_test(tc, epoch_that_was_only_claimed_does_not_hold);
     tcase_add_test(tc, hold_ends_when_the_key_shows_it_again);
+    tcase_add_test(tc, record_that_cannot_be_read_ends_no_hold);
+    tcase_add_test(tc, record_of_another_bucket_has_to_be_read_first);
     tcase_add_test(tc, hold_of_less_than_2t_is_not_told);
     tcase_add_test(tc, higher_generation_ends_the_hold_whatever_its_epoch);
     tcase_add_test(tc, leader_is_fenced_by_a_higher_generation);
