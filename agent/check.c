@@ -33,6 +33,8 @@ static int check_driver(const struct agent_config *c, const struct driver *d, st
         .image_dir = c->libvirt.image_dir,
         .accel = c->libvirt.accel,
         .site = c->site_id,
+        .image_ca = c->images.ca_file,
+        .image_stall_ms = c->images.stall_timeout_ms,
         .state_dir = c->state_dir,
         .runtime_dir = c->runtime_dir,
     };

@@ -11,6 +11,7 @@
 #include "proto/operation.h"
 #include "proto/text.h"
 #include "proto/tree.h"
+#include "vmm/image_store.h"
 
 /* -- the table -------------------------------------------------------------------------------- */
 
@@ -65,6 +66,19 @@ static const struct field libvirt_fields[] = {
      .words = accel_words,
      .default_value = "\"auto\"",
      .help = "auto: KVM where it really works (tried once per boot), else emulation (tcg)."},
+    {.name = NULL},
+};
+
+static const struct field images_fields[] = {
+    {.name = "ca_file",
+     .type = FIELD_PATH,
+     .help = "Authorities whose certificates are believed for downloads; absent: the system's."},
+    {.name = "stall_timeout",
+     .type = FIELD_DURATION,
+     .min = 1000,
+     .max = 3600000,
+     .default_value = "\"60s\"",
+     .help = "A download from which nothing came for so long has failed, and is resumed later."},
     {.name = NULL},
 };
 
@@ -184,6 +198,11 @@ const struct field config_fields[] = {
      .default_value = "{}",
      .fields = libvirt_fields,
      .help = "Where VMs run."},
+    {.name = "images",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = images_fields,
+     .help = "Downloads into the image store, the folder harmony-images below image_dir."},
     {.name = "failover",
      .type = FIELD_OBJECT,
      .default_value = "{}",
@@ -416,6 +435,12 @@ static void take_peer(struct agent_config *c, const json_t *peer)
     c->failover.peer.tls_key = config_text(tls, "key");
 }
 
+static void take_images(struct agent_config *c, const json_t *images)
+{
+    c->images.ca_file = config_text(images, "ca_file");
+    c->images.stall_timeout_ms = spec_int(images, "stall_timeout", 0);
+}
+
 static void take_failover(struct agent_config *c, const json_t *failover)
 {
     const json_t *hooks = json_object_get(failover, "hooks");
@@ -454,6 +479,7 @@ static void take_spec(struct agent_config *c, const json_t *spec, env_lookup get
     choose_uri(c, libvirt, get_env);
     choose_image_dir(c, libvirt, get_env);
     take_nats(c, json_object_get(spec, "nats"));
+    take_images(c, json_object_get(spec, "images"));
     take_failover(c, json_object_get(spec, "failover"));
     guardian_config_take(&c->guardian, json_object_get(spec, "guardian"), c->runtime_dir);
     c->refused_operations =
@@ -555,6 +581,7 @@ void config_clear(struct agent_config *c)
                            c->libvirt.image_dir,
                            c->libvirt.image_dir_from,
                            c->libvirt.accel,
+                           c->images.ca_file,
                            c->failover.group,
                            c->failover.peer.listen,
                            c->failover.peer.tls_ca,
@@ -578,12 +605,18 @@ static bool is_at_or_below(const char *path, const char *root)
     return !strncmp(path, root, n) && (path[n] == '/' || path[n] == '\0');
 }
 
+/* Its files are many documents' at once: they are named by document, and nobody writes to them. */
+static bool is_in_store(const char *below_image_dir)
+{
+    return is_at_or_below(below_image_dir, "/" IMAGE_STORE_FOLDER);
+}
+
 bool config_allows_path(const struct agent_config *config, const char *path)
 {
     if (!path_is_plain(path))
         return false;
     if (is_at_or_below(path, config->libvirt.image_dir))
-        return true;
+        return !is_in_store(path + strlen(config->libvirt.image_dir));
     for (char *const *root = config->host_paths; *root; root++)
         if (is_at_or_below(path, *root))
             return true;

@@ -38,6 +38,10 @@ struct agent_config {
         char *accel;                      /* auto | kvm | tcg */
     } libvirt;
     struct {
+        char *ca_file; /* or NULL: the system's authorities */
+        int64_t stall_timeout_ms;
+    } images;
+    struct {
         char *group;
         char **hooks[HOOK_COUNT]; /* argv, ends in NULL; NULL: no such hook */
         int64_t hook_timeout_ms;
@@ -80,7 +84,7 @@ char **config_texts(const json_t *list);
 void config_free_texts(char **texts); /* NULL is allowed */
 
 /* May a document name this host path? It must be absolute, without . and .. parts, and equal to or
- * below image_dir or one of host_paths. Looks at the text only: follow no link that a guest or
+ * below image_dir or one of host_paths, but not in the image store. Looks at the text only: follow no link that a guest or
  * another user could have put there. */
 bool config_allows_path(const struct agent_config *config, const char *path);
 

@@ -295,6 +295,8 @@ static struct driver_options driver_options(const struct agent_config *c)
         .image_dir = c->libvirt.image_dir,
         .accel = c->libvirt.accel,
         .site = c->site_id,
+        .image_ca = c->images.ca_file,
+        .image_stall_ms = c->images.stall_timeout_ms,
         .state_dir = c->state_dir,
         .runtime_dir = c->runtime_dir,
     };

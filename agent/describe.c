@@ -7,6 +7,7 @@
 #include "proto/field.h"
 #include "proto/network.h"
 #include "proto/render.h"
+#include "proto/url.h"
 
 static void add_count(struct hm_buf *b, size_t n, const char *one)
 {
@@ -42,6 +43,13 @@ static void describe_network(const json_t *spec, struct hm_buf *b)
         hm_buf_printf(b, "; the routers outside need a route to it through this host");
 }
 
+static void describe_image_file(const json_t *spec, struct hm_buf *b)
+{
+    char shown[URL_SHOWN_MAX];
+    url_shown(spec_str(spec, "url"), shown);
+    hm_buf_printf(b, "%s, %s", spec_str(spec, "format"), shown);
+}
+
 char *describe_spec(const char *kind, const json_t *spec)
 {
     struct hm_buf words = {0};
@@ -49,6 +57,8 @@ char *describe_spec(const char *kind, const json_t *spec)
         describe_vm(spec, &words);
     else if (!strcmp(kind, "disk"))
         describe_disk(spec, &words);
+    else if (!strcmp(kind, "image-file"))
+        describe_image_file(spec, &words);
     else if (!strcmp(kind, "network"))
         describe_network(spec, &words);
     return hm_buf_steal(&words);

@@ -98,6 +98,7 @@ uint64_t doc_status_fingerprint(const struct plan_step *s, const struct task *ta
     h = mix(h, (uint64_t)task->life.restarts << 32 | task->life.streak);
     h = mix_text(h, task->next_start);
     h = mix_health(h, task->checkup);
+    h = mix_text(h, task->progress);
     return task->failures ? mix_text(h, task->error->text) : h;
 }
 
@@ -177,6 +178,8 @@ json_t *doc_status_json(const struct plan_step *s, const struct task *task,
         json_object_set_new(o, "state_reason", json_string(t->reason));
     if (s->why)
         json_object_set_new(o, "reason", json_string(s->why));
+    if (task->progress && s->op != PLAN_WAIT)
+        json_object_set_new(o, "progress", json_string(task->progress));
     if (s->op != PLAN_NONE)
         json_object_set_new(o, "next", json_string(plan_op_name(s->op)));
     json_object_set_new(o, "conditions", conditions(s, task, e, phase, since));

@@ -6,6 +6,7 @@
 #if HM_WITH_NETALLOC
 #include "netalloc/native.h"
 #endif
+#include "vmm/images.h"
 #include "vmm/libvirt.h"
 
 /* One row per backend. */
@@ -14,6 +15,7 @@ static const struct driver *const drivers[] = {
 #if HM_WITH_NETALLOC
     &native_driver,
 #endif
+    &images_driver,
     NULL,
 };
 

@@ -45,15 +45,15 @@ static bool is_vm(const struct plan_doc *doc)
     return !strcmp(doc->kind->name, "vm");
 }
 
-/* A disk has no off switch. */
+/* Disks and images have no off switch, and serve nobody by themselves. */
 static bool can_be_stopped(const struct plan_doc *doc)
 {
-    return strcmp(doc->kind->name, "disk") != 0;
+    return strcmp(doc->kind->name, "disk") != 0 && strcmp(doc->kind->name, "image-file") != 0;
 }
 
 static bool may_run(const struct world *w, const struct plan_doc *doc)
 {
-    return !is_primary(doc) || w->input->serving;
+    return !is_primary(doc) || w->input->serving || !can_be_stopped(doc);
 }
 
 static bool has_power(const json_t *spec, const char *word)
@@ -125,7 +125,7 @@ static void wait_for(struct plan_step *s, char *why)
 
 struct dependency_check {
     const struct world *world;
-    bool must_run;     /* to start, a dependency must be up; to be created it must only exist */
+    bool must_run;     /* to start, a dependency must be up; to be created it must only be there */
     char *waiting_for; /* the first that is not ready */
 };
 
@@ -137,13 +137,16 @@ static bool dependency_is_ready(void *data, const char *kind, const char *name)
         return true;
     struct plan_step its = {.doc = doc};
     plan_world_find(check->world, &its);
-    const char *unseen = plan_world_unseen(check->world, &its);
-    bool ready = !unseen && its.thing && thing_is_made_from(its.thing, doc) &&
-                 (!check->must_run || its.thing->state == THING_RUNNING ||
-                  !wants_running(check->world, doc) || shall_stand_still(doc));
+    const char *why = plan_world_unseen(check->world, &its);
+    bool may_lie = !wants_running(check->world, doc) || shall_stand_still(doc);
+    bool must_run = (check->must_run && !may_lie) || !can_be_stopped(doc);
+    bool ready = !why && its.thing && thing_is_made_from(its.thing, doc) &&
+                 (!must_run || its.thing->state == THING_RUNNING);
+    if (!why && its.thing && its.thing->state == THING_MAKING)
+        why = its.thing->reason;
     if (!ready)
         check->waiting_for =
-            hm_printf("waits for %s %s%s%s", kind, name, unseen ? ": " : "", unseen ? unseen : "");
+            hm_printf("waits for %s %s%s%s", kind, name, why ? ": " : "", why ? why : "");
     return ready;
 }
 
@@ -492,6 +495,8 @@ static void plan_power(const struct world *w, struct plan_step *s)
         plan_stop(s);
     else if (wanted && t->state == THING_PAUSED && !shall_stand_still(s->doc))
         wait_for(s, hm_strdup("paused by someone else; it is left alone"));
+    else if (wanted && t->state == THING_MAKING)
+        wait_for(s, hm_strdup(t->reason));
     else if (wanted && t->state == THING_STOPPING)
         wait_for(s, hm_strdup("it is shutting down"));
     else if (!wanted && !is_stopped(t) && can_be_stopped(s->doc) && !is_in_use(w, s, true))

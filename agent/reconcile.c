@@ -69,7 +69,12 @@ static void call_done(void *arg, const struct hm_error *err)
     struct reconciler *r = t->owner;
     if (err && err->code == HM_E_CANCELLED)
         return;
-    if (err) {
+    if (err && err->code == HM_E_IN_PROGRESS) {
+        if (!t->progress)
+            hm_log(HM_LOG_INFO, "reconcile", "%s: %s: %s", t->key, plan_verb_name(t->verb),
+                   err->text);
+        task_goes_on(t, err->text, hm_boottime_ns());
+    } else if (err) {
         task_failed(t, err, hm_boottime_ns(), reconciler_jitter(r));
         log_failure(t);
     } else {

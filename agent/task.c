@@ -3,9 +3,11 @@
 #include <stdlib.h>
 
 #include "agent/back_off.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 
 enum {
+    ASK_AGAIN_MS = 2000,
     LASTING_MS = 10000,   /* what is needed again sooner did not last */
     FORGOTTEN_MS = 60000, /* what lasted longer than this speaks for itself */
 };
@@ -14,11 +16,27 @@ void task_clear(struct task *t)
 {
     free(t->key);
     free(t->error);
+    free(t->progress);
     *t = (struct task){0};
+}
+
+static void forget_progress(struct task *t)
+{
+    free(t->progress);
+    t->progress = NULL;
+}
+
+/* What failed before is not over yet. */
+void task_goes_on(struct task *t, const char *words, int64_t now_ns)
+{
+    forget_progress(t);
+    t->progress = hm_strdup(words);
+    t->next_try_ns = now_ns + ASK_AGAIN_MS * HM_MS;
 }
 
 void task_failed(struct task *t, const struct hm_error *err, int64_t now_ns, uint32_t jitter)
 {
+    forget_progress(t);
     hm_error_keep(&t->error, err);
     if (t->failures < 1000)
         t->failures++;
@@ -34,6 +52,7 @@ int64_t task_due_ns(const struct task *t, int64_t after_ns)
 
 static void forget_failures(struct task *t)
 {
+    forget_progress(t);
     t->failures = 0;
     t->next_try_ns = 0;
     free(t->error);

@@ -37,6 +37,7 @@ struct task {
     unsigned failures;
     int64_t next_try_ns;
     struct hm_error *error; /* of the last failure; NULL: none */
+    char *progress;         /* of a call that goes on behind its verb; NULL: none */
     bool has_run;     /* primary: seen running in this epoch, and no change of ours stops it */
     struct life life; /* of what runs */
     struct checkup *checkup; /* NULL: it is not asked how it is */
@@ -52,6 +53,8 @@ void task_clear(struct task *t);
 
 /* A failed call: remember why, and when to try again. `jitter` is any number. */
 void task_failed(struct task *t, const struct hm_error *err, int64_t now_ns, uint32_t jitter);
+/* A call goes on behind its verb, `words` say how far it is: it is asked again soon. */
+void task_goes_on(struct task *t, const char *words, int64_t now_ns);
 /* A call was done well: its failures are over. */
 void task_done(struct task *t, int64_t now_ns);
 /* The plan wants `verb`: had it just been done? Then that counts as a failure, and it must wait. */

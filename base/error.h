@@ -33,6 +33,8 @@
     X(E_POOL_NOT_FOUND, "pool-not-found")                                                          \
     X(E_DISK_EXISTS, "disk-exists")                                                                \
     X(E_NO_SPACE, "disk-full") /* of the host */                                                   \
+    X(E_DOWNLOAD, "download-failed")                                                               \
+    X(E_IN_PROGRESS, "in-progress") /* it goes on by itself; ask again */                          \
     X(E_LIBVIRT, "libvirt-error")                                                                  \
     X(E_PROCESS, "process-failed") /* a child exited non-zero or died */                           \
     X(E_NATS, "nats-error")                                                                        \

@@ -5,7 +5,7 @@
 #include "proto/doc.h"
 #include "proto/field.h"
 
-extern const struct kind kind_network, kind_disk, kind_vm;
+extern const struct kind kind_network, kind_image_file, kind_disk, kind_vm;
 
 extern const char *const change_words[], *const disk_formats[];
 

@@ -9,7 +9,8 @@ const char *const change_words[] = {"live", "restart", "replace", "never-replace
 const char *const restart_words[] = {"no", "on-failure", "always", NULL};
 
 /* By order: what others need comes first. */
-static const struct kind *const kinds[] = {&kind_network, &kind_disk, &kind_vm, NULL};
+static const struct kind *const kinds[] = {&kind_network, &kind_image_file, &kind_disk, &kind_vm,
+                                           NULL};
 
 const struct kind *const *kinds_all(void)
 {

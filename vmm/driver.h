@@ -10,7 +10,9 @@
  * is missing, and may be repeated after any crash: nothing doubles. What is ours carries our mark
  * (site, key, hash of the spec, the spec itself) in the thing itself; a verb that would touch a
  * thing without our mark fails with HM_E_CONFLICT unless the spec says `adopt`. "Unknown" is not
- * "absent": a backend that can't be asked gives an error, never an empty list.
+ * "absent": a backend that can't be asked gives an error, never an empty list. What takes longer
+ * than a call may (a download) goes on behind the verb, which returns HM_E_IN_PROGRESS, with how far
+ * it is in words, until it is done: it is asked again after 2 s, or once on_change was called.
  */
 #ifndef HM_VMM_DRIVER_H
 #define HM_VMM_DRIVER_H
@@ -29,6 +31,8 @@
     X(OFF, "off")                                                                                  \
     X(RUNNING, "running")                                                                          \
     X(PAUSED, "paused")                                                                            \
+    X(MAKING,                                                                                      \
+      "making") /* it is not all there yet, and goes on by itself; `reason` says how far */        \
     X(STOPPING, "stopping")                                                                        \
     X(CRASHED, "crashed")                                                                          \
     X(UNKNOWN, "unknown")
@@ -142,7 +146,9 @@ struct driver_options {
     const char *image_dir; /* folder of the pool `default` */
     const char *accel;     /* auto | kvm | tcg */
     const char *site;
-    const char *state_dir;   /* for what is remembered across restarts */
+    const char *image_ca;   /* authorities for downloads; NULL: the system's */
+    int64_t image_stall_ms; /* a download from which nothing came for so long has failed; 0: 60 s */
+    const char *state_dir;  /* for what is remembered across restarts */
     const char *runtime_dir; /* for what holds for one boot of the host (vmm/accel_trial.h) */
     /* Called from any thread when something may have changed (event, connection lost): observe
      * again. It must not call the driver, and is not called after close() has returned. May be

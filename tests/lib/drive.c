@@ -1,8 +1,8 @@
 /*
  * A driver's verbs, for tests: what the agent would call, without the agent.
  *
- *   drive [--uri URI] [--image-dir DIR] [--site SITE] [--accel WORD] [--primary] [--seen UUID]
- *         VERB [KIND NAME [SPEC]]
+ *   drive [--backend libvirt|images] [--uri URI] [--image-dir DIR] [--image-ca FILE] [--stall MS]
+ *         [--site SITE] [--accel WORD] [--primary] [--seen UUID] VERB [KIND NAME [SPEC]]
  *
  * VERB: observe, probe, create, update, start, stop, kill, verify_stopped, remove,
  * pause, resume, reboot. SPEC: the document
@@ -29,6 +29,7 @@
 #include "proto/doc.h"
 #include "proto/operation.h"
 #include "vmm/accel_trial.h"
+#include "vmm/images.h"
 #include "vmm/libvirt.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -61,6 +62,7 @@ static void forget_changes(void)
 }
 
 struct call {
+    const struct driver *driver;
     struct driver_options options;
     const char *verb, *kind, *name, *text;
     const char *seen;
@@ -232,14 +234,14 @@ static void serve(const struct call *given, const struct driver *d, void **self)
 
 static struct call read_arguments(int argc, char **argv)
 {
-    static const struct option options[] = {{"uri", required_argument, NULL, 'u'},
-                                            {"image-dir", required_argument, NULL, 'i'},
-                                            {"site", required_argument, NULL, 's'},
-                                            {"accel", required_argument, NULL, 'a'},
-                                            {"primary", no_argument, NULL, 'p'},
-                                            {"seen", required_argument, NULL, 'k'},
-                                            {0}};
-    struct call c = {.options = {.uri = "qemu:///system",
+    static const struct option options[] = {
+        {"uri", required_argument, NULL, 'u'},     {"image-dir", required_argument, NULL, 'i'},
+        {"site", required_argument, NULL, 's'},    {"accel", required_argument, NULL, 'a'},
+        {"backend", required_argument, NULL, 'b'}, {"image-ca", required_argument, NULL, 'c'},
+        {"stall", required_argument, NULL, 't'},   {"primary", no_argument, NULL, 'p'},
+        {"seen", required_argument, NULL, 'k'},    {0}};
+    struct call c = {.driver = &libvirt_driver,
+                     .options = {.uri = "qemu:///system",
                                  .image_dir = "/var/lib/libvirt/images",
                                  .site = "site-a",
                                  .accel = "auto",
@@ -254,6 +256,12 @@ static struct call read_arguments(int argc, char **argv)
             c.options.site = optarg;
         else if (option == 'a')
             c.options.accel = optarg;
+        else if (option == 'b')
+            c.driver = strcmp(optarg, "images") ? &libvirt_driver : &images_driver;
+        else if (option == 'c')
+            c.options.image_ca = optarg;
+        else if (option == 't')
+            c.options.image_stall_ms = strtol(optarg, NULL, 10);
         else if (option == 'p')
             c.primary = true;
         else if (option == 'k')
@@ -286,7 +294,7 @@ int main(int argc, char **argv)
     struct call c = read_arguments(argc, argv);
     if (!strcmp(c.verb, "trial"))
         return run_trial(&c);
-    const struct driver *d = &libvirt_driver;
+    const struct driver *d = c.driver;
     struct hm_error err = {0};
     void *self = NULL;
     int r = d->open(&c.options, &self, &err);

@@ -467,7 +467,7 @@ static int fake_remove(void *self, const struct order *o, struct hm_error *err)
     return leave(self, o, r);
 }
 
-static const char *const fake_kinds[] = {"network", "disk", "vm", NULL};
+static const char *const fake_kinds[] = {"network", "image-file", "disk", "vm", NULL};
 static const char *const vms_kinds[] = {"network", "vm", NULL};
 static const char *const disks_kinds[] = {"disk", NULL};
 

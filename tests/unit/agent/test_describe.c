@@ -28,6 +28,10 @@ END_TEST
 
 START_TEST(a_disk_and_a_network_are_told)
 {
+    expect("a.image-file.x",
+           "{\"url\":\"https://h/a.iso?token=secret\",\"format\":\"iso\","
+           "\"sha256_url\":\"https://h/SHA256SUMS\"}",
+           "iso, https://h/a.iso");
     expect("a.disk.x", "{\"size\":\"20GiB\"}", "20GiB qcow2, pool default");
     expect("a.network.x", "{\"mode\":\"isolated\",\"subnet\":\"10.1.2.1/24\"}",
            "isolated, 10.1.2.1/24");

@@ -94,6 +94,40 @@ START_TEST(vm_waits_for_a_network_whose_name_is_taken)
 }
 END_TEST
 
+#define IMAGE "{\"url\":\"http://host/a.iso\",\"format\":\"iso\",\"sha256\":\"" SHA "\"}"
+#define SHA   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+/* Half a file is of no use, not even to define a guest. */
+START_TEST(an_image_that_is_not_complete_is_waited_for)
+{
+    world_declare(&w, "site-a.image-file.a", IMAGE);
+    world_declare(&w, "site-a.vm.web", VM ",\"depends_on\":[\"image-file/a\"]}");
+    world_expect(&w, "site-a.image-file.a", PLAN_CREATE, VERB_CREATE);
+    world_expect(&w, "site-a.vm.web", PLAN_WAIT, VERB_NOTHING);
+    struct thing *t = world_made(&w, "site-a.image-file.a", THING_MAKING, IMAGE);
+    t->reason = strdup("downloading, 43 %");
+    world_expect(&w, "site-a.image-file.a", PLAN_WAIT, VERB_NOTHING);
+    world_expect_why(&w, "site-a.image-file.a", "downloading, 43 %");
+    world_expect(&w, "site-a.vm.web", PLAN_WAIT, VERB_NOTHING);
+    world_expect_why(&w, "site-a.vm.web", "waits for image-file a: downloading, 43 %");
+    t->state = THING_OFF;
+    world_expect(&w, "site-a.image-file.a", PLAN_START, VERB_START);
+    world_expect(&w, "site-a.vm.web", PLAN_WAIT, VERB_NOTHING);
+    t->state = THING_RUNNING;
+    world_expect(&w, "site-a.image-file.a", PLAN_NONE, VERB_NOTHING);
+    world_expect(&w, "site-a.vm.web", PLAN_CREATE, VERB_CREATE);
+}
+END_TEST
+
+/* Like disks, they are there before this site leads. */
+START_TEST(images_of_the_primary_are_brought_everywhere)
+{
+    world_declare(&w, "primary.image-file.a", IMAGE);
+    world_made(&w, "primary.image-file.a", THING_OFF, IMAGE);
+    world_expect(&w, "primary.image-file.a", PLAN_START, VERB_START);
+}
+END_TEST
+
 START_TEST(what_is_not_declared_is_the_backends_matter)
 {
     world_declare(&w, "site-a.vm.web", VM_ON_LAN "}");
@@ -328,6 +362,8 @@ static TCase *relations(void)
     tcase_add_test(c, vm_with_an_address_starts_once_its_network_has_it);
     tcase_add_test(c, an_address_that_cant_be_had_keeps_nothing_down);
     tcase_add_test(c, vm_waits_for_a_network_whose_name_is_taken);
+    tcase_add_test(c, an_image_that_is_not_complete_is_waited_for);
+    tcase_add_test(c, images_of_the_primary_are_brought_everywhere);
     tcase_add_test(c, what_is_not_declared_is_the_backends_matter);
     tcase_add_test(c, depends_on_is_waited_for);
     tcase_add_test(c, dependency_that_shall_be_off_is_not_waited_for);

@@ -188,6 +188,23 @@ END_TEST
 
 /* It is too early for one document when the pass comes to it, and too late for a timer when the pass
  * has ended. */
+/* What takes longer than a verb may is neither done nor failed. */
+START_TEST(what_goes_on_behind_its_verb_is_asked_again)
+{
+    fake_fail("create", "web", HM_E_IN_PROGRESS);
+    site_put(&s, "site-a.vm.web", VM "}");
+    SITE_UNTIL(&s, fake_calls("create", "web") == 2);
+    ck_assert(is_phase("vm.web", "Pending"));
+    const char *progress =
+        json_string_value(json_object_get(fake_status_of(s.status, "vm.web"), "progress"));
+    ck_assert_ptr_nonnull(progress);
+    ck_assert_str_eq(site_error(&s, "vm.web"), "");
+    fake_fail("create", "web", HM_OK);
+    SITE_UNTIL(&s, is_phase("vm.web", "Running"));
+    ck_assert_ptr_null(json_object_get(fake_status_of(s.status, "vm.web"), "progress"));
+}
+END_TEST
+
 START_TEST(back_off_that_ends_within_a_pass_is_not_missed)
 {
     fake_fail("create", "a", HM_E_LIBVIRT);
@@ -667,6 +684,7 @@ static TCase *trouble(void)
     tcase_set_timeout(c, 30);
     tcase_add_checked_fixture(c, set_up, tear_down);
     tcase_add_test(c, failing_document_holds_up_no_other);
+    tcase_add_test(c, what_goes_on_behind_its_verb_is_asked_again);
     tcase_add_test(c, back_off_that_ends_within_a_pass_is_not_missed);
     tcase_add_test(c, new_revision_is_tried_at_once);
     tcase_add_test(c, guest_that_always_crashes_is_not_started_in_a_loop);

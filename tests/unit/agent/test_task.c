@@ -34,6 +34,27 @@ static int64_t wait_ms(void)
     return (t.next_try_ns - now) / HM_MS;
 }
 
+/* A download that is under way: no failure, and what failed before is not over yet. */
+START_TEST(what_goes_on_is_asked_again_soon)
+{
+    task_goes_on(&t, "downloading, 3 %", now);
+    ck_assert_int_eq(wait_ms(), 2000);
+    ck_assert_uint_eq(t.failures, 0);
+    fail_once(0);
+    ck_assert_ptr_null(t.progress);
+    task_goes_on(&t, "downloading, 4 %", now);
+    ck_assert_uint_eq(t.failures, 1);
+    ck_assert_str_eq(t.progress, "downloading, 4 %");
+    fail_once(0);
+    ck_assert_int_eq(wait_ms(), 2000);
+    ck_assert_uint_eq(t.failures, 2);
+    task_goes_on(&t, "downloading, 5 %", now);
+    task_done(&t, now);
+    ck_assert_ptr_null(t.progress);
+    ck_assert_uint_eq(t.failures, 0);
+}
+END_TEST
+
 START_TEST(failures_back_off_from_a_second_to_five_minutes)
 {
     static const int64_t expected[] = {1000,  2000,   4000,   8000,   16000, 32000,
@@ -174,6 +195,7 @@ int main(void)
     Suite *s = suite_create("task");
     TCase *c = tcase_create("task");
     tcase_add_checked_fixture(c, set_up, tear_down);
+    tcase_add_test(c, what_goes_on_is_asked_again_soon);
     tcase_add_test(c, failures_back_off_from_a_second_to_five_minutes);
     tcase_add_test(c, jitter_adds_up_to_a_quarter);
     tcase_add_test(c, success_ends_the_back_off);

@@ -7,6 +7,11 @@
 #include "proto/doc.h"
 #include "proto/render.h"
 
+#define EIGHT(c) c c c c c c c c
+#define SHA(c)   EIGHT(c) EIGHT(c) EIGHT(c) EIGHT(c) EIGHT(c) EIGHT(c) EIGHT(c) EIGHT(c)
+#define IMAGE(host, c)                                                                             \
+    "{\"url\":\"http://" host "/a\",\"format\":\"iso\",\"sha256\":\"" SHA(c) "\"}"
+
 static json_t *spec_of(const char *kind, const char *text)
 {
     json_t *given = json_loads(text, 0, NULL), *spec = NULL;
@@ -67,6 +72,11 @@ static const struct {
     {"vm", VM(",\"disks\":[" DISK("root", ",\"size\":\"2GiB\"") "]"),
      VM(",\"disks\":[" DISK("root", ",\"disk\":\"x\"") "]"),
      "disks[root].size 2GiB -> - never; disks[root].disk - -> x replace", COST_NEVER},
+    {"image-file", IMAGE("h", "a"), IMAGE("other", "a"),
+     "url http://h/a -> http://other/a none (the same contents)", COST_NONE},
+    {"image-file", IMAGE("h", "a"), IMAGE("other", "b"),
+     "url http://h/a -> http://other/a replace; sha256 " SHA("a") " -> " SHA("b") " replace",
+     COST_REPLACE},
     {"disk", "{\"size\":\"1GiB\"}", "{\"size\":\"2GiB\"}", "size 1GiB -> 2GiB live (it grows)",
      COST_LIVE},
     {"vm", VM(",\"disks\":[" DISK("a", ",\"image\":\"/a\"") "]"),

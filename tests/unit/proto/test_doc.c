@@ -88,7 +88,8 @@ static const struct {
      "unknown field \"kind\": in the bucket the key says kind, name and site; leave them out of "
      "the "
      "value (harmonyctl apply does)"},
-    {"a.vmm.x", "{}", "unknown kind \"vmm\" (did you mean \"vm\"?); there are: network, disk, vm"},
+    {"a.vmm.x", "{}",
+     "unknown kind \"vmm\" (did you mean \"vm\"?); there are: network, image-file, disk, vm"},
     {"a.vm.x", "", "the value must be one JSON object, the spec; it is empty"},
     {"a.vm.x", "{}{}", "the value must be one JSON object, the spec; it is several"},
     {"a.vm.x", "[]", "a list is not an object"},

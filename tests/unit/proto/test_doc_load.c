@@ -39,7 +39,8 @@ static const struct {
      "kind: disk\n" SITE
      "size: 0B\n---\nkind: disk\nname: y\nsite: a\nsize: 1GiB\n---\nkind: vmm\n",
      "w.yaml:4: disk x: size: \"0B\" is below 1MiB, the least allowed\n"
-     "w.yaml:11: unknown kind \"vmm\" (did you mean \"vm\"?); there are: network, disk, "
+     "w.yaml:11: unknown kind \"vmm\" (did you mean \"vm\"?); there are: network, image-file, "
+     "disk, "
      "vm\n"},
     {"w.yaml", "", "w.yaml:1: holds no document\n"},
     {"w.yaml", "- 5\n", "w.yaml:1: 5 is not a document: expected fields such as kind: vm\n"},
@@ -93,8 +94,9 @@ START_TEST(several_errors_are_summed_up)
     struct hm_error err = {0};
     ck_assert_int_eq(docs_parse("w.yaml", text, strlen(text), &docs, NULL, NULL, &err),
                      -HM_E_INVALID);
-    ck_assert_str_eq(err.text, "w.yaml:1: unknown kind \"a\"; there are: network, disk, vm (and "
-                               "2 more)");
+    ck_assert_str_eq(err.text,
+                     "w.yaml:1: unknown kind \"a\"; there are: network, image-file, disk, vm (and "
+                     "2 more)");
 }
 END_TEST
 

@@ -7,6 +7,8 @@
 
 /* -- the tables themselves ------------------------------------------------------------------------ */
 
+#define SHA "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 static void check_default(const char *where, const struct field *f)
 {
     const struct field one[] = {*f, {.name = NULL}};
@@ -194,6 +196,25 @@ static const struct {
      "subnet: 10.0.0.1/31: the prefix must be between 8 and 30", "subnet"},
     {"network", "{\"subnet\":\"0.0.0.0/0\"}",
      "subnet: 0.0.0.0/0: the prefix must be between 8 and 30", "subnet"},
+    {"image-file", "{\"url\":\"http://h/a\",\"format\":\"iso\"}",
+     "one of sha256 and sha256_url must be given: without a checksum of its publisher, nobody "
+     "knows what was downloaded",
+     ""},
+    {"image-file",
+     "{\"url\":\"http://h/a\",\"format\":\"iso\",\"sha256\":\"" SHA "\","
+     "\"sha256_url\":\"https://h/s\"}",
+     "sha256: only one of sha256 and sha256_url must be given: without a checksum of its "
+     "publisher, "
+     "nobody knows what was downloaded",
+     "sha256"},
+    {"image-file", "{\"url\":\"ftp://h/a\",\"format\":\"iso\",\"sha256\":\"" SHA "\"}",
+     "url: it must begin with http:// or https://", "url"},
+    {"image-file", "{\"url\":\"http://u:p@h/a\",\"format\":\"iso\",\"sha256\":\"" SHA "\"}",
+     "url: it holds a user or a password; documents are read by many, so that is refused", "url"},
+    {"image-file", "{\"url\":\"http://h/a\",\"format\":\"iso\",\"sha256_url\":\"http://h/s\"}",
+     "sha256_url: it must begin with https://", "sha256_url"},
+    {"image-file", "{\"url\":\"http://h/\",\"format\":\"iso\",\"sha256_url\":\"https://h/s\"}",
+     "url: it names no file, so there is no entry for it at sha256_url", "url"},
     {"network", "{\"dhcp\":{\"start\":\"192.168.100.5\"}}",
      "dhcp: start and end are given together, or neither", "dhcp"},
     {"network", "{\"dhcp\":{\"start\":\"192.168.100.9\",\"end\":\"192.168.100.5\"}}",
