@@ -17,6 +17,7 @@ from lib import paths  # noqa: E402
 
 sys.path.insert(0, str(paths.TOOLS / "python"))
 import nats  # noqa: E402
+from bench_taps import bench_taps  # noqa: E402
 from lib import witness  # noqa: E402
 from lib.nats_server import NatsServer  # noqa: E402
 from lib.paths import built  # noqa: E402
@@ -245,8 +246,12 @@ def bench_failover(folder):
     row("  both at once", f"{max(overlaps):.1f} ms")
 
 
+def bench_network(folder):
+    bench_taps(folder, row)
+
+
 PARTS = {"bus": bench_bus, "latency": bench_latency, "pass": bench_pass, "resources": bench_resources,
-         "failover": bench_failover}
+         "failover": bench_failover, "network": bench_network}
 
 
 def main():

@@ -6,7 +6,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "chaos"))
 
 import evidence  # noqa: E402
 from lib.delay_proxy import DelayProxy  # noqa: E402
-from lib.network import Network, enter_private_network  # noqa: E402
+from lib.network import Network, privately  # noqa: E402
 from lib.processes import Process, run  # noqa: E402
 from lib.waiting import wait_until  # noqa: E402
 
@@ -27,20 +26,6 @@ s.settimeout(0.3)
 s.sendto(b"?", ("{HUB}", 7))
 print(s.recv(9).decode())
 """
-
-
-def privately(check):
-    """Run it in a process with a network of its own; this one keeps the host's."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            enter_private_network()
-            check()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 class Answerer:

@@ -6,8 +6,9 @@
  * VERB: observe, create, update, start, stop, remove, verify_stopped (a network); attach, boot (the same
  * before a start) and detach (a VM; --tap: by TAPs of the agent's own), which print the spec as it is
  * connected. Prints one JSON object on one line ({"result": 0} or {"code": ..., "error": ...}); exits with
- * 1 on an error. `hold NAME` opens the TAP of that name and keeps it until its input ends. `bench N` makes N
- * TAPs on the bridge NAME one by one and prints the microseconds that each took.
+ * 1 on an error. `hold NAME` opens the TAP of that name and keeps it until its input ends. `bench NAME N`
+ * makes N TAPs on the bridge NAME one by one, `bench-vms NAME N` attaches N VMs with a TAP each to the network
+ * NAME; both print the microseconds that each took.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -161,9 +162,41 @@ static int attach_tap(struct netlink *nl, const char *site, const char *bridge, 
     return r < 0 ? r : netlink_step(nl, &steps[1], err);
 }
 
+static int attach_number(const struct call *c, long number, struct hm_error *err)
+{
+    struct attach_options options = {.site = c->options.site,
+                                     .state_dir = c->options.state_dir,
+                                     .runtime_dir = c->options.runtime_dir,
+                                     .by_tap = true,
+                                     .starting = true};
+    HM_AUTOFREE char *name = hm_printf("v%ld", number);
+    HM_AUTOFREE char *key = hm_printf("%s.vm.%s", c->options.site, name);
+    json_t *placed = NULL, *spec = json_pack("{s:[{s:s}]}", "networks", "network", c->name);
+    struct order o = {
+        .kind = "vm", .name = name, .key = key, .site = c->options.site, .spec = spec};
+    int r = attach_vm(&options, &o, &placed, err);
+    json_decref(placed);
+    json_decref(spec);
+    return r;
+}
+
+static int bench_vms(const struct call *c)
+{
+    struct hm_error err;
+    int r = 0;
+    for (long i = 0; r >= 0 && i < strtol(c->text, NULL, 10); i++) {
+        int64_t began = hm_boottime_ns();
+        r = attach_number(c, i, &err);
+        printf("%lld\n", (long long)(hm_boottime_ns() - began) / 1000);
+    }
+    if (r < 0)
+        fprintf(stderr, "%s\n", err.text);
+    return r < 0;
+}
+
 static int bench(const struct call *c)
 {
-    struct netlink *nl;
+    struct netlink *nl = NULL;
     struct hm_error err;
     int r = netlink_open(&nl, &err);
     for (long i = 0; r >= 0 && i < strtol(c->text, NULL, 10); i++) {
@@ -173,6 +206,7 @@ static int bench(const struct call *c)
     }
     if (r < 0)
         fprintf(stderr, "%s\n", err.text);
+    netlink_close(nl);
     return r < 0;
 }
 
@@ -209,5 +243,7 @@ int main(int argc, char **argv)
         return hold(c.name);
     if (!strcmp(c.verb, "bench") && c.text)
         return bench(&c);
+    if (!strcmp(c.verb, "bench-vms") && c.text)
+        return bench_vms(&c);
     return answer(&c);
 }
