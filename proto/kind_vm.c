@@ -10,6 +10,8 @@ static const char *const backends[] = {"libvirt", NULL};
 static const char *const boot_devices[] = {"disk", "cdrom", "network", NULL};
 static const char *const power_words[] = {"on", "off", "paused", NULL};
 static const char *const displays[] = {"none", "vnc", NULL};
+static const char *const firmwares[] = {"bios", "uefi", NULL};
+static const char *const watchdog_words[] = {"none", "reset", "poweroff", "pause", NULL};
 static const char *const accel_words[] = {"auto", "kvm", "tcg", NULL};
 
 /* -- what a change of size costs --------------------------------------------------------------- */
@@ -84,6 +86,28 @@ static const struct field vm_fields[] = {
      .min = 1,
      .max = 64,
      .help = "host-model, host-passthrough, maximum, or the name of a model that libvirt knows."},
+    {.name = "cpu_pinning",
+     .type = FIELD_LIST,
+     .cost = COST_RESTART,
+     .element = FIELD_STRING,
+     .min = 1,
+     .max = 512,
+     .help =
+         "For each virtual processor, from the first on, the host's processors that run it (\"2\", "
+         "\"4-7,12\")."},
+    {.name = "hugepages",
+     .type = FIELD_SIZE,
+     .cost = COST_RESTART,
+     .min = 1LL << 16,
+     .max = 16LL << 30,
+     .help =
+         "Pages of this size, which the host has set aside, for all of its memory (2MiB, 1GiB)."},
+    {.name = "firmware",
+     .type = FIELD_ENUM,
+     .cost = COST_REPLACE,
+     .words = firmwares,
+     .default_value = "\"bios\"",
+     .help = "What the guest boots with; uefi is OVMF, without secure boot, and needs 256MiB."},
     {.name = "kernel",
      .type = FIELD_PATH,
      .cost = COST_RESTART,
@@ -131,6 +155,22 @@ static const struct field vm_fields[] = {
      .min = 1,
      .default_value = "[\"disk\", \"cdrom\", \"network\"]",
      .help = "What to boot from, without a kernel: the first that works."},
+    {.name = "tpm",
+     .type = FIELD_BOOL,
+     .cost = COST_RESTART,
+     .default_value = "false",
+     .help = "A TPM 2.0 (swtpm). What is sealed with it outlives the VM as its disks do."},
+    {.name = "watchdog",
+     .type = FIELD_ENUM,
+     .cost = COST_RESTART,
+     .words = watchdog_words,
+     .default_value = "\"none\"",
+     .help = "A watchdog (i6300esb), and what happens when the guest stops feeding it."},
+    {.name = "rng",
+     .type = FIELD_BOOL,
+     .cost = COST_RESTART,
+     .default_value = "true",
+     .help = "Random numbers of the host (virtio-rng)."},
     {.name = "display",
      .type = FIELD_ENUM,
      .cost = COST_RESTART,
@@ -194,6 +234,66 @@ static int check_within(const json_t *spec, enum field_type type, const char *na
     return field_fail(at, err, "%s is less than %s, which is %s", most, name, asked);
 }
 
+/* A number of at most four digits; where it ends, or NULL. */
+static const char *skip_number(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 4 ? text + digits : NULL;
+}
+
+/* "4-7,12": what libvirt takes for a set of processors, without its exclusions. */
+static bool is_cpu_set(const char *text)
+{
+    const char *end = skip_number(text);
+    if (end && *end == '-')
+        end = skip_number(end + 1);
+    return end && (*end == '\0' || (*end == ',' && is_cpu_set(end + 1)));
+}
+
+static int check_pinning(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    const json_t *pinning = json_object_get(spec, "cpu_pinning");
+    int64_t vcpus = spec_int(spec, "max_vcpus", spec_int(spec, "vcpus", 0));
+    size_t i;
+    json_t *cpus;
+    json_array_foreach(pinning, i, cpus)
+    {
+        field_place_set(at, "cpu_pinning[%zu]", i);
+        if ((int64_t)i >= vcpus)
+            return field_fail(at, err, "there is no such processor: it has %lld", (long long)vcpus);
+        char shown[TEXT_QUOTE_MAX];
+        text_quote(json_string_value(cpus), shown);
+        if (!is_cpu_set(json_string_value(cpus)))
+            return field_fail(at, err, "%s is no set of processors (such as 4-7,12)", shown);
+    }
+    return 0;
+}
+
+/* A balloon gives none of these back to the host, and only whole ones hold the guest. */
+static int check_hugepages(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    int64_t page = spec_int(spec, "hugepages", 0);
+    if (!page)
+        return 0;
+    field_place_set(at, "hugepages");
+    if (json_object_get(spec, "max_memory"))
+        return field_fail(at, err, "does not go with max_memory: a balloon can't return them");
+    if (page & (page - 1))
+        return field_fail(at, err, "must be a power of two (2MiB, 1GiB)");
+    if (spec_int(spec, "memory", 0) % page)
+        return field_fail(at, err, "memory must be a multiple of it");
+    return 0;
+}
+
+/* With 128 MiB OVMF has been seen to end in an exception. */
+static int check_firmware(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    if (!strcmp(spec_str(spec, "firmware"), "bios") || spec_int(spec, "memory", 0) >= 256LL << 20)
+        return 0;
+    field_place_set(at, "firmware");
+    return field_fail(at, err, "uefi needs a memory of 256MiB or more");
+}
+
 static int check_cpu(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
     const char *cpu = spec_str(spec, "cpu");
@@ -214,6 +314,12 @@ static int check_vm(const json_t *spec, struct field_place *at, struct hm_error 
         rc = check_within(spec, FIELD_SIZE, "memory", "max_memory", at, err);
     if (rc >= 0)
         rc = check_cpu(spec, at, err);
+    if (rc >= 0)
+        rc = check_pinning(spec, at, err);
+    if (rc >= 0)
+        rc = check_hugepages(spec, at, err);
+    if (rc >= 0)
+        rc = check_firmware(spec, at, err);
     return rc < 0 ? rc : vm_check_devices(spec, at, err);
 }
 

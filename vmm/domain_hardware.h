@@ -10,8 +10,14 @@
 
 /* memory, currentMemory, vcpu, vcpus; into <domain>. */
 void domain_add_size(xmlNodePtr root, const json_t *spec);
-/* Room for devices to come; into <devices>. */
+/* cputune, memoryBacking; into <domain>. */
+void domain_add_tuning(xmlNodePtr root, const json_t *spec);
+/* The firmware's choice; into <os>, as its first elements. */
+void domain_add_firmware(xmlNodePtr os, const json_t *spec);
+/* TPM, watchdog, random numbers, and room for devices to come; into <devices>. */
 void domain_add_hardware(xmlNodePtr devices, const struct vm_build *build);
+/* What of all this is there, for vmm/shape.h. */
+void domain_shape_hardware(json_t *shape, xmlNodePtr root);
 
 /* By which a device that we made is known while it runs, and detached. Others carry none that begins
  * with the prefix. Source: https://libvirt.org/formatdomain.html#devices ("user-specified alias") */

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "vmm/domain_xml.h"
+#include "vmm/domain_hardware.h"
 #include "vmm/run_note.h"
 #include "vmm/shape.h"
 #include "vmm/xml.h"
@@ -106,7 +106,7 @@ static void shape_guest_agent(json_t *shape, xmlNodePtr devices)
 static void shape_others(json_t *shape, xmlNodePtr devices)
 {
     static const char *const kinds[] = {"hostdev", "filesystem", "graphics", "redirdev",
-                                        "shmem",   "tpm",        "lease",    "panic"};
+                                        "shmem",   "lease",      "panic"};
     for (size_t i = 0; i < HM_COUNT(kinds); i++) {
         size_t count = 0;
         for (xmlNodePtr d = xml_at(devices, kinds[i]); d; d = xml_next(d))
@@ -135,6 +135,7 @@ json_t *domain_shape(xmlNodePtr root)
     for (xmlNodePtr n = xml_at(devices, "interface"); n; n = xml_next(n))
         shape_nic(shape, n);
     shape_guest_agent(shape, devices);
+    domain_shape_hardware(shape, root);
     shape_others(shape, devices);
     return shape;
 }

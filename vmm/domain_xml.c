@@ -224,6 +224,7 @@ static bool is_x86(const char *arch)
 static void add_os(xmlNodePtr root, const struct vm_build *b)
 {
     xmlNodePtr os = xml_add(root, "os");
+    domain_add_firmware(os, b->spec);
     xmlNodePtr type = xml_add_text(os, "type", "hvm");
     xml_set(type, "arch", b->arch);
     xml_set(type, "machine", is_x86(b->arch) ? "q35" : "virt");
@@ -311,6 +312,7 @@ char *domain_xml(const struct vm_build *b, struct mark *mark)
     if (b->uuid)
         xml_add_text(root, "uuid", b->uuid);
     domain_add_size(root, b->spec);
+    domain_add_tuning(root, b->spec);
     add_os(root, b);
     add_features(root, b->arch);
     add_cpu(root, b->spec);

@@ -125,18 +125,24 @@ static int define_xml(struct lv *lv, const struct order *o, const char *xml, con
     return 0;
 }
 
+/* By which the guardian knows it before it is there, and its TPM finds what it sealed. */
+static bool has_own_uuid(const struct order *o)
+{
+    return o->primary || spec_bool(o->spec, "tpm");
+}
+
 static int define(struct lv *lv, const struct order *o, const struct domain_info *before,
                   virDomainPtr *ret, struct hm_error *err)
 {
     struct vm_disks disks;
     struct mark mark;
-    char own_uuid[VM_UUID_TEXT]; /* by which the guardian knows it before it is there */
+    char own_uuid[VM_UUID_TEXT];
     vm_disks_of(o->spec, &disks);
     mark_of_order(o, &mark);
     vm_uuid(o->site, o->key, own_uuid);
     HM_AUTOFREE char *console = console_path(lv, o->name);
     struct vm_build build = {.name = o->name,
-                             .uuid = before->uuid || !o->primary ? before->uuid : own_uuid,
+                             .uuid = before->uuid || !has_own_uuid(o) ? before->uuid : own_uuid,
                              .type = lv_domain_type(lv, o->spec),
                              .arch = lv->arch,
                              .console = console,
@@ -253,10 +259,26 @@ static int vm_update(struct lv *lv, const struct order *o, struct hm_error *err)
 
 /* -- Removing ---------------------------------------------------------------------------------- */
 
-static int undefine(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
+static bool leaves_a_disk(const json_t *spec)
+{
+    size_t i;
+    json_t *disk;
+    json_array_foreach(json_object_get(spec, "disks"), i, disk)
+    {
+        if (!spec_bool(disk, "ephemeral"))
+            return true;
+    }
+    return !spec;
+}
+
+/* What its TPM sealed and its firmware remembers belongs to its disks: it stays with them. */
+static int undefine(struct lv *lv, const struct order *o, virDomainPtr dom, const json_t *spec,
+                    struct hm_error *err)
 {
     unsigned flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
-                     VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM;
+                     VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
+    flags |= leaves_a_disk(spec) ? VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_TPM
+                                 : VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_TPM;
     int r = virDomainUndefineFlags(dom, flags);
     if (r < 0 && lv_last_is(VIR_ERR_INVALID_ARG)) /* a backend that has none of these */
         r = virDomainUndefineFlags(dom, 0);
@@ -278,7 +300,7 @@ static int vm_remove(struct lv *lv, const struct order *o, struct hm_error *err)
     if (found > 0 && r >= 0)
         r = lv_disks_remove_ephemeral(lv, o, info.mark.spec, err);
     if (found > 0 && r >= 0)
-        r = undefine(lv, o, dom, err);
+        r = undefine(lv, o, dom, info.mark.spec, err);
     if (dom)
         lv_touch_domain(lv, dom);
     domain_info_clear(&info);

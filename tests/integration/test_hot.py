@@ -111,6 +111,31 @@ def disks_of(host, *words):
     return {d.find("alias").get("name"): d.find("target").get("dev") for d in xml.findall("devices/disk")}
 
 
+# -- other hardware ------------------------------------------------------------------------------
+
+
+def test_firmware_tpm_watchdog_and_random_numbers_are_there(host):
+    spec = watching(memory="256MiB", firmware="uefi", tpm=True, watchdog="poweroff", cpu_pinning=["0"], disks=[ROOT])
+    host.do("create", "vm", "web", spec)
+    host.do("start", "vm", "web", spec)
+    host.site.wait_boot("web", timeout=90)
+    wait_has(host, lambda h: set(h.devices) == {"efi", "tpm", "rng"}, "all of it")
+    assert host.thing("vm", "web").get("drift") is None
+    command = host.site.run("cat", f"/proc/{host.site.qemu_pid('web')}/cmdline").stdout
+    assert "i6300esb" in command and "OVMF" in command
+    assert host.site.virsh("vcpupin", "web", "--live").split()[-1] == "0"
+    kept = {"nvram": "var/lib/libvirt/qemu/nvram/web_VARS.fd",
+            "tpm": f"var/lib/libvirt/swtpm/{host.site.virsh('domuuid', 'web')}"}
+    host.do("update", "vm", "web", {**spec, "labels": {"tier": "front"}})
+    host.do("remove", "vm", "web")
+    assert all((host.site.host / path).exists() for path in kept.values()), "the disk is there without them"
+    gone = watching(memory="256MiB", firmware="uefi", tpm=True, disks=[{**ROOT, "ephemeral": True}])
+    host.do("create", "vm", "web", gone)
+    assert host.site.virsh("domuuid", "web") in kept["tpm"]
+    host.do("remove", "vm", "web")
+    assert not any((host.site.host / path).exists() for path in kept.values())
+
+
 # -- paused, rebooted ----------------------------------------------------------------------------
 
 

@@ -101,6 +101,8 @@ static const char *const every_element[] = {
     "\"vnc\"}",
     "{\"kernel\":\"/k\",\"initramfs\":\"/i\",\"cmdline\":\"<&>\",\"cpu\":\"Skylake-Server\"}",
     "{\"kernel\":\"/k\",\"vcpus\":2,\"max_vcpus\":4,\"memory\":\"1GiB\",\"max_memory\":\"2GiB\"}",
+    "{\"kernel\":\"/k\",\"vcpus\":2,\"memory\":\"1GiB\",\"cpu_pinning\":[\"0\",\"0-1,3\"],"
+    "\"hugepages\":\"2MiB\",\"firmware\":\"uefi\",\"tpm\":true,\"watchdog\":\"poweroff\"}",
 };
 
 START_TEST(every_element_is_in_libvirts_schema)
@@ -140,8 +142,8 @@ END_TEST
 START_TEST(there_are_ports_for_what_comes_later_and_every_device_has_our_alias)
 {
     xmlDocPtr doc = build(full, NULL, "x86_64");
-    /* two virtio disks, two cards, five for libvirt, six to spare */
-    ck_xpath(doc, "count(/domain/devices/controller[@model='pcie-root-port'])", "15");
+    /* two virtio disks, two cards, six for libvirt, six to spare */
+    ck_xpath(doc, "count(/domain/devices/controller[@model='pcie-root-port'])", "16");
     ck_xpath(doc, "/domain/devices/disk[1]/alias/@name", "ua-harmony-disk-root");
     ck_xpath(doc, "/domain/devices/interface[2]/alias/@name", "ua-harmony-card-52-54-00-ab-00-01");
     xml_free(&doc);
@@ -172,6 +174,62 @@ START_TEST(a_disk_keeps_its_place_when_another_goes)
     vm_disks_clear(&disks);
     json_decref(made);
     json_decref(spec);
+}
+END_TEST
+
+START_TEST(hardware_has_its_place_and_no_difference)
+{
+    xmlDocPtr doc = build(every_element[3], NULL, "x86_64");
+    ck_xpath(doc, "/domain/cputune/vcpupin[@vcpu='1']/@cpuset", "0-1,3");
+    ck_xpath(doc, "/domain/memoryBacking/hugepages/page[@unit='KiB']/@size", "2048");
+    ck_xpath(doc, "/domain/os/@firmware", "efi");
+    ck_xpath(doc, "/domain/os/firmware/feature[@name='secure-boot']/@enabled", "no");
+    ck_xpath(doc, "/domain/devices/tpm[@model='tpm-crb']/backend[@type='emulator']/@version",
+             "2.0");
+    ck_xpath(doc, "/domain/devices/watchdog[@model='i6300esb']/@action", "poweroff");
+    ck_xpath(doc, "/domain/devices/rng[@model='virtio']/backend[@model='random']", "/dev/urandom");
+    /* what newer versions of libvirt show of each q35 */
+    xml_add_set(xml_at(xml_root(doc), "devices"), "watchdog", "model", "itco", "action", "reset",
+                NULL);
+    struct domain_info info = read_back(doc);
+    ck_assert_ptr_null(shape_difference(info.mark.made, info.shape));
+    domain_info_clear(&info);
+    xml_free(&doc);
+    doc = build("{\"kernel\":\"/k\",\"rng\":false}", NULL, "x86_64");
+    ck_xpath(doc, "count(/domain/cputune | /domain/memoryBacking | /domain/os/@firmware)", "0");
+    ck_xpath(doc, "count(/domain/devices/*[self::tpm or self::watchdog or self::rng])", "0");
+    xml_free(&doc);
+}
+END_TEST
+
+static const struct {
+    const char *path, *attribute, *value, *words;
+} hardware_edits[] = {
+    {"os", "firmware", "bios", "firmware is bios, was made as efi"},
+    {"cputune/vcpupin", "cpuset", "7", "cpu_pinning[0] is 7, was made as 0"},
+    {"memoryBacking/hugepages/page", "size", "1048576", "hugepages is 1048576, was made as 2048"},
+    {"devices/tpm", "model", "tpm-tis", "tpm is tpm-tis, was made as tpm-crb"},
+    {"devices/watchdog", "action", "none", "watchdog is none, was made as poweroff"},
+    {"devices/rng/backend", NULL, "/dev/zero", "rng is /dev/zero, was made as /dev/urandom"},
+    {"vcpu", "current", "1", "vcpus is 1, was made as 2"},
+};
+
+START_TEST(an_edit_of_hardware_is_told_in_words)
+{
+    xmlDocPtr doc = build(every_element[3], NULL, "x86_64");
+    xmlNodePtr node = xml_at(xml_root(doc), hardware_edits[_i].path);
+    const xmlChar *value = (const xmlChar *)hardware_edits[_i].value;
+    ck_assert_ptr_nonnull(node);
+    if (hardware_edits[_i].attribute)
+        xmlSetProp(node, (const xmlChar *)hardware_edits[_i].attribute, value);
+    else
+        xmlNodeSetContent(node, value);
+    struct domain_info info = read_back(doc);
+    char *words = shape_difference(info.mark.made, info.shape);
+    ck_assert_msg(words && strstr(words, hardware_edits[_i].words), "%s", words ? words : "(none)");
+    free(words);
+    domain_info_clear(&info);
+    xml_free(&doc);
 }
 END_TEST
 
@@ -402,6 +460,8 @@ int main(void)
     tcase_add_test(t, a_maximum_is_room_and_no_difference);
     tcase_add_test(t, there_are_ports_for_what_comes_later_and_every_device_has_our_alias);
     tcase_add_test(t, a_disk_keeps_its_place_when_another_goes);
+    tcase_add_test(t, hardware_has_its_place_and_no_difference);
+    tcase_add_loop_test(t, an_edit_of_hardware_is_told_in_words, 0, HM_COUNT(hardware_edits));
     tcase_add_test(t, hostile_text_is_escaped);
     tcase_add_test(t, a_device_name_that_is_a_place_gets_it_and_others_what_is_free);
     tcase_add_test(t, more_than_26_disks_on_a_bus_have_targets);
