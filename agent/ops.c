@@ -181,6 +181,7 @@ void op_stream(struct op *op, const struct op_source *source, void *data)
     }
     op->source = source;
     op->source_data = data;
+    say_more(op, json_pack("{s:{}}", "begun"));
     source->more(data);
 }
 

@@ -61,6 +61,11 @@ static const struct flag delete_flags[] = {
     {0},
 };
 
+static const struct flag watch_flags[] = {
+    {"site", 0, "WHERE", false, "only of this site, or of \"primary\""},
+    {0},
+};
+
 static const struct command document_commands[] = {
     {"apply", "", 0, 0, "text", apply_flags, "declare documents: write them to harmony_desired",
      "Everything is verified first; if anything is wrong, nothing is written. A document whose "
@@ -88,6 +93,13 @@ static const struct command document_commands[] = {
      "declared\n"
      "gives a warning only.",
      run_delete},
+    {"watch", "[KIND [NAME]]", 0, 2, "text|json", watch_flags,
+     "documents and statuses as they change, one line for each change",
+     "Begins with what changes next. -o json prints one object a line. Ends with ^C.", run_watch},
+    {"explain", "KIND[.FIELD...]", 1, 1, "text|json", NULL,
+     "what a kind of document, or a field, is; needs no server",
+     "As in explain vm.disks.size: value, range, default, and what a change of it costs.",
+     run_explain},
     {0},
 };
 

@@ -1,4 +1,4 @@
-/* The commands that ask a site's agent for something at once. */
+/* The commands of every day: power, and what a site's agent is asked for at once. */
 #include "ctl/command.h"
 #include "ctl/run.h"
 
@@ -7,11 +7,24 @@
         "site", 0, "SITE", false,                                                                  \
             "the site where it is (default: the document's; for primary the leader)"               \
     }
+static const struct flag power_flags[] = {
+    {"wait", 0, NULL, false, "until the agent reports that this revision is applied"},
+    {"site", 0, "WHERE", false,
+     "the document's site, or \"primary\": needed if several have one of this name"},
+    {0},
+};
 
 static const struct flag reboot_flags[] = {
     {"grace", 0, "TIME", false,
      "how long the guest is asked before it is reset hard (default: its stop_grace); 0: at once"},
     SITE_FLAG,
+    {0},
+};
+
+static const struct flag console_flags[] = {
+    {"force", 0, NULL, false, "take it over from whoever has it open"},
+    {"site", 0, "SITE", false,
+     "the site where it is (default: the document's; for primary the leader)"},
     {0},
 };
 
@@ -38,12 +51,31 @@ static const struct flag snapshot_delete_flags[] = {
 };
 
 const struct command operate_commands[] = {
+    {"start", "KIND NAME", 2, 2, "text|json", power_flags, "declare power: on",
+     "Changes this one field of the document, by compare-and-swap; the agent does the rest, and "
+     "keeps "
+     "it so.",
+     run_start},
+    {"stop", "KIND NAME", 2, 2, "text|json", power_flags, "declare power: off",
+     "The guest is asked, and stopped hard after its stop_grace. It stays off until it is started.",
+     run_stop},
+    {"pause", "KIND NAME", 2, 2, "text|json", power_flags, "declare power: paused",
+     "Its processors stand still, its memory stays.", run_pause},
+    {"resume", "KIND NAME", 2, 2, "text|json", power_flags, "declare power: on for what is paused",
+     "What is declared off is refused: start starts it.", run_resume},
     {"reboot", "KIND NAME", 2, 2, "text", reboot_flags, "reboot a VM; it stays defined and on",
      "The guest is asked, and after its grace reset. Returns when it begins to boot. --timeout is "
      "for "
      "all of it\n"
      "(default 60s).",
      run_reboot},
+    {"console", "KIND NAME", 2, 2, "text", console_flags, "talk to a VM on its serial console",
+     "Ctrl-] ends it; every other key goes to the guest. One at a time: a second one is refused, "
+     "or "
+     "takes over\n"
+     "with --force. NATS permissions and the site's configuration decide who may "
+     "(docs/operations.md).",
+     run_console},
     {"logs", "KIND NAME", 2, 2, "text", logs_flags, "what a VM wrote on its serial console",
      "Comes from the file that the VM's site keeps of it. On a terminal, control characters of the "
      "guest are\n"

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/nearest.h"
+#include "ctl/find.h"
 #include "ctl/group.h"
 #include "ctl/group_view.h"
 #include "ctl/open.h"
@@ -38,44 +38,6 @@ static enum ctl_exit leader_of_group(struct invocation *in, struct session *s, c
     return code;
 }
 
-static int fail_undeclared(const struct entries *docs, const char *kind, const char *name,
-                           struct hm_error *err)
-{
-    char where[DOC_NAME_MAX + 1], k[DOC_NAME_MAX + 1];
-    char(*names)[DOC_NAME_MAX + 1] = hm_alloc((docs->count + 1) * sizeof *names);
-    struct hm_nearest near = hm_nearest_to(name);
-    for (size_t i = 0; i < docs->count; i++)
-        if (!docs->items[i].deleted &&
-            doc_key_split(docs->items[i].key, where, k, names[i], NULL) >= 0)
-            hm_nearest_offer(&near, names[i]);
-    hm_fail(err, HM_E_NOT_FOUND,
-            "%s %s: is not declared%s%s%s; --site names the site of one that is there all the same",
-            kind, name, near.best ? " (did you mean \"" : "", near.best ? near.best : "",
-            near.best ? "\"?)" : "");
-    free(names);
-    return -(int)HM_E_NOT_FOUND;
-}
-
-/* Where it is declared: a site or primary; borrowed from the key's copy in `out`. */
-static int declared_where(const struct entries *docs, const char *kind, const char *name,
-                          char out[DOC_NAME_MAX + 1], struct hm_error *err)
-{
-    char where[DOC_NAME_MAX + 1], k[DOC_NAME_MAX + 1], n[DOC_NAME_MAX + 1];
-    bool found = false;
-    for (size_t i = 0; i < docs->count; i++) {
-        const struct entry *e = &docs->items[i];
-        if (e->deleted || doc_key_split(e->key, where, k, n, NULL) < 0 || strcmp(n, name) != 0)
-            continue;
-        if (found)
-            return hm_fail(err, HM_E_INVALID,
-                           "%s %s: is declared for %s and for %s: say which with --site", kind,
-                           name, out, where);
-        found = true;
-        memcpy(out, where, sizeof where);
-    }
-    return found ? 0 : fail_undeclared(docs, kind, name, err);
-}
-
 enum ctl_exit op_site_of(struct invocation *in, struct session *s, const char *kind,
                          const char *name, char **ret)
 {
@@ -91,7 +53,8 @@ enum ctl_exit op_site_of(struct invocation *in, struct session *s, const char *k
     enum ctl_exit code = list_or_report(in, s, BUCKET_DESIRED, filter, &docs);
     if (code != CTL_OK)
         return code;
-    if (declared_where(&docs, kind, name, where, &err) < 0)
+    const struct entry *e;
+    if (find_document(&docs, kind, name, NULL, &e, where, &err) < 0)
         code = report_error(in, &err);
     else if (!strcmp(where, DOC_PLACEMENT_PRIMARY))
         code = leader_of_group(in, s, ret);

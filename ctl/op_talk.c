@@ -8,7 +8,10 @@
 #include "base/clock.h"
 #include "ctl/json_text.h"
 
-enum { ANSWER_MARGIN_MS = 3000 }; /* the agent's own word about its deadline comes first */
+enum {
+    ANSWER_MARGIN_MS = 3000, /* the agent's own word about its deadline comes first */
+    INPUT_AGAIN_MS = 100,    /* what the thing did not take yet is offered again */
+};
 
 struct op_talk {
     unsigned refs; /* its owner, and each question that is out */
@@ -20,10 +23,16 @@ struct op_talk {
     const struct operation *op;
     char *site;
     char id[OPERATION_SESSION_MAX]; /* "" until accepted */
-    bool freed, over;
+    bool begun, freed, over;
     bool asking; /* a sign of life is out */
     int64_t result_by_ns, accept_ms, deadline_ms;
     uint64_t received, consumed, granted; /* bytes, from the beginning */
+    uv_timer_t input_again;
+    bool input_out; /* a piece of input is on its way */
+    uint64_t input_taken;
+    size_t input_len;
+    char input[OP_INPUT_MAX]; /* what follows input_taken */
+    unsigned open_handles;
 };
 
 /* -- The end ---------------------------------------------------------------------------------- */
@@ -42,6 +51,7 @@ static void end(struct op_talk *t, const json_t *result, const struct hm_error *
         return;
     t->over = true;
     uv_timer_stop(&t->timer);
+    uv_timer_stop(&t->input_again);
     bus_talk_end(t->talk);
     t->talk = NULL;
     if (!t->freed)
@@ -106,6 +116,84 @@ static void tell(struct op_talk *t, const char *word)
                 t);
 }
 
+/* -- Input: one piece on its way at a time ------------------------------------------------------- */
+
+static void send_input(struct op_talk *t);
+
+static void on_input_again(uv_timer_t *timer)
+{
+    send_input(timer->data);
+}
+
+static void take_error(struct op_talk *t, const json_t *error)
+{
+    HM_AUTOFREE char *why = hm_printf("site %s: %s", t->site, text_of(error, "text"));
+    end_with(t, hm_code_from_name(text_of(error, "code")), why);
+}
+
+static void take_receipt(struct op_talk *t, const json_t *receipt)
+{
+    int64_t taken = number_of(receipt, "taken", -1);
+    uint64_t before = t->input_taken;
+    if (taken < 0 || (uint64_t)taken < before || (uint64_t)taken - before > t->input_len) {
+        take_error(t, json_object_get(receipt, "error"));
+        return;
+    }
+    size_t len = (size_t)((uint64_t)taken - before);
+    t->input_taken = (uint64_t)taken;
+    t->input_len -= len;
+    memmove(t->input, t->input + len, t->input_len);
+    if (t->input_len == 0 && t->events.written)
+        t->events.written(t->data);
+    else if (t->input_len > 0 && len == 0)
+        uv_timer_start(&t->input_again, on_input_again, INPUT_AGAIN_MS, 0);
+    else
+        send_input(t);
+}
+
+static void on_receipt(void *data, const void *reply, size_t len, const struct hm_error *err)
+{
+    struct op_talk *t = data;
+    t->input_out = false;
+    if (!t->over && reply) {
+        json_t *receipt = json_loadb(reply, len, 0, NULL);
+        look_at_reply(t, reply, len);
+        if (!t->over)
+            take_receipt(t, receipt);
+        json_decref(receipt);
+    } else if (!t->over && err->code == HM_E_NOT_FOUND) {
+        agent_is_gone(t, "its agent went away");
+    } else if (!t->over) {
+        agent_is_gone(t, "what was typed did not arrive");
+    }
+    drop_ref(t);
+}
+
+static void send_input(struct op_talk *t)
+{
+    if (t->over || t->input_out || t->input_len == 0 || !t->begun)
+        return;
+    size_t len;
+    HM_AUTOFREE char *subject = id_subject(t);
+    HM_AUTOFREE char *frame = operation_frame_bytes(t->input_taken, t->input, t->input_len, &len);
+    t->refs++;
+    t->input_out = true;
+    bus_request(session_bus(t->session), subject, frame, len, OPERATION_SILENCE_MS, on_receipt, t);
+}
+
+size_t op_talk_write(struct op_talk *t, const char *bytes, size_t len)
+{
+    size_t room = OP_INPUT_MAX - t->input_len;
+    size_t taken = len < room ? len : room;
+    memcpy(t->input + t->input_len, bytes, taken);
+    t->input_len += taken;
+    if (!uv_is_active((uv_handle_t *)&t->input_again))
+        send_input(t);
+    return taken;
+}
+
+/* -- Time ------------------------------------------------------------------------------------- */
+
 static void on_timer(uv_timer_t *timer)
 {
     struct op_talk *t = timer->data;
@@ -137,14 +225,14 @@ static void take_accepted(struct op_talk *t, const json_t *accepted)
     }
     memcpy(t->id, id, strlen(id) + 1);
     uv_timer_start(&t->timer, on_timer, OPERATION_PING_MS, OPERATION_PING_MS);
-    if (t->events.begun)
-        t->events.begun(t->data);
 }
 
-static void take_error(struct op_talk *t, const json_t *error)
+static void take_begun(struct op_talk *t)
 {
-    HM_AUTOFREE char *why = hm_printf("site %s: %s", t->site, text_of(error, "text"));
-    end_with(t, hm_code_from_name(text_of(error, "code")), why);
+    t->begun = true;
+    if (t->events.begun)
+        t->events.begun(t->data);
+    send_input(t);
 }
 
 static void take_word(struct op_talk *t, const json_t *word)
@@ -152,6 +240,8 @@ static void take_word(struct op_talk *t, const json_t *word)
     const json_t *part;
     if ((part = json_object_get(word, "accepted")))
         take_accepted(t, part);
+    else if (json_object_get(word, "begun"))
+        take_begun(t);
     else if ((part = json_object_get(word, "error")))
         take_error(t, part);
     else if ((part = json_object_get(word, "result")))
@@ -250,7 +340,9 @@ int op_talk_begin(struct session *s, const struct op_target *target, const struc
     t->deadline_ms = target->deadline_ms ? target->deadline_ms : target->op->deadline_ms;
     t->result_by_ns = hm_boottime_ns() + (t->deadline_ms + ANSWER_MARGIN_MS) * HM_MS;
     uv_timer_init(session_loop(s), &t->timer);
-    t->timer.data = t;
+    uv_timer_init(session_loop(s), &t->input_again);
+    t->timer.data = t->input_again.data = t;
+    t->open_handles = 2;
     HM_AUTOFREE char *request = request_text(target, args);
     json_decref(args);
     ask(t, request);
@@ -280,7 +372,9 @@ void op_talk_close(struct op_talk *t)
 
 static void on_closed(uv_handle_t *handle)
 {
-    drop_ref(handle->data);
+    struct op_talk *t = handle->data;
+    if (--t->open_handles == 0)
+        drop_ref(t);
 }
 
 void op_talk_free(struct op_talk *t)
@@ -292,4 +386,5 @@ void op_talk_free(struct op_talk *t)
     bus_talk_end(t->talk);
     t->talk = NULL;
     uv_close((uv_handle_t *)&t->timer, on_closed);
+    uv_close((uv_handle_t *)&t->input_again, on_closed);
 }

@@ -24,10 +24,11 @@ struct op_target {
 };
 
 struct op_events {
-    void (*begun)(void *data); /* a stream's beginning: it was accepted. May be NULL */
+    void (*begun)(void *data); /* a stream is open. May be NULL */
     void (*progress)(void *data, int percent,
                      const char *text);                      /* percent -1: unknown; may be NULL */
     void (*data)(void *data, const char *bytes, size_t len); /* NULL: not a stream */
+    void (*written)(void *data); /* all of the input was taken. May be NULL */
     void (*end)(void *data, const json_t *result, const struct hm_error *err);
 };
 
@@ -38,6 +39,9 @@ int op_talk_begin(struct session *s, const struct op_target *target, const struc
                   void *data, struct op_talk **ret, struct hm_error *err);
 /* So many bytes of `data` were dealt with. */
 void op_talk_consumed(struct op_talk *t, size_t len);
+/* Input for a stream. Returns how many bytes were taken, from the first: OP_INPUT_MAX wait at most. */
+enum { OP_INPUT_MAX = 4096 };
+size_t op_talk_write(struct op_talk *t, const char *bytes, size_t len);
 /* Ask the agent to end the stream; `end` comes. */
 void op_talk_close(struct op_talk *t);
 void op_talk_free(struct op_talk *t); /* no event after it; NULL is allowed */

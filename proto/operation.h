@@ -79,7 +79,7 @@ bool operation_split(const char *subject, const char *site, char operation[DOC_N
 
 /*
  * Messages of a stream. One that begins with '{' is JSON: from the agent {"accepted": {"session"}},
- * {"progress": {"percent", "text"}}, {"lost": N}, {"result": {...}} or {"error": {"code", "text"}}; to
+ * {"begun": {}}, {"progress": {"percent", "text"}}, {"result": {...}} or {"error": {"code", "text"}}; to
  * the agent {"credit": N} (the end of what may be sent, counted from the beginning), {"close": true},
  * {} (I am there). Any other is bytes: "=<offset> " and the bytes, offset counting those before it.
  */

@@ -47,6 +47,23 @@ static const struct field snapshot_apply_args[] = {
     {.name = NULL},
 };
 
+static const struct field console_args[] = {
+    {.name = "force",
+     .type = FIELD_BOOL,
+     .default_value = "false",
+     .help = "Take it over from whoever has it open."},
+    {.name = NULL},
+};
+
+static const struct operation console = {
+    .name = "console",
+    .kinds = vms,
+    .args = console_args,
+    .streams = true,
+    .deadline_ms = 10000,
+    .help = "The serial console, to read and to type; one at a time for each VM.",
+};
+
 static const struct operation reboot = {
     .name = "reboot",
     .kinds = vms,
@@ -104,5 +121,6 @@ static const struct operation snapshot_delete = {
 };
 
 const struct operation *const operations[] = {
-    &reboot, &logs, &snapshot_create, &snapshot_list, &snapshot_apply, &snapshot_delete, NULL,
+    &reboot,        &logs,           &console,         &snapshot_create,
+    &snapshot_list, &snapshot_apply, &snapshot_delete, NULL,
 };

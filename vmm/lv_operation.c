@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "proto/field.h"
+#include "vmm/lv_console.h"
 #include "vmm/lv_snapshot.h"
 #include "vmm/lv_vm.h"
 
@@ -71,7 +72,25 @@ static int logs(void *self, const struct driver_call *call, struct driver_result
                    console ? "on the host of its libvirtd, out of reach" : "nowhere");
 }
 
+/* -- console ----------------------------------------------------------------------------------- */
+
+static int console(void *self, const struct driver_call *call, struct driver_result *ret,
+                   struct hm_error *err)
+{
+    struct lv *lv = self;
+    const char *vm = call->order.name;
+    LV_DOMAIN dom = NULL;
+    int r = find_vm(lv, &call->order, &dom, NULL, err);
+    int active = r < 0 ? r : virDomainIsActive(dom);
+    if (r >= 0 && active < 0)
+        r = lv_fail(lv, err, "vm %s: ask whether it runs", vm);
+    if (r >= 0 && active == 0)
+        r = hm_fail(err, HM_E_REFUSED, "vm %s is off: there is no console to talk to", vm);
+    return r < 0 ? r : lv_console_open(lv, vm, dom, spec_bool(call->args, "force"), &ret->fd, err);
+}
+
 const struct driver_operation lv_operations[] = {
+    {"console", console},
     {"reboot", reboot},
     {"logs", logs},
     {DRIVER_GUEST_PING, lv_guest_ping},

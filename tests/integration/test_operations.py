@@ -1,8 +1,11 @@
 """Operations over NATS: reboot, logs and what can go wrong, on one real site and a cluster of NATS servers."""
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
+import termios
 import time
 
 import pytest
@@ -14,19 +17,33 @@ from lib.sites import Site
 from lib.waiting import wait_until
 
 
+# As in docs/operations.md.
+USERS = [
+    {"user": "ops", "password": "ops"},
+    {"user": "support", "password": "support", "permissions": {
+        "publish": {"allow": ["harmony.op.*.logs", "harmony.op.*.logs.*", "$JS.API.>"]},
+        "subscribe": {"allow": ["_INBOX.>"]}}},
+]
+
+
 class World:
     """A site whose agent is connected to the first server, and clients of the others."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.cluster = NatsCluster(folder).start()
-        self.site = Site("site-a", folder, nats_url=self.cluster.servers[0].url).power_on()
-        self.docs = Documents(self.cluster.url)
+        self.cluster = NatsCluster(folder)
+        for server in self.cluster.servers:
+            server.config["authorization"] = {"users": USERS}
+        self.cluster.start()
+        self.site = Site("site-a", folder, nats_url=self.url(0)).power_on()
+        self.docs = wait_until(lambda: Documents(self.url(1)), 20, "JetStream on all of the cluster", 0.1)
         self.site.start_agent()
 
-    def argv(self, *arguments, server=2):
-        return [str(a) for a in
-                (built("harmonyctl"), "-s", self.cluster.servers[server].url, *arguments)]
+    def url(self, server, user="ops"):
+        return self.cluster.servers[server].url.replace("://", f"://{user}:{user}@")
+
+    def argv(self, *arguments, server=2, user="ops"):
+        return [str(a) for a in (built("harmonyctl"), "-s", self.url(server, user), *arguments)]
 
     def ctl(self, *arguments, code=0, **options):
         done = run(self.argv(*arguments, **options), check=False,
@@ -45,6 +62,11 @@ class World:
             return [json.loads((await got.next_msg(timeout)).data) for _ in range(count)]
         return self.docs.store.wait_for(asked())
 
+    def start_agent(self):
+        """And wait until it answers."""
+        self.site.start_agent()
+        wait_until(lambda: self.ask("logs", {}, count=1), 30, "the agent to answer", 0.05)
+
     def agent_memory(self):
         """Resident KiB of the agent."""
         text = open(f"/proc/{self.site.agent.inner_pid()}/status").read()
@@ -62,7 +84,9 @@ def world(request):
         world = World(folder)
         try:
             world.docs.put("vm", "web", vm("web"))
+            world.docs.put("vm", "quiet", vm("quiet", power="off"))  # its log is the tests' own
             world.site.wait_boot("web", timeout=60)
+            world.docs.wait("vm", "quiet", "Stopped")
             yield world
         finally:
             world.close()
@@ -86,11 +110,11 @@ def test_logs_and_their_tail(world):
 
 
 def test_logs_follow_a_file_that_grows_and_is_replaced(world):
-    log = world.site.images / "console/web.log"
+    log = world.site.images / "console/quiet.log"
     out = world.folder / "followed"
-    reader = Process("logs -f", world.argv("logs", "vm", "web", "-f", "--tail", "0"), out).start()
-    said = "begun"
-    wait_until(lambda: said in world.site.agent_log.read_text().splitlines()[-1], 10, "the stream")
+    log.write_text("zero\n")
+    reader = Process("logs -f", world.argv("logs", "vm", "quiet", "-f"), out).start()
+    wait_until(lambda: out.read_text().endswith("\n"), 10, "the last line there is", 0.02)
     with open(log, "a") as file:
         file.write("one\n")
     wait_until(lambda: "one\n" in out.read_text(), 10, "the new line", 0.02)
@@ -99,18 +123,18 @@ def test_logs_follow_a_file_that_grows_and_is_replaced(world):
     wait_until(lambda: "two\n" in out.read_text(), 10, "the line of the new file", 0.02)
     reader.signal(2)
     assert reader.popen.wait(10) == 0
-    wait_until(lambda: "logs vm web for " in world.site.agent_log.read_text().splitlines()[-1]
+    wait_until(lambda: "logs vm quiet for " in world.site.agent_log.read_text().splitlines()[-1]
                and "ended after" in world.site.agent_log.read_text().splitlines()[-1], 10,
                "the session to be over")
 
 
 def test_reader_that_takes_nothing_holds_no_memory_of_the_agent(world):
-    log = world.site.images / "console/web.log"
+    log = world.site.images / "console/quiet.log"
     before = world.agent_memory()
     with open(log, "ab") as file:
         for _ in range(64):
             file.write(b"x" * (1 << 20) + b"\n")
-    reader = subprocess.Popen(world.argv("logs", "vm", "web", "-f"), stdout=subprocess.PIPE)
+    reader = subprocess.Popen(world.argv("logs", "vm", "quiet", "-f"), stdout=subprocess.PIPE)
     try:
         sent = len(reader.stdout.read(4096))
         start = time.monotonic()  # its window is full by then; nothing can be waited for but time
@@ -148,6 +172,7 @@ def test_no_agent_is_said_at_once(world):
 
 
 def test_deadline_that_passes_is_an_error(world):
+    boots = len(world.site.boots("web"))
     world.site.freeze_libvirtd()
     try:
         answers = world.ask("reboot", {"kind": "vm", "name": "web", "deadline": "300ms"})
@@ -157,6 +182,7 @@ def test_deadline_that_passes_is_an_error(world):
     assert list(answers[0]) == ["accepted"]
     assert answers[1]["error"]["code"] == "timeout" and "may go on" in answers[1]["error"]["text"]
     assert "another operation is under way" in done.stderr, "it holds the document meanwhile"
+    world.site.wait_boot("web", boots + 1, timeout=60)  # it went on
 
 
 def test_agent_that_dies_meanwhile_is_noticed(world):
@@ -168,4 +194,149 @@ def test_agent_that_dies_meanwhile_is_noticed(world):
         assert reader.popen.wait(15) == 6
         assert "site site-a: its agent went away; it ends here" in out.read_text()
     finally:
-        world.site.start_agent()
+        world.start_agent()
+
+
+class Terminal:
+    """harmonyctl console in a terminal of its own; what it shows is in `text`."""
+
+    def __init__(self, world, *flags, **options):
+        self.master, slave = pty.openpty()
+        self.before = termios.tcgetattr(slave)
+        self.slave, self.text = slave, ""
+        os.set_blocking(self.master, False)
+        argv = world.argv("console", "vm", "web", *flags, **options)
+        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave,
+                                        start_new_session=True)
+
+    def shows(self, words, timeout=20):
+        def condition():
+            with contextlib.suppress(BlockingIOError, OSError):
+                self.text += os.read(self.master, 65536).decode(errors="replace")
+            return words in self.text
+        try:
+            return wait_until(condition, timeout, f"{words!r} on the terminal", 0.02)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; it shows {self.text!r}") from None
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def ends(self, code=0, timeout=20):
+        def condition():
+            with contextlib.suppress(BlockingIOError, OSError):
+                self.text += os.read(self.master, 65536).decode(errors="replace")
+            return self.process.poll() is not None
+        wait_until(condition, timeout, f"the console to end; it shows {self.text!r}", 0.02)
+        assert self.process.returncode == code, self.text
+        assert termios.tcgetattr(self.slave) == self.before, "the terminal is as it was"
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def terminal(world):
+    opened = []
+
+    def open_one(*flags, **options):
+        opened.append(Terminal(world, *flags, **options))
+        return opened[-1]
+    yield open_one
+    for one in opened:
+        one.close()
+
+
+def test_console_echoes_and_ends_with_its_key(world, terminal):
+    one = terminal()
+    one.shows("console of vm web on site-a; Ctrl-] ends it")
+    assert termios.tcgetattr(one.slave) != one.before, "raw"
+    one.type("hello guest\r")  # the guest's own terminal echoes it
+    one.shows("hello guest")
+    one.type("\x1d")
+    one.ends()
+    assert "the console has ended\r\n" in one.text
+
+
+def test_nats_permissions_allow_logs_and_not_the_console(world, terminal):
+    (world.site.images / "console/quiet.log").write_text("what it wrote\n")
+    assert world.ctl("logs", "vm", "quiet", user="support").stdout == "what it wrote\n"
+    denied = 'Permissions Violation for Publish to "harmony.op.site-a.{}"'
+    start = time.monotonic()
+    assert denied.format("reboot") in world.ctl("reboot", "vm", "web", code=5, user="support").stderr
+    one = terminal(user="support")
+    one.ends(code=5)
+    assert denied.format("console") in " ".join(one.text.split())
+    assert time.monotonic() - start < 8, "at once, not at the deadline"
+
+
+def test_second_console_is_refused_or_takes_over(world, terminal):
+    first = terminal()
+    first.shows("Ctrl-] ends it")
+    first.type("first\r")
+    first.shows("first\r")
+    second = terminal()
+    second.ends(code=1)
+    assert "somebody else has its console open; --force takes it over" in second.text
+    third = terminal("--force")
+    first.ends()
+    assert "somebody took it over" in first.text
+    third.type("third\r")
+    third.shows("third\r")
+    third.process.send_signal(15)
+    third.ends()
+
+
+@pytest.mark.parametrize("number", [1, 11])
+def test_terminal_is_given_back_whatever_ends_the_console(world, terminal, number):
+    one = terminal("--force")
+    one.shows("Ctrl-] ends it")
+    one.process.send_signal(number)
+    one.ends(code=0 if number == 1 else -number)
+
+
+def test_console_ends_with_a_sentence_when_the_agent_dies(world, terminal):
+    one = terminal("--force")
+    one.shows("Ctrl-] ends it")
+    one.type("x\r")
+    one.shows("x\r")
+    world.site.kill_agent()
+    try:
+        one.ends(code=6)
+        assert "site site-a: its agent went away; it ends here" in one.text
+    finally:
+        world.start_agent()
+
+
+def test_power_is_declared_and_watched(world):
+    out = world.folder / "watched"
+    watcher = Process("watch", world.argv("watch", "vm", "web", "-o", "json"), out).start()
+    plain = Process("watch", world.argv("watch"), world.folder / "plain").start()
+
+    def watched(bucket, **wanted):
+        for line in out.read_text().splitlines():
+            entry = json.loads(line)
+            if entry["bucket"] == bucket and all(entry["value"].get(k) == v for k, v in wanted.items()):
+                return entry
+    wait_until(lambda: (world.docs.put("vm", "web", vm("web", labels={"seen": str(time.monotonic())})),
+                        watched("harmony_desired"))[1], 20, "the watch to see", 0.2)
+    done = world.ctl("stop", "vm", "web", "--wait")
+    assert done.stdout.startswith("vm/web power off (rev ") and "Stopped on site-a" in done.stdout
+    assert world.site.domains()["web"] == "shut off"
+    wait_until(lambda: watched("harmony_status", phase="Stopped"), 10, "the status in the watch")
+    assert watched("harmony_desired", power="off")
+    assert "power off already" in world.ctl("stop", "vm", "web").stdout
+    assert "is declared off; harmonyctl start starts it" in world.ctl("resume", "vm", "web", code=5).stderr
+    assert "does not run" in world.ctl("reboot", "vm", "web", code=5).stderr
+    started = json.loads(world.ctl("start", "vm", "web", "-o", "json").stdout)
+    assert (started["power"], started["changed"]) == ("on", True)
+    world.docs.wait("vm", "web", "Running")
+    wait_until(lambda: "vm/web  changed (rev " in plain.log.read_text()
+               and "power off -> on" in plain.log.read_text(), 10, "what differs, in words")
+    assert "a network has no power to switch" in world.ctl("start", "network", "lan", code=2).stderr
+    watcher.kill()
+    plain.kill()
