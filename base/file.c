@@ -15,7 +15,8 @@
 
 static int fail_errno(struct hm_error *err, const char *verb, const char *path)
 {
-    enum hm_code code = errno == ENOENT ? HM_E_NOT_FOUND : HM_E_IO;
+    bool is_full = errno == ENOSPC || errno == EDQUOT;
+    enum hm_code code = errno == ENOENT ? HM_E_NOT_FOUND : is_full ? HM_E_NO_SPACE : HM_E_IO;
     return hm_fail(err, code, "cannot %s %s: %s", verb, path, strerror(errno));
 }
 

@@ -2,8 +2,8 @@
  * Whole files: read with a bound, written so that a reader sees the old or the new one, never half.
  *
  * hm_file_write_atomic(): temporary file in the same folder, write, fsync, rename, fsync of the
- * folder; on failure the old file is untouched and the temporary one removed. Both block on the
- * disk: not for the loop thread of the agent, except at start. Thread: any.
+ * folder; on failure the old file is untouched and the temporary one removed (HM_E_NO_SPACE: the disk
+ * is full). Both block on the disk: not for the loop thread of the agent, except at start. Thread: any.
  */
 #ifndef HM_BASE_FILE_H
 #define HM_BASE_FILE_H

@@ -138,6 +138,13 @@ static const char *off_reason(int reason)
     }
 }
 
+static const char *paused_reason(int reason)
+{
+    return reason == VIR_DOMAIN_PAUSED_IOERROR
+               ? "by QEMU, after an I/O error of a disk: is the host's disk full?"
+               : "paused";
+}
+
 /* Blocked counts as running, shutdown as off (docs/architecture.md, "States"). */
 static struct domain_state state_from(int state, int reason)
 {
@@ -147,7 +154,7 @@ static struct domain_state state_from(int state, int reason)
     case VIR_DOMAIN_BLOCKED:
         return (struct domain_state){THING_RUNNING, "blocked", true, false};
     case VIR_DOMAIN_PAUSED:
-        return (struct domain_state){THING_PAUSED, "paused", true, false};
+        return (struct domain_state){THING_PAUSED, paused_reason(reason), true, false};
     case VIR_DOMAIN_PMSUSPENDED:
         return (struct domain_state){THING_PAUSED, "suspended by the guest", true, false};
     case VIR_DOMAIN_SHUTDOWN:

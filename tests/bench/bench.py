@@ -17,6 +17,7 @@ from lib import paths  # noqa: E402
 
 sys.path.insert(0, str(paths.TOOLS / "python"))
 import nats  # noqa: E402
+from bench_disk import rows as bench_disk_rows  # noqa: E402
 from bench_taps import bench_taps  # noqa: E402
 from lib import witness  # noqa: E402
 from lib.nats_server import NatsServer  # noqa: E402
@@ -250,8 +251,14 @@ def bench_network(folder):
     bench_taps(folder, row)
 
 
+def bench_disk(folder):
+    """Also what nothing else measures alone: two marks, written and fsynced, and libvirt's round trips."""
+    bench_disk_rows(folder, row)
+
+
 PARTS = {"bus": bench_bus, "latency": bench_latency, "pass": bench_pass, "resources": bench_resources,
-         "failover": bench_failover, "network": bench_network}
+         "failover": bench_failover, "network": bench_network,
+         "disk": bench_disk}
 
 
 def main():

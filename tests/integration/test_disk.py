@@ -327,6 +327,58 @@ def test_an_image_with_the_backing_file_that_its_document_names_is_used(host, ba
     assert "disk vda 16 MiB, boot 41" in host.site.console("web")
 
 
+# -- a full disk of the host -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_pool(host):
+    """Pool `small`, with room for one disk and hardly more."""
+    host.site.run("mkdir", "-p", "/var/lib/libvirt/small")
+    host.site.run("mount", "-t", "tmpfs", "-o", "size=1536k", "tmpfs", "/var/lib/libvirt/small")
+    host.site.virsh("pool-define-as", "small", "dir", "--target", "/var/lib/libvirt/small")
+    host.site.virsh("pool-start", "small")
+    yield "small"
+    for name in [n for k, n in host.things() if k == "vm"]:
+        host.do("remove", "vm", name)
+    host.site.virsh("pool-destroy", "small")
+    host.site.virsh("pool-undefine", "small")
+    host.site.run("umount", "/var/lib/libvirt/small")
+
+
+def fill(host):
+    host.site.run("dd", "if=/dev/zero", "of=/var/lib/libvirt/small/ballast", "bs=4k", check=False)
+
+
+def test_a_full_disk_has_an_error_of_its_own_and_loses_nothing(host, small_pool):
+    disk = {"size": "16MiB", "pool": small_pool}
+    host.do("create", "disk", "data", disk)
+    spec = vm(disks=[{"device": "vda", "disk": "data"}])
+    run_guest(host, spec)
+    fill(host)
+    assert host.refuse("create", "disk", "more", {**disk, "size": "8MiB"})[0] == "disk-full"
+    for stop in (False, True):
+        if stop:
+            host.do("stop", "vm", "web", spec)
+        code, sentence = host.refuse("update", "disk", "data", {**disk, "snapshots": ["one"]})
+        assert code == "disk-full" and ("data" in sentence), sentence
+    host.site.run("rm", "/var/lib/libvirt/small/ballast")
+    host.do("update", "disk", "data", {**disk, "snapshots": ["one"]})
+    host.do("create", "disk", "more", {**disk, "size": "8MiB"})
+    host.do("start", "vm", "web", spec)
+    host.site.wait_boot("web", 2)
+    assert disk_boots(host) == [1, 2]
+    host.do("stop", "vm", "web", spec)
+    host.do("update", "disk", "data", {**disk, "snapshots": ["one", "two"]})
+    fill(host)
+    host.do("start", "vm", "web", spec)  # its first write needs room, since a snapshot keeps what was there
+    wait_until(lambda: "I/O error" in (host.thing("vm", "web").get("reason") or ""), 30, "QEMU to stop the guest")
+    assert host.thing("vm", "web")["state"] == "paused"
+    host.site.run("rm", "/var/lib/libvirt/small/ballast")
+    host.do("resume", "vm", "web", spec)
+    host.site.wait_boot("web", 3)
+    assert disk_boots(host) == [1, 2, 3]
+
+
 # -- images of others ----------------------------------------------------------------------------
 
 

@@ -271,7 +271,7 @@ START_TEST(full_disk_changes_nothing)
     put("old");
     memset(data, 'x', sizeof data);
     int r = hm_file_write_atomic(path, data, sizeof data, 0600, &err);
-    ck_assert_int_eq(r, -(int)HM_E_IO);
+    ck_assert_int_eq(r, -(int)HM_E_NO_SPACE);
     ck_assert_ptr_nonnull(strstr(err.text, strerror(ENOSPC)));
     expect_content("old");
     ck_assert_int_eq(empty(folder), 1);
