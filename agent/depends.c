@@ -42,8 +42,13 @@ bool depends_each(const char *kind, const json_t *spec, depends_visit visit, voi
 {
     if (!spec)
         return true;
-    if (!strcmp(kind, "vm") && (!visit_named(spec, "networks", "network", "network", visit, data) ||
-                                !visit_named(spec, "disks", "disk", "disk", visit, data)))
+    if (!strcmp(kind, "vm") &&
+        (!visit_named(spec, "networks", "network", "network", visit, data) ||
+         !visit_named(spec, "disks", "disk", "disk", visit, data) ||
+         !visit_named(spec, "disks", "backing_image", "image-file", visit, data)))
+        return false;
+    const char *base = !strcmp(kind, "disk") ? spec_str(spec, "backing_image") : NULL;
+    if (base && !visit(data, "image-file", base))
         return false;
     return visit_explicit(spec, visit, data);
 }

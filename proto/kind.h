@@ -15,11 +15,17 @@ enum field_cost disk_weigh_size(const json_t *before, const json_t *after, char 
 /* What a disk is made on top of; its format is always said, and never guessed. */
 #define DISK_BACKING_FIELDS(what)                                                                  \
     {.name = "backing", .type = FIELD_PATH, .cost = COST_NEVER, .help = what},                     \
+        {.name = "backing_format",                                                                 \
+         .type = FIELD_ENUM,                                                                       \
+         .cost = COST_NEVER,                                                                       \
+         .words = disk_formats,                                                                    \
+         .help = "With backing: its format; qcow2 unless it is said."},                            \
     {                                                                                              \
-        .name = "backing_format", .type = FIELD_ENUM, .cost = COST_NEVER, .words = disk_formats,   \
-        .help = "With backing: its format; qcow2 unless it is said."                               \
+        .name = "backing_image", .type = FIELD_NAME, .cost = COST_NEVER,                           \
+        .help = "With size: made on top of the image of this image-file document, which stays in " \
+                "the store as long as the disk is there."                                          \
     }
-/* The two of one disk; `at` is its place. */
+/* Those of one disk; `at` is its place. */
 int disk_check_backing(const json_t *disk, struct field_place *at, struct hm_error *err);
 
 /* The field `bridge` of `in`, if it is there: a name that the kernel takes. `at` is the place of

@@ -53,7 +53,10 @@ int disk_check_backing(const json_t *disk, struct field_place *at, struct hm_err
 {
     if (spec_str(disk, "backing_format") && !spec_str(disk, "backing"))
         return field_fail(at, err, "backing_format needs backing: it says what that is");
-    if (spec_str(disk, "backing") && strcmp(spec_str(disk, "format"), "qcow2") != 0)
+    if (spec_str(disk, "backing") && spec_str(disk, "backing_image"))
+        return field_fail(at, err, "only one of backing and backing_image must be given");
+    bool has_base = spec_str(disk, "backing") || spec_str(disk, "backing_image");
+    if (has_base && strcmp(spec_str(disk, "format"), "qcow2") != 0)
         return field_fail(at, err, "a disk of format %s can't be made on top of another; qcow2 can",
                           spec_str(disk, "format"));
     return 0;

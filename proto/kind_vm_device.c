@@ -144,8 +144,10 @@ static int check_disk(const json_t *disk, struct field_place *at, struct hm_erro
         return field_fail(at, err,
                           "ephemeral goes with size: only a volume of the VM's own is "
                           "removed with it");
-    if (spec_str(disk, "backing") && spec_str(disk, "disk"))
+    if ((spec_str(disk, "backing") || spec_str(disk, "backing_image")) && spec_str(disk, "disk"))
         return field_fail(at, err, "backing of a disk document is said there");
+    if (spec_str(disk, "backing_image") && spec_str(disk, "image"))
+        return field_fail(at, err, "backing_image goes with size: image is used as it is");
     return disk_check_backing(disk, at, err);
 }
 

@@ -330,11 +330,18 @@ static int need_claims(struct collection *c, const char *vm)
                           c->store);
 }
 
+/* Whoever it is for: what is not understood must not lose its image. */
+static char *claimer_in(const char *file)
+{
+    return ends_in(file, CLAIM_SUFFIX) ? hm_strndup(file, strlen(file) - strlen(CLAIM_SUFFIX))
+                                       : NULL;
+}
+
 static int note_needed(void *data, const char *file)
 {
     struct collection *c = data;
-    HM_AUTOFREE char *image = name_in(file, MARK_SUFFIX), *vm = name_in(file, CLAIM_SUFFIX);
-    return image ? need_image(c, image) : vm ? need_claims(c, vm) : 0;
+    HM_AUTOFREE char *image = name_in(file, MARK_SUFFIX), *claimer = claimer_in(file);
+    return image ? need_image(c, image) : claimer ? need_claims(c, claimer) : 0;
 }
 
 static int remove_unneeded(void *data, const char *file)

@@ -6,7 +6,8 @@
  *   HASH.part         what was downloaded of it so far, HASH.part.json: what it is a part of
  *   NAME.image.json   the mark of the image-file document NAME (vmm/mark.h, and the checksum once it
  *                     is known)
- *   NAME.vm.json      the checksums of what the VM NAME has in its CD-ROM drives by URL
+ *   NAME.vm.json      the checksums of what the VM NAME has in its CD-ROM drives by URL;
+ *                     POOL.VOLUME.vm.json: of what that volume was made on top of
  * A file HASH.* that neither a mark nor a VM's list names, and no download works on, is removed by
  * image_store_collect(); other names are nobody's and left alone, and while one mark or list can't be
  * read nothing is removed at all. docs/adr/0024-image-store.md. Blocks on the disk; thread: any but
@@ -64,7 +65,7 @@ int image_mark_remove(const char *store, const char *name, struct hm_error *err)
 int image_store_each(const char *store, int (*visit)(void *data, const char *name), void *data,
                      struct hm_error *err);
 
-/* What a VM needs from now on: a list of checksums; empty: nothing. */
+/* What a VM (or a volume, as POOL.VOLUME) needs from now on: a list of checksums; empty: nothing. */
 int image_store_claim(const char *store, const char *vm, const json_t *sha256s,
                       struct hm_error *err);
 json_t *image_store_claims(const char *store, const char *vm); /* a new reference; never NULL */

@@ -26,6 +26,7 @@ static int disk_create(struct lv *lv, const struct order *o, struct hm_error *er
                                .bytes = lv_disk_bytes(o->spec),
                                .backing = spec_str(o->spec, "backing"),
                                .backing_format = lv_disk_backing_format(o->spec),
+                               .backing_image = spec_str(o->spec, "backing_image"),
                                .order = o,
                                .spec = o->spec,
                                .protect = spec_bool(o->spec, "protect")};
@@ -133,6 +134,7 @@ static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
                                .bytes = lv_disk_bytes(d->spec),
                                .backing = spec_str(d->spec, "backing"),
                                .backing_format = lv_disk_backing_format(d->spec),
+                               .backing_image = spec_str(d->spec, "backing_image"),
                                .order = &o,
                                .spec = d->spec};
     r = volume_ensure(lv, &wish, &d->path, err);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "proto/doc.h"
+#include "vmm/image_store.h"
 #include "vmm/lv_snapshot.h"
 #include "vmm/qemu_img.h"
 #include "vmm/volume_xml.h"
@@ -227,6 +228,36 @@ static int check_base(struct lv *lv, const struct volume_wish *w, struct hm_erro
     return r;
 }
 
+/* Before anything is made on top of it: the image stays in the store as long as the volume is there. */
+static int claim_image(struct lv *lv, const struct lv_place *place, const char *volume,
+                       const char *sha256, struct hm_error *err)
+{
+    HM_AUTOFREE char *store = image_store_path(lv->image_dir);
+    HM_AUTOFREE char *owner = hm_printf("%s.%s", place->name, volume); /* a VM's name has no dot */
+    json_t *list = sha256 ? json_pack("[s]", sha256) : json_array();
+    int r = image_store_claim(store, owner, list, err);
+    json_decref(list);
+    return r;
+}
+
+/* For one that is not made yet. */
+static int find_image(struct lv *lv, struct volume_wish *w, struct image_file *ret,
+                      struct hm_error *err)
+{
+    int r = image_store_find(lv->image_dir, w->backing_image, ret, err);
+    if (r >= 0 && !strcmp(ret->format, "iso"))
+        r = hm_fail(
+            err, HM_E_INVALID,
+            "image-file %s is an iso, on which no disk can be made; one of format qcow2 or raw "
+            "can",
+            w->backing_image);
+    if (r >= 0)
+        r = claim_image(lv, w->place, w->volume, ret->sha256, err);
+    w->backing = ret->path;
+    w->backing_format = ret->format;
+    return r;
+}
+
 static int create_volume(struct lv *lv, const struct volume_wish *w, struct hm_error *err)
 {
     int r = w->backing && lv->is_qemu ? check_base(lv, w, err) : 0;
@@ -318,13 +349,19 @@ static int fail_vanished(const struct volume_wish *w, struct hm_error *err)
                    w->volume, w->place->name, w->place->dir, w->volume);
 }
 
-int volume_ensure(struct lv *lv, const struct volume_wish *w, char **ret_path, struct hm_error *err)
+int volume_ensure(struct lv *lv, const struct volume_wish *given, char **ret_path,
+                  struct hm_error *err)
 {
+    struct volume_wish wish = *given;
+    const struct volume_wish *w = &wish;
     struct volume_mark mark = {0};
+    struct image_file image = {0};
     LV_VOLUME vol = NULL;
     int r = check_local(lv, w->volume, err);
     int marked = r < 0 ? r : volume_mark_read(w->place->dir, w->volume, &mark, err);
-    int found = marked < 0 ? marked : volume_find(lv, w->place, w->volume, &vol, err);
+    bool is_new = !marked || mark.state == VOLUME_MAKING;
+    r = marked >= 0 && is_new && w->backing_image ? find_image(lv, &wish, &image, err) : marked;
+    int found = r < 0 ? r : volume_find(lv, w->place, w->volume, &vol, err);
     if (found < 0)
         r = found;
     else if (!found && marked && mark.state == VOLUME_MADE)
@@ -334,6 +371,7 @@ int volume_ensure(struct lv *lv, const struct volume_wish *w, char **ret_path, s
     else
         r = create_volume(lv, w, err);
     volume_mark_clear(&mark);
+    image_file_clear(&image);
     HM_AUTOFREE char *path = path_of(w->place, w->volume);
     lv_touch_image(lv, path); /* whatever came of it: what was seen of it is old */
     if (r < 0)
@@ -396,6 +434,8 @@ int volume_remove(struct lv *lv, const struct lv_place *place, const char *volum
         r = mark_check_ours(marked ? &mark.mark : NULL, order, err);
     if (found > 0 && r >= 0)
         r = delete_volume(place, volume, vol, &mark, lv, err);
+    if (r >= 0 && lv->is_local)
+        r = claim_image(lv, place, volume, NULL, err);
     if (r >= 0) /* the mark last: a crash before leaves it to find the volume again */
         r = volume_mark_remove(place->dir, volume, err);
     volume_mark_clear(&mark);

@@ -7,6 +7,8 @@ import pytest
 
 from lib import guest
 from lib.driven import Host, run_guest, vm
+from lib.paths import built
+from lib.processes import run
 from lib.sites import IMAGES
 from lib.waiting import wait_until
 
@@ -325,6 +327,46 @@ def test_an_image_with_the_backing_file_that_its_document_names_is_used(host, ba
     image = hostile(host, "mine.qcow2", "-b", base, "-F", "qcow2")
     run_guest(host, vm(disks=[{"device": "vda", "image": image, "backing": base}]))
     assert "disk vda 16 MiB, boot 41" in host.site.console("web")
+
+
+class Images:
+    """The image store of the site, as its own backend fills it."""
+
+    def __init__(self, host):
+        self.host = host
+
+    def do(self, verb, name, spec=None):
+        done = run([built("drive"), "--backend", "images", "--image-dir", self.host.site.images, verb, "image-file",
+                    name, *([json.dumps(spec)] if spec else [])], check=False)
+        return json.loads(done.stdout)
+
+    def files(self, suffix):
+        return [f.name for f in (self.host.site.images / "harmony-images").glob(f"*{suffix}")]
+
+
+def test_a_disk_on_top_of_a_downloaded_image_keeps_it_in_the_store(host, base):
+    content = (host.site.images / "base,a:b.raw").read_bytes()
+    sha256, images = hashlib.sha256(content).hexdigest(), Images(host)
+    disk = {"size": "16MiB", "backing_image": "cloud"}
+    spec = vm(disks=[{"device": "vda", "disk": "data"}])
+    assert host.refuse("create", "disk", "data", disk)[0] == "not-found"
+    store = host.site.images / "harmony-images"
+    store.mkdir(exist_ok=True)
+    (store / f"{sha256}.image").write_bytes(content)
+    image = {"url": "http://localhost/cloud", "sha256": sha256, "format": "raw"}
+    assert images.do("create", "cloud", image)["result"] == 0
+    host.do("create", "disk", "data", disk)
+    run_guest(host, spec)
+    assert "disk vda 16 MiB, boot 41" in host.site.console("web")
+    assert images.do("remove", "cloud")["result"] == 0
+    assert images.files(".image") == [f"{sha256}.image"], "a disk is made on top of it"
+    host.do("stop", "vm", "web", spec)
+    host.do("start", "vm", "web", spec)  # the document of its image is not needed any more
+    host.site.wait_boot("web", 2)
+    assert hashlib.sha256((store / f"{sha256}.image").read_bytes()).hexdigest() == sha256
+    host.do("remove", "vm", "web")
+    host.do("remove", "disk", "data")
+    assert images.files(".vm.json") == []
 
 
 # -- a full disk of the host -------------------------------------------------------------------------

@@ -41,6 +41,18 @@ START_TEST(names_in_a_guest_and_what_it_says_itself)
 }
 END_TEST
 
+START_TEST(what_a_disk_is_made_on_top_of)
+{
+    json_t *spec = world_spec("disk", "{\"size\":\"1GiB\",\"backing_image\":\"debian\"}");
+    expect("disk", spec, "image-file/debian ");
+    json_decref(spec);
+    spec = world_spec("vm", "{\"disks\":[{\"device\":\"vda\",\"size\":\"1GiB\",\"backing_image\":"
+                            "\"debian\"},{\"device\":\"vdb\",\"disk\":\"data\"}]}");
+    expect("vm", spec, "disk/data image-file/debian ");
+    json_decref(spec);
+}
+END_TEST
+
 START_TEST(other_kinds_have_only_what_they_say)
 {
     json_t *spec = world_spec("network", "{\"depends_on\":[\"disk/data\"]}");
@@ -97,6 +109,7 @@ int main(void)
     Suite *s = suite_create("depends");
     TCase *c = tcase_create("depends");
     tcase_add_test(c, names_in_a_guest_and_what_it_says_itself);
+    tcase_add_test(c, what_a_disk_is_made_on_top_of);
     tcase_add_test(c, other_kinds_have_only_what_they_say);
     tcase_add_test(c, ends_when_a_visit_says_so);
     tcase_add_test(c, depends_on_exactly_that);

@@ -252,6 +252,8 @@ static const struct {
      "size"},
     {"disk", "{\"size\":\"1GiB\",\"format\":\"raw\",\"backing\":\"/b\"}",
      "a disk of format raw can't be made on top of another; qcow2 can", ""},
+    {"disk", "{\"size\":\"1GiB\",\"backing\":\"/b\",\"backing_image\":\"b\"}",
+     "only one of backing and backing_image must be given", ""},
     {"disk", "{\"size\":\"1GiB\",\"backing_format\":\"raw\"}",
      "backing_format needs backing: it says what that is", ""},
     {"disk", "{\"size\":\"1GiB\",\"format\":\"raw\",\"snapshots\":[\"one\"]}",
