@@ -135,6 +135,14 @@ install: all
 	for unit in systemd/*.service; do \
 	    sed 's|/usr/local/|$(PREFIX)/|' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
 
+install: install-man
+.PHONY: install-man
+install-man: man
+	for page in $(BUILD)/man/*.[158]; do \
+	    install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(BUILD)/harmonyctl completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/harmonyctl
+
 clean:
 	rm -rf build
 

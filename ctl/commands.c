@@ -104,8 +104,13 @@ static const struct command document_commands[] = {
 };
 
 static const struct command other_commands[] = {
+    {"completion", "SHELL", 1, 1, "text", NULL, "print the script that completes for a shell: bash",
+     "source <(harmonyctl completion bash)", run_completion},
+    {"complete", "[WORD...]", 0, INVOCATION_ARGUMENTS_MAX, "text", NULL,
+     "what may stand next on a command line; for the scripts of completion",
+     "After --, the words of the line; the last one is being written.", run_complete},
     {"version", "", 0, 0, "text|json", NULL, "the version of harmonyctl", "", run_version},
-    {"help", "[COMMAND...]", 0, 2, "text|markdown", NULL, "explain a command", "", run_help},
+    {"help", "[COMMAND...]", 0, 2, "text|markdown|man", NULL, "explain a command", "", run_help},
     {0},
 };
 

@@ -7,17 +7,14 @@
 #include "ctl/run.h"
 #include "ctl/show.h"
 
-static const struct {
-    int number;
-    const char *text;
-} exits[] = {
+const struct help_exit help_exits[] = {
 #define EXIT_ROW(id, number, text) {number, text},
     CTL_EXITS(EXIT_ROW)
 #undef EXIT_ROW
 };
+const size_t help_exit_count = HM_COUNT(help_exits);
 
-/* "-f, --file FILE|DIR" */
-static char *flag_form(const struct flag *flag)
+char *help_flag_form(const struct flag *flag)
 {
     struct hm_buf form = {0};
     if (flag->letter)
@@ -34,7 +31,7 @@ static void add_flags(const char *title, const struct flag *flags, struct hm_buf
         return;
     hm_buf_printf(out, "\n%s\n", title);
     for (; flags->name; flags++) {
-        HM_AUTOFREE char *form = flag_form(flags);
+        HM_AUTOFREE char *form = help_flag_form(flags);
         hm_buf_printf(out, "  %-26s %s%s\n", form, flags->help,
                       flags->repeat ? " (repeatable)" : "");
     }
@@ -49,8 +46,8 @@ static void add_usage(const struct command *c, struct hm_buf *out)
 static void add_exits(struct hm_buf *out)
 {
     hm_buf_puts(out, "\nExit codes\n");
-    for (size_t i = 0; i < HM_COUNT(exits); i++)
-        hm_buf_printf(out, "  %2d  %s\n", exits[i].number, exits[i].text);
+    for (size_t i = 0; i < help_exit_count; i++)
+        hm_buf_printf(out, "  %2d  %s\n", help_exits[i].number, help_exits[i].text);
 }
 
 void help_overview(struct hm_buf *out)
@@ -89,7 +86,7 @@ static void reference_flags(const struct flag *flags, struct hm_buf *out)
 {
     hm_buf_puts(out, "\n| flag | |\n|---|---|\n");
     for (; flags->name; flags++) {
-        HM_AUTOFREE char *form = flag_form(flags);
+        HM_AUTOFREE char *form = help_flag_form(flags);
         hm_buf_puts(out, "| `");
         add_cell(form, out);
         hm_buf_puts(out, "` | ");
@@ -135,8 +132,8 @@ void help_reference(struct hm_buf *out)
     COMMANDS_EACH (c)
         hm_buf_printf(out, "| `%s` | %s |\n", c->name, c->summary);
     hm_buf_puts(out, "\n## Exit codes\n\n| code | |\n|---|---|\n");
-    for (size_t i = 0; i < HM_COUNT(exits); i++)
-        hm_buf_printf(out, "| %d | %s |\n", exits[i].number, exits[i].text);
+    for (size_t i = 0; i < help_exit_count; i++)
+        hm_buf_printf(out, "| %d | %s |\n", help_exits[i].number, help_exits[i].text);
     hm_buf_puts(out, "\n## Flags of every command\n");
     reference_flags(global_flags, out);
     reference_connection(out);
@@ -175,6 +172,8 @@ enum ctl_exit run_help(struct invocation *in)
     struct hm_buf text = {0};
     if (strcmp(output_format(in), "markdown") == 0)
         help_reference(&text);
+    else if (strcmp(output_format(in), "man") == 0)
+        help_manual(&text);
     else
         help_overview(&text);
     print_buf(in, &text);

@@ -35,6 +35,8 @@ enum ctl_exit run_failover_status(struct invocation *in);
 enum ctl_exit run_failover_history(struct invocation *in);
 enum ctl_exit run_incident_list(struct invocation *in);
 enum ctl_exit run_incident_show(struct invocation *in);
+enum ctl_exit run_completion(struct invocation *in);
+enum ctl_exit run_complete(struct invocation *in);
 enum ctl_exit run_version(struct invocation *in);
 enum ctl_exit run_help(struct invocation *in);
 

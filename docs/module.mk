@@ -16,6 +16,26 @@ docs: $(BUILD)/reference $(BUILD)/harmonyctl
 	$(Q)$(BUILD)/reference $(REFERENCE)
 	$(Q)$(BUILD)/harmonyctl help -o markdown >$(REFERENCE)/harmonyctl.md
 
+# What a program says of itself with --help stands in its page as it is.
+MAN_PAGES := harmonyctl.1 harmonyd.8 harmony-guardian.8 harmonyd.yaml.5
+.PHONY: man man-check
+#: make man                 the man pages, in build/man
+man: $(addprefix $(BUILD)/man/,$(MAN_PAGES))
+
+$(BUILD)/man/harmonyctl.1: $(BUILD)/harmonyctl
+	@mkdir -p $(@D)
+	$(Q)$< help -o man >$@
+$(BUILD)/man/harmonyd.yaml.5: $(BUILD)/reference
+	@mkdir -p $(@D)
+	$(Q)$< --man >$@
+$(BUILD)/man/%.8: docs/man/%.8.in $(BUILD)/%
+	@mkdir -p $(@D)
+	$(Q)$(BUILD)/$* --help | sed 's/\\/\\e/g; s/-/\\-/g; s/^\./\\\&./' >$@.help
+	$(Q)sed -e '/^@HELP@$$/{r $@.help' -e 'd;}' -e 's/@VERSION@/$(VERSION)/' $< >$@
+
+man-check: man
+	@for page in $(MAN_PAGES); do groff -man -ww -z -Tutf8 $(BUILD)/man/$$page 2>&1; done
+
 # Says nothing when all is well (make -s V=1: neither commands nor their short form).
 docs-check:
 	@$(MAKE) -s V=1 $(BUILD)/reference $(BUILD)/harmonyctl

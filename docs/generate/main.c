@@ -1,6 +1,8 @@
-/* reference DIR: write the reference pages and JSON Schemas into this folder. */
+/* reference DIR: write the reference pages and JSON Schemas into this folder. reference --man: print
+ * harmonyd.yaml(5). */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/config.h"
 #include "base/alloc.h"
@@ -192,11 +194,22 @@ static int write_all(const char *folder, struct hm_error *err)
     return rc;
 }
 
+static int print_manual(void)
+{
+    struct hm_buf page = {0};
+    manual_of_configuration(config_fields, &page);
+    fputs(page.data, stdout);
+    hm_buf_free(&page);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct hm_error err;
+    if (argc == 2 && !strcmp(argv[1], "--man"))
+        return print_manual();
     if (argc != 2) {
-        fprintf(stderr, "usage: reference FOLDER\n");
+        fprintf(stderr, "usage: reference FOLDER | reference --man\n");
         return 2;
     }
     if (write_all(argv[1], &err) < 0) {
