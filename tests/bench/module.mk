@@ -1,4 +1,4 @@
-# make bench [PARTS="bus latency pass resources failover network disk"]: figures, each beside the bare thing.
+# make bench [PARTS="bus latency pass resources failover network disk boot change"]: figures, each beside the bare thing.
 
 .PHONY: bench
 BENCH_TOOLS := $(BUILD)/bench/bench_pass $(BUILD)/bench/domains $(BUILD)/bench/bench_bus $(BUILD)/bench/bare \
