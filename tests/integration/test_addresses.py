@@ -48,6 +48,12 @@ def test_a_vm_gets_the_address_of_its_document_whatever_happens(site, docs):
     docs.put("vm", "one", on_lan("one", "192.168.77.40"))
     assert site.wait_boot("one", 2).address == "192.168.77.40"
 
+    pid = site.qemu_pid("one")
+    docs.wait_applied("vm", "one", docs.put("vm", "one", on_lan("one", "192.168.77.44")))
+    wait_until(lambda: "ip='192.168.77.44'" in site.virsh("net-dumpxml", "lan"), 20, "the new lease")
+    assert "192.168.77.40'" not in site.virsh("net-dumpxml", "lan")
+    assert site.qemu_pid("one") == pid and len(site.boots("one")) == 2, "an address is no reason to restart"
+
     docs.put("vm", "also-two", on_lan("also-two", "192.168.77.41"))
     why = docs.wait("vm", "also-two", "Blocked")["reason"]
     assert "192.168.77.41 can't be had: on network lan it is that of vm two" in why
