@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "bus/spent.h"
 #include "bus/wire_internal.h"
 #include "bus/wire_options.h"
 
@@ -20,7 +21,7 @@ void wire_event_free(struct wire_event *event)
 {
     if (!event)
         return;
-    natsMsg_Destroy(event->message);
+    spent_put(event->message);
     free(event->inbox);
     free(event->text);
     free(event);
@@ -91,7 +92,7 @@ struct outgoing *wire_next_outgoing(struct wire *wire)
 
 void wire_free_outgoing(struct outgoing *one)
 {
-    natsMsg_Destroy(one->message);
+    spent_put(one->message);
     free(one);
 }
 
@@ -118,6 +119,7 @@ static void release(struct wire *wire)
         next = event->next;
         wire_event_free(event);
     }
+    spent_flush();
     if (wire->pinned)
         return;
     for (struct subscription *mine = wire->subscriptions, *next; mine; mine = next) {
@@ -179,11 +181,12 @@ int wire_publish(struct wire *wire, natsMsg *message, uint64_t id, uint64_t sess
         wire->out_end = &one->next;
         wire->out_count++;
         wire->out_bytes += one->size;
-        uv_cond_signal(&wire->changed);
     }
     uv_mutex_unlock(&wire->lock);
-    if (room)
+    if (room) {
+        uv_cond_signal(&wire->changed); /* not under the lock, which its thread needs at once */
         return 0;
+    }
     wire_free_outgoing(one);
     return hm_fail(err, HM_E_BUSY, "too many messages wait to be sent to NATS");
 }

@@ -110,6 +110,7 @@ int64_t fo_claim_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_r
 
 /* guard.c: the guardian. */
 void fo_guard_arm(struct fo_run *r);
+void fo_guard_acknowledged(struct fo_run *r);
 void fo_guard_fencing(struct fo_run *r, int64_t limit);
 void fo_guard_disarm(struct fo_run *r);
 void fo_guardian_said(struct fo_run *r, const struct fo_event *event);
@@ -188,6 +189,7 @@ const struct fo_peer *fo_peer_find(const struct fo_state *s, const struct hb_sit
 /* probe.c */
 bool fo_fit_to_lead(const struct fo_state *s);
 void fo_probe_advance(struct fo_run *r);
+void fo_probe_join(struct fo_run *r);
 void fo_probe_answered(struct fo_run *r, const struct fo_event *event);
 int64_t fo_probe_next(const struct fo_state *s);
 void fo_back_off_begin(struct fo_run *r);

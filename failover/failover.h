@@ -346,9 +346,9 @@ struct fo_guard {
     uint64_t epoch;         /* NONE: the last one that was armed; 0: none */
     uint64_t nonce;         /* this and the counters: of ARMED and SERVING only */
     uint64_t first_counter; /* of this epoch */
-    uint64_t counter;       /* last attempt that may have been sent */
+    uint64_t counter;       /* no attempt above this one is sent before it is told */
     uint64_t revision;      /* of the own last write that is known to be stored */
-    int64_t begun;          /* first send of the last attempt */
+    int64_t begun;          /* first send of the last attempt that is known to be stored */
     int64_t deadline;       /* fire at this instant; FO_NEVER: paused, or nothing is held */
     int64_t fence_limit;    /* what killing and verifying may take from there */
     bool paused;

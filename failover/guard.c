@@ -12,9 +12,9 @@ static void view_of_lease(const struct fo_state *s, struct fo_guard *ret)
     ret->epoch = s->lease.epoch;
     ret->nonce = s->nonce;
     ret->first_counter = s->lease.first_counter;
-    ret->counter = s->counter;
+    ret->counter = s->counter > s->guardian.counter ? s->counter : s->guardian.counter;
     ret->revision = s->lease.revision;
-    ret->begun = s->lease_try.begun;
+    ret->begun = s->lease.begun;
     ret->deadline = expires ? s->lease.deadline : FO_NEVER;
     ret->fence_limit = s->lease.fence_limit;
     ret->paused = s->lease.paused;
@@ -35,6 +35,13 @@ void fo_guard_view(const struct fo_state *state, struct fo_guard *ret)
         ret->deadline = g->kill;
         ret->fence_limit = g->kill_limit - g->kill;
     }
+}
+
+/* An acknowledgement tells it the counter of the next attempt as well: a heartbeat is then one message to
+ * it, not two. A successor counts on above that number, whether it was used or not. */
+void fo_guard_acknowledged(struct fo_run *r)
+{
+    r->s->guardian.counter = r->s->counter + 1;
 }
 
 /* "Armed before anything starts": from the hold on the lease to the verified stop. */
@@ -153,6 +160,7 @@ static void take_over(struct fo_run *r, const struct fo_guard *inherit)
         .epoch = inherit->epoch,
         .revision = inherit->revision,
         .first_counter = inherit->first_counter,
+        .begun = inherit->begun,
         .deadline = inherit->deadline,
         .fence_limit = inherit->fence_limit,
         .reason = HB_REASON_RESUMED,

@@ -117,15 +117,14 @@ void fo_heartbeat_advance(struct fo_run *r)
     if (r->now < s->heartbeat_due || s->role == HB_ROLE_STARTING || awaits_connection(s))
         return;
     s->lease.resumed = false;
-    if (!s->lease.held) {
-        if (s->replica_try.kind == FO_TRY_NONE)
-            fo_attempt_begin(r, &s->replica_try, FO_TRY_REPLICA, FO_ANY_REVISION);
-    } else if (s->lease_try.kind == FO_TRY_NONE) {
-        /* "heartbeat: expects the revision of the leader's own last write" (3) */
-        bool compare = fo_rule_on(s, FO_RULE_CAS_HEARTBEAT);
-        int64_t expect = compare ? (int64_t)s->lease.revision : FO_ANY_REVISION;
-        fo_attempt_begin(r, &s->lease_try, FO_TRY_HEARTBEAT, expect);
-    }
+    struct fo_attempt *a = s->lease.held ? &s->lease_try : &s->replica_try;
+    if (a->kind != FO_TRY_NONE)
+        return;
+    /* "heartbeat: expects the revision of the leader's own last write" (3) */
+    bool compare = s->lease.held && fo_rule_on(s, FO_RULE_CAS_HEARTBEAT);
+    int64_t expect = compare ? (int64_t)s->lease.revision : FO_ANY_REVISION;
+    fo_attempt_begin(r, a, s->lease.held ? FO_TRY_HEARTBEAT : FO_TRY_REPLICA, expect);
+    fo_probe_join(r);
 }
 
 int64_t fo_heartbeat_next(const struct fo_state *s)

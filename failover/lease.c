@@ -80,7 +80,9 @@ void fo_lease_stored(struct fo_run *r, const struct fo_attempt *a, uint64_t revi
     if (!s->lease.held)
         take_hold(r);
     s->lease.revision = revision;
+    s->lease.begun = a->begun;
     count_deadline(r, a);
+    fo_guard_acknowledged(r);
     fo_consent_stored(r, a);
     take_pause(r, a->record.paused);
     fo_heartbeat_counted(r, a);

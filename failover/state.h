@@ -74,6 +74,7 @@ struct fo_lease {
     uint64_t epoch;         /* 0: none since the start */
     uint64_t revision;      /* of the own last write that is known to be stored */
     uint64_t first_counter; /* of this epoch */
+    int64_t begun;          /* first send of the last attempt that is known to be stored */
     int64_t deadline;       /* fence at this instant, unless paused */
     int64_t fence_limit;    /* smallest of the last acknowledged and any sent since */
     enum hb_reason reason;  /* why this site took it */
@@ -91,6 +92,7 @@ struct fo_guardian {
     bool armed;           /* holds `last`: from the hold on it to the verified stop */
     struct hb_era last;   /* epoch that it held last; {0, 0}: none */
     uint64_t fired_epoch; /* highest that it has ended; 0: none */
+    uint64_t counter;     /* the next attempt is sent under it without another word */
     int64_t kill;         /* of the stop under way: the guardian kills from here on */
     int64_t kill_limit;   /* and has until here */
 };

@@ -79,9 +79,9 @@ struct guard_lease {
     uint64_t generation, epoch;
     uint64_t nonce;         /* of the run that took it; the successor goes on under it */
     uint64_t first_counter; /* of this epoch */
-    uint64_t counter;       /* last attempt that may have been sent */
+    uint64_t counter;       /* no attempt above this one is sent before it is told */
     uint64_t revision;      /* of the last own write that is known to be stored */
-    int64_t begun_ns;       /* first send of the last attempt */
+    int64_t begun_ns;       /* first send of the last attempt that is known to be stored */
     int64_t deadline_ns;    /* fire at this instant; GUARD_NEVER: paused */
     int64_t fence_limit_ns; /* what killing and verifying may take from there */
     uint32_t phase;         /* enum guard_phase */

@@ -57,7 +57,7 @@ START_TEST(armed_before_the_start_and_serving_after_it)
     ck_assert_uint_eq(g.nonce, 77);
     ck_assert_uint_eq(g.revision, 500);
     ck_assert_uint_ge(g.counter, g.first_counter);
-    ck_assert_uint_eq(g.counter, t.core.counter);
+    ck_assert_uint_eq(g.counter, t.core.counter + 1); /* the next one needs no word */
     ck_assert_int_eq(g.begun, s * MS);
     ck_assert_int_eq(g.deadline, (s + 3000) * MS);
     ck_assert_int_eq(g.fence_limit, 1500 * MS);
@@ -79,6 +79,43 @@ START_TEST(deadline_moves_with_acknowledgements_alone)
     answer(&t, FO_KEY_LEASE, view(&t).counter, 1, FO_WRITE_STORED, 700);
     ck_assert_int_eq(view(&t).deadline, (s + 3000) * MS);
     ck_assert_uint_eq(view(&t).revision, 700);
+}
+END_TEST
+
+/* What is sent under the number that it was told already changes nothing that it holds; any further attempt
+ * does, before it is sent. */
+START_TEST(heartbeat_that_is_answered_is_one_word_to_it)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    for (int i = 0; i < 3; i++) {
+        struct fo_guard told = view(&t), now;
+        tick_at(&t, t.core.heartbeat_due / MS);
+        ck_assert_uint_eq(sent(&t, FO_KEY_LEASE)->send.counter, told.counter);
+        now = view(&t);
+        ck_assert_mem_eq(&now, &told, sizeof now);
+        if (i < 2)
+            answer(&t, FO_KEY_LEASE, told.counter, 1, FO_WRITE_STORED, ++t.revision);
+    }
+    struct fo_guard told = view(&t);
+    tick_at(&t, t.now + 1000);
+    ck_assert_uint_eq(sent(&t, FO_KEY_LEASE)->send.counter, told.counter + 1);
+    ck_assert_uint_eq(view(&t).counter, told.counter + 1);
+}
+END_TEST
+
+/* Whether the one before had sent under the last number or not. */
+START_TEST(successor_counts_on_above_what_may_have_been_sent)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    struct fo_guard told = view(&t);
+    tick_at(&t, t.core.heartbeat_due / MS);
+    uint64_t last = sent(&t, FO_KEY_LEASE)->send.counter;
+    succeed(&t, &told, 10, 1, FO_RULES_ALL);
+    ck_assert_uint_gt(sent(&t, FO_KEY_LEASE)->send.counter, last);
 }
 END_TEST
 
@@ -536,6 +573,8 @@ static void add_view_tests(TCase *tc)
 {
     tcase_add_test(tc, armed_before_the_start_and_serving_after_it);
     tcase_add_test(tc, deadline_moves_with_acknowledgements_alone);
+    tcase_add_test(tc, heartbeat_that_is_answered_is_one_word_to_it);
+    tcase_add_test(tc, successor_counts_on_above_what_may_have_been_sent);
     tcase_add_test(tc, fence_moves_the_kill_to_the_end_of_the_soft_stop);
     tcase_add_test(tc, late_fence_kills_at_once);
     tcase_add_test(tc, paused_lease_has_no_deadline);

@@ -330,6 +330,27 @@ static void probe(struct one_site *t, bool ok)
 }
 
 /* PROBE_FENCES: nobody else is there, so it is restarted here, in a higher epoch. */
+/* Due a little after it, it goes with it; from there on both are due at one instant. One that is not answered
+ * yet keeps its time. */
+START_TEST(test_probe_joins_the_heartbeat)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    t.core.probe.exists = true;
+    t.core.probe.due = t.core.heartbeat_due + 200 * MS;
+    tick_at(&t, t.core.heartbeat_due / MS);
+    ck_assert_ptr_nonnull(effect(&t, FO_DO_PROBE, 0));
+    ck_assert_int_eq(t.core.probe.due, (t.now + 1000) * MS);
+    answer(&t, FO_KEY_LEASE, t.core.counter, 1, FO_WRITE_STORED, ++t.revision);
+    ck_assert_int_eq(t.core.heartbeat_due, t.core.probe.due);
+    t.core.probe.due += 200 * MS;
+    tick_at(&t, t.core.heartbeat_due / MS);
+    ck_assert_ptr_null(effect(&t, FO_DO_PROBE, 0));
+    ck_assert_uint_eq(t.core.probe.failures, 0);
+}
+END_TEST
+
 START_TEST(test_failed_probes_restart_the_workload)
 {
     struct one_site t;
@@ -443,6 +464,7 @@ int main(void)
     tcase_add_test(tc, test_nobody_promotes_over_a_paused_record);
     tcase_add_test(tc, test_dead_watch_is_made_anew);
     tcase_add_test(tc, test_failed_probes_restart_the_workload);
+    tcase_add_test(tc, test_probe_joins_the_heartbeat);
     tcase_add_test(tc, test_promotion_that_takes_too_long_is_fenced);
     tcase_add_test(tc, test_back_off_doubles_when_it_was_waited_for);
     tcase_add_test(tc, test_epoch_exceeds_every_seen_one);
