@@ -32,6 +32,7 @@ void fo_attempt_begin(struct fo_run *r, struct fo_attempt *a, enum fo_attempt_ki
     a->sends = 0;
     a->adopted_at = 0;
     a->expect = expect;
+    a->named = 0;
     a->terms = r->s->terms;
     a->begun = r->now;
     a->give_up = r->now + a->terms.period;
@@ -142,6 +143,8 @@ static void conflicted(struct fo_run *r, struct fo_attempt *a, const struct fo_e
         return;
     if (a->kind == FO_TRY_CLAIM)
         fo_known_number(r, event->write.revision);
+    if (event->write.revision > a->named)
+        a->named = event->write.revision;
     if (a->must_read)
         return;
     a->must_read = true;
@@ -170,6 +173,8 @@ void fo_write_answered(struct fo_run *r, const struct fo_event *event)
     case FO_WRITE_STORED:
     case FO_WRITE_DUPLICATE:
         note_round_trip(r, a, event->write.send);
+        if (event->write.outcome == FO_WRITE_STORED)
+            fo_history_acked(r, a);
         fo_attempt_stored(r, a, event->write.revision, event->write.outcome == FO_WRITE_STORED);
         break;
     case FO_WRITE_CONFLICT:

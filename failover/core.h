@@ -163,6 +163,8 @@ int64_t fo_read_next(const struct fo_state *s);
 int fo_era_compare(const struct fo_state *s, struct hb_era a, struct hb_era b);
 void fo_history_seen(struct fo_run *r, struct hb_era era);
 void fo_history_missing(struct fo_run *r);
+void fo_history_acked(struct fo_run *r, const struct fo_attempt *a);
+void fo_history_read(struct fo_run *r, uint32_t request, const struct heartbeat *record);
 void fo_history_store(struct fo_run *r, const struct fo_event *event);
 void fo_history_advance(struct fo_run *r);
 int64_t fo_history_next(const struct fo_state *s);

@@ -48,10 +48,38 @@ static bool is_undecided(const struct fo_state *s)
     return s->lease.held || (!s->history.missing && !s->known.has_record);
 }
 
-/* A single answer from a node that is behind is no alarm: it has to stay so for 2T. */
+/* A node that is behind, or what was known before the store went away, is no loss. It has to be read again
+ * after the store has taken a write, which a node that has lost the others does not; what is missing takes
+ * none. */
+static bool is_the_stores_word(const struct fo_state *s)
+{
+    return s->history.missing || s->history.confirmed;
+}
+
+/* An own write of either key was acknowledged, and was no duplicate. */
+void fo_history_acked(struct fo_run *r, const struct fo_attempt *a)
+{
+    struct fo_state *s = r->s;
+    int64_t since = s->history.held_since;
+    if (since == 0 || s->history.told || is_the_stores_word(s) || a->begun < since)
+        return;
+    fo_read_now(r);
+    s->history.asked = s->read.request;
+}
+
+void fo_history_read(struct fo_run *r, uint32_t request, const struct heartbeat *record)
+{
+    struct fo_state *s = r->s;
+    if (s->history.asked == 0 || request < s->history.asked)
+        return;
+    s->history.asked = 0;
+    s->history.confirmed = record && fo_era_compare(s, hb_era_of(record), s->history.seen) < 0;
+}
+
+/* A single answer is no alarm either: it has to stay so for 2T. */
 int64_t fo_history_next(const struct fo_state *s)
 {
-    bool waits = s->history.held_since != 0 && !s->history.told;
+    bool waits = s->history.held_since != 0 && !s->history.told && is_the_stores_word(s);
     waits = waits && fo_rule_on(s, FO_RULE_HOLD_ALARM);
     return waits && !is_undecided(s) ? s->history.held_since + 2 * s->terms.period : FO_NEVER;
 }
@@ -67,7 +95,8 @@ static void hold_ends(struct fo_run *r)
     if (r->s->history.told)
         fo_emit_note(r, FO_NOTE_HOLD_ENDED, (int64_t)r->s->history.seen.epoch);
     r->s->history.held_since = 0;
-    r->s->history.told = false;
+    r->s->history.told = r->s->history.confirmed = false;
+    r->s->history.asked = 0;
 }
 
 void fo_history_advance(struct fo_run *r)
@@ -123,6 +152,7 @@ static void forget_numbers(struct fo_run *r)
 {
     struct fo_state *s = r->s;
     s->lease.foreign = true;
+    s->lease_try.named = 0;
     if (s->lease_try.kind == FO_TRY_CLAIM) {
         fo_claim_over(r, HB_REASON_CLAIM_UNKNOWN);
     } else if (s->lease_try.kind != FO_TRY_NONE) {

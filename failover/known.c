@@ -191,4 +191,5 @@ void fo_read_answered(struct fo_run *r, const struct fo_event *event)
     const struct heartbeat *record = fo_believed(r, event->read.record);
     fo_lease_key_read(r, record, event->read.revision);
     fo_known_learn(r, record, event->read.revision, event->read.stamp_ns, false);
+    fo_history_read(r, request, record);
 }

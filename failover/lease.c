@@ -172,6 +172,8 @@ void fo_lease_key_read(struct fo_run *r, const struct heartbeat *record, uint64_
     struct fo_attempt *a = &s->lease_try;
     if (a->kind == FO_TRY_NONE || !record)
         return;
+    if (a->must_read && revision < a->named)
+        return; /* of a node that is behind the one that rejected it: read again */
     /* Numbers tell which of two is later only while the store loses none. */
     bool past = fo_era_compare(s, hb_era_of(record), hb_era_of(&a->record)) < 0;
     bool moved_on = a->kind == FO_TRY_CLAIM && (int64_t)revision > a->expect;

@@ -51,6 +51,7 @@ struct fo_attempt {
     int64_t begun;         /* s: before the first send */
     int64_t give_up;       /* s + T: not acknowledged by then is a failure */
     int64_t expect;        /* revision, or FO_ANY_REVISION */
+    uint64_t named;        /* by a rejection: the key is at least there; 0: by none */
     struct fo_terms terms; /* as promised by this message */
     struct heartbeat record;
 };
@@ -202,6 +203,8 @@ struct fo_state {
         bool behind; /* the last record that could be read was lower, or is of another bucket:
                              * one that can't be read does not show that the key has caught up */
         int64_t held_since; /* 0: nothing is held */
+        uint32_t asked;     /* the read that is to confirm the hold; 0: none */
+        bool confirmed;     /* by a store that takes writes */
         bool told;          /* the alarm */
     } history;
     uint64_t led_epoch; /* from the marks: of the last start on this host; 0: none */

@@ -253,6 +253,16 @@ void check_role(struct sim *w, unsigned site, const struct fo_effect *note)
         w->stats->denied++;
 }
 
+/* The store is said to have lost something: then it has. */
+void check_alarm(struct sim *w, unsigned site, enum fo_note note)
+{
+    bool says_so = note == FO_NOTE_ALARM_LOWER || note == FO_NOTE_ALARM_MISSING ||
+                   note == FO_NOTE_ALARM_OTHER_BUCKET || note == FO_NOTE_ALARM_BACKWARDS;
+    if (says_so && !w->loss.watched)
+        violate(w, SIM_I12, "%s: \"%s\", and nothing was lost", name_of(w, site),
+                fo_note_text(note));
+}
+
 /* -- what serves: I1, I8, I13 -------------------------------------------------------------------- */
 
 void check_serving(struct sim *w)

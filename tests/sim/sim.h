@@ -46,7 +46,7 @@ enum {
     X(I9, "claimed under a pause")                                                                 \
     X(I10, "a move without a cause on record, or with a wrong one")                                \
     X(I11, "released while its sender still serves")                                               \
-    X(I12, "nobody serves, and no operator is asked to do anything about it")                      \
+    X(I12, "nobody serves and no operator is asked to help, or one is asked without a cause")      \
     X(I13, "the role changed too fast, or was yielded to a site not heard or not ready")           \
     X(I14, "a healthy primary with failsafe fenced although all voters could consent")             \
     X(BROKEN, "the simulator itself: a queue is full, or there is no end")
@@ -495,6 +495,7 @@ void check_stop(struct sim *w, unsigned site);
 void check_serving(struct sim *w);
 void check_send(struct sim *w, unsigned site, const struct fo_effect *e);
 void check_role(struct sim *w, unsigned site, const struct fo_effect *note);
+void check_alarm(struct sim *w, unsigned site, enum fo_note note);
 void check_serves(struct sim *w, unsigned site);
 void check_healed(struct sim *w);
 bool check_end(struct sim *w); /* true: all is judged, the run may end */

@@ -167,6 +167,7 @@ static void carry_out(struct sim *w, unsigned site, const struct fo_effect *e)
             check_role(w, site, e);
         else if (e->note.note == FO_NOTE_MAY_LEAVE)
             queue_push(w, w->now, K_AGENT_LEAVES, site, 0, 0, 0);
+        check_alarm(w, site, e->note.note);
         w->stats->consents += e->note.note == FO_NOTE_CONSENT;
         break;
     case FO_DO_INCIDENT:

@@ -46,13 +46,16 @@ static void follow(struct one_site *t)
     ck_assert_int_eq(t->core.role, HB_ROLE_REPLICA);
 }
 
-/* Goes on until this note is noted, or fails. */
-static void until_noted(struct one_site *t, enum fo_note note)
+/* Goes on until this note is noted, or fails. The key shows `shown`, if anything. */
+static void until_noted(struct one_site *t, enum fo_note note, const struct heartbeat *shown)
 {
     for (int i = 0; i < 100 && noted(t, note) < 0; i++) {
         tick_at(t, (t->out.next_ns + MS - 1) / MS);
-        if (noted(t, note) < 0)
-            store_own(t);
+        if (noted(t, note) >= 0)
+            break;
+        store_own(t);
+        if (shown && noted(t, note) < 0)
+            read_is(t, shown, t->core.known.revision);
     }
     ck_assert_int_ge(noted(t, note), 0);
 }
@@ -80,11 +83,30 @@ START_TEST(lower_epoch_than_seen_is_not_taken)
     read_is(&t, &past, 90);
     lease_seen(&t, &past, 300);
     ck_assert_int_eq(fo_holds(&t.core), FO_HOLD_LOWER);
-    until_noted(&t, FO_NOTE_ALARM_LOWER);
+    until_noted(&t, FO_NOTE_ALARM_LOWER, &past);
     ck_assert_int_eq(noted(&t, FO_NOTE_ALARM_LOWER), 7);
     live_until(&t, t.now + 60000);
     ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
     ck_assert_int_eq(fo_promotes_at(&t.core, t.now * MS), FO_NEVER);
+}
+END_TEST
+
+/* It may be a node that has lost the others, and shows what was there before. */
+START_TEST(hold_is_no_alarm_while_nothing_is_acknowledged)
+{
+    struct one_site t;
+    follow(&t);
+    struct heartbeat past = released(6, "site-b");
+    read_is(&t, &past, 90);
+    lease_seen(&t, &past, 300);
+    for (int i = 0; i < 40; i++) {
+        tick_at(&t, (t.out.next_ns + MS - 1) / MS);
+        ck_assert_int_lt(noted(&t, FO_NOTE_ALARM_LOWER), 0);
+        read_is(&t, &past, 300);
+        ck_assert_int_lt(noted(&t, FO_NOTE_ALARM_LOWER), 0);
+    }
+    ck_assert_int_eq(fo_holds(&t.core), FO_HOLD_LOWER);
+    until_noted(&t, FO_NOTE_ALARM_LOWER, &past);
 }
 END_TEST
 
@@ -155,7 +177,7 @@ START_TEST(hold_ends_when_the_key_shows_it_again)
     struct heartbeat past = released(6, "site-b"), now = held_by("site-a", 7, 9);
     read_is(&t, &past, 90);
     lease_seen(&t, &past, 300);
-    until_noted(&t, FO_NOTE_ALARM_LOWER);
+    until_noted(&t, FO_NOTE_ALARM_LOWER, &past);
     lease_seen(&t, &now, 301);
     ck_assert_int_eq(noted(&t, FO_NOTE_HOLD_ENDED), 7);
     ck_assert_int_eq(fo_holds(&t.core), FO_HOLD_NONE);
@@ -219,7 +241,7 @@ START_TEST(higher_generation_ends_the_hold_whatever_its_epoch)
     struct one_site t;
     follow(&t);
     step(&t, &(struct fo_event){.type = FO_EV_STORE});
-    until_noted(&t, FO_NOTE_ALARM_MISSING);
+    until_noted(&t, FO_NOTE_ALARM_MISSING, NULL);
     store_is(&t, 2, 1, 0);
     struct heartbeat repaired = released(0, "site-b");
     repaired.generation = 1;
@@ -288,7 +310,7 @@ START_TEST(missing_key_is_never_free)
     request_of(&t);
     read_is(&t, NULL, 0);
     ck_assert_int_eq(fo_holds(&t.core), FO_HOLD_MISSING);
-    until_noted(&t, FO_NOTE_ALARM_MISSING);
+    until_noted(&t, FO_NOTE_ALARM_MISSING, NULL);
     live_until(&t, t.now + 60000);
     ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
 }
@@ -347,6 +369,30 @@ START_TEST(leader_adopts_its_own_record_of_a_lower_revision)
     ck_assert_uint_eq(t.core.lease.revision, 61);
     ck_assert_uint_eq(t.core.failures, 0);
     ck_assert_int_eq(t.core.role, HB_ROLE_LEADER);
+}
+END_TEST
+
+/* The rejection is of one node, what is read of another, which is behind: nothing is lost. */
+START_TEST(node_that_is_behind_has_lost_nothing)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    lead(&t);
+    beat(&t);
+    tick_at(&t, t.core.heartbeat_due / MS);
+    struct fo_attempt *a = &t.core.lease_try;
+    uint64_t named = (uint64_t)a->expect + 5;
+    answer(&t, FO_KEY_LEASE, a->record.counter, 1, FO_WRITE_CONFLICT, named);
+    struct heartbeat earlier = own_record(&t, a->record.counter - 1);
+    read_is(&t, &earlier, 60);
+    ck_assert_int_lt(noted(&t, FO_NOTE_ALARM_BACKWARDS), 0);
+    ck_assert_ptr_null(sent(&t, FO_KEY_LEASE));
+    tick_at(&t, (t.out.next_ns + MS - 1) / MS);
+    ck_assert_ptr_nonnull(effect(&t, FO_DO_READ, 0)); /* again */
+    read_is(&t, &earlier, named);
+    ck_assert_ptr_nonnull(sent(&t, FO_KEY_LEASE));
+    ck_assert_int_eq(sent(&t, FO_KEY_LEASE)->send.expect_revision, (int64_t)named);
+    ck_assert_int_lt(noted(&t, FO_NOTE_ALARM_BACKWARDS), 0);
 }
 END_TEST
 
@@ -465,6 +511,7 @@ int main(void)
     TCase *tc = tcase_create("store");
     tcase_add_test(tc, era_is_generation_then_epoch);
     tcase_add_test(tc, lower_epoch_than_seen_is_not_taken);
+    tcase_add_test(tc, hold_is_no_alarm_while_nothing_is_acknowledged);
     tcase_add_test(tc, lower_epoch_than_the_marks_is_not_taken);
     tcase_add_test(tc, lower_epoch_than_a_peer_has_seen_is_not_taken);
     tcase_add_test(tc, epoch_that_was_only_claimed_does_not_hold);
@@ -480,6 +527,7 @@ int main(void)
     tcase_add_test(tc, key_that_never_was_is_no_alarm);
     tcase_add_test(tc, leader_without_a_bucket_serves_until_its_deadline);
     tcase_add_test(tc, leader_adopts_its_own_record_of_a_lower_revision);
+    tcase_add_test(tc, node_that_is_behind_has_lost_nothing);
     tcase_add_test(tc, leader_retries_over_a_lower_epoch_until_its_deadline);
     tcase_add_test(tc, record_of_a_known_number_is_new_by_its_counter);
     tcase_add_test(tc, fewer_revisions_than_known_are_an_alarm);
