@@ -24,6 +24,19 @@ int lead_check_server(const int version[3], struct hm_error *err)
         version[0], version[1], version[2], LEAD_SERVER_MAJOR, LEAD_SERVER_MINOR);
 }
 
+bool lead_leaves_server(int64_t *since, bool is_answered, int64_t now_ns)
+{
+    if (is_answered) {
+        *since = 0;
+    } else if (!*since) {
+        *since = now_ns;
+    } else if (now_ns - *since > LEAD_ELECTION_MAX_NS) {
+        *since = 0;
+        return true;
+    }
+    return false;
+}
+
 static void warn(json_t *warnings, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static void warn(json_t *warnings, const char *fmt, ...)

@@ -66,6 +66,7 @@ struct lead {
         bool unseen;           /* the guardian has verified the last stop, the agent has not yet */
         int64_t stop_again_at; /* then: look again; 0: a look is under way */
         bool ill;              /* by the last probe */
+        struct hm_error illness; /* and why */
     } work;
 
     struct {

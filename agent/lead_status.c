@@ -107,6 +107,40 @@ static void add_hold(const struct lead *l, json_t *list)
     add_error(list, &why);
 }
 
+/* The first of what keeps this site from leading, if it is not fit. */
+static void why_unfit(const struct lead *l, int64_t now, struct hm_error *why)
+{
+    const struct fo_state *s = &l->core;
+    int64_t backs_off_ms = (s->back_off.until - now) / HM_MS;
+    if (s->rank == 0)
+        hm_fail(why, HM_E_REFUSED, "%s is not in cluster_config", s->site.text);
+    else if (s->stepping_down)
+        hm_fail(why, HM_E_REFUSED, "its agent is shutting down");
+    else if (lead_guard_check(l, why) < 0 || lead_must_resync(l, why))
+        return;
+    else if (l->memory.failed.code)
+        *why = l->memory.failed;
+    else if (l->work.ill)
+        hm_fail(why, HM_E_REFUSED, "its probe failed: %s", l->work.illness.text);
+    else if (backs_off_ms > 0)
+        hm_fail(why, HM_E_BUSY, "it backs off for %" PRId64 " ms after it failed to lead",
+                backs_off_ms);
+    else if (s->config.maximum_lag >= 0 && s->probe.lag > s->config.maximum_lag)
+        hm_fail(why, HM_E_REFUSED, "it is %" PRId64 " bytes behind, maximum_lag is %" PRId64,
+                s->probe.lag, s->config.maximum_lag);
+    else
+        hm_fail(why, HM_E_BUSY, "it has not been probed well yet");
+}
+
+static json_t *unfit_json(const struct lead *l, int64_t now)
+{
+    struct hm_error why;
+    if (fo_fit(&l->core, now))
+        return json_null();
+    why_unfit(l, now, &why);
+    return json_string(why.text);
+}
+
 static json_t *warnings_json(const struct lead *l)
 {
     struct hm_error why, config[CLUSTER_WARNINGS_MAX];
@@ -136,13 +170,15 @@ json_t *lead_status(const struct lead *l)
     int64_t now = hm_boottime_ns();
     int64_t promotes_at = fo_promotes_at(&l->core, now);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o}",
         "group", l->options.config->failover.group, "role", lead_role(l), "reason",
         hb_reason_text(l->core.reason), "epoch", (json_int_t)lead_epoch(l), "generation",
         (json_int_t)l->core.history.seen.generation, "seen_epoch",
         (json_int_t)l->core.history.seen.epoch, "holds", l->core.history.told, "leader",
-        lead_leader(l), "serving", lead_may_serve(l), "fit", fo_fit(&l->core, now), "guardian",
-        lead_guard_json(l), "config", config_json(l), "heartbeat", heartbeat_json(&l->core),
-        "peers", peers_json(l, now), "failsafe", lead_consent_status(l, now), "promotes_in_ms",
+        lead_leader(l), "serving", lead_may_serve(l), "fit", fo_fit(&l->core, now), "unfit",
+        unfit_json(l, now), "guardian", lead_guard_json(l), "config", config_json(l), "heartbeat",
+        heartbeat_json(&l->core), "peers", peers_json(l, now), "failsafe",
+        lead_consent_status(l, now), "promotes_in_ms",
         ms_json(promotes_at == FO_NEVER ? -1 : promotes_at - now), "warnings", warnings_json(l));
 }

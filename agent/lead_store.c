@@ -5,12 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/lead_check.h"
 #include "agent/lead_internal.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-
-enum { ELECTION_MAX_MS = 10000 };
 
 #define KEY_LEASE   "primary_heartbeat"
 #define KEY_REPLICA "replica_heartbeat."
@@ -52,21 +51,6 @@ static bool is_unanswered(const struct bus_put_result *result)
            (result->outcome == BUS_PUT_REFUSED && result->error.code == HM_E_NOT_FOUND);
 }
 
-/* A server that is there and takes no writes may have lost the other servers. Another one is tried, but
- * only after longer than NATS needs to elect a leader of the stream: until then no server answers. */
-static void note_answer(struct lead *l, const struct bus_put_result *result)
-{
-    int64_t now_ns = hm_boottime_ns();
-    if (!is_unanswered(result)) {
-        l->store.unanswered_since = 0;
-    } else if (!l->store.unanswered_since) {
-        l->store.unanswered_since = now_ns;
-    } else if (now_ns - l->store.unanswered_since > ELECTION_MAX_MS * HM_MS) {
-        l->store.unanswered_since = 0;
-        bus_try_another_server(l->options.bus);
-    }
-}
-
 static void send_answered(void *data, const struct bus_put_result *result)
 {
     struct sent *s = data;
@@ -80,7 +64,9 @@ static void send_answered(void *data, const struct bus_put_result *result)
         event.write.revision = result->revision;
         event.write.err_code = result->err_code;
         trace_answer(s, result);
-        note_answer(l, result);
+        if (lead_leaves_server(&l->store.unanswered_since, !is_unanswered(result),
+                               hm_boottime_ns()))
+            bus_try_another_server(l->options.bus);
         if (s->key == FO_KEY_LEASE && result->outcome == BUS_PUT_STORED)
             lead_account_acked(l, s->counter);
         if (result->outcome != BUS_PUT_STORED && result->error.code == HM_E_NOT_FOUND)

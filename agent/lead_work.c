@@ -275,7 +275,10 @@ static void log_change_of_health(struct lead *l, const struct workload_health *h
         hm_log(HM_LOG_INFO, LEAD_LOG, "probe: well again");
     else if (!health->well && !l->work.ill)
         hm_log(HM_LOG_WARN, LEAD_LOG, "probe failed: %s", health->why.text);
+    if (health->well == l->work.ill)
+        lead_status_changed(l);
     l->work.ill = !health->well;
+    l->work.illness = health->why;
 }
 
 static void probed(void *arg, const struct workload_health *health)

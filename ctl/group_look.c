@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "ctl/group.h"
 #include "ctl/group_view.h"
+#include "ctl/json_text.h"
 #include "ctl/show.h"
 
 enum { FALLBACK_INTERVAL_MS = 1000, SILENT_INTERVALS = 3 };
@@ -169,6 +170,26 @@ void group_look(const struct entries *last, const char *group, int64_t now_ns, i
     look_at_state(ret, last, now_ns);
     look_at_sites(ret);
     add_config_warnings(ret, replicas);
+}
+
+static void hear_agent(const struct entry *e, const char *group, struct site_now *s)
+{
+    json_t *status = entry_object(e);
+    const json_t *failover = json_object_get(status, "failover");
+    const char *why = text_of(failover, "unfit");
+    if (strcmp(text_of(failover, "group"), group) == 0 && *why)
+        hm_fail(&s->unfit, HM_E_REFUSED, "%s", why);
+    json_decref(status);
+}
+
+void group_hear_agents(const struct entries *status, struct group_now *g)
+{
+    for (size_t i = 0; i < g->site_count; i++) {
+        HM_AUTOFREE char *key = hm_printf("%s.agent", g->sites[i].site.text);
+        const struct entry *e = entries_find(status, key);
+        if (e)
+            hear_agent(e, g->group, &g->sites[i]);
+    }
 }
 
 void group_clear(struct group_now *g)

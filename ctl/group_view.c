@@ -133,6 +133,10 @@ static char *note_of(const struct group_now *g, const struct site_now *s)
     }
     if (s->rank == 0)
         return hm_strdup("not in cluster_config");
+    if (!s->hb.fit && s->unfit.code) {
+        HM_AUTOFREE char *why = show_cleaned(s->unfit.text);
+        return hm_printf("not fit: %s", why);
+    }
     if (!s->hb.fit)
         return hm_strdup("not fit to lead");
     if (!group_lets_promote(g, s))
@@ -234,6 +238,8 @@ static json_t *site_json(const struct site_now *s)
     json_t *o = json_pack("{s:s, s:i, s:b, s:b, s:b}", "site", s->site.text, "rank", (int)s->rank,
                           "leader", s->is_leader, "silent", s->is_silent, "fit",
                           s->is_leader || (s->has_heartbeat && !s->is_silent && s->hb.fit));
+    if (s->unfit.code)
+        json_object_set_new(o, "unfit", json_string(s->unfit.text));
     if (s->silence_needed_ms && !s->is_leader)
         json_object_set_new(o, "silence_needed_ms", json_integer(s->silence_needed_ms));
     if (!s->has_heartbeat)

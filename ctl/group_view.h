@@ -27,6 +27,7 @@ struct site_now {
     int64_t heard_ms;   /* since its last heartbeat */
     struct heartbeat hb;
     int64_t silence_needed_ms; /* a replica leads after so much silence of the leader */
+    struct hm_error unfit;     /* why it can't lead, by its agent's status; code OK: not known */
 };
 
 struct group_now {
@@ -48,6 +49,8 @@ struct group_now {
  */
 void group_look(const struct entries *last, const char *group, int64_t now_ns, int replicas,
                 struct group_now *ret);
+/* What the agents say of themselves: `status` are the last entries of `<site>.agent` in harmony_status. */
+void group_hear_agents(const struct entries *status, struct group_now *g);
 void group_clear(struct group_now *g);
 
 void group_render(const struct group_now *g, bool colour, struct hm_buf *out);

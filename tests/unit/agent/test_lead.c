@@ -271,6 +271,30 @@ START_TEST(last_good_configuration_is_remembered)
 }
 END_TEST
 
+static bool says_unfit(const char *why)
+{
+    json_t *status = lead_status(lead);
+    const char *said = json_string_value(json_object_get(status, "unfit"));
+    bool found = why ? said && strstr(said, why) : !said;
+    json_decref(status);
+    return found;
+}
+
+static bool fit_and_says_nothing(void)
+{
+    return says_unfit(NULL);
+}
+
+START_TEST(says_why_it_is_not_fit)
+{
+    ck_assert(says_unfit("not in cluster_config"));
+    init_group();
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    ck_assert(wait_for(fit_and_says_nothing));
+}
+END_TEST
+
 static void note_end(void *data)
 {
     (void)data;
@@ -656,6 +680,7 @@ int main(void)
     tcase_add_test(t, refused_configuration_leaves_the_last_good_one);
     tcase_add_test(t, same_revision_is_not_the_same_configuration);
     tcase_add_test(t, server_is_pinged_twice_in_an_interval);
+    tcase_add_test(t, says_why_it_is_not_fit);
     tcase_add_test(t, last_good_configuration_is_remembered);
     tcase_add_test(t, same_revision_of_a_new_bucket_is_another_configuration);
     tcase_add_test(t, lease_of_the_marks_is_retaken);

@@ -78,6 +78,23 @@ START_TEST(each_weakness_gives_one_warning)
 }
 END_TEST
 
+/* Ten seconds of writes without an answer, and no answer between them. */
+START_TEST(server_that_takes_no_writes_is_left_after_an_election)
+{
+    const int64_t s = 1000000000LL, begin = 5 * s;
+    int64_t since = 0;
+    ck_assert(!lead_leaves_server(&since, false, begin));
+    ck_assert(!lead_leaves_server(&since, false, begin + 10 * s));
+    ck_assert(lead_leaves_server(&since, false, begin + 10 * s + 1));
+    ck_assert(!lead_leaves_server(&since, false, begin + 11 * s)); /* the next one has as long */
+    ck_assert(!lead_leaves_server(&since, false, begin + 20 * s));
+    ck_assert(!lead_leaves_server(&since, true, begin + 20 * s));
+    ck_assert(!lead_leaves_server(&since, false, begin + 22 * s));
+    ck_assert(!lead_leaves_server(&since, false, begin + 31 * s));
+    ck_assert(lead_leaves_server(&since, false, begin + 33 * s));
+}
+END_TEST
+
 START_TEST(a_missing_bucket_is_said_alone)
 {
     expect(&(struct bus_bucket){0}, (const char *[]){"failover init", NULL});
@@ -92,6 +109,7 @@ int main(void)
     tcase_add_test(t, the_refusal_names_both_versions);
     tcase_add_test(t, a_good_bucket_gives_no_warning);
     tcase_add_test(t, each_weakness_gives_one_warning);
+    tcase_add_test(t, server_that_takes_no_writes_is_left_after_an_election);
     tcase_add_test(t, a_missing_bucket_is_said_alone);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);

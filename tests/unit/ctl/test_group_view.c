@@ -43,6 +43,39 @@ static char *shown(struct entries *last, int replicas)
     return hm_buf_steal(&out);
 }
 
+/* Its heartbeat says that it is not fit, its agent's status why. Another group's status says nothing here. */
+START_TEST(says_why_a_site_is_not_fit)
+{
+    struct entries last = {0}, status = {0};
+    struct group_now g;
+    struct hm_buf out = {0};
+    fill(&last);
+    put_entry(&last, "replica_heartbeat.site-b",
+              "{'site_id':'site-b','status':'HEALTHY','role':'replica','epoch':7,'counter':1208,"
+              "'interval_ms':1000,'rtt_us':88000,'fit':false,'timestamp':1}",
+              50001, NOW_NS - 100 * MS);
+    put_entry(&status, "site-b.agent",
+              "{'failover':{'group':'default','unfit':'no guardian at /run/x'}}", 5, NOW_NS);
+    put_entry(&status, "site-c.agent", "{'failover':{'group':'other','unfit':'ill'}}", 6, NOW_NS);
+    entries_keep_last(&last);
+    entries_keep_last(&status);
+    group_look(&last, "default", NOW_NS, 3, &g);
+    group_hear_agents(&status, &g);
+    group_render(&g, false, &out);
+    char *text = hm_buf_steal(&out);
+    ck_assert_ptr_nonnull(strstr(text, "no   not fit: no guardian at /run/x\n"));
+    ck_assert_ptr_null(strstr(text, "ill"));
+    json_t *json = group_json(&g);
+    json_t *b = json_array_get(json_object_get(json, "sites"), 1);
+    ck_assert_str_eq(json_string_value(json_object_get(b, "unfit")), "no guardian at /run/x");
+    json_decref(json);
+    free(text);
+    group_clear(&g);
+    entries_clear(&last);
+    entries_clear(&status);
+}
+END_TEST
+
 START_TEST(shows_who_leads_and_who_would_follow)
 {
     struct entries last = {0};
@@ -173,7 +206,7 @@ START_TEST(refuses_a_configuration_with_the_sum_shown)
 }
 END_TEST
 
-RUN_SUITE("group_view", shows_who_leads_and_who_would_follow, names_what_is_missing,
-          with_failsafe_only_voters_take_over, warns_of_a_single_copy,
+RUN_SUITE("group_view", says_why_a_site_is_not_fit, shows_who_leads_and_who_would_follow,
+          names_what_is_missing, with_failsafe_only_voters_take_over, warns_of_a_single_copy,
           says_when_nobody_could_take_over, a_released_lease_has_no_leader,
           the_second_replica_waits_longer, refuses_a_configuration_with_the_sum_shown)
