@@ -162,6 +162,20 @@ static enum ctl_exit check_paused(struct repairing *r)
     return warn_or_refuse(r, why);
 }
 
+static enum ctl_exit check_consent(struct repairing *r)
+{
+    const struct repair_site *s = repair_consented_leader(&r->facts);
+    if (!s)
+        return CTL_OK;
+    HM_AUTOFREE char *why = hm_printf(
+        "%s served when its agent last said so, failsafe is on, and no other site is heard: it may "
+        "go on by their consent, however long it can't write: stop its agent, or connect one of "
+        "the "
+        "others to NATS, which then consents no more",
+        s->site.text);
+    return warn_or_refuse(r, why);
+}
+
 static enum ctl_exit check_config(struct repairing *r)
 {
     if (r->facts.has_config || r->wanted_given)
@@ -182,6 +196,8 @@ static enum ctl_exit check(struct repairing *r, bool led)
     code = check_live(r, led);
     if (code == CTL_OK)
         code = check_paused(r);
+    if (code == CTL_OK)
+        code = check_consent(r);
     if (code == CTL_OK)
         code = check_config(r);
     return code;

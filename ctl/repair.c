@@ -70,6 +70,7 @@ static void look_at_config(struct repair *r, const struct entry *e,
     r->has_config = true;
     r->config_revision = e->revision;
     r->paused = config.paused;
+    r->failsafe = r->failsafe || config.failsafe;
     r->interval_ms = config.heartbeat_interval_ms;
     take_promise(r, cluster_config_promise_ms(&config));
 }
@@ -87,6 +88,7 @@ static void look_at_lease(struct repair *r, const struct entry *e, int64_t now_n
         return;
     take_era(r, hb_era_of(&r->lease), r->lease.seen_epoch);
     take_promise(r, r->lease.expires_in_ms);
+    r->failsafe = r->failsafe || r->lease.failsafe;
 }
 
 static void look_at_heartbeat(struct repair *r, const struct entry *e, const char *site,
@@ -117,6 +119,8 @@ static void look_at_failover(struct repair *r, const struct hb_site *site, const
     site_has_seen(r, s, era, (uint64_t)number_of(failover, "epoch", 0));
     s->serves = json_is_true(json_object_get(failover, "serving"));
     s->paused = json_is_true(json_object_get(config, "paused"));
+    const json_t *failsafe = json_object_get(failover, "failsafe");
+    r->failsafe = r->failsafe || json_is_true(json_object_get(failsafe, "on"));
     take_promise(r, number_of(config, "promise_ms", 0));
 }
 
@@ -179,6 +183,24 @@ const struct repair_site *repair_paused_leader(const struct repair *r)
         if (r->sites[i].serves && (r->paused || r->sites[i].paused))
             return &r->sites[i];
     return NULL;
+}
+
+static bool is_heard_now(const struct repair *r, const struct repair_site *s)
+{
+    return s->heard_ms >= 0 && s->heard_ms <= NOTICED_INTERVALS * r->interval_ms;
+}
+
+/* Who leads writes no heartbeat of its own key: one that is heard serves under no lease. */
+const struct repair_site *repair_consented_leader(const struct repair *r)
+{
+    const struct repair_site *serves = NULL;
+    for (size_t i = 0; i < r->site_count; i++) {
+        if (is_heard_now(r, &r->sites[i]))
+            return NULL;
+        if (r->sites[i].serves)
+            serves = &r->sites[i];
+    }
+    return r->failsafe ? serves : NULL;
 }
 
 void repair_record(const struct repair *r, const struct hb_site *next, int64_t wall_ms,

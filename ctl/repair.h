@@ -41,6 +41,7 @@ struct repair {
     int64_t
         interval_ms; /* T; a voter may consent to a leader (failsafe) until it has noticed the loss */
     bool paused;
+    bool failsafe;         /* by cluster_config, the lease, or what an agent said */
     struct hb_era highest; /* that anybody has seen */
     uint64_t epoch;        /* highest number of all */
     struct repair_site sites[REPAIR_SITES_MAX];
@@ -69,6 +70,11 @@ int64_t repair_wait_ms(const struct repair *r);
 bool repair_is_live(const struct repair *r);
 /* The site that may serve whatever time has passed: under a pause nobody fences itself. NULL: none known. */
 const struct repair_site *repair_paused_leader(const struct repair *r);
+
+/* The site that may serve by the consent of others, whatever time has passed (failsafe): it served when it was
+ * last heard of, and none of the others is heard now. Who is heard sees that the store has lost something,
+ * and consents to nobody. NULL: none known. */
+const struct repair_site *repair_consented_leader(const struct repair *r);
 
 /* The record that puts it right: RELEASED, in a generation above all, `next` (unset: anyone). */
 void repair_record(const struct repair *r, const struct hb_site *next, int64_t wall_ms,

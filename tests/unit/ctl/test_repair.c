@@ -174,6 +174,35 @@ START_TEST(leader_under_a_pause_is_named)
 }
 END_TEST
 
+/* site-a served when its agent last said so; is site-b heard now? */
+static struct repair away(bool failsafe, bool other_is_heard)
+{
+    struct entries last = {0}, status = {0};
+    HM_AUTOFREE char *said =
+        hm_printf("{'group':'default','epoch':7,'serving':true,'failsafe':{'on':%s}}",
+                  failsafe ? "true" : "false");
+    put_entry(&last, "cluster_config", CONFIG, 3, NOW_NS);
+    put_agent(&status, "site-a", said);
+    put_agent(&status, "site-b", "{'group':'default','epoch':7,'serving':false}");
+    if (other_is_heard)
+        put_replica(&last, "site-b", 0, 7, 7);
+    return looked(&last, &status);
+}
+
+/* The others consent as long as they do not see that the store has lost something; one that is heard does. */
+START_TEST(leader_by_consent_is_named)
+{
+    struct repair r = away(true, false);
+    const struct repair_site *s = repair_consented_leader(&r);
+    ck_assert_ptr_nonnull(s);
+    ck_assert_str_eq(s->site.text, "site-a");
+    r = away(true, true);
+    ck_assert_ptr_null(repair_consented_leader(&r));
+    r = away(false, false);
+    ck_assert_ptr_null(repair_consented_leader(&r));
+}
+END_TEST
+
 START_TEST(says_what_is_known)
 {
     struct entries last = {0}, status = {0};
@@ -202,4 +231,4 @@ RUN_SUITE("repair", lease_as_new_as_all_that_was_seen_needs_nothing,
           lease_below_what_a_site_has_seen_needs_it, generation_exceeds_all,
           missing_bucket_with_a_witness_needs_it, group_that_nobody_knows_is_made_by_init,
           deleted_or_damaged_lease_needs_it, lease_is_live_until_its_promise_is_over,
-          leader_under_a_pause_is_named, says_what_is_known)
+          leader_under_a_pause_is_named, leader_by_consent_is_named, says_what_is_known)
