@@ -90,6 +90,9 @@ static char *as_one_line(const struct hm_buf *text)
         hm_buf_add(&line, at, len);
         at += len + (at[len] != '\0');
     }
+    for (size_t i = 0; i < line.len; i++) /* it may repeat what somebody wrote into a file */
+        if ((unsigned char)line.data[i] < ' ' || line.data[i] == 0x7f)
+            line.data[i] = '?';
     return hm_buf_steal(&line);
 }
 

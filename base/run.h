@@ -17,7 +17,8 @@ struct hm_ran {
     int exit_code; /* 0-255 */
     char *out;     /* stdout, NUL-terminated */
     size_t out_len;
-    char *err; /* what it wrote to stderr, as one line: "; " between its lines; "" if nothing */
+    char *
+        err; /* what it wrote to stderr, as one line: "; " between its lines, ? for control characters */
 };
 
 /*

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "proto/text.h"
 #include "proto/tree.h"
 
 static char *copy_text(const json_t *object, const char *name)
@@ -90,12 +91,13 @@ void image_info_clear(struct image_info *info)
 static int check_backing(const struct image_info *info, const char *path, const char *expected,
                          struct hm_error *err)
 {
+    char shown[TEXT_QUOTE_MAX];
+    text_quote(info->backing ? info->backing : "", shown);
     if (info->backing && (!expected || strcmp(info->backing, expected) != 0))
-        return hm_fail(
-            err, HM_E_REFUSED,
-            "%s: its header names the backing file %.200s, which its document does not; a "
-            "guest would read that file",
-            path, info->backing);
+        return hm_fail(err, HM_E_REFUSED,
+                       "%s: its header names the backing file %s, which its document does not; a "
+                       "guest would read that file",
+                       path, shown);
     if (expected && !info->backing)
         return hm_fail(err, HM_E_REFUSED, "%s is not made on top of %s", path, expected);
     if (expected && !info->backing_format)

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/run.h"
+#include "proto/text.h"
 
 enum {
     INFO_MS = 10000,
@@ -35,14 +36,16 @@ static int fail_as_said(const char *what, const char *path, const struct hm_ran 
                         struct hm_error *err)
 {
     const char *said = ran->err;
+    char shown[256];
     if (!strncmp(said, "qemu-img: ", 10))
         said += 10;
+    text_clean(said, shown, sizeof shown); /* it may cite the image's header */
     for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
         if (strstr(said, meanings[i].part))
-            return hm_fail(err, meanings[i].code, "%s: %s: %.200s%s", path, what, said,
+            return hm_fail(err, meanings[i].code, "%s: %s: %s%s", path, what, shown,
                            meanings[i].advice);
-    return hm_fail(err, HM_E_PROCESS, "%s: %s: qemu-img exited with %d: %.200s", path, what,
-                   ran->exit_code, said);
+    return hm_fail(err, HM_E_PROCESS, "%s: %s: qemu-img exited with %d: %s", path, what,
+                   ran->exit_code, shown);
 }
 
 static int run(const char *what, const char *path, const char *const *argv, int64_t timeout_ms,

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "proto/text.h"
 #include "proto/tree.h"
 
 static int fail_as_said(const json_t *error, struct hm_error *err)
@@ -17,7 +18,9 @@ static int fail_as_said(const json_t *error, struct hm_error *err)
         code = HM_E_IO;
     else if (strstr(said, "does not support"))
         code = HM_E_UNSUPPORTED;
-    return hm_fail(err, code, "QEMU refused it: %.300s", said);
+    char shown[256];
+    text_clean(said, shown, sizeof shown);
+    return hm_fail(err, code, "QEMU refused it: %s", shown);
 }
 
 static int read_reply(const json_t *root, json_t **ret, struct hm_error *err)

@@ -1,4 +1,5 @@
 /* What QEMU, which a guest may have taken over, answers on its monitor. */
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"

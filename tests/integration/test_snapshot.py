@@ -160,6 +160,18 @@ def test_create_killed_anywhere_leaves_a_snapshot_of_all_disks_or_one_that_can_b
         host.ask("snapshot-delete", "vm", "web", snapshot="one")
 
 
+def test_delete_killed_anywhere_is_done_by_the_next(host, each_step):
+    host.do("create", "disk", "data", {"size": "8MiB"})
+    steps = 0
+    for _ in each_step(host, lambda: host.ask("snapshot-create", "disk", "data", snapshot="one"),
+                       lambda: ("snapshot-delete", "disk", "data", '{"snapshot":"one"}')):
+        steps += 1
+        wait_until(lambda: host.drive("snapshot-delete", "disk", "data", '{"snapshot":"one"}')[0] == 0, 10,
+                   "an orphaned qemu-img to end")
+        assert names(host, "disk", "data") == []
+    assert steps == 2
+
+
 def test_apply_killed_anywhere_is_finished_before_a_guest_gets_the_disks(host, each_step):
     """Both disks hold what they held then, or both what they hold now; a guest never gets one of each."""
     disks = [{"device": "root", "size": "16MiB"}, {"device": "more", "size": "8MiB"}]
