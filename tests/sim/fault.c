@@ -297,7 +297,9 @@ static void kill_guardian(struct sim *w, const struct timed_fault *f)
 {
     unsigned site = (unsigned)f->site;
     struct site *s = &w->sites[site];
-    bool ends_leftovers = s->serving && s->up && !s->core.guardian.armed;
+    bool agent_ends_them = s->up && !s->core.guardian.armed;
+    bool guardian_ends_them = s->guardian.held.phase == FO_GUARD_NONE;
+    bool ends_leftovers = s->serving && (agent_ends_them || guardian_ends_them);
     if (s->frozen || ends_leftovers || !s->guardian.up)
         return; /* not the third of agent, guardian and guardian within one lease (docs) */
     guardian_dies(w, site);
