@@ -45,7 +45,9 @@ bool depends_each(const char *kind, const json_t *spec, depends_visit visit, voi
     if (!strcmp(kind, "vm") &&
         (!visit_named(spec, "networks", "network", "network", visit, data) ||
          !visit_named(spec, "disks", "disk", "disk", visit, data) ||
-         !visit_named(spec, "disks", "backing_image", "image-file", visit, data)))
+         !visit_named(spec, "disks", "base", "image-file", visit, data) ||
+         !visit_named(spec, "disks", "backing_image", "image-file", visit, data) ||
+         !visit_named(spec, "cdroms", "image", "image-file", visit, data)))
         return false;
     const char *base = !strcmp(kind, "disk") ? spec_str(spec, "backing_image") : NULL;
     if (base && !visit(data, "image-file", base))

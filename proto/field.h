@@ -65,6 +65,7 @@ struct field {
     enum field_cost (*weigh)(const json_t *before, const json_t *after, char **ret_why);
     bool required;
     bool secret;               /* never shown in logs, plans or statuses */
+    bool lines;                /* STRING: of several lines, in which newlines and tabs may stand */
     const char *default_value; /* as a person would write it, in JSON; NULL: absent stays absent */
     int64_t min, max; /* INT, SIZE, DURATION: range; STRING, LIST: length. max 0: the type's own */
     const char *const *words; /* ENUM: the words, NULL-terminated; CIDR: words that it also takes */

@@ -43,6 +43,36 @@ static enum field_cost weigh_memory(const json_t *before, const json_t *after, c
     return weigh_size(FIELD_SIZE, "memory", "max_memory", before, after, ret_why);
 }
 
+/* All of it may hold passwords and keys. */
+static const struct field cloud_init_fields[] = {
+    {.name = "user_data",
+     .type = FIELD_STRING,
+     .cost = COST_RESTART,
+     .secret = true,
+     .lines = true,
+     .required = true,
+     .min = 1,
+     .max = 256 * 1024,
+     .help = "What cloud-init does at the first boot (#cloud-config, or a script)."},
+    {.name = "meta_data",
+     .type = FIELD_STRING,
+     .cost = COST_RESTART,
+     .secret = true,
+     .lines = true,
+     .min = 1,
+     .max = 64 * 1024,
+     .help = "Absent: the document's key as instance-id, which stays, and the name as hostname."},
+    {.name = "network_config",
+     .type = FIELD_STRING,
+     .cost = COST_RESTART,
+     .secret = true,
+     .lines = true,
+     .min = 1,
+     .max = 64 * 1024,
+     .help = "Absent: DHCP on the first card, as the image does it by itself."},
+    {.name = NULL},
+};
+
 static const struct field vm_fields[] = {
     {.name = "backend",
      .type = FIELD_ENUM,
@@ -138,7 +168,12 @@ static const struct field vm_fields[] = {
      .fields = vm_cdrom_fields,
      .unique_by = "path",
      .max = 4,
-     .help = "CD-ROM drives (SATA)."},
+     .help = "CD-ROM drives (SATA), each with one of path, image or url."},
+    {.name = "cloud_init",
+     .type = FIELD_OBJECT,
+     .cost = COST_RESTART,
+     .fields = cloud_init_fields,
+     .help = "A NoCloud seed for cloud-init, on a CD-ROM with the label cidata."},
     {.name = "networks",
      .type = FIELD_LIST,
      .cost = COST_LIVE,

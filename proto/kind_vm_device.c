@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "proto/kind.h"
+#include "proto/url.h"
 
 static const char *const buses[] = {"virtio", "sata", NULL};
 static const char *const nic_models[] = {"virtio", "e1000e", NULL};
@@ -34,6 +35,11 @@ const struct field vm_disk_fields[] = {
      .type = FIELD_PATH,
      .cost = COST_REPLACE,
      .help = "An image file on the host, used where it is; never made or removed by harmony."},
+    {.name = "base",
+     .type = FIELD_NAME,
+     .cost = COST_NEVER,
+     .help = "With size: the image-file document whose contents the new volume begins with, copied "
+             "and grown to size."},
     {.name = "pool",
      .type = FIELD_NAME,
      .cost = COST_NEVER,
@@ -73,11 +79,23 @@ const struct field vm_disk_fields[] = {
 };
 
 const struct field vm_cdrom_fields[] = {
-    {.name = "path",
-     .type = FIELD_PATH,
+    {.name = "path", .type = FIELD_PATH, .cost = COST_RESTART, .help = "An ISO image on the host."},
+    {.name = "image",
+     .type = FIELD_NAME,
      .cost = COST_RESTART,
-     .required = true,
-     .help = "An ISO image on the host."},
+     .help = "The image-file document of this name, instead."},
+    {.name = "url",
+     .type = FIELD_STRING,
+     .cost = COST_RESTART,
+     .min = 8,
+     .max = URL_MAX,
+     .help = "An ISO that is downloaded into the image store, instead; with sha256."},
+    {.name = "sha256",
+     .type = FIELD_STRING,
+     .cost = COST_RESTART,
+     .min = SHA256_TEXT,
+     .max = SHA256_TEXT,
+     .help = "With url: the checksum of its contents, 64 hexadecimal digits."},
     {.name = NULL},
 };
 
@@ -144,11 +162,31 @@ static int check_disk(const json_t *disk, struct field_place *at, struct hm_erro
         return field_fail(at, err,
                           "ephemeral goes with size: only a volume of the VM's own is "
                           "removed with it");
-    if ((spec_str(disk, "backing") || spec_str(disk, "backing_image")) && spec_str(disk, "disk"))
+    bool on_another = spec_str(disk, "backing") || spec_str(disk, "backing_image");
+    if (spec_str(disk, "base") && (!json_object_get(disk, "size") || on_another))
+        return field_fail(at, err, "base goes with size, and not with backing or backing_image");
+    if (on_another && spec_str(disk, "disk"))
         return field_fail(at, err, "backing of a disk document is said there");
     if (spec_str(disk, "backing_image") && spec_str(disk, "image"))
         return field_fail(at, err, "backing_image goes with size: image is used as it is");
     return disk_check_backing(disk, at, err);
+}
+
+static int check_cdrom(const json_t *cdrom, struct field_place *at, struct hm_error *err)
+{
+    static const char *const sources[] = {"path", "image", "url", NULL};
+    const char *url = spec_str(cdrom, "url"), *sha256 = spec_str(cdrom, "sha256");
+    const char *fault = url ? url_fault(url, false) : NULL;
+    int given = count_given(cdrom, sources);
+    if (given != 1)
+        return field_fail(
+            at, err, "%s of path (a file), image (an image-file document) and url must be given",
+            given == 0 ? "one" : "only one");
+    if (fault)
+        return field_fail(at, err, "its url %s", fault);
+    if (!url != !sha256 || (sha256 && !sha256_is_valid(sha256)))
+        return field_fail(at, err, "url and sha256 (64 hexadecimal digits) go together");
+    return 0;
 }
 
 static int check_nic(const json_t *nic, struct field_place *at, struct hm_error *err)
@@ -184,5 +222,7 @@ static int check_each(const json_t *spec, const char *list,
 int vm_check_devices(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
     int rc = check_each(spec, "disks", check_disk, at, err);
+    if (rc >= 0)
+        rc = check_each(spec, "cdroms", check_cdrom, at, err);
     return rc < 0 ? rc : check_each(spec, "networks", check_nic, at, err);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/nearest.h"
 #include "proto/address.h"
@@ -97,12 +98,23 @@ static int verify_unit(const struct verifier *v, const struct field *f, enum fie
 
 /* -- texts ------------------------------------------------------------------------------------ */
 
+static bool has_other_control(const char *text)
+{
+    bool has = false;
+    for (const char *line = text; *line && !has; line += strspn(line, "\n\t")) {
+        HM_AUTOFREE char *part = hm_strndup(line, strcspn(line, "\n\t"));
+        has = text_has_control(part);
+        line += strlen(part);
+    }
+    return has;
+}
+
 static int verify_text(const struct verifier *v, const struct field *f, bool own_range,
                        const char *text)
 {
     size_t len = strlen(text);
     size_t max = own_range && f->max ? (size_t)f->max : TEXT_MAX;
-    if (text_has_control(text))
+    if (f->lines ? has_other_control(text) : text_has_control(text))
         return verify_fail(v, HM_E_INVALID, "holds a control character (such as a newline or tab)");
     if (len > max)
         return verify_fail(v, HM_E_TOO_LARGE, "is %zu bytes long; at most %zu are allowed", len,

@@ -69,12 +69,17 @@ static void add_disk(struct vm_disks *disks, const json_t *spec, bool cdrom)
 void vm_disks_of(const json_t *spec, struct vm_disks *ret)
 {
     const json_t *disks = json_object_get(spec, "disks"), *cdroms = json_object_get(spec, "cdroms");
-    size_t total = json_array_size(disks) + json_array_size(cdroms);
+    bool seed = json_object_get(spec, "cloud_init") != NULL;
+    size_t total = json_array_size(disks) + json_array_size(cdroms) + seed;
     *ret = (struct vm_disks){.items = hm_alloc((total + 1) * sizeof *ret->items)};
     for (size_t i = 0; i < json_array_size(disks); i++)
         add_disk(ret, json_array_get(disks, i), false);
     for (size_t i = 0; i < json_array_size(cdroms); i++)
         add_disk(ret, json_array_get(cdroms, i), true);
+    if (seed) {
+        add_disk(ret, NULL, true);
+        ret->items[ret->count - 1].seed = true;
+    }
     for (size_t i = 0; i < ret->count; i++)
         if (!ret->items[i].target[0])
             first_free_target(ret, target_prefix(ret->items[i].bus), ret->items[i].target);

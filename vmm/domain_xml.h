@@ -18,6 +18,7 @@ enum { VM_TARGET_MAX = 8 };
 struct vm_disk {
     const json_t *spec; /* the element of disks[] or cdroms[]; borrowed */
     bool cdrom;
+    bool seed;                  /* the one of cloud_init; spec is NULL */
     const char *bus;            /* virtio, sata, scsi, usb; borrowed */
     char target[VM_TARGET_MAX]; /* vda, sdb: no two alike */
     char *path;                 /* the file behind it; set by who makes the volumes */
@@ -28,7 +29,7 @@ struct vm_disks {
     size_t count;
 };
 
-/* All disks, then all CD-ROMs, in the spec's order, with their targets. Paths and formats are NULL.
+/* All disks, then all CD-ROMs, then the one of cloud_init, in the spec's order, with their targets. Paths and formats are NULL.
  */
 void vm_disks_of(const json_t *spec, struct vm_disks *ret);
 /* Once the paths are known: a disk that stays keeps the target of `made` (its shape; may be NULL), so

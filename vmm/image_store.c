@@ -281,7 +281,10 @@ static json_t *read_claims(const char *store, const char *vm)
     if (r == -HM_E_NOT_FOUND)
         return json_array();
     json_t *list = r < 0 ? NULL : json_loadb(text, len, 0, NULL);
-    if (json_is_array(list))
+    bool good = json_is_array(list);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        good &= json_is_string(json_array_get(list, i));
+    if (good)
         return list;
     json_decref(list);
     return NULL;

@@ -40,6 +40,8 @@ struct lv {
     atomic_uint refs;
     virConnectPtr conn;
     char *uri, *image_dir, *site;
+    char *image_ca; /* for downloads; NULL: the system's */
+    int64_t image_stall_ms;
     bool is_qemu;  /* real files and processes stand behind it */
     bool is_local; /* and they are on this host */
     char *arch;
@@ -188,6 +190,14 @@ int lv_disk_grow_live(struct lv *lv, const struct lv_disk_use *use, const char *
  * documents of their own. Fills in path and format of each. */
 int lv_disks_prepare(struct lv *lv, const struct order *o, struct vm_disks *disks,
                      struct hm_error *err);
+/* The file in a CD-ROM drive (lv_cdrom.c): brought, found, or made for cloud-init. HM_E_IN_PROGRESS: it is
+ * being downloaded. */
+int lv_cdrom_prepare(struct lv *lv, const struct order *vm, struct vm_disk *d,
+                     struct hm_error *err);
+/* The images of the VM's drives by URL are kept from before they come; what the VM had before, only until it
+ * is defined anew. Nothing of it is kept, and its seed is removed, before it is undefined. */
+int lv_cdroms_keep(struct lv *lv, const struct order *vm, bool and_before, struct hm_error *err);
+int lv_cdroms_forget(struct lv *lv, const struct order *vm, struct hm_error *err);
 /* Remove the volumes that the VM made and that say `ephemeral`. */
 int lv_disks_remove_ephemeral(struct lv *lv, const struct order *o, const json_t *spec,
                               struct hm_error *err);

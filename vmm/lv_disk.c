@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "proto/field.h"
+#include "vmm/image_store.h"
 #include "vmm/lv_disk.h"
 #include "vmm/qemu_img.h"
 #include "vmm/volume.h"
@@ -117,6 +118,24 @@ const struct lv_kind lv_disk_kind = {
 
 /* -- The disks of a VM ------------------------------------------------------------------------- */
 
+/* What the volume begins with is needed only until it was made. */
+static int find_base(struct lv *lv, const struct lv_place *place, const char *volume,
+                     const char *name, struct image_file *ret, struct hm_error *err)
+{
+    struct volume_mark mark = {0};
+    int marked = name ? volume_mark_read(place->dir, volume, &mark, err) : 0;
+    bool made = marked > 0 && mark.state != VOLUME_MAKING;
+    volume_mark_clear(&mark);
+    if (!name || marked < 0 || made)
+        return marked < 0 ? marked : 0;
+    int r = image_store_find(lv->image_dir, name, ret, err);
+    if (r < 0 || strcmp(ret->format, "iso") != 0)
+        return r;
+    image_file_clear(ret);
+    return hm_fail(err, HM_E_INVALID, "image-file %s is an iso; a disk begins with qcow2 or raw",
+                   name);
+}
+
 static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
                        struct hm_error *err)
 {
@@ -128,16 +147,22 @@ static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
     struct order o = *vm;
     o.kind = "volume";
     o.name = volume;
+    struct image_file base = {0};
+    r = find_base(lv, &place, volume, spec_str(d->spec, "base"), &base, err);
     struct volume_wish wish = {.place = &place,
                                .volume = volume,
                                .format = lv_disk_format(d->spec),
                                .bytes = lv_disk_bytes(d->spec),
+                               .base = base.path,
+                               .base_format = base.format,
                                .backing = spec_str(d->spec, "backing"),
                                .backing_format = lv_disk_backing_format(d->spec),
                                .backing_image = spec_str(d->spec, "backing_image"),
                                .order = &o,
                                .spec = d->spec};
-    r = volume_ensure(lv, &wish, &d->path, err);
+    if (r >= 0)
+        r = volume_ensure(lv, &wish, &d->path, err);
+    image_file_clear(&base);
     d->format = hm_strdup(lv_disk_format(d->spec));
     lv_place_clear(&place);
     return r;
@@ -188,7 +213,7 @@ static int prepare(struct lv *lv, const struct order *o, struct vm_disk *d, stru
 {
     const char *document = spec_str(d->spec, "disk"), *image = spec_str(d->spec, "image");
     if (d->cdrom)
-        return prepare_file(spec_str(d->spec, "path"), "raw", d);
+        return lv_cdrom_prepare(lv, o, d, err);
     if (document)
         return prepare_document(lv, document, d, err);
     if (image)
@@ -199,8 +224,11 @@ static int prepare(struct lv *lv, const struct order *o, struct vm_disk *d, stru
 int lv_disks_prepare(struct lv *lv, const struct order *o, struct vm_disks *disks,
                      struct hm_error *err)
 {
+    int r = lv_cdroms_keep(lv, o, true, err);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < disks->count; i++) {
-        int r = prepare(lv, o, &disks->items[i], err);
+        r = prepare(lv, o, &disks->items[i], err);
         if (r < 0)
             return hm_wrap(err, "disk %s", disks->items[i].target);
     }

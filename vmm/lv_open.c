@@ -48,6 +48,7 @@ void lv_unref(struct lv *lv)
     lv_cache_free(lv->cache);
     free(lv->uri);
     free(lv->image_dir);
+    free(lv->image_ca);
     free(lv->site);
     free(lv->arch);
     free(lv->domain_type);
@@ -73,6 +74,8 @@ static struct lv *new_instance(const struct driver_options *o)
     init_lock(lv);
     lv->uri = hm_strdup(o->uri);
     lv->image_dir = hm_strdup(o->image_dir ? o->image_dir : "/var/lib/libvirt/images");
+    lv->image_ca = o->image_ca ? hm_strdup(o->image_ca) : NULL;
+    lv->image_stall_ms = o->image_stall_ms;
     lv->site = hm_strdup(o->site ? o->site : "");
     lv->on_change = o->on_change;
     lv->data = o->data;

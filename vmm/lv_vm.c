@@ -154,6 +154,8 @@ static int define(struct lv *lv, const struct order *o, const struct domain_info
     HM_AUTOFREE char *xml = r < 0 ? NULL : domain_xml(&build, &mark);
     if (r >= 0 && !is_as_made(before, &mark))
         r = define_xml(lv, o, xml, build.uuid, ret, err);
+    if (r >= 0)
+        r = lv_cdroms_keep(lv, o, false, err);
     mark_clear(&mark);
     vm_disks_clear(&disks);
     return r;
@@ -299,6 +301,8 @@ static int vm_remove(struct lv *lv, const struct order *o, struct hm_error *err)
         r = lv_vm_destroy(lv, o, dom, err);
     if (found > 0 && r >= 0)
         r = lv_disks_remove_ephemeral(lv, o, info.mark.spec, err);
+    if (found > 0 && r >= 0)
+        r = lv_cdroms_forget(lv, o, err);
     if (found > 0 && r >= 0)
         r = undefine(lv, o, dom, info.mark.spec, err);
     if (dom)

@@ -88,6 +88,14 @@ int qemu_img_info(const char *path, const char *format, struct image_info *ret,
     return r < 0 ? hm_wrap(err, "%s", path) : 0;
 }
 
+int qemu_img_copy(const char *from, const char *from_format, const char *to, const char *to_format,
+                  struct hm_error *err)
+{
+    const char *argv[] = {"qemu-img", "convert", "-q", "-f", from_format,
+                          "-O",       to_format, from, to,   NULL};
+    return change("copy it", from, argv, err);
+}
+
 int qemu_img_grow(const char *path, const char *format, int64_t bytes, struct hm_error *err)
 {
     char size[NUMBER_MAX];

@@ -16,6 +16,9 @@
 /* Of this image alone: what its header names is not opened. Also while a guest runs on it. */
 int qemu_img_info(const char *path, const char *format, struct image_info *ret,
                   struct hm_error *err);
+/* A new file that holds the same; sparse. What is there is written over. */
+int qemu_img_copy(const char *from, const char *from_format, const char *to, const char *to_format,
+                  struct hm_error *err);
 int qemu_img_grow(const char *path, const char *format, int64_t bytes, struct hm_error *err);
 
 int qemu_img_snapshot_create(const char *path, const char *snapshot, struct hm_error *err);

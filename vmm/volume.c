@@ -1,5 +1,8 @@
 #include "vmm/volume.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +18,8 @@
 
 /* More than the headers of an empty image, less than any file system in it. */
 enum { PRISTINE_MAX = 2 << 20 };
+
+#define PART_SUFFIX ".part" /* of a copy that is not complete */
 
 /* -- Finding ----------------------------------------------------------------------------------- */
 
@@ -228,6 +233,53 @@ static int check_base(struct lv *lv, const struct volume_wish *w, struct hm_erro
     return r;
 }
 
+static int check_copied(const struct volume_wish *w, struct hm_error *err)
+{
+    struct image_info info = {0};
+    int r = qemu_img_info(w->base, w->base_format, &info, err);
+    if (r >= 0)
+        r = image_info_check(&info, w->base, NULL, err);
+    if (r >= 0 && info.size > w->bytes)
+        r = hm_fail(err, HM_E_REFUSED,
+                    "its base has %lld bytes, which do not fit into a disk of %lld",
+                    (long long)info.size, (long long)w->bytes);
+    image_info_clear(&info);
+    return r;
+}
+
+static int give_name(const char *part, const char *path, struct hm_error *err)
+{
+    int fd = open(part, O_RDONLY | O_CLOEXEC);
+    bool done = fd >= 0 && fsync(fd) == 0 && rename(part, path) == 0;
+    int r = done ? 0 : hm_fail(err, HM_E_IO, "cannot give %s its name: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
+/* Beside it, and under its name only once it is complete: a crash leaves nothing half. */
+static int copy_base(struct lv *lv, const struct volume_wish *w, struct hm_error *err)
+{
+    HM_AUTOFREE char *path = path_of(w->place, w->volume);
+    HM_AUTOFREE char *part = hm_printf("%s" PART_SUFFIX, path);
+    if (!lv->is_qemu)
+        return hm_fail(err, HM_E_UNSUPPORTED, "volume %s: only QEMU has disks with a base",
+                       w->volume);
+    unlink(part);
+    int r = check_copied(w, err);
+    if (r >= 0)
+        r = qemu_img_copy(w->base, w->base_format, part, w->format, err);
+    if (r >= 0)
+        r = qemu_img_grow(part, w->format, w->bytes, err);
+    if (r >= 0)
+        r = give_name(part, path, err);
+    if (r < 0)
+        unlink(part);
+    else if (virStoragePoolRefresh(w->place->pool, 0) < 0)
+        r = lv_fail(lv, err, "pool %s: refresh it", w->place->name);
+    return r;
+}
+
 /* Before anything is made on top of it: the image stays in the store as long as the volume is there. */
 static int claim_image(struct lv *lv, const struct lv_place *place, const char *volume,
                        const char *sha256, struct hm_error *err)
@@ -265,6 +317,10 @@ static int create_volume(struct lv *lv, const struct volume_wish *w, struct hm_e
         r = write_mark(w, VOLUME_MAKING, err);
     if (r < 0)
         return r;
+    if (w->base) {
+        r = copy_base(lv, w, err);
+        return r < 0 ? r : write_mark(w, VOLUME_MADE, err);
+    }
     HM_AUTOFREE char *xml =
         volume_xml(w->volume, w->bytes, w->format, w->backing, w->backing_format);
     LV_VOLUME vol = virStorageVolCreateXML(w->place->pool, xml, 0);
@@ -282,6 +338,8 @@ static int finish_volume(struct lv *lv, const struct volume_wish *w, virStorageV
                          struct hm_error *err)
 {
     virStorageVolInfo info;
+    if (w->base) /* a copy gets its name when it is complete */
+        return write_mark(w, VOLUME_MADE, err);
     if (virStorageVolGetInfo(vol, &info) < 0)
         return lv_fail(lv, err, "volume %s: ask for its size", w->volume);
     if (info.allocation > PRISTINE_MAX)
@@ -436,6 +494,10 @@ int volume_remove(struct lv *lv, const struct lv_place *place, const char *volum
         r = delete_volume(place, volume, vol, &mark, lv, err);
     if (r >= 0 && lv->is_local)
         r = claim_image(lv, place, volume, NULL, err);
+    if (r >= 0) {
+        HM_AUTOFREE char *part = hm_printf("%s/%s" PART_SUFFIX, place->dir, volume);
+        unlink(part);
+    }
     if (r >= 0) /* the mark last: a crash before leaves it to find the volume again */
         r = volume_mark_remove(place->dir, volume, err);
     volume_mark_clear(&mark);

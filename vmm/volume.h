@@ -53,6 +53,7 @@ struct volume_wish {
     const struct order *order; /* whose it is, and whether it adopts */
     const json_t *spec; /* what goes into the mark; its `snapshots` are made if they are new */
     bool protect;       /* a snapshot before it grows */
+    const char *base, *base_format; /* what a new one is a copy of; NULL: it is empty */
     /* What a new one is made on top of: a file of that format, or the image of an image-file document. All
      * NULL: nothing. */
     const char *backing, *backing_format, *backing_image;

@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
+from lib.declared import Documents, vm
 from lib.paths import built
+from lib.sites import IMAGES
 from lib.waiting import wait_until
 from lib.web_server import WebServer
 
@@ -120,7 +122,7 @@ def test_a_file_is_brought_once_for_many(web, store):
     one.release()
     assert store.bring(spec, "a") == store.bring(spec, "b") == one.content
     assert len(one.asked) == 1 and store.complete() == [one.sha256 + ".image"]
-    assert not store.files(".part") and not store.files(".part.json")
+    wait_until(lambda: not store.files(".part") and not store.files(".part.json"), 5, "nothing to be left")
 
 
 def test_the_last_document_takes_the_file_along(web, store):
@@ -322,3 +324,90 @@ def test_the_publishers_checksum_decides(web, publisher, folder):
     with Store(folder) as stranger:
         sums.content = f"{one.sha256}  a.img\n".encode()
         assert stranger.fail(spec)[0] == "download-failed"  # a certificate that nobody vouches for
+
+
+# -- in an agent's hands -----------------------------------------------------------------------------
+
+SECRET = "hunter2-of-the-user-data"
+
+
+@pytest.fixture
+def docs(nats, site):
+    documents = Documents(nats.url)
+    site.start_agent()
+    yield documents
+    documents.close()
+
+
+def in_store(site):
+    return site.run("ls", f"{IMAGES}/harmony-images", check=False).stdout.split()
+
+
+def read_seed(site, name):
+    """(label, {file: text}) as another program reads them."""
+    seed = f"{IMAGES}/harmony-seeds/{name}.iso"
+    pvd = site.run("xorriso", "-indev", f"stdio:{seed}", "-pvd_info").stdout
+    label = next(line.split(":")[1].strip() for line in pvd.splitlines() if line.startswith("Volume Id"))
+    site.run("rm", "-rf", "/tmp/seed")
+    site.run("xorriso", "-osirrox", "on", "-indev", f"stdio:{seed}", "-extract", "/", "/tmp/seed")
+    files = site.run("ls", "/tmp/seed").stdout.split()
+    return label, {file: site.run("cat", f"/tmp/seed/{file}").stdout for file in files}
+
+
+def test_guests_share_a_download_that_outlives_an_agent(site, docs, web):
+    one = web.put("/a.iso", content())
+    one.hold(after=MIB)
+    by_url = {"url": web.url("/a.iso"), "sha256": one.sha256}
+    docs.put("image-file", "a", {**by_url, "format": "iso"})
+    docs.put("vm", "one", vm("one", cdroms=[{"image": "a"}]))
+    docs.put("vm", "two", vm("two", cdroms=[by_url]))
+    docs.wait("image-file", "a", "Waiting", where=lambda s: "downloading, 50 %" in s["reason"])
+    docs.wait("vm", "one", "Waiting", where=lambda s: "waits for image-file a: downloading" in s["reason"])
+    docs.wait("vm", "two", "Pending", where=lambda s: "downloading, 50 %" in s.get("progress", ""))
+    site.kill_agent()
+    one.release()
+    site.start_agent()
+    for name in ("one", "two"):
+        docs.wait("vm", name, "Running")
+        xml = site.virsh("dumpxml", name)
+        assert f"{one.sha256}.image" in xml and web.url("") not in xml.partition("</metadata>")[2]
+    assert one.asked == [None, f"bytes={MIB}-"]
+    site.wait_boot("one")
+
+    docs.delete("image-file", "a")
+    docs.wait("image-file", "a", "Waiting", where=lambda s: "in use by vm one" in s["reason"])
+    docs.delete("vm", "one")
+    docs.wait("image-file", "a", "Deleted")
+    assert f"{one.sha256}.image" in in_store(site), "the other guest has it by its URL"
+    docs.delete("vm", "two")
+    docs.wait("vm", "two", "Deleted")
+    assert in_store(site) == []
+
+
+def test_a_disk_begins_as_a_cloud_image(site, docs, web, folder):
+    raw, qcow2 = folder / "a.raw", folder / "a.qcow2"
+    raw.write_bytes(b"%-32s" % b"harmony-boots 41" + bytes(8 * MIB - 32))
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, qcow2], check=True)
+    one = web.put("/a.qcow2", qcow2.read_bytes())
+    docs.put("image-file", "cloud", {"url": web.url("/a.qcow2"), "sha256": one.sha256, "format": "qcow2"})
+    docs.put("vm", "web", vm("web", disks=[{"device": "vda", "size": "64MiB", "base": "cloud"}],
+                             cloud_init={"user_data": f"#cloud-config\npassword: {SECRET}\n"}))
+    docs.wait("vm", "web", "Running")
+    site.wait_boot("web")
+    assert "disk vda 64 MiB, boot 42" in site.console("web")
+
+    label, files = read_seed(site, "web")
+    assert label == "cidata" and sorted(files) == ["meta-data", "user-data"]
+    assert files["user-data"] == f"#cloud-config\npassword: {SECRET}\n"
+    assert files["meta-data"] == "instance-id: site-a.vm.web\nlocal-hostname: web\n"
+    assert site.run("stat", "-c", "%a", f"{IMAGES}/harmony-seeds/web.iso").stdout.strip() == "600"
+    revision = docs.put("vm", "web", vm("web", disks=[{"device": "vda", "size": "64MiB", "base": "cloud"}],
+                                        cloud_init={"user_data": "#cloud-config\n", "network_config": "version: 2\n"}))
+    docs.wait_applied("vm", "web", revision)
+    assert read_seed(site, "web")[1]["network-config"] == "version: 2\n"
+    site.wait_boot("web", 2)
+    assert "disk vda 64 MiB, boot 43" in site.console("web"), "the volume was made once"
+    assert SECRET not in site.agent_log.read_text() and SECRET not in json.dumps(docs.status("vm", "web"))
+    docs.delete("vm", "web")
+    docs.wait("vm", "web", "Deleted")
+    assert site.run("ls", f"{IMAGES}/harmony-seeds").stdout == ""

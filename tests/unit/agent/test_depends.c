@@ -53,6 +53,16 @@ START_TEST(what_a_disk_is_made_on_top_of)
 }
 END_TEST
 
+START_TEST(images_that_a_guest_names)
+{
+    json_t *spec =
+        world_spec("vm", "{\"disks\":[{\"device\":\"vda\",\"size\":\"1GiB\",\"base\":\"cloud\"}],"
+                         "\"cdroms\":[{\"path\":\"/i/x\"},{\"image\":\"setup\"}]}");
+    expect("vm", spec, "image-file/cloud image-file/setup ");
+    json_decref(spec);
+}
+END_TEST
+
 START_TEST(other_kinds_have_only_what_they_say)
 {
     json_t *spec = world_spec("network", "{\"depends_on\":[\"disk/data\"]}");
@@ -110,6 +120,7 @@ int main(void)
     TCase *c = tcase_create("depends");
     tcase_add_test(c, names_in_a_guest_and_what_it_says_itself);
     tcase_add_test(c, what_a_disk_is_made_on_top_of);
+    tcase_add_test(c, images_that_a_guest_names);
     tcase_add_test(c, other_kinds_have_only_what_they_say);
     tcase_add_test(c, ends_when_a_visit_says_so);
     tcase_add_test(c, depends_on_exactly_that);
