@@ -15,6 +15,7 @@
 
 enum {
     OBSERVE_TIMEOUT_MS = 60000, /* unless the options say otherwise */
+    OBSERVE_DEPTH = 2,          /* a look and the statistics: each waits for the other at most */
     ACT_THREADS = 4,
     STOP_THREADS = 8,
     FENCE_THREADS = 4,
@@ -504,7 +505,7 @@ struct backend *backend_new(const struct backend_options *options)
     connection_init(&b->fence);
     uv_async_init(options->loop, &b->changed, on_changed);
     b->changed.data = b;
-    b->observe = hm_workq_new(options->loop, "observe", 1, 1);
+    b->observe = hm_workq_new(options->loop, "observe", 1, OBSERVE_DEPTH);
     b->act = hm_workq_new(options->loop, "act", ACT_THREADS, QUEUE_DEPTH);
     if (driver_holds(options->driver, "vm")) {
         b->stop = hm_workq_new(options->loop, "stop", STOP_THREADS, QUEUE_DEPTH);
@@ -512,6 +513,23 @@ struct backend *backend_new(const struct backend_options *options)
     }
     b->operate = hm_workq_new(options->loop, "operate", OPERATE_THREADS, QUEUE_DEPTH);
     return b;
+}
+
+struct hm_workq *backend_observe_queue(const struct backend *b)
+{
+    return b->observe;
+}
+
+void backend_each_queue(const struct backend *b,
+                        void (*visit)(void *data, const char *name, unsigned jobs), void *data)
+{
+    visit(data, "observe", hm_workq_busy(b->observe));
+    visit(data, "act", hm_workq_busy(b->act));
+    visit(data, "operate", hm_workq_busy(b->operate));
+    if (b->stop)
+        visit(data, "stop", hm_workq_busy(b->stop));
+    if (b->fence_lane)
+        visit(data, "fence", hm_workq_busy(b->fence_lane));
 }
 
 const struct driver *backend_driver(const struct backend *b)

@@ -83,6 +83,17 @@ int backend_submit(struct backend *b, const struct backend_call *call,
  * it. False: it has begun, and goes on. */
 bool backend_cancel(struct backend_ticket *ticket);
 
+/* Jobs that wait or are carried out, for each queue. */
+void backend_each_queue(const struct backend *b,
+                        void (*visit)(void *data, const char *name, unsigned jobs), void *data);
+
+/* What its VMs use, by the thread that observes, between two looks. `taken` once, from the loop: `list` is the callee's
+ * to take (vm_stats_clear()); NULL when it took too long, empty when it failed. False, and no callback: it can't be
+ * asked now, or its driver does not say. */
+struct vm_stats_list;
+typedef void (*backend_stats_taken)(void *data, struct vm_stats_list *list);
+bool backend_take_stats(struct backend *b, backend_stats_taken taken, void *data);
+
 /* An operation (vmm/driver.h): it has workers of its own, and holds up no verb. */
 struct backend_operation {
     const struct driver_operation *operation;

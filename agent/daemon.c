@@ -12,6 +12,7 @@
 #include "agent/http_feed.h"
 #include "agent/lead.h"
 #include "agent/lock.h"
+#include "agent/metrics.h"
 #include "agent/ops.h"
 #include "agent/plan_service.h"
 #include "agent/reconcile.h"
@@ -38,6 +39,8 @@ struct daemon {
     struct plan_service *plans;
     struct ops *ops;
     struct trial *trial;
+    struct metrics *metrics;
+    uint64_t connections; /* to NATS, since it began */
     struct http_feed *http;
     struct lease_limit lease; /* written by the lead, read by those who start */
     uv_signal_t term, interrupt, hangup;
@@ -91,6 +94,24 @@ static json_t *status_for_http(void *data)
     return make_status(data);
 }
 
+static char *metrics_for_http(void *data)
+{
+    const struct daemon *d = data;
+    return metrics_news(d->metrics);
+}
+
+static struct metrics_facts facts_for_metrics(void *data)
+{
+    const struct daemon *d = data;
+    struct metrics_facts facts = {.site = d->config->site_id,
+                                  .role = lead_role(d->lead),
+                                  .epoch = lead_epoch(d->lead),
+                                  .is_connected = bus_is_connected(d->bus),
+                                  .reconnects = d->connections ? d->connections - 1 : 0};
+    desired_docs(d->desired, &facts.documents);
+    return facts;
+}
+
 /* For /ready: what keeps it from doing its work; a warning alone does not. */
 static char *not_ready(void *data)
 {
@@ -125,6 +146,7 @@ static void on_connected(void *data)
 {
     struct daemon *d = data;
     hm_log(HM_LOG_INFO, "bus", "connected");
+    d->connections++;
     status_connected(d->status);
     lead_bus_connected(d->lead);
     say_soon(d);
@@ -339,6 +361,13 @@ static void start_feed(struct daemon *d)
     d->plans = plan_service_new(d->bus, d->config->site_id, d->reconciler);
 }
 
+static void start_metrics(struct daemon *d)
+{
+    struct metrics_options options = {
+        .loop = &d->loop, .reconciler = d->reconciler, .facts = facts_for_metrics, .data = d};
+    d->metrics = metrics_new(&options);
+}
+
 static void start_operations(struct daemon *d)
 {
     struct ops_options options = {
@@ -346,6 +375,7 @@ static void start_operations(struct daemon *d)
         .bus = d->bus,
         .site = d->config->site_id,
         .reconciler = d->reconciler,
+        .metrics = d->metrics,
         .refused = d->config->refused_operations,
     };
     d->ops = ops_new(&options);
@@ -391,6 +421,7 @@ static void start_http(struct daemon *d)
         .lead = d->lead,
         .statuses = d->status,
         .agent_status = status_for_http,
+        .metrics = metrics_for_http,
         .not_ready = not_ready,
         .data = d,
     };
@@ -413,6 +444,7 @@ static int start(struct daemon *d, struct hm_error *err)
     if (r < 0)
         return r;
     start_feed(d);
+    start_metrics(d);
     start_operations(d);
     lead_start(d->lead);
     reconciler_kick(d->reconciler);
@@ -464,6 +496,7 @@ static void end(struct daemon *d)
     trial_free(d->trial);
     restart_check_free(d->check);
     ops_free(d->ops);
+    metrics_free(d->metrics);
     plan_service_free(d->plans);
     feed_free(d->feed);
     lead_free(d->lead);

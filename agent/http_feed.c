@@ -60,6 +60,7 @@ void http_feed_role_changed(struct http_feed *f)
 static void say(struct http_feed *f, bool with_status)
 {
     struct http_news news = {.not_ready = f->options.not_ready(f->options.data),
+                             .metrics = f->options.metrics(f->options.data),
                              .status = with_status ? status_text(f) : NULL};
     http_feed_role_changed(f);
     http_say(f->http, &news);

@@ -22,6 +22,7 @@ struct http_feed_options {
     const struct lead *lead;
     const struct status *statuses;
     json_t *(*agent_status)(void *data); /* a new reference */
+    char *(*metrics)(void *data);        /* Prometheus' text form, taken over; NULL: no news */
     char *(*not_ready)(void *data);      /* one reason on a line, "": ready; taken over */
     void *data;
 };

@@ -188,3 +188,15 @@ void lives_end(struct reconciler *r)
         checkup_drop(&r->task_list[i]->checkup);
     checkups_free(r->checkups);
 }
+
+void reconciler_each_life(const struct reconciler *r,
+                          void (*visit)(void *data, const char *key, const struct life *life,
+                                        const struct health *health),
+                          void *data)
+{
+    for (size_t i = 0; i < r->task_count; i++) {
+        const struct task *t = r->task_list[i];
+        if (t->life.is_known || t->checkup)
+            visit(data, t->key, &t->life, checkup_health(t->checkup));
+    }
+}

@@ -12,6 +12,7 @@
 
 #include <uv.h>
 
+#include "agent/metrics.h"
 #include "agent/reconcile.h"
 #include "bus/bus.h"
 
@@ -22,6 +23,7 @@ struct ops_options {
     struct bus *bus;
     const char *site;
     struct reconciler *reconciler;
+    const struct metrics *metrics; /* NULL: none */
     char *const *refused; /* names of operations that this site does not do; NULL-terminated */
 };
 

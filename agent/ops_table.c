@@ -63,10 +63,24 @@ static void begin_on_thing(struct op *op)
     op_release(op);
 }
 
+/* -- On the site ------------------------------------------------------------------------------ */
+
+static void begin_metrics(struct op *op)
+{
+    const struct metrics *metrics = op_site(op)->metrics;
+    json_t *top = metrics ? metrics_top(metrics) : NULL;
+    struct hm_error err;
+    if (top) {
+        op_finish(op, top);
+        return;
+    }
+    hm_fail(&err, HM_E_BUSY, "nothing was measured yet; try again in some seconds");
+    op_fail(op, &err);
+}
+
 /* -- The table -------------------------------------------------------------------------------- */
 
 op_begin op_handler(const struct operation *operation)
 {
-    (void)operation;
-    return begin_on_thing;
+    return !strcmp(operation->name, "metrics") ? begin_metrics : begin_on_thing;
 }

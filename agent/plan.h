@@ -61,6 +61,9 @@ enum plan_verb {
     PLAN_VERBS(PLAN_VERB_ENUM)
 #undef PLAN_VERB_ENUM
 };
+#define PLAN_VERB_ONE(id, text) +1
+enum { VERB_COUNT = PLAN_VERBS(PLAN_VERB_ONE) };
+#undef PLAN_VERB_ONE
 
 const char *plan_op_name(enum plan_op op);
 const char *plan_verb_name(enum plan_verb verb);

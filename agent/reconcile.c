@@ -63,6 +63,13 @@ static void log_failure(const struct task *t)
            plan_verb_name(t->verb), t->error->text, (long long)seconds);
 }
 
+static void count(struct reconciler *r, enum plan_verb verb, const struct hm_error *err)
+{
+    r->counts.verbs[verb][err != NULL]++;
+    if (err)
+        r->counts.errors[err->code]++;
+}
+
 static void call_done(void *arg, const struct hm_error *err)
 {
     struct task *t = arg;
@@ -75,9 +82,11 @@ static void call_done(void *arg, const struct hm_error *err)
                    err->text);
         task_goes_on(t, err->text, hm_boottime_ns());
     } else if (err) {
+        count(r, t->verb, err);
         task_failed(t, err, hm_boottime_ns(), reconciler_jitter(r));
         log_failure(t);
     } else {
+        count(r, t->verb, NULL);
         task_done(t, hm_boottime_ns());
         if (t->note.state != RUN_NONE)
             life_noted(&t->life, &t->note);
@@ -383,6 +392,16 @@ static bool would_plan_the_same(const struct reconciler *r)
 {
     return r->settled && !r->primary.start_done && !r->primary.stop_done &&
            r->planned_generation == desired_generation(r->options.desired);
+}
+
+const struct reconciler_counts *reconciler_counts(const struct reconciler *r)
+{
+    return &r->counts;
+}
+
+const struct backends *reconciler_backends(const struct reconciler *r)
+{
+    return r->backends;
 }
 
 uint64_t reconciler_passes(const struct reconciler *r)

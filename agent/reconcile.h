@@ -53,6 +53,21 @@ void reconciler_free(struct reconciler *r);
 /* Something may have changed: a pass will follow soon. */
 void reconciler_kick(struct reconciler *r);
 
+/* What it has done since it began. */
+struct reconciler_counts {
+    uint64_t verbs[VERB_COUNT][2];  /* [verb][0]: done well, [1]: failed */
+    uint64_t errors[HM_CODE_COUNT]; /* of those that failed, by code */
+};
+const struct reconciler_counts *reconciler_counts(const struct reconciler *r);
+const struct backends *reconciler_backends(const struct reconciler *r);
+/* Every document of a kind that runs: its life, and its health (NULL: none). */
+struct life;
+struct health;
+void reconciler_each_life(const struct reconciler *r,
+                          void (*visit)(void *data, const char *key, const struct life *life,
+                                        const struct health *health),
+                          void *data);
+
 /* How many passes have ended, for the status and the bench. */
 uint64_t reconciler_passes(const struct reconciler *r);
 

@@ -64,6 +64,7 @@ struct reconciler {
     size_t request_count;
     struct primary primary;
     struct checkups *checkups;
+    struct reconciler_counts counts;
     uint32_t jitter;
     uint64_t passes;
     /* The last plan was for this generation of the documents, and a plan for the same observation would

@@ -45,6 +45,9 @@ enum hm_code {
     HM_ERROR_CODES(HM_CODE_ENUM)
 #undef HM_CODE_ENUM
 };
+#define HM_CODE_ONE(id, text) +1
+enum { HM_CODE_COUNT = HM_ERROR_CODES(HM_CODE_ONE) };
+#undef HM_CODE_ONE
 
 enum { HM_ERROR_TEXT_MAX = 768 };
 

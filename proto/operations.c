@@ -82,6 +82,14 @@ static const struct operation logs = {
     .help = "What the guest wrote on its serial console, as it was written to its file.",
 };
 
+static const struct operation metrics = {
+    .name = "metrics",
+    .args = no_args,
+    .deadline_ms = 5000,
+    .help = "What the VMs of the site use (cpu, memory, disks, cards), as measured within the last "
+            "10 s.",
+};
+
 static const struct operation snapshot_create = {
     .name = "snapshot-create",
     .kinds = with_disks,
@@ -121,6 +129,6 @@ static const struct operation snapshot_delete = {
 };
 
 const struct operation *const operations[] = {
-    &reboot,        &logs,           &console,         &snapshot_create,
-    &snapshot_list, &snapshot_apply, &snapshot_delete, NULL,
+    &reboot,          &logs,    &console, &snapshot_create, &snapshot_list, &snapshot_apply,
+    &snapshot_delete, &metrics, NULL,
 };

@@ -70,6 +70,7 @@ struct run_note {
 };
 
 struct thing_shared;
+struct vm_stats_list;
 
 /* One thing as observed. Strings and spec belong to it, or to the copy that `shared` holds. Read
  * them, don't change them; thing_clear() knows. */
@@ -169,6 +170,9 @@ struct driver {
     int (*probe)(void *self, json_t **ret_facts, struct hm_error *err);
     /* Everything there, marked or not. One bulk call in the steady state. */
     int (*observe)(void *self, struct things *ret, struct hm_error *err);
+    /* What our VMs that run use (vmm/vm_stats.h), by one bulk call; called by the thread that observes. NULL: it
+     * does not say. */
+    int (*stats)(void *self, struct vm_stats_list *ret, struct hm_error *err);
     int (*create)(void *self, const struct order *o,
                   struct hm_error *err); /* define; not started */
     int (*update)(void *self, const struct order *o,

@@ -69,6 +69,11 @@ static bool is_outdated(const struct lv *lv)
     return record.result != ACCEL_TRIAL_UNKNOWN;
 }
 
+static int stats(void *self, struct vm_stats_list *ret, struct hm_error *err)
+{
+    return lv_stats(self, ret, err);
+}
+
 static bool is_alive(void *self)
 {
     return lv_check_alive(self, NULL) >= 0 && !is_outdated(self);
@@ -104,6 +109,7 @@ const struct driver libvirt_driver = {
     .close = close_instance,
     .probe = probe,
     .observe = observe,
+    .stats = stats,
 #define VERB_ROW(verb) .verb = verb_##verb,
     LV_VERBS(VERB_ROW)
 #undef VERB_ROW

@@ -161,6 +161,9 @@ struct lv_kind {
 };
 extern const struct lv_kind lv_vm_kind, lv_network_kind, lv_disk_kind;
 
+struct vm_stats_list;
+int lv_stats(struct lv *lv, struct vm_stats_list *ret, struct hm_error *err); /* lv_stats.c */
+
 /* What can be asked of it beside the verbs (lv_operation.c). */
 extern const struct driver_operation lv_operations[];
 

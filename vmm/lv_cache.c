@@ -99,6 +99,12 @@ struct lv_entry *lv_cache_entry(struct lv_cache *cache, const char *name)
     return e;
 }
 
+const struct lv_entry *lv_cache_find(const struct lv_cache *cache, const char *name)
+{
+    const struct lv_entry *e = slot_of(cache, lv_name_hash(name), name);
+    return e->used ? e : NULL;
+}
+
 /* All of that hash: reading one too many anew does no harm. */
 void lv_cache_mark_stale(struct lv_cache *cache, uint64_t hash)
 {

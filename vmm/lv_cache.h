@@ -46,6 +46,8 @@ struct lv_cache {
 struct lv_cache *lv_cache_new(void);
 /* The entry of a name, made if missing. Valid until the next call. */
 struct lv_entry *lv_cache_entry(struct lv_cache *cache, const char *name);
+/* The same if it is there, else NULL. */
+const struct lv_entry *lv_cache_find(const struct lv_cache *cache, const char *name);
 void lv_cache_mark_stale(struct lv_cache *cache, uint64_t hash);
 void lv_cache_mark_all_stale(struct lv_cache *cache);
 /* Forget the entries that the present pass did not list; `listed` is how many it did. */

@@ -119,6 +119,9 @@ def bench_pass(folder):
             r = json.loads(run([built("bench/bench_pass"), server.url, count, 50], timeout=600).stdout)
             row(f"no-op pass, {count} documents", f"{r['pass_us'] / 1000:.2f} ms",
                 f"bulk call {r['bulk_us'] / 1000:.2f} ms", f"{r['pass_us'] / r['bulk_us']:.2f}", "aim < 1.5")
+            row(f"metrics every 10 s, {count} VMs, off the loop",
+                f"bulk call {r['usage_us'] / 1000:.2f} ms, text {r['text_us'] / 1000:.2f} ms",
+                f"{r['text_bytes'] / 1e6:.1f} MB")
 
 
 # -- memory and processor ----------------------------------------------------------------------------

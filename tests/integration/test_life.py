@@ -1,9 +1,13 @@
 """The life of VMs on a real libvirt: what ends by itself, under each restart policy; agents that come and go."""
 
+import json
+import urllib.request
+
 import pytest
-from lib import guest
+from lib import guest, metrics
 from lib.crossing import Crossing
 from lib.declared import Documents, vm
+from lib.processes import free_port
 from lib.sites import IMAGES
 from lib.waiting import wait_until
 
@@ -137,3 +141,65 @@ def test_guest_agent_is_asked_through_libvirt(site, docs):
     assert condition(ill, "Healthy")["reason"] == "the guest agent does not answer"
     docs.put("vm", "web", with_agent("end=silent:2", restart_policy="on-failure"))
     docs.wait("vm", "web", "Running", timeout=90, where=lambda s: s.get("restarts") == 1)
+
+
+def stats(site, name):
+    """What virsh says: {"cpu.time": 12.0, ...}."""
+    lines = site.virsh("domstats", name).splitlines()
+    return {k.strip(): v for k, _, v in (line.partition("=") for line in lines)}
+
+
+def ask_metrics(docs):
+    """The result of the operation `metrics`, as any client gets it."""
+    async def asked():
+        client = docs.store.client
+        inbox = client.new_inbox()
+        answers = await client.subscribe(inbox)
+        await client.publish("harmony.op.site-a.metrics", b"{}", reply=inbox)
+        while True:
+            answer = json.loads((await answers.next_msg(5)).data)
+            if "accepted" not in answer:
+                return answer["result"]
+    return docs.store.wait_for(asked())
+
+
+def test_metrics_grow_and_agree_with_virsh(nats, site):
+    port = free_port()
+    site.config["http"] = {"listen": f"127.0.0.1:{port}"}
+    docs = Documents(nats.url)
+    site.start_agent()
+    docs.put("network", "lan", {"subnet": "192.168.77.1/24"})
+    docs.put("vm", "web", vm("web", network="lan", disks=[{"device": "vda", "size": "32MiB"}],
+                             cmdline=guest.CMDLINE.format(name="web") + " end=off:30"))
+    site.wait_boot("web")
+
+    def scrape():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return metrics.parse(answer.read().decode())
+
+    def value(families, name, **labels):
+        return families[name][1][tuple(sorted(labels.items()))]
+
+    first = wait_until(lambda: (f := scrape()) and value(f, "harmony_vm_network_receive_bytes_total", vm="web", nic="0") and f,
+                       40, "the guest's traffic to be measured", 0.2)
+    before = value(first, "harmony_vm_cpu_seconds_total", vm="web")
+    again = wait_until(lambda: (f := scrape()) and value(f, "harmony_vm_cpu_seconds_total", vm="web") > before and f, 40,
+                       "the next round", 0.2)
+    now = stats(site, "web")
+    cpu = value(again, "harmony_vm_cpu_seconds_total", vm="web")
+    assert before < cpu <= int(now["cpu.time"]) / 1e9 < cpu + 30
+    assert value(again, "harmony_vm_memory_bytes", vm="web") == int(now["balloon.current"]) * 1024
+    assert value(again, "harmony_vm_vcpus", vm="web") == 1
+    assert value(again, "harmony_vm_disk_size_bytes", vm="web", disk="vda") == 32 << 20
+    assert 0 < value(again, "harmony_vm_disk_written_bytes_total", vm="web", disk="vda") <= int(now["block.0.wr.bytes"])
+    assert 0 < value(again, "harmony_vm_network_receive_bytes_total", vm="web", nic="0") <= int(now["net.0.rx.bytes"])
+    assert value(again, "harmony_verbs_total", verb="start", result="ok") == 2  # the network and the VM
+    assert value(again, "harmony_backend_up", backend="libvirt") == 1
+    assert value(again, "harmony_nats_connected") == 1
+    assert value(again, "process_resident_memory_bytes") > 1 << 20
+    assert value(again, "harmony_workload_restarts_total", key="site-a.vm.web") == 0
+
+    vm_now = ask_metrics(docs)["vms"][0]
+    assert vm_now["vm"] == "web" and vm_now["memory_bytes"] == 96 << 20 and vm_now["cpu_cores"] > 0
+    assert [d["disk"] for d in vm_now["disks"]] == ["vda"] and vm_now["nics"][0]["network_receive_bytes_total"] > 0
+    docs.close()
