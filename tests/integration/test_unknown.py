@@ -196,8 +196,7 @@ def test_what_virsh_made_is_taken_over_while_it_runs(site, docs):
     docs.put("disk", "data", disk)
     docs.put("vm", "web", vm("web", **web))
     for kind, name in (("network", "lan"), ("disk", "data")):
-        assert "adopt: true" in str(docs.wait(kind, name, "Blocked" if kind == "network" else docs.status(
-            kind, name)["phase"], where=lambda s: "adopt" in str(s)))
+        wait_until(lambda: "adopt: true" in str(docs.status(kind, name)), 30, f"a word on {kind} {name}")
     assert site.qemu_pid("web") == pid
 
     docs.put("network", "lan", {**LAN, "adopt": True})
