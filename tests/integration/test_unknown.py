@@ -4,12 +4,14 @@ agent happens to no guest: killed, upgraded, without NATS."""
 import os
 import shutil
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 from lib.declared import Documents, vm
 from lib.paths import built
 from lib.waiting import wait_until
+from test_driver_libvirt import Host, run_guest
 
 LAN = {"subnet": "192.168.77.1/24", "bridge": "br-lan"}
 
@@ -77,6 +79,26 @@ def test_a_guest_that_died_while_nobody_looked_is_started_once(site, docs):
     site.wait_boot("died", 2)
     assert site.qemu_pid("kept") == pids["kept"]
     assert (len(site.boots("died")), len(site.boots("kept"))) == (2, 1)
+
+
+def test_a_stale_running_is_corrected_though_no_event_tells(make_site):
+    """libvirtd comes back while QEMU hangs, so it lists it as running; then QEMU dies, of which it tells nobody."""
+    host = Host(make_site().power_on())
+    run_guest(host)
+    pid = host.site.qemu_pid("web")
+    with host.session() as session:
+        assert session.ask("observe")["result"] == 0
+        host.site.kill_libvirtd()
+        assert session.ask("wait")["result"] == 0
+        host.site.run("kill", "-STOP", pid)
+        starting = threading.Thread(target=host.site.start_libvirtd)
+        starting.start()
+        wait_until(lambda: session.ask("reopen")["result"] == 0, 20, "libvirtd to be reached", 0.001)
+        assert session.thing("vm", "web")["state"] == "running"
+        host.site.run("kill", "-9", pid)
+        assert session.ask("wait")["result"] == 0, "the second look of a new connection"
+        session.wait_until("vm", "web", lambda t: t["state"] in ("off", "crashed"))
+        starting.join()
 
 
 def test_while_libvirtd_hangs_nothing_is_done_and_a_guest_that_died_then_is_started_once(site, docs):
