@@ -1,6 +1,7 @@
 /* The lives of workloads (agent/life.h) in the reconciler's passes. */
 #include <stdlib.h>
 
+#include "agent/nics.h"
 #include "agent/plan_world.h"
 #include "agent/reconcile_state.h"
 #include "base/alloc.h"
@@ -36,6 +37,15 @@ static const char *first_address(const struct thing *t)
     return NULL;
 }
 
+/* On a network that the agent makes itself the backend of the VM knows no address. */
+static const char *native_address(const struct reconciler *r, const struct plan_step *s)
+{
+    const char *address = NULL;
+    for (size_t i = 0; i < r->backends->count && !address; i++)
+        address = nics_address(&r->backends->items[i].things, s->doc->key, s->doc->spec);
+    return address;
+}
+
 /* Of the note, if it is of this run and this boot. */
 static int64_t began_ns(const struct thing *t)
 {
@@ -54,6 +64,8 @@ static void see(struct reconciler *r, struct task *t, const struct plan_step *s)
         view.began_ns = began_ns(thing);
         view.run = spec_int(thing->details, "id", 0);
         view.address = first_address(thing);
+        if (!view.address && view.health)
+            view.address = native_address(r, s);
     }
     checkup_see(r->checkups, &t->checkup, &view);
 }

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
+#include "proto/field.h"
+
 #if HM_WITH_NETALLOC
 #include "netalloc/attach.h"
 
@@ -45,4 +48,28 @@ void nics_release(struct order *order)
 {
     json_decref((json_t *)(uintptr_t)order->placed);
     order->placed = NULL;
+}
+
+static const char *held_on(const struct thing *network, const char *key, size_t cards)
+{
+    const json_t *held = json_object_get(network->details, "addresses");
+    for (size_t i = 0; held && i < cards; i++) {
+        HM_AUTOFREE char *owner = hm_printf("%s#%zu", key, i);
+        const char *address = spec_str(held, owner);
+        if (address)
+            return address;
+    }
+    return NULL;
+}
+
+const char *nics_address(const struct things *things, const char *key, const json_t *spec)
+{
+    size_t cards = json_array_size(json_object_get(spec, "networks"));
+    for (size_t i = 0; i < things->count; i++) {
+        const struct thing *t = &things->items[i];
+        const char *address = !strcmp(t->kind, "network") ? held_on(t, key, cards) : NULL;
+        if (address)
+            return address;
+    }
+    return NULL;
 }

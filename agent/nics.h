@@ -15,4 +15,8 @@ int nics_prepare(const struct driver_options *options, enum plan_verb verb, stru
                  struct hm_error *err);
 void nics_release(struct order *order);
 
+/* The first address that a card of this VM holds on a native network, as the networks among the things
+ * tell; NULL: none. Borrowed. Pure. */
+const char *nics_address(const struct things *things, const char *key, const json_t *spec);
+
 #endif

@@ -11,6 +11,7 @@
 struct instance {
     struct native native;
     struct native_cache cache;
+    bool swept;
 };
 
 /* -- Defining ---------------------------------------------------------------------------------- */
@@ -187,19 +188,6 @@ static int check_options(const struct driver_options *options, struct hm_error *
     return 0;
 }
 
-/* TAPs that a crash has left go at the start of an agent. */
-static void sweep(const struct native *n)
-{
-    struct definitions list = {0};
-    struct work w;
-    bool any = store_list(&n->store, &list, NULL) >= 0 && list.count > 0;
-    definitions_clear(&list);
-    if (!any || work_open(n, &w, NULL) < 0)
-        return;
-    work_sweep(&w, NULL);
-    work_close(&w);
-}
-
 static int open_instance(const struct driver_options *options, void **ret_self,
                          struct hm_error *err)
 {
@@ -207,7 +195,6 @@ static int open_instance(const struct driver_options *options, void **ret_self,
         return hm_fail(err, HM_E_INVALID, "native networks need a state_dir and a runtime_dir");
     struct instance *self = hm_alloc(sizeof *self);
     native_init(&self->native, options->site, options->state_dir, options->runtime_dir);
-    sweep(&self->native);
     *ret_self = self;
     return 0;
 }
@@ -228,9 +215,25 @@ static int probe(void *self, json_t **ret_facts, struct hm_error *err)
     return 0;
 }
 
+/* TAPs that a crash has left go when the next agent looks for the first time. */
+static void sweep(const struct native *n)
+{
+    struct definitions list = {0};
+    struct work w;
+    bool any = store_list(&n->store, &list, NULL) >= 0 && list.count > 0;
+    definitions_clear(&list);
+    if (!any || work_open(n, &w, NULL) < 0)
+        return;
+    work_sweep(&w, NULL);
+    work_close(&w);
+}
+
 static int observe(void *self, struct things *ret, struct hm_error *err)
 {
     struct instance *instance = self;
+    if (!instance->swept)
+        sweep(&instance->native);
+    instance->swept = true;
     return native_observe(&instance->native, &instance->cache, ret, err);
 }
 

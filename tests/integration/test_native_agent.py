@@ -74,11 +74,12 @@ def addresses(docs):
 def test_a_guest_keeps_its_address_and_is_reached_whatever_happens(with_agent):
     def check(site, docs):
         docs.put("network", "lan", {**LAN, "forwards": [{"port": 8080, "to": "10.100.0.2", "to_port": 80}]})
-        docs.put("vm", "one", on_lan("one"))
+        docs.put("vm", "one", on_lan("one", health={"http": {}, "interval": "1s", "timeout": "1s"}))
         assert site.wait_boot("one", timeout=60).address == "10.100.0.2"
         page = wait_until(lambda: site.fetch("http://10.100.0.2/"), 20, "the guest's page")
         assert site.fetch(f"http://{SITE}:8080/") == page  # the forwarded port, from the host itself
         docs.wait("network", "lan", "Running")
+        docs.wait("vm", "one", "Running", where=lambda status: status.get("health") == "healthy")
         assert addresses(docs) == {"site-a.vm.one#0": "10.100.0.2"}
         pid = site.qemu_pid("one")
 

@@ -51,6 +51,30 @@ START_TEST(an_agent_without_folders_has_no_native_networks)
 }
 END_TEST
 
+START_TEST(the_address_of_a_card_is_found_in_its_network)
+{
+    json_t *spec =
+        json_loads("{\"networks\":[{\"network\":\"lan\"},{\"network\":\"dmz\"}]}", 0, NULL);
+    struct thing items[] = {
+        {.kind = (char[]){"vm"},
+         .details = json_loads("{\"addresses\":{\"site-a.vm.web#0\":\"10.0.0.1\"}}", 0, NULL)},
+        {.kind = (char[]){"network"}},
+        {.kind = (char[]){"network"},
+         .details = json_loads(
+             "{\"addresses\":{\"site-a.vm.web#1\":\"10.0.0.2\",\"site-a.vm.web#2\":\"10.0.0.3\","
+             "\"site-a.vm.db#0\":\"10.0.0.4\"}}",
+             0, NULL)}};
+    struct things things = {items, 3};
+    ck_assert_str_eq(nics_address(&things, "site-a.vm.web", spec), "10.0.0.2");
+    ck_assert_str_eq(nics_address(&things, "site-a.vm.db", spec), "10.0.0.4");
+    ck_assert_ptr_null(nics_address(&things, "site-a.vm.other", spec));
+    json_decref(items[0].details);
+    json_decref(items[2].details);
+    json_decref(spec);
+    rmdir(dir);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("nics");
@@ -58,6 +82,7 @@ int main(void)
     tcase_add_checked_fixture(c, make, NULL);
     tcase_add_test(c, a_vm_is_built_as_it_was_declared_and_leaves_no_trace);
     tcase_add_test(c, an_agent_without_folders_has_no_native_networks);
+    tcase_add_test(c, the_address_of_a_card_is_found_in_its_network);
     suite_add_tcase(s, c);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
