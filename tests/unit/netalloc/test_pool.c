@@ -115,6 +115,21 @@ START_TEST(reserved_addresses_and_a_changed_range_are_respected)
 }
 END_TEST
 
+START_TEST(an_address_that_becomes_reserved_is_left_by_its_holder_and_not_reused)
+{
+    struct pool pool = {0};
+    const struct pool_range one = {FIRST, FIRST, NULL, 0};
+    static const uint32_t reserved[] = {FIRST};
+    const struct pool_range later = {FIRST, FIRST + 1, reserved, 1};
+    struct pool_request q = {.owner = "b"};
+    uint32_t address;
+    ck_assert_uint_eq(take_from(&pool, &one, "a"), FIRST);
+    ck_assert_uint_eq(take_from(&pool, &later, "a"), FIRST + 1);
+    ck_assert_int_eq(pool_take(&pool, &later, &q, &address, NULL), -HM_E_REFUSED);
+    pool_clear(&pool);
+}
+END_TEST
+
 START_TEST(the_last_address_of_all_is_no_end_of_the_world)
 {
     struct pool pool = {0};
@@ -328,6 +343,7 @@ int main(void)
     tcase_add_test(c, who_comes_back_gets_the_same_address_if_it_is_free);
     tcase_add_test(c, a_wanted_address_is_given_or_refused_by_name);
     tcase_add_test(c, reserved_addresses_and_a_changed_range_are_respected);
+    tcase_add_test(c, an_address_that_becomes_reserved_is_left_by_its_holder_and_not_reused);
     tcase_add_test(c, the_last_address_of_all_is_no_end_of_the_world);
     tcase_add_loop_test(c, a_record_that_is_wrong_is_refused_whole, 0, sizeof bad / sizeof *bad);
     tcase_add_test(c, a_record_is_read_as_it_was_written);
