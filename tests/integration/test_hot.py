@@ -81,6 +81,19 @@ def test_disks_and_cards_come_and_go_while_it_runs(host):
     assert live == defined == {"ua-harmony-disk-root": "vda"}
 
 
+def test_a_guest_that_does_not_let_go_is_an_error_and_the_device_stays(host):
+    run_guest(host, watching(disks=[ROOT, DATA]))
+    host.do("pause", "vm", "web")  # it can't hear the request
+    code, sentence = host.refuse("update", "vm", "web", watching(disks=[ROOT]))
+    assert code == "timeout" and "has not let go of the disk data within 20 s" in sentence
+    seen = host.thing("vm", "web")
+    assert len(seen["spec"]["disks"]) == 2 and len(disks_of(host)) == 2, "it is not done, and not called done"
+    host.do("resume", "vm", "web")
+    host.do("update", "vm", "web", watching(disks=[ROOT]))
+    wait_has(host, lambda h: h.disks == {"vda": 16}, "the disk to be gone")
+    assert len(host.thing("vm", "web")["spec"]["disks"]) == len(disks_of(host)) == 1
+
+
 def test_killed_anywhere_in_a_change_it_goes_on_and_nothing_is_plugged_in_twice(host):
     host.do("create", "network", "lan", LAN)
     host.do("start", "network", "lan", LAN)
