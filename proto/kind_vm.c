@@ -189,7 +189,8 @@ static const struct field vm_fields[] = {
      .words = boot_devices,
      .min = 1,
      .default_value = "[\"disk\", \"cdrom\", \"network\"]",
-     .help = "What to boot from, without a kernel: the first that works."},
+     .help = "What to boot from, without a kernel: the first that works; of each sort the first "
+             "one is tried."},
     {.name = "tpm",
      .type = FIELD_BOOL,
      .cost = COST_RESTART,
