@@ -376,6 +376,8 @@ static void start_operations(struct daemon *d)
         .site = d->config->site_id,
         .reconciler = d->reconciler,
         .metrics = d->metrics,
+        .image_dir = d->config->libvirt.image_dir,
+        .state_dir = d->config->state_dir,
         .refused = d->config->refused_operations,
     };
     d->ops = ops_new(&options);

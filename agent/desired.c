@@ -338,13 +338,33 @@ static void overlay_document(struct desired *d, struct desired_overlay *o, const
     overlay_put(o, &laid);
 }
 
-static void overlay_marker(struct desired_overlay *o, const char *key)
+/* Nothing is known of it: an orphan's, whose marker the store lacks. */
+static void overlay_unknown(struct desired *d, struct desired_overlay *o, const char *key)
+{
+    char where[DOC_NAME_MAX + 1], kind[DOC_NAME_MAX + 1], name[DOC_NAME_MAX + 1];
+    if (strlen(key) > DOC_KEY_MAX || !concerns_us(d, key) ||
+        doc_key_split(key, where, kind, name, NULL) < 0 || !kind_find(kind))
+        return;
+    struct overlay_marker *m = &o->markers[o->marker_count++];
+    memcpy(m->key, key, strlen(key) + 1);
+    memcpy(m->where, where, sizeof where);
+    memcpy(m->name, name, sizeof name);
+    o->docs[o->count++] = (struct plan_doc){.key = m->key,
+                                            .where = m->where,
+                                            .name = m->name,
+                                            .kind = kind_find(kind),
+                                            .deleted = true};
+}
+
+static void overlay_marker(struct desired *d, struct desired_overlay *o, const char *key)
 {
     for (size_t i = 0; i < o->count; i++)
         if (!strcmp(o->docs[i].key, key)) {
             o->docs[i].deleted = true;
             o->docs[i].spec = NULL;
+            return;
         }
+    overlay_unknown(d, o, key);
 }
 
 void desired_overlay_make(struct desired *d, const struct doc *docs, size_t count,
@@ -354,10 +374,11 @@ void desired_overlay_make(struct desired *d, const struct doc *docs, size_t coun
     size_t present;
     const struct plan_doc *now = desired_docs(d, &present);
     *ret = (struct desired_overlay){
-        .docs = hm_alloc((present + count) * sizeof *ret->docs),
+        .docs = hm_alloc((present + count + deleted_count) * sizeof *ret->docs),
         .count = present,
         .hashes = hm_alloc(count * sizeof *ret->hashes),
         .keys = hm_alloc(count * sizeof *ret->keys),
+        .markers = hm_alloc(deleted_count * sizeof *ret->markers),
     };
     for (size_t i = 0; i < present; i++) {
         ret->docs[i] = now[i];
@@ -366,7 +387,7 @@ void desired_overlay_make(struct desired *d, const struct doc *docs, size_t coun
     for (size_t i = 0; i < count; i++)
         overlay_document(d, ret, &docs[i]);
     for (size_t i = 0; i < deleted_count; i++)
-        overlay_marker(ret, deleted_keys[i]);
+        overlay_marker(d, ret, deleted_keys[i]);
     arrange(ret->docs, ret->count);
 }
 
@@ -375,6 +396,7 @@ void desired_overlay_clear(struct desired_overlay *o)
     free(o->docs);
     free(o->hashes);
     free(o->keys);
+    free(o->markers);
     *o = (struct desired_overlay){0};
 }
 

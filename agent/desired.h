@@ -64,6 +64,11 @@ void desired_each(const struct desired *d, void (*visit)(void *data, const struc
 char *desired_to_cache(const struct desired *d);
 int desired_from_cache(struct desired *d, const char *text, size_t len, struct hm_error *err);
 
+/* A delete marker for a key of which nothing is known. */
+struct overlay_marker {
+    char key[DOC_KEY_MAX + 1], where[DOC_NAME_MAX + 1], name[DOC_NAME_MAX + 1];
+};
+
 /* The documents in force with others laid over them, for a plan that was asked for. `docs` are
  * borrowed until desired_overlay_clear(). */
 struct desired_overlay {
@@ -72,6 +77,8 @@ struct desired_overlay {
     char (*hashes)[DOC_HASH_TEXT];
     char (*keys)[DOC_KEY_MAX + 1];
     size_t extra;
+    struct overlay_marker *markers;
+    size_t marker_count;
 };
 void desired_overlay_make(struct desired *d, const struct doc *docs, size_t count,
                           const char *const *deleted_keys, size_t deleted_count,

@@ -53,6 +53,9 @@ void op_send(struct op *op, const void *bytes, size_t len);
 void op_stream_file(struct op *op, const char *path, bool follow, int64_t tail_lines);
 void op_stream_fd(struct op *op, int fd);
 
+/* Operations on the site: `check` (ops_check.c). */
+void op_begin_check(struct op *op);
+
 /* Handlers (ops_table.c): begins the operation. */
 typedef void (*op_begin)(struct op *op);
 op_begin op_handler(const struct operation *operation);

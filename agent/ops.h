@@ -24,6 +24,7 @@ struct ops_options {
     const char *site;
     struct reconciler *reconciler;
     const struct metrics *metrics; /* NULL: none */
+    const char *image_dir, *state_dir; /* whose disks `check` looks at */
     char *const *refused; /* names of operations that this site does not do; NULL-terminated */
 };
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "agent/op.h"
+#include "base/alloc.h"
 
 /* -- On a thing: its backend does it ---------------------------------------------------------- */
 
@@ -80,7 +81,19 @@ static void begin_metrics(struct op *op)
 
 /* -- The table -------------------------------------------------------------------------------- */
 
+/* Of the operations on the site; all others are done to a thing. */
+static const struct {
+    const char *operation;
+    op_begin begin;
+} site_handlers[] = {
+    {"check", op_begin_check},
+    {"metrics", begin_metrics},
+};
+
 op_begin op_handler(const struct operation *operation)
 {
-    return !strcmp(operation->name, "metrics") ? begin_metrics : begin_on_thing;
+    for (size_t i = 0; i < HM_COUNT(site_handlers); i++)
+        if (!strcmp(site_handlers[i].operation, operation->name))
+            return site_handlers[i].begin;
+    return begin_on_thing;
 }

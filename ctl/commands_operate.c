@@ -14,6 +14,14 @@ static const struct flag power_flags[] = {
     {0},
 };
 
+static const struct flag prune_flags[] = {
+    {"yes", 'y', NULL, false, "do not ask"},
+    {"dry-run", 0, NULL, false, "only say what would be removed"},
+    {"site", 0, "SITE", true, "only what this site's agent calls an orphan (default: all)"},
+    {"wait", 0, NULL, false, "until the agents report that it is gone"},
+    {0},
+};
+
 static const struct flag reboot_flags[] = {
     {"grace", 0, "TIME", false,
      "how long the guest is asked before it is reset hard (default: its stop_grace); 0: at once"},
@@ -106,5 +114,17 @@ const struct command operate_commands[] = {
      "`snapshots` "
      "there first.",
      run_snapshot_delete},
+    {"prune", "", 0, 0, "text|json", prune_flags,
+     "remove orphans: ours, and no document speaks of them",
+     "Says what each site would do and asks first. What is protected is kept, and so is everything "
+     "that\n"
+     "harmony did not make. An orphan gets a delete marker, and goes the way of every deletion.",
+     run_prune},
+    {"doctor", "", 0, 0, "text|json", NULL, "look at everything, say what is wrong and what to do",
+     "Server, buckets, clocks, agents, guardians, libvirt, disks. Exits with 1 if there is a "
+     "problem; "
+     "warnings\n"
+     "alone are 0.",
+     run_doctor},
     {0},
 };

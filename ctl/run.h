@@ -20,6 +20,8 @@ enum ctl_exit run_pause(struct invocation *in);
 enum ctl_exit run_resume(struct invocation *in);
 enum ctl_exit run_explain(struct invocation *in);
 enum ctl_exit run_watch(struct invocation *in);
+enum ctl_exit run_prune(struct invocation *in);
+enum ctl_exit run_doctor(struct invocation *in);
 enum ctl_exit run_reboot(struct invocation *in);
 enum ctl_exit run_snapshot_create(struct invocation *in);
 enum ctl_exit run_snapshot_list(struct invocation *in);

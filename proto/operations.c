@@ -55,6 +55,14 @@ static const struct field console_args[] = {
     {.name = NULL},
 };
 
+static const struct operation check = {
+    .name = "check",
+    .args = no_args,
+    .deadline_ms = 5000,
+    .help =
+        "What only the host itself can say for `harmonyctl doctor`: its clock, room on its disks.",
+};
+
 static const struct operation console = {
     .name = "console",
     .kinds = vms,
@@ -129,6 +137,6 @@ static const struct operation snapshot_delete = {
 };
 
 const struct operation *const operations[] = {
-    &reboot,          &logs,    &console, &snapshot_create, &snapshot_list, &snapshot_apply,
-    &snapshot_delete, &metrics, NULL,
+    &check,          &reboot,          &logs,    &console, &snapshot_create, &snapshot_list,
+    &snapshot_apply, &snapshot_delete, &metrics, NULL,
 };

@@ -340,3 +340,65 @@ def test_power_is_declared_and_watched(world):
     assert "a network has no power to switch" in world.ctl("start", "network", "lan", code=2).stderr
     watcher.kill()
     plain.kill()
+
+
+def forget(world, *names, cache):
+    """The store loses documents without a marker while the agent is away; so does its cache, if asked."""
+    world.site.stop_agent()
+    for name in names:
+        world.docs.store.wait_for(world.docs.store.js.purge_stream(
+            "KV_harmony_desired", subject=f"$KV.harmony_desired.site-a.vm.{name}"))
+    if cache:
+        (world.site.state / "desired.json").unlink()
+    world.start_agent()
+
+
+def test_prune_removes_orphans_and_nothing_else(world):
+    for name, more in (("lost", {}), ("kept", {"protect": True}), ("missed", {})):
+        world.docs.put("vm", name, vm(name, power="off", **more))
+    for name in ("lost", "kept", "missed"):
+        world.docs.wait("vm", name, "Stopped")
+    foreign = world.folder / "foreign.xml"
+    foreign.write_text("<domain type='qemu'><name>foreign</name><memory unit='MiB'>64</memory>"
+                       "<os><type>hvm</type></os></domain>")
+    world.site.virsh("define", foreign)
+    assert world.ctl("prune").stdout == "no orphans\n"
+
+    forget(world, "lost", "kept", cache=True)
+    wait_until(lambda: "site-a.vm.lost" in world.ctl("prune", "--dry-run").stderr, 20, "the orphans", 0.2)
+    told = world.ctl("prune", code=5).stderr
+    assert "removed site-a.vm.lost on site-a" in told and "nobody is there to ask" in told
+    assert "kept site-a.vm.kept on site-a: protect: true" in told and "foreign" not in told
+    world.ctl("prune", "--yes", "--wait")
+    assert set(world.site.domains()) == {"web", "quiet", "kept", "missed", "foreign"}
+
+    forget(world, "missed", cache=False)  # in force from the cache, and not in the store
+    wait_until(lambda: "site-a.vm.missed" in world.ctl("prune", "--dry-run").stderr, 20, "the orphan", 0.2)
+    world.ctl("prune", "--yes", "--wait")
+    assert set(world.site.domains()) == {"web", "quiet", "kept", "foreign"}
+    orphans = json.loads(world.ctl("prune", "--dry-run", "-o", "json").stdout)["orphans"]
+    assert [(o["key"], o["op"]) for o in orphans] == [("site-a.vm.kept", "blocked")]
+
+
+def test_doctor_finds_what_is_wrong(world):
+    def findings(code):
+        found = json.loads(world.ctl("doctor", "-o", "json", code=code).stdout)["findings"]
+        return lambda level, subject: [f["text"] + " -> " + f.get("advice", "") for f in found
+                                       if (f["level"], f["subject"]) == (level, subject)]
+    well = findings(0)
+    assert well("ok", "server")
+    bucket = " ".join(well("warning", "harmony_desired"))
+    assert "has 1 replica" in bucket and "--replicas 3" in bucket
+    assert "guests on libvirt are emulated (tcg)" in " ".join(well("warning", "site-a"))
+    text = world.ctl("doctor").stdout
+    assert "its agent answers within" in text and "(images): " in text and text.endswith(" warnings\n")
+
+    key = "site-q.network.lan"
+    world.docs.store.put(key, {"subnet": "10.9.9.1/24"}, "harmony_desired")
+    world.site.stop_agent()
+    try:
+        ill = findings(1)
+        assert "no agent of it has ever reported" in ill("problem", "site-q")[0]
+        assert "no agent of site site-a answers" in ill("problem", "site-a")[0]
+    finally:
+        world.start_agent()

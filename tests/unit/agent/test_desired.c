@@ -498,7 +498,9 @@ START_TEST(overlay_adds_changes_and_deletes)
     };
     const char *deleted[] = {"site-a.vm.old", "site-a.vm.unknown", "site-b.vm.theirs", "nonsense"};
     desired_overlay_make(d, docs, 5, deleted, 4, &o);
-    ck_assert_uint_eq(o.count, 4);
+    ck_assert_uint_eq(o.count, 5);
+    ck_assert(find_laid(&o, "site-a.vm.unknown")->deleted); /* an orphan's, perhaps */
+    ck_assert_str_eq(find_laid(&o, "site-a.vm.unknown")->name, "unknown");
     ck_assert_str_eq(o.docs[0].key, "site-a.network.lan");
     ck_assert(!spec_bool(o.docs[0].spec, "autostart")); /* of two, the last one */
     ck_assert_int_eq(spec_int(find_laid(&o, "site-a.vm.web")->spec, "vcpus", 0), 5);
