@@ -22,6 +22,12 @@ static const struct flag prune_flags[] = {
     {0},
 };
 
+static const struct flag top_flags[] = {
+    {"once", 0, NULL, false, "print it once"},
+    {"site", 0, "SITE", true, "only this site (default: all)"},
+    {0},
+};
+
 static const struct flag reboot_flags[] = {
     {"grace", 0, "TIME", false,
      "how long the guest is asked before it is reset hard (default: its stop_grace); 0: at once"},
@@ -126,5 +132,12 @@ const struct command operate_commands[] = {
      "warnings\n"
      "alone are 0.",
      run_doctor},
+    {"top", "", 0, 0, "text|json", top_flags, "what the VMs use",
+     "As measured by their agents within the last 10 s. CPU: 100% is one processor. Disk and "
+     "network "
+     "are what\n"
+     "was moved since the VM's process began. On a terminal it goes on until ^C; -o json prints it "
+     "once.",
+     run_top},
     {0},
 };

@@ -22,6 +22,7 @@ enum ctl_exit run_explain(struct invocation *in);
 enum ctl_exit run_watch(struct invocation *in);
 enum ctl_exit run_prune(struct invocation *in);
 enum ctl_exit run_doctor(struct invocation *in);
+enum ctl_exit run_top(struct invocation *in);
 enum ctl_exit run_reboot(struct invocation *in);
 enum ctl_exit run_snapshot_create(struct invocation *in);
 enum ctl_exit run_snapshot_list(struct invocation *in);

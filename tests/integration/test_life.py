@@ -7,7 +7,8 @@ import pytest
 from lib import guest, metrics
 from lib.crossing import Crossing
 from lib.declared import Documents, vm
-from lib.processes import free_port
+from lib.paths import built
+from lib.processes import free_port, run
 from lib.sites import IMAGES
 from lib.waiting import wait_until
 
@@ -202,4 +203,12 @@ def test_metrics_grow_and_agree_with_virsh(nats, site):
     vm_now = ask_metrics(docs)["vms"][0]
     assert vm_now["vm"] == "web" and vm_now["memory_bytes"] == 96 << 20 and vm_now["cpu_cores"] > 0
     assert [d["disk"] for d in vm_now["disks"]] == ["vda"] and vm_now["nics"][0]["network_receive_bytes_total"] > 0
+
+    def top(*args):
+        return run([built("harmonyctl"), "--server", nats.url, "top", *args]).stdout
+    title, row = top("--once").splitlines()
+    assert title.split()[:5] == ["SITE", "VM", "CPU", "VCPUS", "MEMORY"]
+    assert row.split()[:2] == ["site-a", "web"] and row.split()[3:5] == ["1", "96MiB"]
+    answers = json.loads(top("--site", "site-a", "-o", "json"))
+    assert [(a["site"], a["vms"][0]["vm"]) for a in answers] == [("site-a", "web")]
     docs.close()
