@@ -291,9 +291,12 @@ void lead_start(struct lead *l)
 void lead_begin(struct lead *l, const struct fo_guard *inherit)
 {
     struct fo_event start = {.type = FO_EV_START};
+    if (!inherit) /* it is given up: on the disk before anything is stopped */
+        lead_account_begin(l);
     start.start.has_probe = true; /* the disk and the guardian, if nothing else */
     start.start.seen_epoch = l->memory.marks.epoch;
     start.start.led_epoch = l->memory.marks.led_epoch;
+    start.start.open_epoch = l->memory.marks.open_epoch;
     start.start.seen = l->memory.marks.seen;
     start.start.identity = (uint64_t)l->memory.marks.bucket_created_ns;
     start.start.inherit = inherit;

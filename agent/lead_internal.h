@@ -177,8 +177,9 @@ void lead_add_first_record(struct lead *l, const char *name,
 void lead_free_records(struct lead *l);
 
 /* lead_account.c */
-void lead_account_new(struct lead *l);   /* which boot of the host is this? */
-void lead_account_begin(struct lead *l); /* after the core: tell what an agent before left untold */
+void lead_account_new(struct lead *l); /* which boot of the host is this? */
+void lead_account_begin(
+    struct lead *l); /* tell what an agent before left untold, unless it is gone on with */
 void lead_account_open(struct lead *l, uint64_t epoch); /* marks change; the caller saves them */
 void lead_account_resume(struct lead *l);
 void lead_account_sent(struct lead *l, uint64_t counter);

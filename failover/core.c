@@ -35,6 +35,7 @@ static void started(struct fo_run *r, const struct fo_event *event)
     if (event->start.seen_epoch > s->seen_epoch)
         s->seen_epoch = event->start.seen_epoch;
     s->led_epoch = event->start.led_epoch;
+    s->open_epoch = event->start.open_epoch;
     s->history.seen = event->start.seen;
     s->history.identity = event->start.identity;
     fo_epoch_seen(r, s->guardian.fired_epoch);

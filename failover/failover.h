@@ -113,6 +113,10 @@ struct fo_event {
             uint64_t seen_epoch;   /* from the marks on disk; 0: none */
             uint64_t
                 led_epoch; /* likewise: of the last start on this host, from when it is asked for */
+            /* Likewise: of the last start on this host that no agent since has given up; 0: none. Only
+             * that one is resumed: what an agent that found no guardian has stopped does not serve,
+             * whatever the guardian still holds of it. */
+            uint64_t open_epoch;
             /* What the guardian still holds of the agent before; NULL: nothing, or no guardian. A
              * lease in it that serves and has not expired is resumed: nothing is stopped. */
             const struct fo_guard *inherit;

@@ -135,7 +135,7 @@ static struct hb_era era_of(const struct fo_guard *inherit)
     return (struct hb_era){inherit->generation, inherit->epoch};
 }
 
-/* Started, acknowledged, in time, and nobody else's since. Anything else is fenced. */
+/* Started, acknowledged, in time, given up by no agent and nobody else's since. Anything else is fenced. */
 static bool may_resume(const struct fo_run *r, const struct fo_guard *inherit)
 {
     const struct fo_state *s = r->s;
@@ -145,7 +145,9 @@ static bool may_resume(const struct fo_run *r, const struct fo_guard *inherit)
         return true;
     bool overtaken = s->seen_epoch > inherit->epoch || s->guardian.fired_epoch >= inherit->epoch ||
                      fo_era_compare(s, s->history.seen, era_of(inherit)) > 0;
-    return inherit->phase == FO_GUARD_SERVING && !has_expired(r, inherit) && !overtaken;
+    bool given_up = inherit->epoch != s->open_epoch;
+    return inherit->phase == FO_GUARD_SERVING && !has_expired(r, inherit) && !overtaken &&
+           !given_up;
 }
 
 /* What both ways share: the epoch is this site's own, and the guardian still holds it. */

@@ -207,8 +207,9 @@ struct fo_state {
         bool confirmed;     /* by a store that takes writes */
         bool told;          /* the alarm */
     } history;
-    uint64_t led_epoch; /* from the marks: of the last start on this host; 0: none */
-    uint64_t counter;   /* last attempt */
+    uint64_t led_epoch;  /* from the marks: of the last start on this host; 0: none */
+    uint64_t open_epoch; /* likewise, and not given up since */
+    uint64_t counter;    /* last attempt */
     struct fo_lease lease;
     struct fo_guardian guardian;
     struct fo_leave leave;

@@ -212,7 +212,7 @@ struct site {
     int64_t watch_last;
     int unreadable;  /* can't parse lease records */
     unsigned config; /* index of the one delivered last */
-    uint64_t marks_epoch, marks_led;
+    uint64_t marks_epoch, marks_led, marks_open;
     struct hb_era marks_seen;
     uint32_t marks_bucket;
     uint64_t marks_revision; /* identity; the highest revision of it, of any key */

@@ -81,7 +81,7 @@ static void start_workload(struct sim *w, unsigned site, const struct fo_effect 
 {
     struct site *s = &w->sites[site];
     int64_t at = w->now;
-    s->marks_led = e->workload.epoch;
+    s->marks_led = s->marks_open = e->workload.epoch;
     s->launch_serial++;
     if (s->guardian.up && s->guardian.busy_until > at)
         at = s->guardian.busy_until + 1;
@@ -130,6 +130,15 @@ static void stop_workload(struct sim *w, unsigned site, const struct fo_effect *
 
 /* -- the agent ---------------------------------------------------------------------------------- */
 
+/* As the driver does: what was fenced or given away is no longer open (agent/lead_account.c). */
+static void role_noted(struct sim *w, unsigned site, const struct fo_effect *e)
+{
+    enum hb_role role = e->note.role;
+    check_role(w, site, e);
+    if (e->note.from == HB_ROLE_FENCING || role == HB_ROLE_RELEASING || role == HB_ROLE_REPLICA)
+        w->sites[site].marks_open = 0;
+}
+
 static void carry_out(struct sim *w, unsigned site, const struct fo_effect *e)
 {
     struct site *s = &w->sites[site];
@@ -164,7 +173,7 @@ static void carry_out(struct sim *w, unsigned site, const struct fo_effect *e)
         break;
     case FO_DO_NOTE:
         if (e->note.note == FO_NOTE_ROLE)
-            check_role(w, site, e);
+            role_noted(w, site, e);
         else if (e->note.note == FO_NOTE_MAY_LEAVE)
             queue_push(w, w->now, K_AGENT_LEAVES, site, 0, 0, 0);
         check_alarm(w, site, e->note.note);
@@ -469,6 +478,7 @@ static void inherited(const struct sim *w, struct site *s)
 {
     if (!s->core.lease.held) {
         s->booted = w->now;
+        s->marks_open = 0;
         return;
     }
     s->seen_revision = s->core.lease.revision;
@@ -495,6 +505,7 @@ void site_boot(struct sim *w, unsigned site, bool workload_stopped)
                                         .has_probe = s->has_probe,
                                         .seen_epoch = s->marks_epoch,
                                         .led_epoch = s->marks_led,
+                                        .open_epoch = s->marks_open,
                                         .seen = s->marks_seen,
                                         .identity = s->marks_bucket}};
     guardian_meets(w, site, &event);

@@ -307,6 +307,35 @@ START_TEST(the_next_agent_goes_on_with_the_lease)
 }
 END_TEST
 
+/* Once more, and the disk says that the epoch was given up. */
+static bool has_fenced_again(void)
+{
+    struct marks marks = {.open_epoch = 1};
+    marks_load(marks_path(), &marks, NULL);
+    return fake.stops > 1 && marks.open_epoch == 0;
+}
+
+/* It hung while an agent came and went, and still holds what that one has stopped. */
+START_TEST(a_lease_that_an_agent_has_given_up_is_not_resumed)
+{
+    lead_on();
+    end_lead();
+    struct guard_state held = guardian.state;
+    guardian.mute = true;
+    make_lead();
+    lead_start(lead);
+    ck_assert(wait_for(has_fenced_again));
+    end_lead();
+    guardian.mute = false;
+    guardian.state = held;
+    guardian.state.lease.deadline_ns = hm_boottime_ns() + 60000 * HM_MS;
+    make_lead();
+    lead_start(lead);
+    ck_assert(wait_for(retaken));
+    ck_assert_int_eq(fake.resumes, 0);
+}
+END_TEST
+
 START_TEST(a_lease_that_has_run_out_is_fenced)
 {
     lead_on();
@@ -562,6 +591,7 @@ int main(void)
     tcase_add_test(t, what_only_the_guardian_saw_is_looked_at_again);
     tcase_add_test(t, a_fire_that_is_not_verified_releases_nothing);
     tcase_add_test(t, the_next_agent_goes_on_with_the_lease);
+    tcase_add_test(t, a_lease_that_an_agent_has_given_up_is_not_resumed);
     tcase_add_test(t, a_lease_that_has_run_out_is_fenced);
     tcase_add_test(t, a_planned_restart_gets_a_longer_promise_and_keeps_the_epoch);
     tcase_add_test(t, without_a_store_a_restart_is_refused_and_all_goes_on);

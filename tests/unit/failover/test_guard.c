@@ -20,8 +20,8 @@ static void stop_verified(struct one_site *t, uint64_t epoch)
 }
 
 /* Its successor, `away` ms later, with what the guardian holds. It is connected at once. */
-static void succeed(struct one_site *t, const struct fo_guard *inherit, int64_t away,
-                    uint64_t marks, fo_rules rules)
+static void succeed_where(struct one_site *t, const struct fo_guard *inherit, int64_t away,
+                          uint64_t marks, uint64_t open, fo_rules rules)
 {
     struct fo_setup setup = {.site = named("site-a"), .nonce = 99, .seed = 1, .rules = rules};
     t->now += away;
@@ -30,9 +30,17 @@ static void succeed(struct one_site *t, const struct fo_guard *inherit, int64_t 
          &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t->config, .revision = 1}});
     guardian(t, true, 0);
     step(t, &(struct fo_event){.type = FO_EV_CONNECTED});
-    step(t, &(struct fo_event){
-                .type = FO_EV_START,
-                .start = {.seen_epoch = marks, .led_epoch = marks, .inherit = inherit}});
+    step(t, &(struct fo_event){.type = FO_EV_START,
+                               .start = {.seen_epoch = marks,
+                                         .led_epoch = marks,
+                                         .open_epoch = open,
+                                         .inherit = inherit}});
+}
+
+static void succeed(struct one_site *t, const struct fo_guard *inherit, int64_t away,
+                    uint64_t marks, fo_rules rules)
+{
+    succeed_where(t, inherit, away, marks, marks, rules);
 }
 
 /* -- the view -------------------------------------------------------------------------------------- */
@@ -303,14 +311,16 @@ START_TEST(anything_else_is_fenced)
     lead(&t);
     struct fo_guard g = view(&t);
     int64_t away = 500;
-    uint64_t marks = 1;
+    uint64_t marks = 1, open = 1;
     if (_i == 0)
         g.phase = FO_GUARD_ARMED;
     else if (_i == 1)
         away = g.deadline / MS - t.now;
     else if (_i == 2)
         marks = 2; /* somebody has led since */
-    succeed(&t, &g, away, marks, FO_RULES_ALL);
+    else if (_i == 3)
+        open = 0; /* an agent between the two found no guardian, and stopped it */
+    succeed_where(&t, &g, away, marks, open, FO_RULES_ALL);
     ck_assert_int_eq(t.core.role, HB_ROLE_STARTING);
     const struct fo_effect *stop = effect(&t, FO_DO_STOP_WORKLOAD, 0);
     ck_assert_ptr_nonnull(stop);
@@ -417,8 +427,9 @@ START_TEST(resumed_lease_waits_for_the_connection)
     step(&t,
          &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t.config, .revision = 1}});
     guardian(&t, true, 0);
-    step(&t, &(struct fo_event){.type = FO_EV_START,
-                                .start = {.seen_epoch = 1, .led_epoch = 1, .inherit = &g}});
+    step(&t, &(struct fo_event){
+                 .type = FO_EV_START,
+                 .start = {.seen_epoch = 1, .led_epoch = 1, .open_epoch = 1, .inherit = &g}});
     ck_assert_ptr_null(sent(&t, FO_KEY_LEASE));
     tick_at(&t, t.now + 9000);
     ck_assert_uint_eq(t.core.failures, 0);
@@ -592,7 +603,7 @@ static void add_inherit_tests(TCase *tc)
 {
     tcase_add_test(tc, lease_is_resumed_and_the_workload_left_alone);
     tcase_add_test(tc, successor_reads_what_its_predecessor_wrote_last);
-    tcase_add_loop_test(tc, anything_else_is_fenced, 0, 3);
+    tcase_add_loop_test(tc, anything_else_is_fenced, 0, 4);
     tcase_add_test(tc, fence_under_way_keeps_its_kill);
     tcase_add_test(tc, nothing_inherited_is_fenced_as_ever);
     tcase_add_test(tc, pause_is_inherited);
