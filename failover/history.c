@@ -122,7 +122,9 @@ void fo_history_advance(struct fo_run *r)
 static void forget_key(struct fo_run *r)
 {
     struct fo_state *s = r->s;
+    bool paused = s->known.record.paused; /* of the last that could be read: until the next one */
     s->known = (struct fo_known){.learnt = r->now}; /* reads sent before say nothing any more */
+    s->known.record.paused = paused;
     fo_silence_take(s);
     s->silence_since = r->now;
     s->read.wanted = true;

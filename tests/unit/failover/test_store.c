@@ -219,6 +219,28 @@ START_TEST(record_of_another_bucket_has_to_be_read_first)
 }
 END_TEST
 
+/* A paused leader has no deadline. That its record can't be read any more does not end the pause, and
+ * neither does a store that has lost some writes since. */
+START_TEST(record_that_cannot_be_read_ends_no_pause)
+{
+    struct one_site t;
+    follow(&t);
+    struct heartbeat paused = held_by("site-a", 7, 2);
+    paused.paused = true;
+    lease_seen(&t, &paused, ++t.revision);
+    read_is(&t, NULL, t.revision);
+    lease_seen(&t, NULL, t.revision + 50);
+    store_is(&t, 1, t.revision, t.revision + 100);
+    lease_seen(&t, NULL, t.revision + 60);
+    live_until(&t, t.now + 2 * t.config.max_promise_ms);
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+    struct heartbeat ended = held_by("site-a", 7, 3);
+    lease_seen(&t, &ended, t.revision + 500);
+    live_until(&t, t.now + 20000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+}
+END_TEST
+
 START_TEST(hold_of_less_than_2t_is_not_told)
 {
     struct one_site t;
@@ -518,6 +540,7 @@ int main(void)
     tcase_add_test(tc, hold_ends_when_the_key_shows_it_again);
     tcase_add_test(tc, record_that_cannot_be_read_ends_no_hold);
     tcase_add_test(tc, record_of_another_bucket_has_to_be_read_first);
+    tcase_add_test(tc, record_that_cannot_be_read_ends_no_pause);
     tcase_add_test(tc, hold_of_less_than_2t_is_not_told);
     tcase_add_test(tc, higher_generation_ends_the_hold_whatever_its_epoch);
     tcase_add_test(tc, leader_is_fenced_by_a_higher_generation);
