@@ -141,11 +141,12 @@ static void diff_fields(struct spec_diff *d, const char *prefix, const struct fi
 }
 
 /* A spec that was applied before a field existed has what the field's default says: an upgrade of
- * harmony changes nothing. One that is not valid any more is taken as it is. A new reference. */
+ * harmony changes nothing. One that is not valid any more is taken as it is, and so is none at all. A new
+ * reference. */
 static json_t *with_new_defaults(const struct kind *kind, const json_t *before)
 {
     json_t *spec = NULL;
-    if (fields_verify(kind->fields, before, &spec, NULL) < 0)
+    if (!before || fields_verify(kind->fields, before, &spec, NULL) < 0)
         spec = json_incref((json_t *)(uintptr_t)before);
     return spec;
 }

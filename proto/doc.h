@@ -105,7 +105,7 @@ struct spec_diff {
     enum field_cost cost; /* the highest; COST_NONE when nothing changed */
 };
 /* Differences of two specs of this kind in normal form, in the order of the table. A field that `before`
- * lacks because it is older than the field has its default. */
+ * lacks because it is older than the field has its default. `before` NULL: everything is new. */
 void spec_diff(const struct kind *kind, const json_t *before, const json_t *after,
                struct spec_diff *ret);
 void spec_diff_clear(struct spec_diff *diff);

@@ -181,6 +181,19 @@ static const struct field weighed[] = {{.name = "n", .type = FIELD_INT, .weigh =
                                         .weigh = weigh_growth},
                                        {.name = NULL}};
 
+START_TEST(where_there_was_nothing_all_is_new)
+{
+    struct spec_diff d;
+    json_t *after = spec_of("network", "{}");
+    spec_diff(kind_find("network"), NULL, after, &d);
+    ck_assert_uint_gt(d.count, 3);
+    for (size_t i = 0; i < d.count; i++)
+        ck_assert_ptr_null(d.changes[i].before);
+    spec_diff_clear(&d);
+    json_decref(after);
+}
+END_TEST
+
 START_TEST(values_may_decide_what_a_change_costs)
 {
     const struct kind kind = {.name = "k", .fields = weighed};
@@ -254,6 +267,7 @@ int main(void)
     tcase_add_loop_test(t, differences_are_found_with_their_cost, 0, HM_COUNT(diffs));
     tcase_add_test(t, a_field_that_is_younger_than_what_was_applied_changes_nothing);
     tcase_add_test(t, what_was_applied_and_is_no_longer_valid_is_still_compared);
+    tcase_add_test(t, where_there_was_nothing_all_is_new);
     tcase_add_test(t, values_may_decide_what_a_change_costs);
     tcase_add_test(t, secrets_are_not_shown);
     tcase_add_test(t, hashes_tell_specs_apart);
