@@ -98,7 +98,7 @@ def inside(nats, site):
 def test_ill_by_http_is_started_again_until_it_is_a_crash_loop(site, inside):
     docs = inside
     health = {"http": {}, "interval": "1s", "timeout": "1s", "retries": 2, "start_period": "60s"}
-    cmdline = f"{guest.CMDLINE.format(name='web')} web end=ill:2"
+    cmdline = f"{guest.CMDLINE.format(name='web')} web end=ill:8"
     docs.put("network", "lan", {"subnet": "192.168.77.1/24"})
     docs.put("vm", "web", vm("web", cmdline=cmdline, network="lan", health=health, stop_grace="2s"))
     docs.wait("vm", "web", "Running", where=lambda s: s.get("health") == "healthy")

@@ -54,7 +54,8 @@ class Machine:
 
     def enter(self, *argv):
         spaces = [space for space in self.SPACES if space in ("--net", "--pid", "--mount")]
-        return [system("nsenter"), "--target", str(self.pid), *spaces, "--", *map(str, argv)]
+        root = ["--root"] if "--mount" in spaces else []  # in a chroot, too
+        return [system("nsenter"), "--target", str(self.pid), *spaces, *root, "--", *map(str, argv)]
 
     def run(self, *argv, **options):
         return run(self.enter(*argv), **options)
