@@ -93,7 +93,7 @@ void fo_known_learn(struct fo_run *r, const struct heartbeat *record, uint64_t r
     if (known->any && by_watch && revision < known->revision && !is_later_word(r->s, record))
         return;
     known->confirmed = true;
-    if (!known->any || revision != known->revision || is_other_record(r->s, record))
+    if (!known->has_record || revision != known->revision || is_other_record(r->s, record))
         new_revision(r, revision, by_watch);
     bool readable_now = record && !known->readable;
     if (!known->has_record || readable_now)

@@ -124,11 +124,17 @@ static void check_repair(struct sim *w)
             violate(w, SIM_I11, "repaired while %s serves", name_of(w, i));
 }
 
+/* Its own run's, and written before it: one that was stuck is not ahead of what its writer did since. */
+static bool is_own_earlier(const struct item *before, const struct item *m)
+{
+    return before->hb.nonce == m->hb.nonce && before->hb.counter <= m->hb.counter;
+}
+
 void check_stored(struct sim *w, const struct item *before, const struct item *m)
 {
     const struct site *s = &w->sites[m->site];
     bool unseen = before && before->revision > m->seen_revision;
-    bool knows = before && (before->serial <= m->seen_serial || before->hb.nonce == m->hb.nonce);
+    bool knows = before && (before->serial <= m->seen_serial || is_own_earlier(before, m));
     if (before && before->revision <= w->loss.top && (unseen || !knows))
         w->loss.voided = true; /* an old write that fits, because its number is used again */
     check_epoch(w, before, m);
@@ -232,9 +238,15 @@ static enum sim_invariant calm_invariant(const struct sim *w)
     return restart ? SIM_I7 : SIM_I5;
 }
 
+/* Who was named for the very first epoch, and came late, may not have heard of the leader yet. */
+static bool is_settled(const struct sim *w)
+{
+    return w->settled_at != 0 && w->now - w->settled_at > w->shape.period;
+}
+
 void check_stop(struct sim *w, unsigned site)
 {
-    if (w->shape.short_faults && w->settled && w->sites[site].serving)
+    if (w->shape.short_faults && is_settled(w) && w->sites[site].serving)
         violate(w, calm_invariant(w), "%s stops: %s", name_of(w, site),
                 hb_reason_text(w->sites[site].core.reason));
 }
@@ -246,7 +258,7 @@ void check_role(struct sim *w, unsigned site, const struct fo_effect *note)
         check_goes_on(w, site, note);
     if (note->note.role == HB_ROLE_DEMOTING && note->note.reason == HB_REASON_YIELD)
         check_yield(w, site);
-    if (note->note.role == HB_ROLE_CLAIMING && w->shape.short_faults && w->settled)
+    if (note->note.role == HB_ROLE_CLAIMING && w->shape.short_faults && is_settled(w))
         violate(w, calm_invariant(w), "%s claims: %s", name_of(w, site),
                 hb_reason_text(note->note.reason));
     if (note->note.reason == HB_REASON_CLAIM_DENIED)
@@ -296,7 +308,8 @@ void check_serves(struct sim *w, unsigned site)
 {
     if (!serves_well(&w->sites[site]))
         return;
-    w->settled = true;
+    if (w->settled_at == 0)
+        w->settled_at = w->now;
     if (w->healed && w->served_after == 0)
         w->served_after = w->now;
 }
@@ -365,8 +378,9 @@ static int64_t extra_for(const struct sim *w, const struct site *s)
         return 0;
     if (s->core.back_off.until > clock)
         extra = max64(extra, s->core.back_off.until - clock);
-    if (s->watch_dead || s->watch_last > w->now + period)
-        extra = max64(extra, 5 * period + max64(0, s->core.watch.retry - clock));
+    int64_t on_its_way = max64(0, s->watch_last - w->now); /* tells of the time before the faults ended */
+    if (s->watch_dead || on_its_way > period)
+        extra = max64(extra, 5 * period + on_its_way + max64(0, s->core.watch.retry - clock));
     if (s->dead) /* n probes, the stop, and the start here or elsewhere */
         extra += (c->failure_threshold + c->success_threshold + 4) * 2 * period +
                  c->fence_timeout_ms * SIM_MS;

@@ -22,10 +22,9 @@ static void begin(struct sim *w, uint64_t seed, fo_rules rules, uint64_t drop_fa
     for (unsigned i = SIM_ITEMS - 1; i > 0; i--) /* item 0: none */
         w->free_items[w->free_count++] = (uint16_t)i;
     w->violated = SIM_NONE;
-    w->max_epoch = 0;
     memset(w->holders, 0, sizeof(w->holders));
-    w->settled = w->healed = false;
-    w->healed_at = w->served_after = 0;
+    w->healed = false;
+    w->settled_at = w->healed_at = w->served_after = 0;
     w->at_claim = w->at_start = w->at_send = NULL;
     w->last_fault = FAULT_COUNT;
     w->digest = seed;

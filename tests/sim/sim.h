@@ -353,13 +353,10 @@ struct sim {
     /* checks */
     enum sim_invariant violated;
     char what[200];
-    uint64_t max_epoch;
     struct {
         uint64_t nonce, generation;
     } holders[SIM_EPOCHS];
-    int serving_count;
-    int64_t served_at, settled_at; /* last time when somebody served */
-    bool settled;                  /* a leader serves for the first time */
+    int64_t settled_at; /* when a leader served for the first time; 0: not yet */
     bool healed, needs_force;
     int64_t healed_at, served_after, healed_extra, healed_promise_ms;
     bool trace;

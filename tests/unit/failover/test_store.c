@@ -462,6 +462,28 @@ START_TEST(record_of_a_known_number_is_new_by_its_counter)
 }
 END_TEST
 
+/* A number alone says nothing of when its record was stored: a store that has lost it gives it to a later one. */
+START_TEST(silence_counts_from_the_record_not_from_its_number)
+{
+    struct one_site t;
+    follow(&t);
+    live_until(&t, t.now + 20000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+    uint64_t named = ++t.revision;
+    answer(&t, FO_KEY_LEASE, t.core.lease_try.record.counter, 1, FO_WRITE_CONFLICT, named);
+    ck_assert_uint_eq(t.core.known.revision, named);
+    ck_assert(!t.core.known.has_record);
+    live_until(&t, t.now + 900);
+    struct heartbeat other = held_by("site-a", 8, 2);
+    lease_seen(&t, &other, named);
+    int64_t arrived = t.now;
+    ck_assert_int_eq(t.core.silence_since, arrived * MS);
+    live_until(&t, t.now + 20000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+    ck_assert_int_ge(t.now, arrived + 5000);
+}
+END_TEST
+
 START_TEST(fewer_revisions_than_known_are_an_alarm)
 {
     struct one_site t;
@@ -552,6 +574,7 @@ int main(void)
     tcase_add_test(tc, node_that_is_behind_has_lost_nothing);
     tcase_add_test(tc, leader_retries_over_a_lower_epoch_until_its_deadline);
     tcase_add_test(tc, record_of_a_known_number_is_new_by_its_counter);
+    tcase_add_test(tc, silence_counts_from_the_record_not_from_its_number);
     tcase_add_test(tc, fewer_revisions_than_known_are_an_alarm);
     tcase_add_test(tc, nothing_is_sent_by_the_numbers_of_another_bucket);
     tcase_add_test(tc, same_bucket_seen_again_changes_nothing);
