@@ -23,6 +23,7 @@ void domain_shape_hardware(json_t *shape, xmlNodePtr root);
  * with the prefix. Source: https://libvirt.org/formatdomain.html#devices ("user-specified alias") */
 #define VM_ALIAS_PREFIX "ua-harmony-"
 enum { VM_ALIAS_MAX = 96 };
+#define VM_SEED_ALIAS VM_ALIAS_PREFIX "seed"
 void vm_disk_alias(const char *device, char out[VM_ALIAS_MAX]);
 void vm_nic_alias(const char *mac, char out[VM_ALIAS_MAX]);
 

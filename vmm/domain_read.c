@@ -209,15 +209,21 @@ static json_t *files_of(xmlNodePtr root)
     return files;
 }
 
+static bool holds_data(xmlNodePtr disk)
+{
+    HM_AUTOFREE char *device = xml_get(disk, "device");
+    HM_AUTOFREE char *alias = xml_get(xml_at(disk, "alias"), "name");
+    return (!device || !strcmp(device, "disk")) && !(alias && !strcmp(alias, VM_SEED_ALIAS));
+}
+
 static json_t *disks_of(xmlNodePtr root)
 {
     json_t *disks = json_array();
     for (xmlNodePtr d = xml_at(root, "devices/disk"); d; d = xml_next(d)) {
-        HM_AUTOFREE char *device = xml_get(d, "device");
         HM_AUTOFREE char *target = xml_get(xml_at(d, "target"), "dev");
         HM_AUTOFREE char *path = xml_get(xml_at(d, "source"), "file");
         HM_AUTOFREE char *format = xml_get(xml_at(d, "driver"), "type");
-        if (target && path && format && (!device || !strcmp(device, "disk")))
+        if (target && path && format && holds_data(d))
             json_array_append_new(disks, json_pack("{s:s, s:s, s:s}", "target", target, "path",
                                                    path, "format", format));
     }

@@ -55,13 +55,20 @@ static void first_free_target(const struct vm_disks *disks, const char *prefix,
     memcpy(out, name, sizeof name);
 }
 
-static void add_disk(struct vm_disks *disks, const json_t *spec, bool cdrom)
+/* Behind every disk that may still be plugged in. */
+#define SEED_DEVICE "vdz"
+
+static const char *device_of(const struct vm_disk *d)
+{
+    return d->seed ? SEED_DEVICE : spec_str(d->spec, "device");
+}
+
+static void add_disk(struct vm_disks *disks, struct vm_disk disk)
 {
     struct vm_disk *d = &disks->items[disks->count++];
-    d->spec = spec;
-    d->cdrom = cdrom;
-    d->bus = or_default(spec_str(spec, "bus"), cdrom ? "sata" : "virtio");
-    const char *device = spec_str(spec, "device");
+    *d = disk;
+    d->bus = or_default(spec_str(d->spec, "bus"), d->cdrom ? "sata" : "virtio");
+    const char *device = device_of(d);
     if (is_target_of(device, target_prefix(d->bus)) && !target_is_taken(disks, device))
         memcpy(d->target, device, 4);
 }
@@ -73,13 +80,11 @@ void vm_disks_of(const json_t *spec, struct vm_disks *ret)
     size_t total = json_array_size(disks) + json_array_size(cdroms) + seed;
     *ret = (struct vm_disks){.items = hm_alloc((total + 1) * sizeof *ret->items)};
     for (size_t i = 0; i < json_array_size(disks); i++)
-        add_disk(ret, json_array_get(disks, i), false);
+        add_disk(ret, (struct vm_disk){.spec = json_array_get(disks, i)});
     for (size_t i = 0; i < json_array_size(cdroms); i++)
-        add_disk(ret, json_array_get(cdroms, i), true);
-    if (seed) {
-        add_disk(ret, NULL, true);
-        ret->items[ret->count - 1].seed = true;
-    }
+        add_disk(ret, (struct vm_disk){.spec = json_array_get(cdroms, i), .cdrom = true});
+    if (seed)
+        add_disk(ret, (struct vm_disk){.seed = true});
     for (size_t i = 0; i < ret->count; i++)
         if (!ret->items[i].target[0])
             first_free_target(ret, target_prefix(ret->items[i].bus), ret->items[i].target);
@@ -115,7 +120,7 @@ void vm_disks_keep_places(struct vm_disks *disks, const json_t *made)
 {
     for (size_t i = 0; i < disks->count; i++) {
         struct vm_disk *d = &disks->items[i];
-        if (!is_target_of(spec_str(d->spec, "device"), target_prefix(d->bus)))
+        if (!is_target_of(device_of(d), target_prefix(d->bus)))
             d->target[0] = '\0';
     }
     for (size_t i = 0; i < disks->count; i++)
@@ -150,7 +155,7 @@ static void add_disk_device(xmlNodePtr devices, const struct vm_disk *d)
     if (d->path)
         xml_add_set(disk, "source", "file", d->path, NULL);
     xml_add_set(disk, "target", "dev", d->target, "bus", d->bus, NULL);
-    if (d->cdrom || spec_bool(d->spec, "readonly"))
+    if (d->cdrom || d->seed || spec_bool(d->spec, "readonly"))
         xml_add(disk, "readonly");
     const char *label = spec_str(d->spec, "label");
     if (label)
@@ -159,7 +164,7 @@ static void add_disk_device(xmlNodePtr devices, const struct vm_disk *d)
         return;
     char alias[VM_ALIAS_MAX];
     vm_disk_alias(or_default(spec_str(d->spec, "device"), d->target), alias);
-    xml_add_set(disk, "alias", "name", alias, NULL);
+    xml_add_set(disk, "alias", "name", d->seed ? VM_SEED_ALIAS : alias, NULL);
 }
 
 /* -- Networks ---------------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ enum { VM_TARGET_MAX = 8 };
 struct vm_disk {
     const json_t *spec; /* the element of disks[] or cdroms[]; borrowed */
     bool cdrom;
-    bool seed;                  /* the one of cloud_init; spec is NULL */
+    bool seed;                  /* the one of cloud_init, read-only; spec is NULL */
     const char *bus;            /* virtio, sata, scsi, usb; borrowed */
     char target[VM_TARGET_MAX]; /* vda, sdb: no two alike */
     char *path;                 /* the file behind it; set by who makes the volumes */
@@ -69,7 +69,7 @@ struct domain_info {
     json_t
         *details;  /* uuid, type, vcpus, memory (bytes), console, networks: mac, network, bridge */
     json_t *files; /* paths behind its disks */
-    json_t *disks; /* its disks that are files, without CD-ROMs: target, path, format */
+    json_t *disks; /* its disks that are files, without CD-ROMs and the seed: target, path, format */
 };
 int domain_read(const char *xml, struct domain_info *ret, struct hm_error *err);
 void domain_info_clear(struct domain_info *info);

@@ -193,8 +193,8 @@ int lv_disk_grow_live(struct lv *lv, const struct lv_disk_use *use, const char *
  * documents of their own. Fills in path and format of each. */
 int lv_disks_prepare(struct lv *lv, const struct order *o, struct vm_disks *disks,
                      struct hm_error *err);
-/* The file in a CD-ROM drive (lv_cdrom.c): brought, found, or made for cloud-init. HM_E_IN_PROGRESS: it is
- * being downloaded. */
+/* The file in a CD-ROM drive, or the seed of cloud-init (lv_cdrom.c): brought, found, or made.
+ * HM_E_IN_PROGRESS: it is being downloaded. */
 int lv_cdrom_prepare(struct lv *lv, const struct order *vm, struct vm_disk *d,
                      struct hm_error *err);
 /* The images of the VM's drives by URL are kept from before they come; what the VM had before, only until it

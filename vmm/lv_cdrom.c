@@ -1,4 +1,4 @@
-/* What lies in the CD-ROM drives of a VM. */
+/* What lies in the CD-ROM drives of a VM, and the seed of its cloud-init. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

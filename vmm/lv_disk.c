@@ -212,7 +212,7 @@ static int prepare_image(struct lv *lv, const char *path, struct vm_disk *d, str
 static int prepare(struct lv *lv, const struct order *o, struct vm_disk *d, struct hm_error *err)
 {
     const char *document = spec_str(d->spec, "disk"), *image = spec_str(d->spec, "image");
-    if (d->cdrom)
+    if (d->cdrom || d->seed)
         return lv_cdrom_prepare(lv, o, d, err);
     if (document)
         return prepare_document(lv, document, d, err);

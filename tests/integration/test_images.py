@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from lib import guest
 from lib.declared import Documents, vm
 from lib.paths import built
 from lib.sites import IMAGES
@@ -390,12 +391,18 @@ def test_a_disk_begins_as_a_cloud_image(site, docs, web, folder):
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, qcow2], check=True)
     one = web.put("/a.qcow2", qcow2.read_bytes())
     docs.put("image-file", "cloud", {"url": web.url("/a.qcow2"), "sha256": one.sha256, "format": "qcow2"})
-    docs.put("vm", "web", vm("web", disks=[{"device": "vda", "size": "64MiB", "base": "cloud"}],
+    reads = f"{guest.CMDLINE.format(name='web')} seed"
+    docs.put("vm", "web", vm("web", disks=[{"device": "vda", "size": "64MiB", "base": "cloud"}], cmdline=reads,
                              cloud_init={"user_data": f"#cloud-config\npassword: {SECRET}\n"}))
     docs.wait("vm", "web", "Running")
     site.wait_boot("web")
     assert "disk vda 64 MiB, boot 42" in site.console("web")
 
+    assert guest.seed(site.console("web")) == ("vdb", "read-only", {
+        "meta-data": ["instance-id: site-a.vm.web", "local-hostname: web"],
+        "user-data": ["#cloud-config", f"password: {SECRET}"]})
+    shown = [d["target"] for d in docs.wait("vm", "web", "Running", where=lambda s: s["details"].get("disks"))["details"]["disks"]]
+    assert shown == ["vda"], "the seed is none of its disks"
     label, files = read_seed(site, "web")
     assert label == "cidata" and sorted(files) == ["meta-data", "user-data"]
     assert files["user-data"] == f"#cloud-config\npassword: {SECRET}\n"

@@ -1,7 +1,7 @@
 """The test guest (tests/lib/guest/): boots in 2 s under emulation and talks on its console.
 
-Its kernel command line: "console=ttyS0 quiet name=NAME", and beat=MS, deaf, watch, web, ask=ADDRESS or
-end=WAY:S (see guest/init).
+Its kernel command line: "console=ttyS0 quiet name=NAME", and beat=MS, deaf, watch, web, seed,
+ask=ADDRESS or end=WAY:S (see guest/init).
 """
 
 import re
@@ -16,6 +16,8 @@ DISK = re.compile(r"harmony-guest: (?P<name>\S+) disk vda (?P<mib>\d+) MiB, boot
                   re.M)
 HAS = re.compile(r"harmony-guest: (?P<name>\S+) has (?P<cpus>\d+) cpus, (?P<mib>\d+) MiB, disks(?P<disks>.*?), "
                  r"cards(?P<cards>.*?), devices(?P<devices>.*?)\r?$", re.M)
+SEED = re.compile(r"harmony-guest: \S+ seed (?P<file>[a-z-]+): (?P<line>.*?)\r?$", re.M)
+SEED_DEVICE = re.compile(r"harmony-guest: \S+ seed (?P<device>\w+) (?P<how>read-only|writable)\r?$", re.M)
 STOPPING = "harmony-guest: stopping"
 
 
@@ -70,6 +72,15 @@ def hardware(console):
     disks = dict(disk.split("=") for disk in m["disks"].split())
     return Hardware(int(m["cpus"]), int(m["mib"]), {n: int(size) for n, size in disks.items()},
                     m["cards"].split(), m["devices"].split())
+
+
+def seed(console):
+    """What a guest with the word `seed` read of its cloud-init seed: (device, how, {file: its lines}), or None."""
+    found = SEED_DEVICE.search(console)
+    files = {}
+    for m in SEED.finditer(console):
+        files.setdefault(m["file"], []).append(m["line"])
+    return (found["device"], found["how"], files) if found else None
 
 
 def disk_sizes(console):

@@ -258,6 +258,36 @@ START_TEST(a_device_name_that_is_a_place_gets_it_and_others_what_is_free)
 }
 END_TEST
 
+START_TEST(a_seed_is_a_disk_that_is_only_read_and_none_of_the_vms_own)
+{
+    const char *text = "{\"disks\":[{\"device\":\"root\",\"size\":\"1GiB\"}],\"cdroms\":[{\"path\":"
+                       "\"/one.iso\"}],\"cloud_init\":{\"user_data\":\"x\"}}";
+    xmlDocPtr doc = build(text, NULL, "x86_64");
+    ck_xpath(doc, "/domain/devices/disk[3][@device='disk']/target[@bus='virtio']/@dev", "vdz");
+    ck_xpath(doc, "count(/domain/devices/disk[3]/readonly)", "1");
+    ck_xpath(doc, "count(/domain/devices/controller[@model='pcie-root-port'])", "14");
+    struct domain_info info = read_back(doc);
+    ck_assert_uint_eq(json_array_size(info.disks), 1);
+    ck_assert_uint_eq(json_array_size(info.files), 3);
+    domain_info_clear(&info);
+    xml_free(&doc);
+
+    /* its place stays, whatever the ISO has been on before and whatever comes and goes */
+    json_t *spec = spec_of("vm", text);
+    json_t *made = json_pack("{s:s, s:s}", "disks[sdb].path", "/seed", "disks[vdb].path", "/root");
+    struct vm_disks disks;
+    vm_disks_of(spec, &disks);
+    disks.items[0].path = hm_strdup("/root");
+    disks.items[2].path = hm_strdup("/seed");
+    vm_disks_keep_places(&disks, made);
+    ck_assert_str_eq(disks.items[0].target, "vdb");
+    ck_assert_str_eq(disks.items[2].target, "vdz");
+    vm_disks_clear(&disks);
+    json_decref(made);
+    json_decref(spec);
+}
+END_TEST
+
 START_TEST(more_than_26_disks_on_a_bus_have_targets)
 {
     json_t *disks = json_array();
@@ -464,6 +494,7 @@ int main(void)
     tcase_add_loop_test(t, an_edit_of_hardware_is_told_in_words, 0, HM_COUNT(hardware_edits));
     tcase_add_test(t, hostile_text_is_escaped);
     tcase_add_test(t, a_device_name_that_is_a_place_gets_it_and_others_what_is_free);
+    tcase_add_test(t, a_seed_is_a_disk_that_is_only_read_and_none_of_the_vms_own);
     tcase_add_test(t, more_than_26_disks_on_a_bus_have_targets);
     tcase_add_test(t, a_named_cpu_is_exact_and_other_machines_have_no_apic);
     tcase_add_test(t, a_mac_is_stable_and_differs_by_document_and_card);
