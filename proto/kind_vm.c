@@ -190,7 +190,7 @@ static const struct field vm_fields[] = {
      .min = 1,
      .default_value = "[\"disk\", \"cdrom\", \"network\"]",
      .help = "What to boot from, without a kernel: the first that works; of each sort the first "
-             "one is tried."},
+             "one is tried. Devices with boot come before."},
     {.name = "tpm",
      .type = FIELD_BOOL,
      .cost = COST_RESTART,

@@ -1,6 +1,7 @@
 /* The devices of a vm: tables of their fields, what these can't say, and what a change of them costs. */
 #include "proto/kind_vm.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,6 +10,15 @@
 
 static const char *const buses[] = {"virtio", "sata", NULL};
 static const char *const nic_models[] = {"virtio", "e1000e", NULL};
+
+#define BOOT_FIELD                                                                                 \
+    {.name = "boot",                                                                               \
+     .type = FIELD_INT,                                                                            \
+     .cost = COST_RESTART,                                                                         \
+     .min = 1,                                                                                     \
+     .max = 100,                                                                                   \
+     .help = "Tried in this place, lowest first, before all that boot_order says; from its next "  \
+             "start on."}
 
 /* What a disk holds is never thrown away for a change: a smaller size, pool and format are blocked. */
 const struct field vm_disk_fields[] = {
@@ -75,6 +85,7 @@ const struct field vm_disk_fields[] = {
      .min = 1,
      .max = 20,
      .help = "Serial number that the guest sees (/dev/disk/by-id)."},
+    BOOT_FIELD,
     {.name = NULL},
 };
 
@@ -96,6 +107,7 @@ const struct field vm_cdrom_fields[] = {
      .min = SHA256_TEXT,
      .max = SHA256_TEXT,
      .help = "With url: the checksum of its contents, 64 hexadecimal digits."},
+    BOOT_FIELD,
     {.name = NULL},
 };
 
@@ -125,6 +137,7 @@ const struct field vm_nic_fields[] = {
      .words = nic_models,
      .default_value = "\"virtio\"",
      .help = "The card that the guest sees."},
+    BOOT_FIELD,
     {.name = NULL},
 };
 
@@ -219,10 +232,44 @@ static int check_each(const json_t *spec, const char *list,
     return 0;
 }
 
+/* Each place is one device's; `taken` has those before it in the document. */
+static int check_boot(const json_t *spec, const char *list, json_t *taken, struct field_place *at,
+                      struct hm_error *err)
+{
+    size_t i;
+    json_t *item;
+    char place[24];
+    json_array_foreach(json_object_get(spec, list), i, item)
+    {
+        int64_t boot = spec_int(item, "boot", 0);
+        snprintf(place, sizeof place, "%lld", (long long)boot);
+        const char *other = spec_str(taken, place);
+        field_place_set(at, "%s[%zu].boot", list, i);
+        if (other)
+            return field_fail(at, err, "%s is the place of a device in %s already", place, other);
+        if (boot)
+            json_object_set_new(taken, place, json_string(list));
+    }
+    return 0;
+}
+
+static int check_boots(const json_t *spec, struct field_place *at, struct hm_error *err)
+{
+    static const char *const lists[] = {"disks", "cdroms", "networks"};
+    json_t *taken = json_object();
+    int rc = 0;
+    for (size_t i = 0; i < HM_COUNT(lists) && rc >= 0; i++)
+        rc = check_boot(spec, lists[i], taken, at, err);
+    json_decref(taken);
+    return rc;
+}
+
 int vm_check_devices(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
     int rc = check_each(spec, "disks", check_disk, at, err);
     if (rc >= 0)
         rc = check_each(spec, "cdroms", check_cdrom, at, err);
-    return rc < 0 ? rc : check_each(spec, "networks", check_nic, at, err);
+    if (rc >= 0)
+        rc = check_each(spec, "networks", check_nic, at, err);
+    return rc < 0 ? rc : check_boots(spec, at, err);
 }

@@ -79,6 +79,8 @@ static void shape_disk(json_t *shape, xmlNodePtr disk)
     shape_set(shape, format, "disks[%s].format", at);
     shape_set(shape, bus, "disks[%s].bus", at);
     shape_set(shape, serial, "disks[%s].label", at);
+    HM_AUTOFREE char *boot = xml_get(xml_at(disk, "boot"), "order");
+    shape_set(shape, boot, "disks[%s].boot", at);
     shape_set(shape, xml_at(disk, "readonly") ? "true" : "false", "disks[%s].readonly", at);
 }
 
@@ -90,7 +92,9 @@ static void shape_nic(json_t *shape, xmlNodePtr nic)
     HM_AUTOFREE char *model = xml_get(xml_at(nic, "model"), "type");
     HM_AUTOFREE char *to = hm_printf("%s %s", type ? type : "?", source ? source : "?");
     shape_set(shape, to, "networks[%s]", mac ? mac : "?");
+    HM_AUTOFREE char *boot = xml_get(xml_at(nic, "boot"), "order");
     shape_set(shape, model, "networks[%s].model", mac ? mac : "?");
+    shape_set(shape, boot, "networks[%s].boot", mac ? mac : "?");
 }
 
 static void shape_guest_agent(json_t *shape, xmlNodePtr devices)

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "proto/field.h"
+#include "vmm/domain_boot.h"
 #include "vmm/domain_hardware.h"
 #include "vmm/run_note.h"
 #include "vmm/xml.h"
@@ -147,7 +148,8 @@ char *vm_volume_name(const char *vm, const json_t *disk)
                      or_default(spec_str(disk, "format"), "qcow2"));
 }
 
-static void add_disk_device(xmlNodePtr devices, const struct vm_disk *d)
+static void add_disk_device(xmlNodePtr devices, const struct vm_disk *d,
+                            const struct boot_list *list)
 {
     xmlNodePtr disk =
         xml_add_set(devices, "disk", "type", "file", "device", d->cdrom ? "cdrom" : "disk", NULL);
@@ -160,6 +162,8 @@ static void add_disk_device(xmlNodePtr devices, const struct vm_disk *d)
     const char *label = spec_str(d->spec, "label");
     if (label)
         xml_add_text(disk, "serial", label);
+    if (!d->seed)
+        domain_add_place(disk, list, d->spec);
     if (d->cdrom)
         return;
     char alias[VM_ALIAS_MAX];
@@ -185,7 +189,8 @@ void vm_mac(const char *key, size_t index, char out[VM_MAC_TEXT])
              h & 0xff);
 }
 
-static void add_nic(xmlNodePtr devices, const json_t *nic, const char *key, size_t index)
+static void add_nic(xmlNodePtr devices, const json_t *nic, const struct boot_list *list,
+                    const char *key, size_t index)
 {
     const char *bridge = spec_str(nic, "bridge"), *network = spec_str(nic, "network");
     char mac[VM_MAC_TEXT];
@@ -204,41 +209,25 @@ static void add_nic(xmlNodePtr devices, const json_t *nic, const char *key, size
     xml_add_set(node, "model", "type", or_default(spec_str(nic, "model"), "virtio"), NULL);
     char alias[VM_ALIAS_MAX];
     vm_nic_alias(mac, alias);
+    domain_add_place(node, list, nic);
     xml_add_set(node, "alias", "name", alias, NULL);
 }
 
 /* -- The domain -------------------------------------------------------------------------------- */
-
-static const char *boot_device(const char *word)
-{
-    if (!strcmp(word, "network"))
-        return "network";
-    return !strcmp(word, "cdrom") ? "cdrom" : "hd";
-}
-
-static void add_boot(xmlNodePtr os, const json_t *spec)
-{
-    const json_t *order = json_object_get(spec, "boot_order");
-    for (size_t i = 0; i < json_array_size(order); i++)
-        xml_add_set(os, "boot", "dev", boot_device(json_string_value(json_array_get(order, i))),
-                    NULL);
-    if (json_array_size(order) == 0)
-        xml_add_set(os, "boot", "dev", "hd", NULL);
-}
 
 static bool is_x86(const char *arch)
 {
     return !strcmp(arch, "x86_64") || !strcmp(arch, "i686");
 }
 
-static void add_os(xmlNodePtr root, const struct vm_build *b)
+static void add_os(xmlNodePtr root, const struct vm_build *b, const struct boot_list *list)
 {
     xmlNodePtr os = xml_add(root, "os");
     domain_add_firmware(os, b->spec);
     xmlNodePtr type = xml_add_text(os, "type", "hvm");
     xml_set(type, "arch", b->arch);
     xml_set(type, "machine", is_x86(b->arch) ? "q35" : "virt");
-    add_boot(os, b->spec);
+    domain_add_boot_order(os, list, b->spec);
     const char *kernel = spec_str(b->spec, "kernel");
     if (!kernel)
         return;
@@ -299,14 +288,15 @@ static void add_display(xmlNodePtr devices, const struct vm_build *b)
     xml_add_set(video, "model", "type", is_x86(b->arch) ? "vga" : "virtio", NULL);
 }
 
-static void add_devices(xmlNodePtr root, const struct vm_build *b, const char *key)
+static void add_devices(xmlNodePtr root, const struct vm_build *b, const struct boot_list *list,
+                        const char *key)
 {
     xmlNodePtr devices = xml_add(root, "devices");
     for (size_t i = 0; i < b->disks->count; i++)
-        add_disk_device(devices, &b->disks->items[i]);
+        add_disk_device(devices, &b->disks->items[i], list);
     const json_t *nics = json_object_get(b->spec, "networks");
     for (size_t i = 0; i < json_array_size(nics); i++)
-        add_nic(devices, json_array_get(nics, i), key, i);
+        add_nic(devices, json_array_get(nics, i), list, key, i);
     add_console(devices, b->console);
     add_display(devices, b);
     add_signs_of_life(devices, b->arch);
@@ -317,20 +307,22 @@ char *domain_xml(const struct vm_build *b, struct mark *mark)
 {
     XML_AUTOFREE xmlDocPtr doc = xml_new("domain");
     xmlNodePtr root = xml_root(doc);
+    struct boot_list list;
+    domain_boot_list(b, &list);
     xml_set(root, "type", b->type);
     xml_add_text(root, "name", b->name);
     if (b->uuid)
         xml_add_text(root, "uuid", b->uuid);
     domain_add_size(root, b->spec);
     domain_add_tuning(root, b->spec);
-    add_os(root, b);
+    add_os(root, b, &list);
     add_features(root, b->arch);
     add_cpu(root, b->spec);
     xml_add_set(root, "clock", "offset", "utc", NULL);
     xml_add_text(root, "on_poweroff", "destroy");
     xml_add_text(root, "on_reboot", "restart");
     xml_add_text(root, "on_crash", "destroy");
-    add_devices(root, b, mark->key);
+    add_devices(root, b, &list, mark->key);
     json_decref(mark->made);
     mark->made = domain_shape(root);
     mark_to_xml(mark, root);

@@ -95,17 +95,24 @@ static void plan_detach(const struct device_kind *kind, xmlNodePtr live, xmlNode
     }
 }
 
-/* Its place on the bus is for the next start; the running domain has others. */
+static void drop(xmlNodePtr device, const char *element)
+{
+    xmlNodePtr node = xml_at(device, element);
+    if (!node)
+        return;
+    xmlUnlinkNode(node);
+    xmlFreeNode(node);
+}
+
+/* Its places on the bus and among what is booted are for the next start; in the running domain others have
+ * them. */
 static char *device_xml(xmlNodePtr device)
 {
     XML_AUTOFREE xmlDocPtr doc = xmlNewDoc(NULL);
     xmlNodePtr copy = xmlDocCopyNode(device, doc, 1);
     xmlDocSetRootElement(doc, copy);
-    xmlNodePtr address = xml_at(copy, "address");
-    if (address) {
-        xmlUnlinkNode(address);
-        xmlFreeNode(address);
-    }
+    drop(copy, "address");
+    drop(copy, "boot");
     return xml_print(doc);
 }
 

@@ -238,6 +238,10 @@ static const struct {
      "cdroms[0]: url and sha256 (64 hexadecimal digits) go together", "cdroms[0]"},
     {"vm", "{\"cdroms\":[{\"url\":\"file:///i\",\"sha256\":\"" SHA "\"}]}",
      "cdroms[0]: its url must begin with http:// or https://", "cdroms[0]"},
+    {"vm",
+     "{\"disks\":[{\"device\":\"a\",\"size\":\"1GiB\",\"boot\":2}],\"networks\":[{\"network\":\"l\"},{"
+     "\"network\":\"m\",\"boot\":2}]}",
+     "networks[1].boot: 2 is the place of a device in disks already", "networks[1].boot"},
     {"vm", "{\"disks\":[{\"device\":\"vda\",\"image\":\"/i\",\"base\":\"b\"}]}",
      "disks[0]: base goes with size, and not with backing or backing_image", "disks[0]"},
     {"vm", "{\"kernel\":\"/k\",\"cloud_init\":{\"user_data\":\"a\\u0007\"}}",

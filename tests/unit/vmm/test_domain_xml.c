@@ -103,6 +103,9 @@ static const char *const every_element[] = {
     "{\"kernel\":\"/k\",\"vcpus\":2,\"max_vcpus\":4,\"memory\":\"1GiB\",\"max_memory\":\"2GiB\"}",
     "{\"kernel\":\"/k\",\"vcpus\":2,\"memory\":\"1GiB\",\"cpu_pinning\":[\"0\",\"0-1,3\"],"
     "\"hugepages\":\"2MiB\",\"firmware\":\"uefi\",\"tpm\":true,\"watchdog\":\"poweroff\"}",
+    "{\"disks\":[{\"device\":\"a\",\"size\":\"1GiB\"},{\"device\":\"b\",\"size\":\"1GiB\",\"boot\":30}],"
+    "\"cdroms\":[{\"path\":\"/1\"},{\"path\":\"/2\",\"boot\":7}],\"networks\":[{\"network\":\"lan\"},"
+    "{\"network\":\"wan\",\"mac\":\"52:54:00:AB:00:01\",\"boot\":9}],\"cloud_init\":{\"user_data\":\"x\"}}",
 };
 
 START_TEST(every_element_is_in_libvirts_schema)
@@ -198,6 +201,33 @@ START_TEST(hardware_has_its_place_and_no_difference)
     doc = build("{\"kernel\":\"/k\",\"rng\":false}", NULL, "x86_64");
     ck_xpath(doc, "count(/domain/cputune | /domain/memoryBacking | /domain/os/@firmware)", "0");
     ck_xpath(doc, "count(/domain/devices/*[self::tpm or self::watchdog or self::rng])", "0");
+    xml_free(&doc);
+}
+END_TEST
+
+START_TEST(devices_that_say_their_place_come_before_the_sorts)
+{
+    xmlDocPtr doc = build(every_element[4], NULL, "x86_64");
+    ck_xpath(doc, "count(/domain/os/boot)", "0");
+    ck_xpath(doc, "//disk[target/@dev='sdb']/boot/@order", "1");
+    ck_xpath(doc, "//interface[2]/boot/@order", "2");
+    ck_xpath(doc, "//disk[target/@dev='vdb']/boot/@order", "3");
+    ck_xpath(doc, "//disk[target/@dev='vda']/boot/@order", "4"); /* disk, cdrom, network */
+    ck_xpath(doc, "//disk[target/@dev='sda']/boot/@order", "5");
+    ck_xpath(doc, "//interface[1]/boot/@order", "6");
+    ck_xpath(doc, "count(//disk[target/@dev='vdz']/boot)", "0"); /* the seed boots nothing */
+    struct domain_info info = read_back(doc);
+    ck_assert_ptr_null(shape_difference(info.mark.made, info.shape));
+    ck_assert_str_eq(spec_str(info.shape, "disks[vdb].boot"), "3");
+    ck_assert_str_eq(spec_str(info.shape, "networks[52:54:00:ab:00:01].boot"), "2");
+    domain_info_clear(&info);
+    xml_free(&doc);
+    doc = build("{\"disks\":[{\"device\":\"a\",\"size\":\"1GiB\"},{\"device\":\"b\",\"size\":\"1GiB\","
+                "\"boot\":1}],\"networks\":[{\"network\":\"lan\"}],\"boot_order\":[\"network\"]}",
+                NULL, "x86_64");
+    ck_xpath(doc, "count(//boot)", "2"); /* what boot_order leaves out is not tried */
+    ck_xpath(doc, "//disk[target/@dev='vdb']/boot/@order", "1");
+    ck_xpath(doc, "//interface/boot/@order", "2");
     xml_free(&doc);
 }
 END_TEST
@@ -491,6 +521,7 @@ int main(void)
     tcase_add_test(t, there_are_ports_for_what_comes_later_and_every_device_has_our_alias);
     tcase_add_test(t, a_disk_keeps_its_place_when_another_goes);
     tcase_add_test(t, hardware_has_its_place_and_no_difference);
+    tcase_add_test(t, devices_that_say_their_place_come_before_the_sorts);
     tcase_add_loop_test(t, an_edit_of_hardware_is_told_in_words, 0, HM_COUNT(hardware_edits));
     tcase_add_test(t, hostile_text_is_escaped);
     tcase_add_test(t, a_device_name_that_is_a_place_gets_it_and_others_what_is_free);

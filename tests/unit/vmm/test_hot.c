@@ -5,7 +5,7 @@
 
 #define DISK(name, path)                                                                           \
     "<disk type='file' device='disk'><source file='" path "'/><target dev='vda' bus='virtio'/>"    \
-    "<alias name='" name "'/><address type='pci' bus='0x03'/></disk>"
+    "<boot order='1'/><alias name='" name "'/><address type='pci' bus='0x03'/></disk>"
 #define CARD(name, mac)                                                                            \
     "<interface type='network'><mac address='" mac "'/><source network='lan'/>"                    \
     "<alias name='" name "'/></interface>"
@@ -79,7 +79,7 @@ START_TEST(a_device_is_plugged_in_without_its_place_and_taken_out_by_alias)
     ck_assert_int_eq(xml_parse(steps.items[1].xml, &doc, NULL), 0);
     ck_xpath(doc, "/disk/source/@file", "/a & b");
     ck_xpath(doc, "/disk/alias/@name", OURS "disk-a");
-    ck_xpath(doc, "count(/disk/address)", "0");
+    ck_xpath(doc, "count(/disk/address | /disk/boot)", "0");
     xml_free(&doc);
     hot_steps_clear(&steps);
 }
