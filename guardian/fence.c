@@ -50,7 +50,8 @@ static unsigned do_kill(void *data)
 static unsigned do_cut(void *data)
 {
     struct cut_job *job = data;
-    return link_cut(&job->plan.plan);
+    job->vips_left = link_withdraw(&job->plan.plan);
+    return job->cuts ? link_cut(&job->plan.plan) : 0;
 }
 
 int fence_start_workers(struct guardian *g)
@@ -81,11 +82,13 @@ static void give_kill(struct guardian *g)
     worker_give(&g->killer);
 }
 
-static void give_cut(struct guardian *g)
+static void give_cut(struct guardian *g, int64_t now_ns)
 {
     copy_plan(&g->cut_job.plan, g);
     g->cut_job.fire_ns = g->held.ladder.begun_ns;
-    g->cut_ns = GUARD_NEVER;
+    g->cut_job.cuts = now_ns >= g->cut_ns;
+    g->cut_ns = g->cut_job.cuts ? GUARD_NEVER : g->cut_ns;
+    g->withdraw_ns = GUARD_NEVER;
     worker_give(&g->cutter);
 }
 
@@ -120,6 +123,22 @@ int fence_feed(struct guardian *g, const struct guard_plan *plan, int64_t now_ns
 
 /* -- Firing -------------------------------------------------------------------- */
 
+static bool has_vip(const struct guardian *g)
+{
+    struct plan_entry e;
+    size_t at = 0;
+    return plan_next_of(&g->held.plan.plan, GUARD_VIP, &at, &e);
+}
+
+void fence_begin(struct guardian *g, int64_t now_ns)
+{
+    g->kill_left = 1;
+    g->vips_left = has_vip(g);
+    g->look_ns = now_ns;
+    g->cut_ns = GUARD_NEVER;
+    g->withdraw_ns = g->vips_left ? now_ns : GUARD_NEVER;
+}
+
 void fence_fire(struct guardian *g, int64_t now_ns, const char *why)
 {
     struct held *h = &g->held;
@@ -129,8 +148,10 @@ void fence_fire(struct guardian *g, int64_t now_ns, const char *why)
     h->cgroup[0] = '\0';
     h->ending = true;
     g->acted = GUARD_RUNG_KILL;
-    g->ended_ns = g->look_ns = now_ns;
-    g->cut_ns = GUARD_NEVER;
+    g->ended_ns = now_ns;
+    fence_begin(g, now_ns);
+    if (now_ns >= g->withdraw_ns && !g->cutter.busy) /* nobody finds a dying workload under it */
+        give_cut(g, now_ns);
     if (!g->killer.busy)
         give_kill(g);
     g->talk.news = true;
@@ -162,6 +183,12 @@ static void ended_looked(struct guardian *g, unsigned left, int64_t now_ns)
         g->look_ns = now_ns + (age < 2 * MS ? 2 * MS : earlier(age, 100 * MS));
 }
 
+/* Everything that the first rung ends, together. */
+static void looked(struct guardian *g)
+{
+    ladder_looked(&g->held.ladder, g->kill_left + g->vips_left);
+}
+
 static void take_kill(struct guardian *g, int64_t now_ns)
 {
     struct ladder *l = &g->held.ladder;
@@ -173,7 +200,8 @@ static void take_kill(struct guardian *g, int64_t now_ns)
     } else if (g->kill_job.fire_ns == l->begun_ns) {
         if (l->killed && left > 0)
             say(LOG_WARN, "%u came up after the fire, and was killed", left);
-        ladder_looked(l, left);
+        g->kill_left = left;
+        looked(g);
         g->held.ending = left > 0;
         g->look_ns = ladder_next_look_ns(l, now_ns);
     } else {
@@ -181,10 +209,26 @@ static void take_kill(struct guardian *g, int64_t now_ns)
     }
 }
 
+/* It is looked for as long as the epoch is over: an agent that was stopped between looking at its lease and
+ * adding the address adds it when it goes on. */
+static void take_withdrawal(struct guardian *g, int64_t now_ns)
+{
+    g->vips_left = g->cut_job.vips_left;
+    looked(g);
+    g->withdraw_ns = has_vip(g) ? ladder_next_look_ns(&g->held.ladder, now_ns) : GUARD_NEVER;
+}
+
 static void take_cut(struct guardian *g, int64_t now_ns)
 {
     unsigned left;
-    if (!worker_done(&g->cutter, &left) || g->cut_job.fire_ns != g->held.ladder.begun_ns)
+    if (!worker_done(&g->cutter, &left) || !has_fired(g))
+        return;
+    if (g->cut_job.fire_ns != g->held.ladder.begun_ns) {
+        g->withdraw_ns = g->vips_left ? now_ns : GUARD_NEVER; /* it was another fire's */
+        return;
+    }
+    take_withdrawal(g, now_ns);
+    if (!g->cut_job.cuts)
         return;
     if (left == 0)
         ladder_worked(&g->held.ladder, GUARD_RUNG_CUT);
@@ -287,8 +331,8 @@ void fence_step(struct guardian *g, int64_t now_ns)
         tell_end(g);
     if (now_ns >= g->look_ns && !g->killer.busy)
         give_kill(g);
-    if (now_ns >= g->cut_ns && !g->cutter.busy)
-        give_cut(g);
+    if (now_ns >= earlier(g->cut_ns, g->withdraw_ns) && !g->cutter.busy && has_fired(g))
+        give_cut(g, now_ns);
     feed_watchdog(g, now_ns);
 }
 
@@ -297,8 +341,8 @@ int64_t fence_due_ns(const struct guardian *g)
     int64_t due = earlier(ladder_due_ns(&g->held.ladder), g->command_by_ns);
     if (!g->killer.busy)
         due = earlier(due, g->look_ns);
-    if (!g->cutter.busy)
-        due = earlier(due, g->cut_ns);
+    if (!g->cutter.busy && has_fired(g))
+        due = earlier(due, earlier(g->cut_ns, g->withdraw_ns));
     if (g->watchdog.fd >= 0 && !g->held.starving)
         due = earlier(due, g->watchdog.fed_ns + WATCHDOG_EVERY);
     return due;

@@ -8,8 +8,10 @@
 #include "guardian/guardian.h"
 
 int fence_start_workers(struct guardian *g); /* 0, or -1 with errno */
+/* Nothing was looked for yet: at the start, also of one that goes on for another. */
+void fence_begin(struct guardian *g, int64_t now_ns);
 
-/* Fire: the armed epoch ends here. Kills first. `why` completes "fires: ". */
+/* Fire: the armed epoch ends here. Withdraws and kills first. `why` completes "fires: ". */
 void fence_fire(struct guardian *g, int64_t now_ns, const char *why);
 /* The armed epoch has ended in peace: its cgroup goes. */
 void fence_end_epoch(struct guardian *g, int64_t now_ns);

@@ -51,6 +51,8 @@ struct kill_job {
 struct cut_job {
     union message plan;
     int64_t fire_ns;
+    bool cuts;          /* all of the plan's; else the virtual IPs alone */
+    unsigned vips_left; /* the worker's: virtual IPs that are still there */
 };
 
 /* The one connection. */
@@ -80,6 +82,9 @@ struct guardian {
     int64_t look_ns;       /* when to look again what is left; GUARD_NEVER */
     int64_t ended_ns;      /* since when there is something to end */
     int64_t cut_ns;        /* when to cut again; GUARD_NEVER */
+    int64_t withdraw_ns;   /* when to look for virtual IPs again; GUARD_NEVER */
+    unsigned kill_left;    /* of this fire, by the last look; 1: not looked yet */
+    unsigned vips_left;    /* likewise */
     int64_t command_by_ns; /* when the command has had its time; GUARD_NEVER */
     enum guard_rung acted; /* rung that was begun in this fire */
     int timer_fd, signal_fd;

@@ -65,6 +65,8 @@ static int take_answer(const union answer *answer, size_t len, bool dump, visit_
                        void *data)
 {
     for (const struct nlmsghdr *m = &answer->header; NLMSG_OK(m, len); m = NLMSG_NEXT(m, len)) {
+        if (m->nlmsg_flags & NLM_F_DUMP_INTR)
+            return -EINTR; /* it changed meanwhile: something may be missing */
         if (m->nlmsg_type == NLMSG_ERROR)
             return error_of(m);
         if (m->nlmsg_type == NLMSG_DONE)
@@ -160,17 +162,30 @@ static size_t bytes_of(const struct plan_address *a)
     return a->family == AF_INET ? 4 : 16;
 }
 
+/* Of this message; NULL: it has none. */
+static const struct rtattr *attribute(const struct nlmsghdr *m, unsigned short type)
+{
+    const struct ifaddrmsg *info = NLMSG_DATA(m);
+    size_t len = m->nlmsg_len - NLMSG_LENGTH(sizeof *info);
+    for (const struct rtattr *a = IFA_RTA(info); RTA_OK(a, len); a = RTA_NEXT(a, len))
+        if (a->rta_type == type)
+            return a;
+    return NULL;
+}
+
 /* IFA_LOCAL is the own one where there is a peer, whose is IFA_ADDRESS; v6 may have only the latter. */
 static bool has_address(const struct nlmsghdr *m, const struct plan_address *wanted)
 {
-    const struct ifaddrmsg *info = NLMSG_DATA(m);
-    const struct rtattr *own = NULL;
-    size_t len = m->nlmsg_len - NLMSG_LENGTH(sizeof *info);
-    for (const struct rtattr *a = IFA_RTA(info); RTA_OK(a, len); a = RTA_NEXT(a, len))
-        if (a->rta_type == IFA_LOCAL || (a->rta_type == IFA_ADDRESS && !own))
-            own = a;
+    const struct rtattr *own = attribute(m, IFA_LOCAL);
+    if (!own)
+        own = attribute(m, IFA_ADDRESS);
     return own && RTA_PAYLOAD(own) == bytes_of(wanted) &&
            !memcmp(RTA_DATA(own), wanted->bytes, bytes_of(wanted));
+}
+
+static bool is_address(const struct nlmsghdr *m)
+{
+    return m->nlmsg_type == RTM_NEWADDR && m->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifaddrmsg));
 }
 
 /* With whatever prefix: it answers all the same. */
@@ -178,9 +193,8 @@ static bool see_address(void *data, const struct nlmsghdr *m)
 {
     struct search *s = data;
     const struct ifaddrmsg *info = NLMSG_DATA(m);
-    if (m->nlmsg_type == RTM_NEWADDR && m->nlmsg_len >= NLMSG_LENGTH(sizeof *info) &&
-        info->ifa_family == s->address->family && info->ifa_index == (unsigned)s->index &&
-        has_address(m, s->address))
+    if (is_address(m) && info->ifa_family == s->address->family &&
+        info->ifa_index == (unsigned)s->index && has_address(m, s->address))
         s->found = true;
     return true;
 }
@@ -227,4 +241,77 @@ unsigned link_cut(const struct guard_plan *plan)
             left += !cut_address(e.word[0], e.word[1]);
     }
     return left;
+}
+
+/* -- Virtual IPs --------------------------------------------------------------- */
+
+enum { VIPS_AT_ONCE = 64 }; /* what is beyond that is found by the next look */
+
+struct vips {
+    const struct guard_plan *plan;
+    struct {
+        int index;
+        struct plan_address address; /* with the prefix that it has there */
+    } found[VIPS_AT_ONCE];
+    unsigned count; /* may be more than were noted */
+};
+
+static bool has_mark(const struct nlmsghdr *m)
+{
+    const struct rtattr *mark = attribute(m, IFA_PROTO);
+    return mark && RTA_PAYLOAD(mark) == 1 &&
+           *(const unsigned char *)RTA_DATA(mark) == GUARD_VIP_MARK;
+}
+
+static bool see_vip(void *data, const struct nlmsghdr *m)
+{
+    struct vips *v = data;
+    struct plan_entry e;
+    struct plan_address a;
+    const struct ifaddrmsg *info = NLMSG_DATA(m);
+    size_t at = 0;
+    if (!is_address(m) || !has_mark(m))
+        return true;
+    while (plan_next_of(v->plan, GUARD_VIP, &at, &e)) {
+        if (!plan_address_parse(e.word[0], &a) || a.family != info->ifa_family ||
+            !has_address(m, &a))
+            continue;
+        a.prefix = info->ifa_prefixlen;
+        if (v->count < VIPS_AT_ONCE) {
+            v->found[v->count].index = (int)info->ifa_index;
+            v->found[v->count].address = a;
+        }
+        v->count++;
+        break;
+    }
+    return true;
+}
+
+/* False: it is not known what is there. */
+static bool find_vips(struct vips *v)
+{
+    struct request r = request(RTM_GETADDR, NLM_F_DUMP, sizeof r.address);
+    v->count = 0;
+    return ask(&r, see_vip, v) == 0;
+}
+
+static bool names_a_vip(const struct guard_plan *plan)
+{
+    struct plan_entry e;
+    size_t at = 0;
+    return plan_next_of(plan, GUARD_VIP, &at, &e);
+}
+
+unsigned link_withdraw(const struct guard_plan *plan)
+{
+    struct vips v = {.plan = plan};
+    if (!names_a_vip(plan))
+        return 0;
+    if (!find_vips(&v))
+        return 1;
+    if (v.count == 0)
+        return 0;
+    for (unsigned i = 0; i < v.count && i < VIPS_AT_ONCE; i++)
+        remove_address(v.found[i].index, &v.found[i].address);
+    return find_vips(&v) ? v.count : 1;
 }

@@ -219,9 +219,9 @@ static int start(struct guardian *g)
     command_init(&g->command);
     watchdog_init(&g->watchdog);
     g->cgroups.fd = -1;
-    g->cut_ns = g->command_by_ns = GUARD_NEVER;
-    g->look_ns = clock_boot_ns(); /* an upgrade goes on at once */
+    g->command_by_ns = GUARD_NEVER;
     bool resumed = options.resume_fd >= 0 && upgrade_resume(g);
+    fence_begin(g, clock_boot_ns()); /* an upgrade goes on at once */
     become_realtime();
     if (upgrade_init(g) < 0 || loop_open(g) < 0 || fence_start_workers(g) < 0)
         return failed("can't start", "its parts");

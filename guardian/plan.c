@@ -104,6 +104,12 @@ static bool is_address(const struct plan_entry *e)
     return is_link(e->word[0]) && plan_address_parse(e->word[1], &ignored);
 }
 
+static bool is_vip(const struct plan_entry *e)
+{
+    struct plan_address ignored;
+    return plan_address_parse(e->word[0], &ignored);
+}
+
 static const struct {
     const char *is; /* what its words should be */
     unsigned min, max;
@@ -118,6 +124,7 @@ static const struct {
     [GUARD_COMMAND] = {"an absolute path and arguments", 1, GUARD_WORDS_MAX, GUARD_RUNG_COMMAND,
                        starts_with_path},
     [GUARD_WATCHDOG] = {"an absolute path", 1, 1, GUARD_RUNG_WATCHDOG, starts_with_path},
+    [GUARD_VIP] = {"ADDRESS/PREFIX", 1, 1, GUARD_RUNG_KILL, is_vip},
 };
 
 static bool is_type(unsigned type)

@@ -100,7 +100,7 @@ struct guard_set {
  */
 enum guard_rung {
     GUARD_RUNG_NONE = 0,
-    GUARD_RUNG_KILL = 1,     /* every process gone */
+    GUARD_RUNG_KILL = 1,     /* every process gone, and every virtual IP */
     GUARD_RUNG_CUT = 2,      /* links down, addresses gone */
     GUARD_RUNG_COMMAND = 3,  /* the operator's command has exited with 0 */
     GUARD_RUNG_WATCHDOG = 4, /* no longer fed: the host will reset */
@@ -117,7 +117,15 @@ enum guard_entry_type {
     GUARD_WATCHDOG =
         7, /* PATH: at most one; opened when armed and fed; closed without the magic V on
                          * failure. Its rung's limit is the time after which the host resets. */
+    GUARD_VIP =
+        8, /* ADDRESS/PREFIX: the group's virtual IP. Taken from whatever interface has it with
+                    * GUARD_VIP_MARK, at the first instant of a fire and whenever it comes back; without the
+                    * mark it is somebody else's, and stays. The kill is verified when it is gone, too. */
 };
+
+/* How the kernel tells our virtual IPs from other addresses: their IFA_PROTO (Linux 5.18). The kernel itself uses
+ * 1 to 3, and nobody else is known to use this one. */
+#define GUARD_VIP_MARK 0x48
 
 struct guard_entry {
     uint16_t type;  /* enum guard_entry_type */

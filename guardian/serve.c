@@ -75,6 +75,7 @@ static void serve_plan(struct guardian *g, int64_t now_ns)
     if (refuse_plan(g, plan, now_ns))
         return;
     memcpy(&g->held.plan, plan, plan->header.size);
+    g->withdraw_ns = now_ns; /* after a fire it may name a virtual IP that the last one did not */
     say(LOG_DEBUG, "has plan %" PRIu64 " with %u entries", plan->number, plan->entries);
     talk_answer(g, GUARD_OK, "");
 }

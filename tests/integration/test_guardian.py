@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import cgroups
+from lib import cgroups, rtnetlink
 from lib import guardian as g
 from lib.guardian import Guardian, in_ms, is_dead, start_time
 from lib.paths import built
@@ -346,6 +346,75 @@ def test_an_address_under_another_prefix_is_not_taken_for_gone(network_agent, ne
     end = fire(network_agent, pid_entry(stuck), ("address", "vip0", "fd00:99::2/64"),
                limits=(0, 50, 200, 0, 0))
     assert (end.rung, end.verified) == (g.CUT, 0)
+
+
+def give_vip(network, address, mark=rtnetlink.MARK):
+    run(["nsenter", f"--net={network.path}", *rtnetlink.argv("add", "vip0", address, mark)])
+
+
+def has(network, address):
+    return f" {address}/" in network("addr", "show", "vip0")
+
+
+VIPS = ("10.99.0.10/32", "fd00:99::10/128")
+
+
+def test_virtual_ips_go_at_the_fire_and_the_kill_is_verified_with_them(network_agent, network):
+    for address in VIPS:
+        give_vip(network, address)
+    end = fire(network_agent, *(("vip", address) for address in VIPS))
+    assert (end.rung, end.verified) == (g.KILL, 1)
+    assert not has(network, "10.99.0.10") and not has(network, "fd00:99::10")
+    assert has(network, "10.99.0.1") and has(network, "fd00:99::1")
+
+
+def test_an_address_of_somebody_else_stays_though_the_plan_has_it(network_agent, network):
+    network("addr", "add", "10.99.0.10/32", "dev", "vip0")
+    give_vip(network, "fd00:99::10/128", rtnetlink.MARK + 1)
+    assert fire(network_agent, *(("vip", address) for address in VIPS)).verified
+    assert has(network, "10.99.0.10") and has(network, "fd00:99::10")
+
+
+def test_a_virtual_ip_goes_at_once_though_the_kill_hangs(network_agent, network, stuck):
+    give_vip(network, VIPS[0])
+    agent = network_agent
+    assert agent.plan(pid_entry(stuck), ("vip", VIPS[0]), limits=(0, 30_000, 0, 0, 0)).error == g.OK
+    assert agent.set(g.ARMED, 1, in_ms(60_000)).error == g.OK
+    assert agent.set(g.SERVING, 1, in_ms(-1)).error == g.FIRED
+    wait_until(lambda: not has(network, "10.99.0.10"), 10, "the address to go")
+    state = agent.hello()
+    assert (state.climbing, state.verified) == (1, 0)
+
+
+def test_a_virtual_ip_that_comes_back_after_the_fire_goes_again(network_agent, network):
+    assert fire(network_agent, ("vip", VIPS[0])).verified
+    for _ in range(3):  # an agent that was stopped in the middle of it
+        give_vip(network, VIPS[0])
+        wait_until(lambda: not has(network, "10.99.0.10"), 10, "the address to go again")
+    assert network_agent.set(g.ARMED, 2, in_ms(60_000)).error == g.OK
+    give_vip(network, VIPS[0])
+    assert network_agent.set(g.SERVING, 2, in_ms(60_000)).error == g.OK
+    assert has(network, "10.99.0.10")
+
+
+def test_a_plan_that_comes_after_the_fire_has_its_virtual_ips_withdrawn(network_agent, network):
+    assert fire(network_agent).verified
+    give_vip(network, VIPS[0])
+    assert network_agent.plan(("vip", VIPS[0])).error == g.OK
+    wait_until(lambda: not has(network, "10.99.0.10"), 10, "the address to go")
+
+
+def test_the_next_guardian_withdraws_what_the_one_that_was_killed_held(folder, cgroup, network):
+    first = Guardian(folder / "n", "--cgroup", cgroup, netns=network.path).start()
+    agent = first.client()
+    assert agent.plan(("vip", VIPS[0])).error == g.OK
+    assert agent.set(g.ARMED, 1, in_ms(60_000)).error == g.OK
+    give_vip(network, VIPS[0])
+    first.kill()
+    agent.close()
+    second = Guardian(folder / "n", "--cgroup", cgroup, netns=network.path, name="second").start()
+    wait_until(lambda: not has(network, "10.99.0.10"), 10, "the address to go")
+    second.kill()
 
 
 def test_then_the_operators_command_is_run(agent, folder, stuck):

@@ -18,7 +18,8 @@ HELLO, PLAN, SET, STATE = 1, 2, 3, 4
 NONE, ARMED, SERVING, FENCING = 0, 1, 2, 3
 OK, MALFORMED, STRANGER, FIRED, PAST, SYSTEM, BUSY, LEAVING = range(8)
 KILL, CUT, COMMAND, WATCHDOG = 1, 2, 3, 4
-ENTRY = {"process": 1, "pid": 2, "cgroup": 3, "link": 4, "address": 5, "command": 6, "watchdog": 7}
+ENTRY = {"process": 1, "pid": 2, "cgroup": 3, "link": 4, "address": 5, "command": 6, "watchdog": 7,
+         "vip": 8}
 
 HEADER = struct.Struct("<IHHII")
 LEASE = struct.Struct("<6Q3q2I")

@@ -92,6 +92,11 @@ START_TEST(addresses_are_read)
     ck_assert_mem_eq(a.bytes, "\x0a\x01\x02\x03", 4);
     ck_assert(plan_address_parse("fd00::1/128", &a));
     ck_assert_int_eq(a.family, AF_INET6);
+    ck_assert(ONE(GUARD_VIP, "10.1.2.3/24"));
+    ck_assert(ONE(GUARD_VIP, "fd00:99::1/128"));
+    ck_assert(!ONE(GUARD_VIP, "10.1.2.3"));
+    ck_assert(!ONE(GUARD_VIP, "10.1.2.3/33"));
+    ck_assert(!ONE(GUARD_VIP, "eth0", "10.1.2.3/24"));
     ck_assert(ONE(GUARD_ADDRESS, "eth0", "10.1.2.3/32"));
     ck_assert(!ONE(GUARD_ADDRESS, "eth0", "10.1.2.3"));
     ck_assert(!ONE(GUARD_ADDRESS, "eth0", "10.1.2.3/33"));
