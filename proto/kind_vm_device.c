@@ -90,20 +90,20 @@ const struct field vm_disk_fields[] = {
 };
 
 const struct field vm_cdrom_fields[] = {
-    {.name = "path", .type = FIELD_PATH, .cost = COST_RESTART, .help = "An ISO image on the host."},
+    {.name = "path", .type = FIELD_PATH, .cost = COST_LIVE, .help = "An ISO image on the host."},
     {.name = "image",
      .type = FIELD_NAME,
-     .cost = COST_RESTART,
+     .cost = COST_LIVE,
      .help = "The image-file document of this name, instead."},
     {.name = "url",
      .type = FIELD_STRING,
-     .cost = COST_RESTART,
+     .cost = COST_LIVE,
      .min = 8,
      .max = URL_MAX,
      .help = "An ISO that is downloaded into the image store, instead; with sha256."},
     {.name = "sha256",
      .type = FIELD_STRING,
-     .cost = COST_RESTART,
+     .cost = COST_LIVE,
      .min = SHA256_TEXT,
      .max = SHA256_TEXT,
      .help = "With url: the checksum of its contents, 64 hexadecimal digits."},
@@ -152,6 +152,13 @@ enum field_cost vm_weigh_disk(const json_t *before, const json_t *after, char **
     return COST_RESTART;
 }
 
+enum field_cost vm_weigh_cdrom(const json_t *before, const json_t *after, char **ret_why)
+{
+    *ret_why = hm_printf("a drive %s with a restart; what is in it changes live",
+                         before && !after ? "goes" : "comes");
+    return COST_RESTART;
+}
+
 /* -- what the tables can't say ---------------------------------------------------------------- */
 
 static int count_given(const json_t *object, const char *const *names)
@@ -191,10 +198,10 @@ static int check_cdrom(const json_t *cdrom, struct field_place *at, struct hm_er
     const char *url = spec_str(cdrom, "url"), *sha256 = spec_str(cdrom, "sha256");
     const char *fault = url ? url_fault(url, false) : NULL;
     int given = count_given(cdrom, sources);
-    if (given != 1)
+    if (given > 1)
         return field_fail(
-            at, err, "%s of path (a file), image (an image-file document) and url must be given",
-            given == 0 ? "one" : "only one");
+            at, err,
+            "only one of path (a file), image (an image-file document) and url must be given");
     if (fault)
         return field_fail(at, err, "its url %s", fault);
     if (!url != !sha256 || (sha256 && !sha256_is_valid(sha256)))

@@ -128,6 +128,43 @@ static void plan_attach(const struct device_kind *kind, xmlNodePtr live, xmlNode
     }
 }
 
+/* -- CDs ----------------------------------------------------------------------------------------- */
+
+static bool is_drive(xmlNodePtr disk)
+{
+    HM_AUTOFREE char *device = xml_get(disk, "device");
+    return is_equal(device, "cdrom");
+}
+
+static xmlNodePtr find_drive(xmlNodePtr devices, const char *target)
+{
+    for (xmlNodePtr d = xml_at(devices, "disk"); d; d = xml_next(d)) {
+        HM_AUTOFREE char *own = xml_get(xml_at(d, "target"), "dev");
+        if (is_drive(d) && is_equal(own, target))
+            return d;
+    }
+    return NULL;
+}
+
+static bool holds_the_same(xmlNodePtr a, xmlNodePtr b)
+{
+    HM_AUTOFREE char *in_a = xml_get(xml_at(a, "source"), "file");
+    HM_AUTOFREE char *in_b = xml_get(xml_at(b, "source"), "file");
+    return (!in_a && !in_b) || is_equal(in_a, in_b);
+}
+
+static void plan_media(xmlNodePtr live, xmlNodePtr defined, struct hot_steps *steps)
+{
+    for (xmlNodePtr d = xml_at(defined, "disk"); d; d = xml_next(d)) {
+        HM_AUTOFREE char *target = xml_get(xml_at(d, "target"), "dev");
+        xmlNodePtr drive = is_drive(d) ? find_drive(live, target) : NULL;
+        if (drive && !holds_the_same(drive, d))
+            add(steps, (struct hot_step){.what = HOT_MEDIUM,
+                                         .xml = device_xml(d),
+                                         .name = hm_printf("CD-ROM %s", target)});
+    }
+}
+
 /* Out before in: a name or a slot may be wanted again. */
 static void plan_devices(xmlNodePtr live, xmlNodePtr defined, struct hot_steps *steps)
 {
@@ -149,6 +186,7 @@ int hot_plan(const char *live, const char *defined, struct hot_steps *ret, struc
     struct hot_steps steps = {0};
     plan_numbers(is, shall_be, &steps);
     plan_devices(xml_at(is, "devices"), xml_at(shall_be, "devices"), &steps);
+    plan_media(xml_at(is, "devices"), xml_at(shall_be, "devices"), &steps);
     *ret = steps;
     return 0;
 }

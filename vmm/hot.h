@@ -1,7 +1,7 @@
 /*
  * What is done to a running domain so that it is as its definition says, as far as that can be done
  * while it runs: more processors and memory within their maximum, disks and network cards
- * in and out (ADR 0020). Pure; it
+ * in and out, CDs changed (ADR 0020). Pure; it
  * compares two XML texts and remembers nothing, so after a crash the rest comes out. What carries no
  * alias of ours (vmm/domain_hardware.h) is never taken away, and a file that a disk is on already is
  * not put in a second time. Thread: any.
@@ -20,13 +20,14 @@ enum hot_what {
     HOT_MEMORY, /* to `number` KiB, which need not be more than its balloon has left it so far */
     HOT_DETACH, /* the device `alias` */
     HOT_ATTACH, /* `xml` */
+    HOT_MEDIUM, /* the drive gets what `xml` says, or nothing */
 };
 
 struct hot_step {
     enum hot_what what;
     int64_t number;
     char *alias, *xml;
-    char *name; /* for people: "disk data", "network card 52:54:00:12:34:56" */
+    char *name; /* for people: "disk data", "network card 52:54:00:12:34:56", "CD-ROM sda" */
 };
 /* In the order in which they are to be done. */
 struct hot_steps {

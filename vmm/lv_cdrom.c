@@ -63,7 +63,8 @@ int lv_cdrom_prepare(struct lv *lv, const struct order *vm, struct vm_disk *d, s
         return prepare_image(lv, image, d, err);
     if (spec_str(d->spec, "url"))
         return prepare_url(lv, d, err);
-    return take(d, hm_strdup(spec_str(d->spec, "path")));
+    const char *path = spec_str(d->spec, "path");
+    return path ? take(d, hm_strdup(path)) : 0; /* an empty drive */
 }
 
 /* -- What is kept for it -------------------------------------------------------------------------- */

@@ -114,6 +114,14 @@ static int attach(const struct change *c, const struct hot_step *s, struct hm_er
     return lv_fail(c->lv, err, "vm %s: plug in the %s", c->o->name, s->name);
 }
 
+/* Never by force: a guest that has locked the tray still reads what is in it. */
+static int change_medium(const struct change *c, const struct hot_step *s, struct hm_error *err)
+{
+    if (virDomainUpdateDeviceFlags(c->dom, s->xml, VIR_DOMAIN_AFFECT_LIVE) == 0)
+        return 0;
+    return lv_fail(c->lv, err, "vm %s: change what is in %s", c->o->name, s->name);
+}
+
 /* -- All of it --------------------------------------------------------------------------------- */
 
 static int carry_out(const struct change *c, const struct hot_step *s, struct hm_error *err)
@@ -127,6 +135,8 @@ static int carry_out(const struct change *c, const struct hot_step *s, struct hm
         return detach(c, s, err);
     case HOT_ATTACH:
         return attach(c, s, err);
+    case HOT_MEDIUM:
+        return change_medium(c, s, err);
     }
     return 0;
 }

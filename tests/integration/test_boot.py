@@ -1,4 +1,6 @@
-"""What a BIOS boots from, as the disks themselves say: boot_order, and `boot` of single devices."""
+"""What a BIOS boots from, as the disks themselves say: boot_order, `boot` of single devices, and CDs that change."""
+
+import json
 
 import pytest
 from lib import boot_sector
@@ -61,3 +63,40 @@ def test_each_order_is_tried_as_it_is_said(host):
             host.do("kill", "network", "lan")
             host.site.run("find", "/var/lib/libvirt/dnsmasq", "-name", "*.status", "-delete")
             host.do("start", "network", "lan", {"subnet": "192.168.100.1/24"})
+
+
+def in_drives(host):
+    """Target -> file, as QEMU itself has it now."""
+    blocks = json.loads(host.site.virsh("qemu-monitor-command", "web", '{"execute": "query-block"}'))["return"]
+    targets = dict(line.split()[:2] for line in host.site.virsh("domblklist", "web").splitlines() if "sd" in line)
+    files = [b["inserted"]["file"] if "inserted" in b else None for b in blocks if "sata" in b.get("qdev", "")]
+    assert len(files) == len(targets)
+    return dict(zip(sorted(targets), files))
+
+
+def reset(host):
+    """What the BIOS boots after a reset of the same QEMU."""
+    before = host.site.console("web")
+    host.site.virsh("reset", "web")
+    wait_until(lambda: "booted from" in host.site.console("web")[len(before):], 60, "the machine to boot again")
+    return host.site.console("web")[len(before):]
+
+
+def test_a_cd_changes_while_it_runs_and_is_what_is_booted_next(host):
+    def drives(*cdroms):
+        return machine(cdroms=list(cdroms), boot_order=["cdrom", "disk"])
+    a, b = ({"path": f"{IMAGES}/{n}.iso"} for n in ("a", "b"))
+    host.do("create", "vm", "web", drives(a))
+    host.do("start", "vm", "web", drives(a))
+    wait_until(lambda: "booted from cdrom-a" in host.site.console("web"), 60, "the first CD to boot")
+    pid = host.site.qemu_pid("web")
+    host.do("update", "vm", "web", drives(b))
+    assert in_drives(host) == {"sda": f"{IMAGES}/b.iso"}
+    assert "booted from cdrom-b" in reset(host)
+    host.do("update", "vm", "web", drives({}))
+    assert in_drives(host) == {"sda": None}
+    assert "booted from a" in reset(host), "the drive is empty: the first disk"
+    host.do("update", "vm", "web", drives(a))
+    assert "booted from cdrom-a" in reset(host)
+    seen = host.thing("vm", "web")
+    assert seen.get("drift") is None and seen["spec"]["cdroms"] == [a] and host.site.qemu_pid("web") == pid

@@ -58,6 +58,11 @@ static const struct {
     {"vm", VM(""), VM(",\"initramfs\":\"/i\""), "initramfs - -> /i restart", COST_RESTART},
     {"vm", VM(""), VM(",\"boot_order\":[\"disk\"]"),
      "boot_order [disk, cdrom, network] -> [disk] restart", COST_RESTART},
+    {"vm", VM(",\"cdroms\":[{\"path\":\"/a\"},{}]"), VM(",\"cdroms\":[{},{\"path\":\"/b\"}]"),
+     "cdroms[0].path /a -> - live; cdroms[1].path - -> /b live", COST_LIVE},
+    {"vm", VM(",\"cdroms\":[{\"path\":\"/a\"}]"), VM(""),
+     "cdroms[0] {path: /a} -> - restart (a drive goes with a restart; what is in it changes live)",
+     COST_RESTART},
     /* elements are matched by name, wherever they stand */
     {"vm", VM(",\"disks\":[" DISK("a", ",\"disk\":\"x\"") "," DISK("b", ",\"disk\":\"y\"") "]"),
      VM(",\"disks\":[" DISK("b", ",\"disk\":\"y\"") "," DISK("a", ",\"disk\":\"x\"") "]"), "",

@@ -9,6 +9,9 @@
 #define CARD(name, mac)                                                                            \
     "<interface type='network'><mac address='" mac "'/><source network='lan'/>"                    \
     "<alias name='" name "'/></interface>"
+#define DRIVE(name, source)                                                                        \
+    "<disk type='file' device='cdrom'>" source "<target dev='" name "' bus='sata'/></disk>"
+#define CD(path) "<source file='" path "'/>"
 #define OURS                  "ua-harmony-"
 #define DOMAIN(size, devices) "<domain>" size "<devices>" devices "</devices></domain>"
 #define SMALL                 "<currentMemory unit='KiB'>1024</currentMemory><vcpu current='1'>4</vcpu>"
@@ -32,6 +35,12 @@ static const struct {
     {DOMAIN(SMALL, DISK("virtio-disk0", "/a") CARD("ua-mine", "52:54:00:00:00:01")),
      DOMAIN(SMALL, ""), ""},
     {DOMAIN(SMALL, ""), DOMAIN(SMALL, DISK("ua-mine", "/a")), ""},
+    /* CDs, by the drive that has both */
+    {DOMAIN(SMALL, DRIVE("sda", CD("/a")) DRIVE("sdb", CD("/b")) DRIVE("sdc", CD("/c"))),
+     DOMAIN(SMALL, DRIVE("sda", CD("/a")) DRIVE("sdb", "") DRIVE("sdd", CD("/c"))),
+     "change CD-ROM sdb; "},
+    {DOMAIN(SMALL, DRIVE("sda", "") DRIVE("sdb", "")),
+     DOMAIN(SMALL, DRIVE("sda", CD("/a")) DRIVE("sdb", "")), "change CD-ROM sda; "},
     /* out before in */
     {DOMAIN(SMALL, DISK(OURS "disk-a", "/a") CARD(OURS "card-1", "52:54:00:00:00:01")),
      DOMAIN(SMALL, DISK(OURS "disk-b", "/b") CARD(OURS "card-2", "52:54:00:00:00:02")),
@@ -49,7 +58,10 @@ static char *steps_text(const struct hot_steps *steps)
             text = hm_printf("%s%s %lld; ", before, s->what == HOT_VCPUS ? "vcpus" : "memory",
                              (long long)s->number);
         else
-            text = hm_printf("%s%s %s; ", before, s->what == HOT_DETACH ? "detach" : "attach",
+            text = hm_printf("%s%s %s; ", before,
+                             s->what == HOT_DETACH   ? "detach"
+                             : s->what == HOT_MEDIUM ? "change"
+                                                     : "attach",
                              s->name);
         free(before);
     }
