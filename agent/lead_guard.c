@@ -309,20 +309,21 @@ static void log_fire(const struct guard_state *s)
            how, *s->text ? ": " : "", s->text);
 }
 
-/* What it still holds of an agent before this one, when that could not be waited for. */
-static struct hb_era leftover(const struct lead *l, const struct guard_state *s)
+/* It still holds something of an agent before this one, when that could not be waited for. */
+static bool holds_leftover(const struct lead *l, const struct guard_state *s)
 {
-    bool is_left = l->started && !l->core.lease.held && s->lease.phase != GUARD_NONE;
-    return is_left ? (struct hb_era){s->lease.generation, s->lease.epoch} : (struct hb_era){0};
+    return l->started && !l->core.lease.held && s->lease.phase != GUARD_NONE;
 }
 
 static void say_to_core(struct lead *l, bool up, uint64_t fired_epoch)
 {
     struct fo_event event = {.type = FO_EV_GUARDIAN};
+    const struct guard_state *state = guard_last(l->guard.client);
+    struct fo_guard held = view_of(&state->lease);
     if (up == l->guard.said_up && fired_epoch == l->guard.said_fired)
         return;
-    if (up && !l->guard.said_up)
-        event.guardian.armed = leftover(l, guard_last(l->guard.client));
+    if (up && !l->guard.said_up && holds_leftover(l, state))
+        event.guardian.armed = &held;
     event.guardian.up = l->guard.said_up = up;
     event.guardian.fired_epoch = l->guard.said_fired = fired_epoch;
     lead_event(l, &event);

@@ -161,8 +161,9 @@ struct fo_event {
             bool up;
             uint64_t fired_epoch; /* highest epoch that it has ended; 0: none */
             /* What it holds from an agent before this one, if that is heard of only after FO_EV_START;
-             * {0, 0}: nothing. The view then ends it, so that no later agent resumes it. */
-            struct hb_era armed;
+             * NULL: nothing. What still runs of it is fenced by what was promised for it, and the view
+             * then ends it, so that no later agent resumes it. */
+            const struct fo_guard *armed;
         } guardian;
         struct {
             /* The longest grace of anything placed here, with its hooks. A handover then first gets a

@@ -70,59 +70,6 @@ void fo_guard_disarm(struct fo_run *r)
     r->s->guardian.armed = false;
 }
 
-/* -- What it says ------------------------------------------------------------------------------ */
-
-static void lease_over(struct fo_run *r, enum hb_reason reason)
-{
-    if (r->s->lease.held)
-        fo_lease_end(r, reason);
-    else if (r->s->role == HB_ROLE_CLAIMING)
-        fo_claim_over(r, reason);
-}
-
-/* As good as the marks, which may have been lost with the agent: what the guardian holds was held on
- * this host. */
-static void was_held_here(struct fo_state *s, uint64_t epoch)
-{
-    if (epoch > s->led_epoch)
-        s->led_epoch = epoch;
-}
-
-/* A guardian that was not there at the start holds an epoch of the agent before: this one has not
- * resumed it, so it is fenced, or stopped already, and must end there too. */
-static void end_leftover(struct fo_run *r, struct hb_era armed)
-{
-    struct fo_state *s = r->s;
-    if (!s->started || hb_era_compare(armed, s->guardian.last) <= 0)
-        return;
-    s->guardian.last = armed;
-    was_held_here(s, armed.epoch);
-    s->guardian.armed = !s->stopped;
-    fo_epoch_seen(r, armed.epoch);
-    fo_history_seen(r, armed);
-}
-
-/* "No guardian, no lease: its death ends the epoch ... This and a higher epoch override a pause."
- * "Firing is final for the epoch." */
-void fo_guardian_said(struct fo_run *r, const struct fo_event *event)
-{
-    struct fo_guardian *g = &r->s->guardian;
-    g->up = event->guardian.up;
-    if (event->guardian.fired_epoch > g->fired_epoch)
-        g->fired_epoch = event->guardian.fired_epoch;
-    if (r->s->started) /* else the marks are not known yet, and must not be overwritten */
-        fo_epoch_seen(r, g->fired_epoch);
-    if (!r->s->lease.held)
-        end_leftover(r, event->guardian.armed);
-    if (!g->up && g->armed)
-        fo_workload_hurry(r);
-    bool fired = r->s->lease.held && g->fired_epoch >= r->s->lease.epoch;
-    if (!g->up && fo_rule_on(r->s, FO_RULE_GUARDIAN_LOST))
-        lease_over(r, HB_REASON_GUARDIAN_LOST);
-    else if (g->up && fired && fo_rule_on(r->s, FO_RULE_GUARDIAN_FIRED))
-        lease_over(r, HB_REASON_GUARDIAN_FIRED);
-}
-
 /* -- What a successor inherits ----------------------------------------------------------------- */
 
 static bool has_expired(const struct fo_run *r, const struct fo_guard *inherit)
@@ -148,6 +95,14 @@ static bool may_resume(const struct fo_run *r, const struct fo_guard *inherit)
     bool given_up = inherit->epoch != s->open_epoch;
     return inherit->phase == FO_GUARD_SERVING && !has_expired(r, inherit) && !overtaken &&
            !given_up;
+}
+
+/* As good as the marks, which may have been lost with the agent: what the guardian holds was held on
+ * this host. */
+static void was_held_here(struct fo_state *s, uint64_t epoch)
+{
+    if (epoch > s->led_epoch)
+        s->led_epoch = epoch;
 }
 
 /* What both ways share: the epoch is this site's own, and the guardian still holds it. */
@@ -213,4 +168,68 @@ int64_t fo_guard_inherited_limit(const struct fo_run *r, const struct fo_guard *
         return inherit->deadline + inherit->fence_limit;
     int64_t from = inherit->paused ? r->now : fo_min(r->now, inherit->deadline + FO_LATENESS);
     return from + inherit->fence_limit;
+}
+
+/* -- What it says ------------------------------------------------------------------------------ */
+
+static void lease_over(struct fo_run *r, enum hb_reason reason)
+{
+    if (r->s->lease.held)
+        fo_lease_end(r, reason);
+    else if (r->s->role == HB_ROLE_CLAIMING)
+        fo_claim_over(r, reason);
+}
+
+/* The stop that is under way knew nothing of the promise: it ends, and the guardian kills, by then at the latest. */
+static void fence_by_promise(struct fo_run *r, const struct fo_guard *armed)
+{
+    struct fo_state *s = r->s;
+    take_over(r, armed);
+    s->lease.ended = true;
+    int64_t limit = fo_min(s->workload_limit, fo_guard_inherited_limit(r, armed));
+    if (limit < s->workload_limit && s->stop_tries > 0) {
+        s->workload_limit = limit;
+        fo_emit_stop(r);
+    }
+    fo_guard_fencing(r, limit);
+    if (armed->phase == FO_GUARD_FENCING)
+        s->guardian.kill = fo_min(s->guardian.kill, armed->deadline);
+}
+
+/* A guardian that was not there at the start holds an epoch of the agent before: this one has not
+ * resumed it, so it is fenced, or stopped already, and must end there too. */
+static void end_leftover(struct fo_run *r, const struct fo_guard *armed)
+{
+    struct fo_state *s = r->s;
+    if (!armed || !s->started || hb_era_compare(era_of(armed), s->guardian.last) <= 0)
+        return;
+    s->guardian.last = era_of(armed);
+    was_held_here(s, armed->epoch);
+    if (!s->stopped && fo_rule_on(s, FO_RULE_INHERITED_DEADLINE))
+        fence_by_promise(r, armed);
+    else
+        s->guardian.armed = !s->stopped;
+    fo_epoch_seen(r, armed->epoch);
+    fo_history_seen(r, era_of(armed));
+}
+
+/* "No guardian, no lease: its death ends the epoch ... This and a higher epoch override a pause."
+ * "Firing is final for the epoch." */
+void fo_guardian_said(struct fo_run *r, const struct fo_event *event)
+{
+    struct fo_guardian *g = &r->s->guardian;
+    g->up = event->guardian.up;
+    if (event->guardian.fired_epoch > g->fired_epoch)
+        g->fired_epoch = event->guardian.fired_epoch;
+    if (r->s->started) /* else the marks are not known yet, and must not be overwritten */
+        fo_epoch_seen(r, g->fired_epoch);
+    if (!r->s->lease.held)
+        end_leftover(r, event->guardian.armed);
+    if (!g->up && g->armed)
+        fo_workload_hurry(r);
+    bool fired = r->s->lease.held && g->fired_epoch >= r->s->lease.epoch;
+    if (!g->up && fo_rule_on(r->s, FO_RULE_GUARDIAN_LOST))
+        lease_over(r, HB_REASON_GUARDIAN_LOST);
+    else if (g->up && fired && fo_rule_on(r->s, FO_RULE_GUARDIAN_FIRED))
+        lease_over(r, HB_REASON_GUARDIAN_FIRED);
 }

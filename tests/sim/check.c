@@ -95,11 +95,14 @@ static bool is_up(const struct sim *w, const struct hb_site *site)
     return false;
 }
 
-/* Among healthy sites the one that is named takes a release as soon as it hears of it. */
+/* Among healthy sites the one that is named takes a release as soon as it hears of it: healthy is who has had
+ * its successes (SUCCESSES_FIRST), at the interval in force, since the faults stopped. */
 static void check_handover(struct sim *w, const struct item *before, const struct item *m)
 {
     bool taken = before->hb.status == HB_RELEASED && m->hb.status != HB_RELEASED;
-    bool calm = w->healed && before->stored_at > w->healed_at + 4 * w->shape.period &&
+    int64_t successes = w->configs[w->config_count - 1].success_threshold;
+    int64_t settles = (4 + successes) * m->hb.interval_ms * SIM_MS;
+    bool calm = w->healed && before->stored_at > w->healed_at + settles &&
                 w->shape.rtt < w->shape.period / 8;
     int64_t most = 2 * m->hb.interval_ms * SIM_MS + 2 * w->shape.rtt;
     if (taken && calm && is_up(w, &before->hb.next) && w->now - before->stored_at > most)
@@ -112,8 +115,12 @@ void check_late(struct sim *w, const struct item *m)
 {
     const struct site *s = &w->sites[m->site];
     bool stuck = w->now - m->sent_at > w->shape.period || !s->up || s->run != m->run;
-    if (w->healed && w->served_after == 0 && stuck)
+    if (!w->healed || w->served_after != 0)
+        return;
+    if (stuck)
         check_healed(w);
+    else if (w->now - w->healed_at <= w->shape.period) /* by a configuration of before, still */
+        w->healed_promise_ms = max64(w->healed_promise_ms, m->hb.expires_in_ms);
 }
 
 /* An operator's record is a release of whoever has led. */

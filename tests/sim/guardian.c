@@ -85,6 +85,7 @@ static void kill_within(struct sim *w, unsigned site, uint64_t epoch, int64_t li
     if (!s->off && !site_agent_acts(w, s) && ends - w->now < most)
         most = ends > w->now ? ends - w->now : 0;
     int64_t takes = w->shape.tight ? most : rng_below(&w->rng, most + 1);
+    s->guardian.kills_by = w->now + takes;
     queue_push(w, w->now + takes, K_GUARDIAN_KILLED, site, 0, s->guardian.run, epoch);
 }
 
@@ -249,7 +250,7 @@ void guardian_says(struct sim *w, const struct entry *e)
         event.guardian.up = s->told_guardian = true;
         event.guardian.fired_epoch = g->fired.epoch;
         if (is_armed(g))
-            event.guardian.armed = era_of(&g->held);
+            event.guardian.armed = &g->held;
     }
     site_event(w, e->site, &event);
 }
@@ -323,17 +324,31 @@ void guardian_wakes(struct sim *w, unsigned site)
         tell(w, site, K_GUARDIAN, 1);
 }
 
-/* The agent and its guardian are away at once: this one is back, and has killed, within what the lease
- * promised (docs: what it assumes). Who has been without a guardian for longer than a fence takes serves
- * nothing any more, and needs none. */
+/* It came back late, and the agent, whose own stop was in time, dies as well. */
+static void kill_by(struct sim *w, unsigned site, int64_t ends)
+{
+    struct guardian *g = &w->sites[site].guardian;
+    if (g->kills_by <= ends || g->kills_by <= w->now)
+        return;
+    g->kills_by = ends > w->now ? ends : w->now + 1;
+    queue_push(w, g->kills_by, K_GUARDIAN_KILLED, site, 0, g->run, w->sites[site].serving_epoch);
+}
+
+/* The agent and its guardian are away at once, or one after the other within one fence: the guardian is
+ * back, and has killed, within what the lease promised (docs: what it assumes). Who has been without a
+ * guardian for longer than a fence takes serves nothing any more, and needs none. */
 void guardian_alone(struct sim *w, unsigned site)
 {
     struct site *s = &w->sites[site];
     struct guardian *g = &s->guardian;
     int64_t fence = s->core.lease.fence_limit + 2 * FO_LATENESS_MAX;
     int64_t ends = promised_end(w, s);
-    if (guardian_acts(w, s) || ends == INT64_MAX || s->frozen)
+    if (ends == INT64_MAX || s->frozen)
         return;
+    if (guardian_acts(w, s)) {
+        kill_by(w, site, ends);
+        return;
+    }
     if (!g->up && w->now - g->died_at > fence)
         return;
     int64_t limit = g->up ? g->held.fence_limit : plan_limit(s);

@@ -178,7 +178,7 @@ struct guardian {
     uint16_t run, agent; /* of itself; of the agent that it talks to */
     struct fo_guard held;
     struct hb_era fired;
-    int64_t busy_until, died_at;
+    int64_t busy_until, died_at, kills_by;
     bool asked; /* a view lies in its socket, unread */
 };
 

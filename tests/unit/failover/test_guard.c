@@ -403,13 +403,43 @@ START_TEST(what_was_not_resumed_is_ended_at_the_guardian)
     succeed(&t, NULL, 100, 3, FO_RULES_ALL);
     if (_i == 0)
         stop_verified(&t, 0);
-    step(&t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true, .armed = {1, 3}}});
+    struct fo_guard held = {.phase = FO_GUARD_SERVING,
+                            .generation = 1,
+                            .epoch = 3,
+                            .deadline = (t.now + 10000) * MS,
+                            .fence_limit = 1500 * MS};
+    step(&t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true, .armed = &held}});
     ck_assert_int_eq(view(&t).phase, _i == 0 ? FO_GUARD_NONE : FO_GUARD_FENCING);
     ck_assert_uint_eq(view(&t).generation, 1);
     ck_assert_uint_eq(view(&t).epoch, 3);
     if (_i == 1)
         stop_verified(&t, 0);
     ck_assert_int_eq(view(&t).phase, FO_GUARD_NONE);
+}
+END_TEST
+
+/* The one before promised that its fence takes 600 ms; the configuration that this agent starts with allows 1500. _i: it
+ * served; it was fencing already, with 100 ms to go. */
+START_TEST(what_was_not_resumed_ends_by_what_was_promised_for_it)
+{
+    struct one_site t;
+    begin(&t, "site-a", FO_RULES_ALL);
+    guardian(&t, false, 0);
+    succeed(&t, NULL, 100, 3, FO_RULES_ALL);
+    int64_t began = t.now;
+    t.now += 200;
+    struct fo_guard held = {.phase = _i == 0 ? FO_GUARD_SERVING : FO_GUARD_FENCING,
+                            .epoch = 3,
+                            .deadline = (_i == 0 ? began + 100 : t.now + 100) * MS,
+                            .fence_limit = (_i == 0 ? 600 : 200) * MS};
+    step(&t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true, .armed = &held}});
+    struct fo_guard g = view(&t);
+    ck_assert_int_eq(g.phase, FO_GUARD_FENCING);
+    ck_assert_int_le(g.deadline + g.fence_limit, held.deadline + 250 * MS + held.fence_limit);
+    if (_i == 1)
+        ck_assert_int_le(g.deadline, held.deadline);
+    const struct fo_effect *stop = effect(&t, FO_DO_STOP_WORKLOAD, 0);
+    ck_assert_ptr_nonnull(stop); /* sooner than it was asked to */
 }
 END_TEST
 
@@ -609,6 +639,7 @@ static void add_inherit_tests(TCase *tc)
     tcase_add_test(tc, pause_is_inherited);
     tcase_add_test(tc, marks_outlast_what_the_guardian_says_first);
     tcase_add_loop_test(tc, what_was_not_resumed_is_ended_at_the_guardian, 0, 2);
+    tcase_add_loop_test(tc, what_was_not_resumed_ends_by_what_was_promised_for_it, 0, 2);
     tcase_add_test(tc, resumed_lease_waits_for_the_connection);
 }
 
