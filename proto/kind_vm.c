@@ -202,7 +202,8 @@ static const struct field vm_fields[] = {
      .cost = COST_RESTART,
      .words = watchdog_words,
      .default_value = "\"none\"",
-     .help = "A watchdog (i6300esb), and what happens when the guest stops feeding it."},
+     .help = "A watchdog (i6300esb), and what happens when the guest stops feeding it; poweroff "
+             "ends it as a crash does (restart_policy)."},
     {.name = "rng",
      .type = FIELD_BOOL,
      .cost = COST_RESTART,

@@ -140,9 +140,10 @@ static const char *off_reason(int reason)
 
 static const char *paused_reason(int reason)
 {
-    return reason == VIR_DOMAIN_PAUSED_IOERROR
-               ? "by QEMU, after an I/O error of a disk: is the host's disk full?"
-               : "paused";
+    if (reason == VIR_DOMAIN_PAUSED_IOERROR)
+        return "by QEMU, after an I/O error of a disk: is the host's disk full?";
+    return reason == VIR_DOMAIN_PAUSED_WATCHDOG ? "by its watchdog: the guest no longer fed it"
+                                                : "paused";
 }
 
 /* Blocked counts as running, shutdown as off (docs/architecture.md, "States"). */

@@ -49,6 +49,21 @@ static bool stands_still(const struct order *o)
     return power && !strcmp(power, "paused");
 }
 
+/* Why it did not start; with huge pages what the host has to have for that, which QEMU's sentence does not say. */
+static void explain_start(struct lv *lv, const struct order *o, struct hm_error *why)
+{
+    int64_t page = spec_int(o->spec, "hugepages", 0);
+    if (!page) {
+        lv_fail(lv, why, "vm %s: start it", o->name);
+        return;
+    }
+    int64_t memory = spec_int(o->spec, "max_memory", spec_int(o->spec, "memory", 0));
+    lv_fail(lv, why,
+            "vm %s: start it on %lld pages of %lld KiB (hugepages; the host sets them aside with "
+            "vm.nr_hugepages and has hugetlbfs mounted)",
+            o->name, (long long)((memory + page - 1) / page), (long long)(page / 1024));
+}
+
 static int boot(struct lv *lv, const struct order *o, virDomainPtr dom, struct hm_error *err)
 {
     /* A memory image that was saved under an earlier lease must not come back to life. */
@@ -60,7 +75,7 @@ static int boot(struct lv *lv, const struct order *o, virDomainPtr dom, struct h
     if (r == 0)
         return 0;
     struct hm_error why;
-    lv_fail(lv, &why, "vm %s: start it", o->name);
+    explain_start(lv, o, &why);
     return lv_fail_unless(virDomainIsActive(dom) == 1, &why, err);
 }
 

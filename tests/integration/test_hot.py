@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 from lib import guest
@@ -147,6 +148,58 @@ def test_firmware_tpm_watchdog_and_random_numbers_are_there(host):
     assert host.site.virsh("domuuid", "web") in kept["tpm"]
     host.do("remove", "vm", "web")
     assert not any((host.site.host / path).exists() for path in kept.values())
+
+
+FED = 16  # for twice as long as it takes to fire
+
+
+def test_a_watchdog_that_is_not_fed_does_what_the_document_says(host):
+    actions = {"reset": "again", "poweroff": "gone", "pause": "still"}
+    pids = {}
+    for action, name in actions.items():
+        run_guest(host, vm(name, words=f" pets={FED} beat=500", watchdog=action), name)
+        pids[action] = host.site.qemu_pid(name)
+    for name in actions.values():
+        wait_until(lambda: f"watchdog was fed {FED} times" in host.site.console(name), 60, f"{name} to have been fed", 0.1)
+        assert len(host.site.boots(name)) == 1, "it fired while it was fed"
+
+    host.site.wait_boot("again", 2)
+    assert host.site.qemu_pid("again") == pids["reset"]
+    gone = wait_until(lambda: (t := host.thing("vm", "gone"))["state"] != "running" and t, 30, "gone to be off", 0.1)
+    assert (gone["state"], gone["reason"]) == ("crashed", "crashed") and host.site.qemu_pid("gone") is None
+    still = wait_until(lambda: (t := host.thing("vm", "still"))["state"] == "paused" and t, 30, "still to be paused", 0.1)
+    assert "watchdog" in still["reason"] and host.site.qemu_pid("still") == pids["pause"]
+    told = host.site.console("still")
+    host.do("resume", "vm", "still")
+    wait_until(lambda: host.site.console("still") != told, 10, "it to go on")
+
+
+@pytest.fixture
+def huge_pages():
+    """Up to 80 of 2 MiB for whoever asks meanwhile; nothing is set aside, so nothing is left behind but a limit."""
+    limit = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages")
+    before = limit.read_text()
+    limit.write_text("80")
+    yield limit
+    limit.write_text(before)
+
+
+def test_the_memory_of_a_guest_is_huge_pages_or_it_does_not_start(host, huge_pages):
+    spec = vm(hugepages="2MiB")
+    host.do("create", "vm", "web", spec)
+    host.site.run("mkdir", "-p", "/dev/hugepages")
+    host.site.run("mount", "-t", "hugetlbfs", "hugetlbfs", "/dev/hugepages")  # in the site's own view
+    host.site.kill_libvirtd()
+    host.site.start_libvirtd()  # it looks for it once
+    huge_pages.write_text("8")
+    sentence = host.refuse("start", "vm", "web", spec)[1]
+    assert "64 pages of 2048 KiB" in sentence and "vm.nr_hugepages" in sentence and "Cannot allocate memory" in sentence
+    huge_pages.write_text("80")
+    host.do("start", "vm", "web", spec)
+    assert host.site.wait_boot("web").mib == 128
+    maps = host.site.run("cat", f"/proc/{host.site.qemu_pid('web')}/smaps").stdout
+    assert "Private_Hugetlb:  131072 kB" in maps.partition("/dev/hugepages/libvirt/qemu/")[2].partition("VmFlags")[0]
+    assert host.thing("vm", "web").get("drift") is None
 
 
 # -- paused, rebooted ----------------------------------------------------------------------------
