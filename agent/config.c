@@ -134,6 +134,11 @@ static const struct field failover_fields[] = {
      .max = 3600000,
      .default_value = "\"10s\"",
      .help = "A hook that takes longer is killed and has failed."},
+    {.name = "follow_timeout",
+     .type = FIELD_DURATION,
+     .min = 100,
+     .max = 7 * 24 * 3600000LL,
+     .help = "The same for follow and resync, which may have data to copy; absent: hook_timeout."},
     {.name = "peer",
      .type = FIELD_OBJECT,
      .fields = peer_fields,
@@ -447,6 +452,8 @@ static void take_failover(struct agent_config *c, const json_t *failover)
     c->failover.group = config_text(failover, "group");
     take_peer(c, json_object_get(failover, "peer"));
     c->failover.hook_timeout_ms = spec_int(failover, "hook_timeout", HOOK_LIMIT_MS);
+    c->failover.follow_timeout_ms =
+        spec_int(failover, "follow_timeout", c->failover.hook_timeout_ms);
     for (int i = 0; i < HOOK_COUNT; i++) {
         const json_t *argv = json_object_get(hooks, hook_fields[i].name);
         c->failover.hooks[i] = argv ? config_texts(argv) : NULL;

@@ -45,6 +45,7 @@ struct agent_config {
         char *group;
         char **hooks[HOOK_COUNT]; /* argv, ends in NULL; NULL: no such hook */
         int64_t hook_timeout_ms;
+        int64_t follow_timeout_ms; /* the same for follow and resync */
         struct {
             char *listen; /* numeric host:port; NULL: no direct links to the other sites */
             char *tls_ca, *tls_cert, *tls_key; /* paths, all three with `listen` */

@@ -100,7 +100,7 @@ static void hook_ended(void *data, const struct hm_process_result *result)
 }
 
 struct environment {
-    char *entries[6];
+    char *entries[8];
 };
 
 static void make_environment(const struct hooks_options *o, const struct hook_context *c,
@@ -110,8 +110,10 @@ static void make_environment(const struct hooks_options *o, const struct hook_co
         hm_printf("HARMONY_SITE=%s", o->site),
         hm_printf("HARMONY_GROUP=%s", o->group),
         hm_printf("HARMONY_EPOCH=%" PRIu64, c->epoch),
+        hm_printf("HARMONY_FROM_EPOCH=%" PRIu64, c->from_epoch),
         hm_printf("HARMONY_LEADER=%s", c->leader ? c->leader : ""),
         hm_printf("HARMONY_REASON=%s", c->reason ? c->reason : ""),
+        hm_printf("HARMONY_CGROUP=%s", c->cgroup ? c->cgroup : ""),
     }};
 }
 

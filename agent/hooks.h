@@ -2,9 +2,10 @@
  * Hooks: the operator's programs, run at the turning points of the failover group.
  *
  * Each is an argv of the agent's own configuration, run without a shell and off the loop, with
- * HARMONY_SITE, HARMONY_GROUP, HARMONY_EPOCH, HARMONY_LEADER and HARMONY_REASON in its environment,
- * a limit, and bounded output. Exit code 0 is success. At the limit its whole process group is
- * killed. The epoch is a fencing token: storage that can refuse older ones should be told it.
+ * HARMONY_SITE, HARMONY_GROUP, HARMONY_EPOCH, HARMONY_FROM_EPOCH, HARMONY_LEADER, HARMONY_REASON and
+ * HARMONY_CGROUP in its environment, a limit, and bounded output. Exit code 0 is success. At the limit
+ * its whole process group is killed. The epoch is a fencing token: storage that can refuse older ones
+ * should be told it.
  *
  * What the promote hook starts belongs to its epoch: it runs in the cgroup that the guardian made for it,
  * with all that it leaves running, and nothing can join that any more once the epoch has been ended.
@@ -59,9 +60,11 @@ struct hooks_options {
 
 struct hook_context {
     uint64_t epoch;
-    const char *leader; /* "" when nobody leads, or it is unknown */
-    const char *reason; /* one sentence */
-    const char *cgroup; /* folder of the cgroup to run in, joined first; NULL: the agent's own */
+    uint64_t from_epoch; /* promote: of the record that this site took over from; else: of the one
+                          * that is stored, as last read. 0: none, or it can't be read */
+    const char *leader;  /* "" when nobody leads, or it is unknown */
+    const char *reason;  /* one sentence */
+    const char *cgroup;  /* folder of the cgroup to run in, joined first; NULL: the agent's own */
 };
 
 /* `err` is NULL on success. `out` is what it wrote to stdout (bounded). */

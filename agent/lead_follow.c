@@ -138,6 +138,7 @@ static int attempt(struct lead *l, enum hook hook)
 {
     struct hm_error why;
     struct hook_context context = {.epoch = lead_epoch(l),
+                                   .from_epoch = l->core.known.record.epoch, /* it serves */
                                    .leader = l->follow.leader.text,
                                    .reason = hb_reason_text(l->core.reason)};
     l->follow.told = l->follow.leader;

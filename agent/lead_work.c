@@ -12,11 +12,20 @@ enum { DISK_JOBS_MAX = 4 };
 #define FENCE_UNCONFIGURED_NS (1500 * HM_MS) /* as long as no configuration was ever seen */
 #define LOOK_AGAIN_NS         (1000 * HM_MS) /* a stop that only the guardian has verified */
 
+/* Of the lease record in the bucket, as last read; 0: none, or it can't be read. */
+static uint64_t record_epoch(const struct lead *l)
+{
+    const struct fo_known *known = &l->core.known;
+    return known->has_record && known->readable ? known->record.epoch : 0;
+}
+
 static struct hook_context context_for(const struct lead *l, uint64_t epoch, enum hb_reason reason)
 {
     const char *leader = lead_leader(l);
-    return (struct hook_context){
-        .epoch = epoch, .leader = leader, .reason = hb_reason_text(reason)};
+    return (struct hook_context){.epoch = epoch,
+                                 .from_epoch = record_epoch(l),
+                                 .leader = leader,
+                                 .reason = hb_reason_text(reason)};
 }
 
 static void workload_event(struct lead *l, enum fo_event_type type, uint64_t epoch)
@@ -59,6 +68,7 @@ static void begin_start(struct lead *l)
         return;
     }
     context.leader = l->core.site.text;
+    context.from_epoch = l->core.incident.from_epoch;
     hooks_kill(l->work.hooks, HOOK_FOLLOW);
     hooks_kill(l->work.hooks, HOOK_RESYNC);
     l->work.serving = true;
@@ -311,6 +321,8 @@ static struct hooks *make_hooks(const struct lead *l)
     for (int i = 0; i < HOOK_COUNT; i++)
         options.commands[i] = (struct hook_command){.argv = c->failover.hooks[i],
                                                     .limit_ms = c->failover.hook_timeout_ms};
+    options.commands[HOOK_FOLLOW].limit_ms = c->failover.follow_timeout_ms;
+    options.commands[HOOK_RESYNC].limit_ms = c->failover.follow_timeout_ms;
     return hooks_new(&options);
 }
 

@@ -61,7 +61,8 @@ static void context_set(struct context_copy *copy, const struct hook_context *c)
     copy->leader = hm_strdup(c->leader ? c->leader : "");
     copy->reason = hm_strdup(c->reason ? c->reason : "");
     copy->cgroup = c->cgroup ? hm_strdup(c->cgroup) : NULL;
-    copy->context = (struct hook_context){c->epoch, copy->leader, copy->reason, copy->cgroup};
+    copy->context =
+        (struct hook_context){c->epoch, c->from_epoch, copy->leader, copy->reason, copy->cgroup};
 }
 
 struct workload *workload_new(struct hooks *hooks, const struct workload_documents *documents)

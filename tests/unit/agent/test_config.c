@@ -52,6 +52,7 @@ START_TEST(defaults_are_filled_in)
     ck_assert_str_eq(c.libvirt.accel, "auto");
     ck_assert_str_eq(c.failover.group, "default");
     ck_assert_int_eq(c.failover.hook_timeout_ms, HOOK_LIMIT_MS);
+    ck_assert_int_eq(c.failover.follow_timeout_ms, HOOK_LIMIT_MS);
     for (int i = 0; i < HOOK_COUNT; i++)
         ck_assert_ptr_null(c.failover.hooks[i]);
     ck_assert_str_eq(c.guardian.socket, "/run/harmony/guardian.sock");
@@ -79,6 +80,7 @@ static const char full[] =
     "failover:\n"
     "  group: db\n"
     "  hook_timeout: 3s\n"
+    "  follow_timeout: 12h\n"
     "  hooks:\n"
     "    probe: [/bin/check, -q]\n"
     "    fence: [/bin/stop]\n"
@@ -114,6 +116,7 @@ START_TEST(everything_is_read)
     ck_assert_str_eq(c.libvirt.accel, "tcg");
     ck_assert_str_eq(c.failover.group, "db");
     ck_assert_int_eq(c.failover.hook_timeout_ms, 3000);
+    ck_assert_int_eq(c.failover.follow_timeout_ms, 12 * 3600000);
     ck_assert_str_eq(c.failover.peer.listen, "[::]:7422");
     ck_assert_str_eq(c.failover.peer.tls_ca, "/etc/p/ca.pem");
     ck_assert_str_eq(c.failover.peer.tls_cert, "/etc/p/b.pem");

@@ -38,7 +38,8 @@ static void with_hook(enum hook hook, const char *script, int64_t limit_ms)
     hooks = hooks_new(&o);
 }
 
-static const struct hook_context context = {.epoch = 7, .leader = "site-b", .reason = "a test"};
+static const struct hook_context context = {
+    .epoch = 7, .from_epoch = 5, .leader = "site-b", .reason = "a test"};
 
 static int run(enum hook hook, int64_t limit_ms, struct hm_error *err)
 {
@@ -64,15 +65,17 @@ static void tear_down(void)
 
 START_TEST(gives_the_environment)
 {
-    with_hook(HOOK_PROMOTE,
-              "echo $HARMONY_SITE $HARMONY_GROUP $HARMONY_EPOCH $HARMONY_LEADER $HARMONY_REASON",
-              0);
+    with_hook(
+        HOOK_PROMOTE,
+        "echo $HARMONY_SITE $HARMONY_GROUP $HARMONY_EPOCH $HARMONY_FROM_EPOCH $HARMONY_LEADER "
+        "$HARMONY_REASON ${HARMONY_CGROUP:-none}",
+        0);
     ck_assert_int_eq(run(HOOK_PROMOTE, 0, NULL), 1);
     ck_assert_int_eq(ends, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     ck_assert_int_eq(ends, 1);
     ck_assert_int_eq(last_error.code, HM_OK);
-    ck_assert_str_eq(last_out, "site-a default 7 site-b a test\n");
+    ck_assert_str_eq(last_out, "site-a default 7 5 site-b a test none\n");
 }
 END_TEST
 
@@ -146,7 +149,7 @@ START_TEST(runs_in_the_cgroup_of_its_epoch_or_not_at_all)
     char folder[] = "/tmp/test_hooks.XXXXXX", procs[64];
     ck_assert_ptr_nonnull(mkdtemp(folder));
     epoch.cgroup = folder;
-    with_hook(HOOK_PROMOTE, "echo runs", 0);
+    with_hook(HOOK_PROMOTE, "echo runs in $HARMONY_CGROUP", 0);
     ck_assert_int_eq(hooks_run(hooks, HOOK_PROMOTE, &epoch, 0, note_end, &ends, &err),
                      -HM_E_REFUSED);
     ck_assert_ptr_nonnull(strstr(err.text, "the guardian has ended epoch 7"));
@@ -154,7 +157,9 @@ START_TEST(runs_in_the_cgroup_of_its_epoch_or_not_at_all)
     close(open(procs, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     ck_assert_int_eq(hooks_run(hooks, HOOK_PROMOTE, &epoch, 0, note_end, &ends, &err), 1);
     uv_run(&loop, UV_RUN_DEFAULT);
-    ck_assert_str_eq(last_out, "runs\n");
+    char expected[64];
+    snprintf(expected, sizeof expected, "runs in %s\n", folder);
+    ck_assert_str_eq(last_out, expected);
     FILE *file = fopen(procs, "re");
     ck_assert_int_eq(fgetc(file), '0');
     fclose(file);

@@ -501,13 +501,13 @@ static bool exists(const char *name)
 static char *hook_argv[HOOK_COUNT][4];
 static char hook_script[HOOK_COUNT][256];
 
-/* A lead whose hook notes that it ran in `<name>_ran`, and succeeds once there is a file `<name>_ok`. */
+/* A lead whose hook notes in `<name>_ran` that it ran, and what epoch the stored record is of; and succeeds once there is a file `<name>_ok`. */
 static void use_hook(enum hook hook)
 {
     const char *name = hook_name(hook);
     end_lead();
-    snprintf(hook_script[hook], sizeof hook_script[hook], "cd %s; echo >>%s_ran; test -e %s_ok",
-             folder, name, name);
+    snprintf(hook_script[hook], sizeof hook_script[hook],
+             "cd %s; echo $HARMONY_FROM_EPOCH >>%s_ran; test -e %s_ok", folder, name, name);
     hook_argv[hook][0] = (char *)"/bin/sh";
     hook_argv[hook][1] = (char *)"-c";
     hook_argv[hook][2] = hook_script[hook];
@@ -598,13 +598,23 @@ START_TEST(claim_is_nobody_to_follow)
 }
 END_TEST
 
+static void check_first_line(const char *name, const char *line)
+{
+    char *text;
+    size_t len;
+    ck_assert_int_eq(hm_file_read(in_folder(name), 128, &text, &len, NULL), 0);
+    ck_assert_int_eq(strncmp(text, line, strlen(line)), 0);
+    free(text);
+}
+
 START_TEST(follow_is_tried_until_it_succeeds)
 {
     use_hook(HOOK_FOLLOW);
     init_group();
-    site_b_is("leader", 1);
+    site_b_is("leader", 3);
     lead_start(lead);
     ck_assert(wait_for(follow_failed));
+    check_first_line("follow_ran", "3\n");
     touch("follow_ok");
     ck_assert(wait_for(follow_went_well));
 }

@@ -553,6 +553,30 @@ START_TEST(the_promote_hook_runs_in_the_cgroup_of_its_epoch)
 }
 END_TEST
 
+/* The new epoch exceeds every one seen; what the data have to be of is the record that was taken over from. */
+START_TEST(the_promote_hook_is_told_from_which_epoch_it_takes_over)
+{
+    char script[128];
+    snprintf(script, sizeof script, "echo $HARMONY_FROM_EPOCH $HARMONY_EPOCH >%s/resync_ran",
+             folder);
+    use_promote_hook(script);
+    snprintf(guardian.state.cgroup, sizeof guardian.state.cgroup, "%s", folder);
+    ck_assert_int_eq(hm_file_write_atomic(in_folder("cgroup.procs"), "", 0, 0600, NULL), 0);
+    fake_bus_put_text("cluster_config", good_config);
+    fake_bus_put_text("primary_heartbeat",
+                      "{\"site_id\":null,\"status\":\"RELEASED\",\"epoch\":4,\"seen_epoch\":6,"
+                      "\"next\":\"site-a\"}");
+    lead_start(lead);
+    ck_assert(wait_for(leads));
+    char *text;
+    size_t len;
+    ck_assert_int_eq(hm_file_read(in_folder("resync_ran"), 16, &text, &len, NULL), 0);
+    ck_assert_str_eq(text, "4 7\n");
+    free(text);
+    unlink(in_folder("cgroup.procs"));
+}
+END_TEST
+
 static bool host_cannot(void)
 {
     return warns_of("neither cgroup v2 nor the v1 freezer");
@@ -602,6 +626,7 @@ int main(void)
     tcase_add_test(t, a_plan_that_is_refused_does_not_end_what_serves);
     tcase_add_test(t, steps_that_take_longer_than_was_promised_are_told);
     tcase_add_test(t, the_promote_hook_runs_in_the_cgroup_of_its_epoch);
+    tcase_add_test(t, the_promote_hook_is_told_from_which_epoch_it_takes_over);
     tcase_add_test(t, a_host_that_cannot_hold_what_hooks_start_does_not_lead);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
