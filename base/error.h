@@ -36,6 +36,7 @@
     X(E_DOWNLOAD, "download-failed")                                                               \
     X(E_IN_PROGRESS, "in-progress") /* it goes on by itself; ask again */                          \
     X(E_LIBVIRT, "libvirt-error")                                                                  \
+    X(E_VMM, "vmm-error")          /* cloud-hypervisor refused, in its own words */                \
     X(E_PROCESS, "process-failed") /* a child exited non-zero or died */                           \
     X(E_NATS, "nats-error")                                                                        \
     X(E_INTERNAL, "internal-error") /* a bug: please report */

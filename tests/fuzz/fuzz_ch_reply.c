@@ -1,0 +1,82 @@
+/* What a VMM (cloud-hypervisor), which a guest may have taken over, answers. The first byte says to what. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "tests/fuzz/check.h"
+#include "vmm/ch_reply.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void visit(void *data, const char *device, const char *name, uint64_t value)
+{
+    size_t *visited = data;
+    (void)value;
+    FUZZ_REQUIRE(strlen(device) < 64 && strlen(name) < 64);
+    ++*visited;
+}
+
+static void counters(const char *text, size_t size)
+{
+    size_t visited = 0;
+    struct hm_error err;
+    int rc = ch_counters_parse(text, size, visit, &visited, &err);
+    if (rc < 0)
+        fuzz_require_sentence(rc, &err);
+}
+
+static void info(long status, const char *text, size_t size)
+{
+    struct ch_info info = {0};
+    struct hm_error err;
+    int rc = ch_info_parse("vm a: ask for its state", status, text, size, &info, &err);
+    if (rc < 0)
+        fuzz_require_sentence(rc, &err);
+    FUZZ_REQUIRE(rc >= 0 || !info.config);
+    ch_info_clear(&info);
+}
+
+static void ping(const char *text, size_t size)
+{
+    struct ch_ping ping;
+    struct hm_error err;
+    int rc = ch_ping_parse(text, size, &ping, &err);
+    if (rc < 0)
+        fuzz_require_sentence(rc, &err);
+    else
+        ch_version_major(ping.version);
+}
+
+static void failure(const char *text, size_t size)
+{
+    struct hm_error err;
+    int rc = ch_reply_check("vm a: boot it", 500, text, size, &err);
+    fuzz_require_sentence(rc, &err);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char version[CH_VERSION_MAX + 1];
+    if (size == 0)
+        return 0;
+    HM_AUTOFREE char *text = hm_memdup(data + 1, size - 1);
+    switch (data[0]) {
+    case 'c':
+        counters(text, size - 1);
+        break;
+    case 'i':
+        info(200, text, size - 1);
+        break;
+    case 'p':
+        ping(text, size - 1);
+        break;
+    case 'v':
+        ch_version_parse(text, version);
+        break;
+    default:
+        failure(text, size - 1);
+        info(404, text, size - 1);
+    }
+    return 0;
+}

@@ -1,0 +1,59 @@
+/*
+ * The process of a VMM: started so that it outlives the agent, found again, and ended.
+ *
+ * It is nobody's child, leads its own session, has /dev/null as stdin, a log as its output, no other
+ * descriptor, an environment of its own, and the default OOM score. It waits at a gate before its
+ * program runs: so its pid is on disk, and it is in its cgroup, before there is anything to lose; if the
+ * agent dies first, the gate never opens and it ends. A process is ended through a pidfd that was checked
+ * against its start time, so never a later one of the same number. Blocks; thread: any but the loop's.
+ */
+#ifndef HM_VMM_CH_PROCESS_H
+#define HM_VMM_CH_PROCESS_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "vmm/ch_record.h"
+
+/* Of this boot of the host; the caller's. "": it can't be told. */
+char *ch_boot_id(void);
+
+/* Looks at /proc. A zombie is not alive. */
+bool ch_pid_is_alive(const struct ch_pid *p);
+/* Of any process that is there; false: it is not. */
+bool ch_pid_of(int pid, struct ch_pid *ret);
+/* A pidfd of it, the caller's to close; -1: it is gone. */
+int ch_pid_open(const struct ch_pid *p);
+/* 1: it has ended; 0: not within that time. A pidfd is readable once its process has ended. */
+int ch_pidfd_wait(int pidfd, int64_t ms);
+/* SIGKILL, and see it ended: 0. HM_E_TIMEOUT: it hangs in the kernel. One that is gone is fine. */
+int ch_pid_kill(const struct ch_pid *p, int64_t wait_ms, struct hm_error *err);
+
+/* The VMM that was started for this socket, by its command line, whatever any record says. 1: found; 0: none. */
+int ch_process_find(const char *socket, struct ch_pid *ret);
+
+#define CH_SOCKET_OPTION "--api-socket"
+/* The word after it: "path=SOCKET"; the caller's. */
+char *ch_socket_word(const char *socket);
+
+struct ch_spawn {
+    char *const *argv;
+    const char *log; /* appended to */
+};
+/* At the gate. */
+struct ch_gate {
+    struct ch_pid pid;
+    int go;      /* a byte opens it */
+    int verdict; /* errno of execve(2), or the end */
+};
+int ch_spawn(const struct ch_spawn *spawn, struct ch_gate *ret, struct hm_error *err);
+/* Let it run its program. HM_E_PROCESS: it could not, and is gone. Either way the gate is used up. */
+int ch_gate_open(struct ch_gate *gate, const char *program, struct hm_error *err);
+void ch_gate_refuse(struct ch_gate *gate); /* it ends without having run anything */
+
+/* The last lines of a VMM's log, for an error: one line, cleaned; the caller's; "" if there is nothing. */
+char *ch_log_tail(const char *path);
+/* Keeps it from growing for ever: what is beyond a bound goes to PATH.1, the last part of it stays. */
+void ch_log_limit(const char *path);
+
+#endif

@@ -1,0 +1,256 @@
+/* Starting a VMM: forked twice, held at a gate, then executed (ch_process.h). */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "vmm/ch_process.h"
+
+enum {
+    FIRST_FREE = STDERR_FILENO + 1,
+    EXIT_NOT_STARTED = 127,
+    EXEC_WAIT_MS = 10000, /* the program may be on a disk that is slow */
+    LOG_MAX = 256 * 1024, /* of vmm.log; the same again in vmm.log.1 */
+    TAIL_MAX = 600,
+};
+
+/* -- In the child: only what signal-safety(7) allows ------------------------------------------------ */
+
+static void default_signals(void)
+{
+    struct sigaction by_default = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    for (int s = 1; s < NSIG; s++)
+        sigaction(s, &by_default, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The agent's own is far from the default: a guest shall not be spared in its place. */
+static void default_oom_score(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    ssize_t unused = write(fd, "0", 1);
+    (void)unused;
+    close(fd);
+}
+
+struct ends {
+    int pid[2], go[2], verdict[2]; /* read, write */
+    int log;
+};
+
+/* While it waits it has the gate, the verdict and the log as 0-2 and nothing else: held copies of another
+ * one's gate would keep that from closing. */
+static void wait_at_gate(const struct ends *e)
+{
+    pid_t self = getpid();
+    char go;
+    ssize_t told = write(e->pid[1], &self, sizeof self);
+    dup2(e->go[0], STDIN_FILENO);
+    dup2(e->verdict[1], STDOUT_FILENO);
+    dup2(e->log, STDERR_FILENO);
+    close_range(FIRST_FREE, ~0U, 0);
+    if (told != (ssize_t)sizeof self || read(STDIN_FILENO, &go, 1) != 1)
+        _exit(EXIT_NOT_STARTED);
+}
+
+static void become(char *const *argv, const struct ends *e) __attribute__((noreturn));
+static void become(char *const *argv, const struct ends *e)
+{
+    static char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    setsid();
+    default_signals();
+    default_oom_score();
+    wait_at_gate(e);
+    int verdict = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, FIRST_FREE);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    dup2(null, STDIN_FILENO);
+    dup2(STDERR_FILENO, STDOUT_FILENO);
+    execve(argv[0], argv, environment);
+    int why = errno;
+    ssize_t unused = write(verdict, &why, sizeof why);
+    (void)unused;
+    _exit(EXIT_NOT_STARTED);
+}
+
+/* -- In the parent -------------------------------------------------------------------------------- */
+
+static void close_end(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void close_all(struct ends *e)
+{
+    for (int i = 0; i < 2; i++) {
+        close_end(&e->pid[i]);
+        close_end(&e->go[i]);
+        close_end(&e->verdict[i]);
+    }
+    close_end(&e->log);
+}
+
+static int open_pipe(int ends[2])
+{
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    for (int i = 0; i < 2; i++) { /* 0-2 become the child's */
+        int moved = fcntl(ends[i], F_DUPFD_CLOEXEC, FIRST_FREE);
+        if (moved < 0)
+            return -1;
+        close(ends[i]);
+        ends[i] = moved;
+    }
+    return 0;
+}
+
+static int open_ends(const char *log, struct ends *e)
+{
+    memset(e, -1, sizeof *e);
+    if (open_pipe(e->pid) < 0 || open_pipe(e->go) < 0 || open_pipe(e->verdict) < 0)
+        return -1;
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    e->log = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE);
+    if (fd >= 0)
+        close(fd);
+    return e->log < 0 ? -1 : 0;
+}
+
+/* The child ends at once; its own child is nobody's that this process would have to reap. */
+static bool fork_twice(char *const *argv, const struct ends *e)
+{
+    sigset_t all, before;
+    int status = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t child = fork();
+    if (child == 0) {
+        pid_t vmm = fork();
+        if (vmm == 0)
+            become(argv, e);
+        _exit(vmm < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return child > 0 && status == 0;
+}
+
+int ch_spawn(const struct ch_spawn *spawn, struct ch_gate *ret, struct hm_error *err)
+{
+    struct ends e;
+    struct ch_gate gate = {.go = -1, .verdict = -1};
+    pid_t pid = 0;
+    if (open_ends(spawn->log, &e) < 0) {
+        int r = hm_fail(err, HM_E_IO, "cannot start %s (its log is %s): %s", spawn->argv[0],
+                        spawn->log, strerror(errno));
+        close_all(&e);
+        return r;
+    }
+    bool forked = fork_twice(spawn->argv, &e);
+    close_end(&e.pid[1]);
+    close_end(&e.verdict[1]);
+    close_end(&e.go[0]);
+    bool is_there = forked && read(e.pid[0], &pid, sizeof pid) == (ssize_t)sizeof pid &&
+                    ch_pid_of(pid, &gate.pid);
+    if (is_there) {
+        gate.go = e.go[1];
+        gate.verdict = e.verdict[0];
+        e.go[1] = e.verdict[0] = -1;
+        *ret = gate;
+    }
+    close_all(&e);
+    return is_there
+               ? 0
+               : hm_fail(err, HM_E_PROCESS, "cannot start %s: no process for it", spawn->argv[0]);
+}
+
+void ch_gate_refuse(struct ch_gate *gate)
+{
+    close_end(&gate->go);
+    close_end(&gate->verdict);
+}
+
+/* The end of the pipe without a word: its program runs, or it was ended by somebody. */
+static int read_verdict(struct ch_gate *gate)
+{
+    int why = 0;
+    struct pollfd p = {.fd = gate->verdict, .events = POLLIN};
+    if (poll(&p, 1, EXEC_WAIT_MS) <= 0)
+        return ETIMEDOUT;
+    return read(gate->verdict, &why, sizeof why) == (ssize_t)sizeof why ? why : 0;
+}
+
+int ch_gate_open(struct ch_gate *gate, const char *program, struct hm_error *err)
+{
+    bool sent = write(gate->go, "g", 1) == 1;
+    int why = sent ? read_verdict(gate) : EPIPE;
+    if (why == ETIMEDOUT)
+        ch_pid_kill(&gate->pid, 0, NULL);
+    ch_gate_refuse(gate);
+    return why ? hm_fail(err, HM_E_PROCESS, "cannot start %s: %s", program, strerror(why)) : 0;
+}
+
+/* -- Its log -------------------------------------------------------------------------------------- */
+
+/* From the last `size` bytes on; the caller's. */
+static char *read_end(const char *path, size_t size, size_t *ret_len)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    char *text = hm_alloc(size + 1);
+    *ret_len = 0;
+    if (fd < 0)
+        return text;
+    off_t from = fstat(fd, &st) == 0 && (size_t)st.st_size > size ? st.st_size - (off_t)size : 0;
+    ssize_t n = pread(fd, text, size, from);
+    close(fd);
+    *ret_len = n > 0 ? (size_t)n : 0;
+    return text;
+}
+
+char *ch_log_tail(const char *path)
+{
+    size_t len;
+    char *text = read_end(path, TAIL_MAX, &len);
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' '))
+        len--;
+    text[len] = '\0';
+    for (char *c = text; *c; c++)
+        if (*c == '\n' || *c == '\t')
+            *c = ' ';
+        else if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
+            *c = '?';
+    return text;
+}
+
+/* The VMM goes on writing at the end of the same file. What it writes between the two calls is lost. */
+void ch_log_limit(const char *path)
+{
+    struct stat st;
+    size_t len;
+    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= LOG_MAX)
+        return;
+    HM_AUTOFREE char *before = hm_printf("%s.1", path);
+    HM_AUTOFREE char *text = read_end(path, LOG_MAX, &len);
+    int fd = open(before, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return;
+    ssize_t written = write(fd, text, len);
+    close(fd);
+    if (written == (ssize_t)len && truncate(path, 0) == 0)
+        return;
+}
