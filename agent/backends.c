@@ -30,9 +30,14 @@ static bool are_same_things(const struct things *a, const struct things *b)
     return true;
 }
 
+static bool is_new_failure(const struct member *m, const struct hm_error *err)
+{
+    return m->unobserved.code != err->code || strcmp(m->unobserved.text, err->text) != 0;
+}
+
 static void note_failure(struct member *m, const struct hm_error *err)
 {
-    if (strcmp(m->unobserved.text, err->text) != 0)
+    if (is_new_failure(m, err))
         hm_log(HM_LOG_WARN, "reconcile", "%s; nothing there is changed until it answers",
                err->text);
     m->unobserved = *err;
@@ -63,7 +68,8 @@ static void on_observed(void *data, struct things *things, json_t *facts,
     m->under_way = false;
     m->ended_ns = hm_boottime_ns();
     bool answers_again = !err && m->unobserved.code;
-    b->news |= err || answers_again || !are_same_things(things, &m->things);
+    b->news |= err ? is_new_failure(m, err)
+                   : answers_again || !are_same_things(things, &m->things);
     if (err)
         note_failure(m, err);
     else
@@ -168,14 +174,6 @@ bool member_holds_vms(const struct member *m)
 bool member_is_seen_since(const struct member *m, int64_t ns)
 {
     return !m->unobserved.code && m->since_ns >= ns;
-}
-
-bool backends_are_all_seen(const struct backends *b)
-{
-    for (size_t i = 0; i < b->count; i++)
-        if (b->items[i].unobserved.code)
-            return false;
-    return true;
 }
 
 bool backends_were_looked_at_since(const struct backends *b, int64_t ns)

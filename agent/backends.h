@@ -36,7 +36,7 @@ struct backends_options {
     uv_loop_t *loop;
     const struct driver *const *drivers;  /* NULL-terminated; outlive this */
     struct driver_options driver_options; /* on_change and data are set by the backends */
-    /* Looks have ended. `news`: something is not as it was seen before. */
+    /* Looks have ended. `news`: something is not as it was seen before, or can't be seen for another reason. */
     void (*on_looked)(void *data, bool news);
     /* What a backend is (facts; NULL: no news of that), or why it can't be asked. */
     void (*on_backend)(void *data, const struct driver *driver, const json_t *facts,
@@ -68,7 +68,6 @@ struct member *backends_for(const struct backends *b, const char *kind, const js
 bool member_holds_vms(const struct member *m);
 /* A look that began then, or later, succeeded, and so did the last one. */
 bool member_is_seen_since(const struct member *m, int64_t ns);
-bool backends_are_all_seen(const struct backends *b);
 /* Each was looked at since then, well or not, or it hangs. */
 bool backends_were_looked_at_since(const struct backends *b, int64_t ns);
 

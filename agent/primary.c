@@ -231,6 +231,8 @@ void primary_look(struct reconciler *r, const struct plan *plan)
         end_start(p, NULL);
     else if (p->serving && are_all_seen(r, plan))
         look_for_health(r, plan);
+    else if (p->serving)
+        r->settled = false; /* not judged yet: by the next look, whatever that shows */
 }
 
 void primary_call_ended(struct reconciler *r)

@@ -364,7 +364,7 @@ static void run_pass(struct reconciler *r)
     struct plan_input in = make_input(r);
     struct plan plan;
     r->full = 0;
-    r->settled = backends_are_all_seen(r->backends);
+    r->settled = true;
     r->planned_generation = desired_generation(r->options.desired);
     plan_make(&in, &plan);
     for (size_t i = 0; i < plan.count; i++) {

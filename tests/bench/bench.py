@@ -116,7 +116,7 @@ def bench_latency(folder):
 def bench_pass(folder):
     with NatsServer(folder) as server:
         for count in (1000, 10000):
-            r = json.loads(run([built("bench/bench_pass"), server.url, count, 50], timeout=600).stdout)
+            r = json.loads(run([built("bench/bench_pass"), server.url, count, 50, folder], timeout=600).stdout)
             row(f"no-op pass, {count} documents", f"{r['pass_us'] / 1000:.2f} ms",
                 f"bulk call {r['bulk_us'] / 1000:.2f} ms", f"{r['pass_us'] / r['bulk_us']:.2f}", "aim < 1.5")
             row(f"metrics every 10 s, {count} VMs, off the loop",

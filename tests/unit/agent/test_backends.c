@@ -81,6 +81,27 @@ START_TEST(one_that_fails_holds_up_its_own_alone)
 }
 END_TEST
 
+/* Until it answers, or fails for another reason, a plan would say the same. */
+START_TEST(a_failure_that_goes_on_is_no_news)
+{
+    site_put(&s, "site-a.vm.web", VM "}");
+    SITE_UNTIL(&s, is_phase("vm.web", "Running"));
+    fake_fail("observe", "disks", HM_E_IO);
+    site_settle(&s);
+    ck_assert_int_eq(s.backend_error.code, HM_E_IO);
+    int plans = s.passes;
+    site_settle(&s);
+    ck_assert_int_eq(s.passes, plans);
+    fake_fail("observe", "disks", HM_E_TIMEOUT);
+    reconciler_kick(s.reconciler);
+    SITE_UNTIL(&s, s.passes > plans);
+    plans = s.passes;
+    fake_fail("observe", "disks", HM_OK);
+    reconciler_kick(s.reconciler);
+    SITE_UNTIL(&s, s.passes > plans);
+}
+END_TEST
+
 START_TEST(one_that_hangs_holds_up_its_own_alone)
 {
     fake_hold("observe", "disks");
@@ -209,6 +230,7 @@ int main(void)
     tcase_add_checked_fixture(c, set_up, tear_down);
     tcase_add_test(c, each_makes_its_own);
     tcase_add_test(c, one_that_fails_holds_up_its_own_alone);
+    tcase_add_test(c, a_failure_that_goes_on_is_no_news);
     tcase_add_test(c, one_that_hangs_holds_up_its_own_alone);
     tcase_add_test(c, nothing_is_made_before_the_first_look);
     tcase_add_test(c, old_news_is_not_acted_on_while_a_look_is_under_way);

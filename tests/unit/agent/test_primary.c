@@ -592,6 +592,25 @@ START_TEST(what_is_resumed_is_not_touched_and_is_judged)
 }
 END_TEST
 
+/* A look that began before it says nothing about it, and the next one may show nothing new. */
+START_TEST(what_is_resumed_is_judged_by_a_look_of_its_own)
+{
+    site_put(&s, "primary.vm.db", VM "}");
+    start_and_wait();
+    fake_put("vm", "db", THING_RUNNING, NULL, NULL); /* somebody else's now: nothing is to be done */
+    fake_change();
+    SITE_UNTIL(&s, s.workload.health(s.workload.data, NULL) < 0);
+    site_settle(&s);
+    fake_hold("observe", NULL);
+    reconciler_kick(s.reconciler);
+    SITE_UNTIL(&s, fake_inside("observe", NULL));
+    s.workload.resume(s.workload.data, 1);
+    ck_assert_int_eq(s.workload.health(s.workload.data, NULL), 0);
+    fake_let_go("observe", NULL);
+    SITE_UNTIL(&s, s.workload.health(s.workload.data, NULL) < 0);
+}
+END_TEST
+
 /* -- Found running where it must not --------------------------------------------------------------
  */
 
@@ -708,6 +727,7 @@ static TCase *stops(void)
     tcase_add_test(c, tells_every_vm_there_may_be_once_and_no_stranger);
     tcase_add_test(c, a_clean_stop_takes_what_the_longest_tower_takes);
     tcase_add_test(c, what_is_resumed_is_not_touched_and_is_judged);
+    tcase_add_test(c, what_is_resumed_is_judged_by_a_look_of_its_own);
     tcase_add_test(c, what_someone_starts_on_a_replica_is_killed);
     tcase_add_test(c, kill_waits_for_no_back_off_of_something_else);
     tcase_add_test(c, free_during_a_fence);
