@@ -1,5 +1,6 @@
 """Fixtures: a temporary folder, a NATS server, sites. What a failed test leaves to read is kept in
-BUILD/failed/<test>/. Prints the line "integration: N passed, N failed[, N skipped]"."""
+BUILD/failed/<test>/. Prints the line "integration: N passed, N failed[, N skipped]", and before it a line for
+each of the backends that tests name in their parameters."""
 
 import sys
 from pathlib import Path
@@ -18,9 +19,14 @@ from lib.processes import TemporaryFolder  # noqa: E402
 from lib.sites import Site  # noqa: E402
 
 
+BACKENDS = {"libvirt": "libvirt", "fake": "the fake of cloud-hypervisor", "real": "the real cloud-hypervisor"}
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    report.backend = next((p for p in parameters if isinstance(p, str) and p in BACKENDS), None)
     if report.failed:
         item.has_failed = True
 
@@ -87,11 +93,26 @@ def each_step():
     return steps
 
 
+def totals(stats, backend=None):
+    """"N passed, N failed[, N skipped]": of all tests, or of those on this backend."""
+    def count(*outcomes):
+        reports = [report for outcome in outcomes for report in stats.get(outcome, [])]
+        return len([r for r in reports if backend is None or getattr(r, "backend", None) == backend])
+
+    skipped = count("skipped")
+    return (f"{count('passed')} passed, {count('failed', 'error')} failed"
+            + (f", {skipped} skipped" if skipped else ""))
+
+
 def pytest_terminal_summary(terminalreporter):
-    stats = terminalreporter.stats
-    passed, skipped = len(stats.get("passed", [])), len(stats.get("skipped", []))
-    failed = len(stats.get("failed", [])) + len(stats.get("error", []))
+    stats, say = terminalreporter.stats, terminalreporter.write_line
+    reasons = {}
     for report in stats.get("skipped", []):
-        terminalreporter.write_line(f"skipped {report.nodeid}: {report.longrepr[2]}")
-    terminalreporter.write_line(
-        f"integration: {passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+        reasons.setdefault(report.longrepr[2], []).append(report.nodeid)
+    for reason, tests in reasons.items():
+        say(f"skipped {tests[0]}{f' and {len(tests) - 1} more' if len(tests) > 1 else ''}: {reason}")
+    reports = [report for outcome in stats.values() for report in outcome]
+    for backend, name in BACKENDS.items():
+        if any(getattr(report, "backend", None) == backend for report in reports):
+            say(f"VMs on {name}: {totals(stats, backend)}")
+    say(f"integration: {totals(stats)}")

@@ -1,6 +1,7 @@
 # Integration tests on real parts, and everything together.
 SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
-AS_ROOT = $(SUDO) env HARMONY_BUILD=$(BUILD) HARMONY_TOOLS=$(HARMONY_TOOLS)
+AS_ROOT = $(SUDO) env HARMONY_BUILD=$(BUILD) HARMONY_TOOLS=$(HARMONY_TOOLS) \
+          $(if $(CLOUD_HYPERVISOR),CLOUD_HYPERVISOR=$(CLOUD_HYPERVISOR))
 
 .PHONY: integration
 #: make integration         tests with real NATS, libvirt and QEMU (as root); T=test_file.py: only these

@@ -58,3 +58,27 @@ $(BUILD)/interpose_libvirt.so: tests/lib/interpose_libvirt.c
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) -fPIC -shared $(CFLAGS) -o $@ $< -ldl
 
 integration: drive interpose $(if $(NETALLOC),native)
+
+# A fake of cloud-hypervisor. Without sanitizers, whatever the rest is built with: tests start a hundred.
+.PHONY: fake-vmm
+fake-vmm: $(BUILD)/fake_vmm
+
+$(BUILD)/fake_vmm: $(wildcard tests/lib/fake_vmm/*.c) tests/lib/fake_vmm/fake_vmm.h
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) -Wno-missing-field-initializers $(CFLAGS) -o $@ $(filter %.c,$^) -ljansson
+
+integration: fake-vmm
+
+# A kernel of a few KiB with a serial console and a power button, for the real cloud-hypervisor.
+.PHONY: tiny-guest
+tiny-guest: $(BUILD)/tiny_guest
+
+TINY := -ffreestanding -fno-pic -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
+        -fno-asynchronous-unwind-tables -nostdlib -static -O2 -Wall -Wextra -Werror
+$(BUILD)/tiny_guest: tests/lib/tiny_guest/start.S tests/lib/tiny_guest/guest.c tests/lib/tiny_guest/guest.ld
+	@mkdir -p $(@D)
+	@$(if $(Q),echo "  LINK    $@")
+	$(Q)$(CC) $(TINY) -Wl,--build-id=none,-no-pie,--no-warn-rwx-segments,-T,$(filter %.ld,$^) -o $@ $(filter %.S %.c,$^)
+
+integration: tiny-guest

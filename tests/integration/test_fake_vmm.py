@@ -1,0 +1,326 @@
+"""The fake of cloud-hypervisor against what the real one was observed to answer; and where the real one is
+at hand (CLOUD_HYPERVISOR, or in PATH), that it still answers so. Then processes, the tiny guest, faults."""
+
+import json
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from lib import vmm_talks
+from lib.netns import Machine
+from lib.paths import built
+from lib.processes import environment, run
+from lib.vmm_process import Vmm, ask, real_vmm
+from lib.waiting import wait_until
+
+OBSERVED = json.loads(vmm_talks.OBSERVED.read_text())
+VMMS = ["fake", "real"]
+
+
+def program(which):
+    """Skips the real one where it is not."""
+    if which != "real":
+        return built("fake_vmm")
+    if not real_vmm():
+        pytest.skip("no cloud-hypervisor in CLOUD_HYPERVISOR or PATH")
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        pytest.skip("cloud-hypervisor needs /dev/kvm")
+    return real_vmm()
+
+
+@pytest.fixture
+def machine(folder):
+    machine = Machine("machine", folder)
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def make_vmm(folder, machine):
+    made = []
+
+    def make(which, name="vm", **environ):
+        made.append(Vmm(program(which), folder, name, machine.enter, **environ))
+        return made[-1]
+
+    yield make
+    for vmm in made:
+        vmm.kill()
+
+
+@pytest.fixture(params=VMMS)
+def vmm(request, make_vmm):
+    return make_vmm(request.param).start()
+
+
+@pytest.fixture
+def fake(make_vmm):
+    return make_vmm("fake").start()
+
+
+# -- conversations -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", VMMS)
+@pytest.mark.parametrize("talk", vmm_talks.TALKS)
+def test_answers_as_the_real_one_was_observed_to(talk, which, folder):
+    assert vmm_talks.noted(talk, program(which), folder) == OBSERVED[talk]
+
+
+def test_each_conversation_was_observed():
+    assert list(OBSERVED) == list(vmm_talks.TALKS)
+
+
+def test_v48_says_500_for_what_is_not_there_and_null_for_what_is_not_set(make_vmm):
+    old, new = make_vmm("fake", "old", FAKE_VMM_VERSION="48").start(), make_vmm("fake", "new").start()
+    for call in ("vm.info", "vm.boot", "vm.reboot"):
+        answers = [vmm.ask(call) for vmm in (old, new)]
+        assert [a.status for a in answers] == [500, 404] and answers[0].body == answers[1].body
+    for vmm in (old, new):
+        vmm.do("vm.create", vmm.config())
+    before, after = (vmm.do("vm.info")["config"] for vmm in (old, new))
+    assert before["disks"] is None and before["payload"]["initramfs"] is None
+    assert "disks" not in after and "initramfs" not in after["payload"]
+    assert old.do("vmm.ping")["version"].startswith("48.") and new.do("vmm.ping")["version"].startswith("53.")
+
+
+def test_it_says_that_it_is_a_fake(fake):
+    assert "fake" in run([fake.program, "--version"]).stdout
+    assert fake.do("vmm.ping")["build_version"].endswith("-fake")
+
+
+# -- the process ---------------------------------------------------------------------------------
+
+
+def test_sigterm_ends_it_and_takes_the_socket_away(vmm):
+    vmm.boot()
+    vmm.process.signal(signal.SIGTERM)
+    assert vmm.wait_end() == 0 and not vmm.socket.exists()
+
+
+def test_a_socket_that_sigkill_left_is_taken_over(vmm):
+    vmm.boot()
+    vmm.process.kill()
+    assert vmm.socket.exists()
+    with pytest.raises(ConnectionRefusedError):
+        vmm.ask("vmm.ping")
+    vmm.start()
+    assert vmm.ask("vm.info").status == 404
+
+
+def test_v48_does_not_take_it_over(make_vmm):
+    old = make_vmm("fake", FAKE_VMM_VERSION="48").start()
+    old.process.kill()
+    old.process = old.spawn()
+    assert old.wait_end() == 1
+    old.socket.unlink()
+    old.start()
+
+
+def test_a_second_one_on_a_live_socket_ends(vmm):
+    first = vmm.process
+    vmm.process = vmm.spawn()
+    assert vmm.wait_end() == 1
+    vmm.process = first
+    assert vmm.ask("vmm.ping").status == 200
+
+
+def test_it_ends_with_its_guest(vmm):
+    vmm.do("vm.create", vmm.config(cmdline="off=0"))
+    vmm.do("vm.boot")
+    assert vmm.wait_end() == 0 and not vmm.socket.exists()
+    assert vmm.said() == ["up, 1 cpu, 128 MiB, off=0"]
+
+
+@pytest.mark.parametrize("which", VMMS)
+def test_it_outlives_its_guest_if_told_to(which, make_vmm):
+    vmm = make_vmm(which).start("--no-shutdown")
+    vmm.do("vm.create", vmm.config(cmdline="off=0"))
+    vmm.do("vm.boot")
+    wait_until(lambda: ("vm", "shutdown") in vmm.events(), 10, "the guest's end to be told")
+    wait_until(lambda: vmm.state() == "Created", 10, "the VM to be created and no more")
+
+
+# -- the guest -----------------------------------------------------------------------------------
+
+
+def test_the_guest_says_what_it_is(vmm):
+    cpus = {"boot_vcpus": 2, "max_vcpus": 4}
+    vmm.boot(cpus=cpus, memory={"size": 256 << 20}, cmdline="hello there")
+    assert vmm.said() == ["up, 2 cpu, 256 MiB, hello there"]
+
+
+def test_the_guest_hears_the_power_button(vmm):
+    vmm.boot()
+    vmm.do("vm.power-button")
+    assert vmm.wait_end() == 0
+    assert vmm.said()[-1] == "power button"
+
+
+def test_a_deaf_guest_does_not(vmm):
+    vmm.boot(cmdline="deaf")
+    vmm.do("vm.power-button")
+    vmm.do("vm.pause")
+    vmm.do("vm.resume")  # whatever it heard would be done by now
+    assert vmm.state() == "Running" and len(vmm.said()) == 1
+    vmm.do("vm.shutdown")
+    assert vmm.state() == "Created"
+
+
+def test_a_guest_that_resets_itself_boots_anew_in_the_same_process(vmm):
+    vmm.boot(cmdline="reset=300")
+    wait_until(lambda: ("vm", "rebooted") in vmm.events(), 10, "the reset to be told")
+    assert vmm.process.check_running() and vmm.state() == "Running"
+
+
+def test_a_paused_guest_does_nothing(vmm):
+    vmm.boot(cmdline="off=500")
+    vmm.do("vm.pause")
+    vmm.do("vm.power-button")
+    assert vmm.state() == "Paused" and len(vmm.said()) == 1
+    vmm.do("vm.resume")
+    assert vmm.wait_end() == 0
+
+
+def test_a_device_is_gone_when_the_guest_lets_it_go(vmm, folder):
+    (folder / "disk").write_bytes(bytes(1 << 20))
+    disk = {"path": str(folder / "disk"), "id": "extra", "image_type": "Raw"}
+    vmm.boot(cmdline="keeps")
+    vmm.do("vm.add-disk", disk)
+    vmm.do("vm.remove-device", {"id": "extra"})
+    info = vmm.do("vm.info")
+    assert not info["config"].get("disks") and "extra" in info["device_tree"], "only the guest lets it go"
+    assert ("vm", "device-removed") not in vmm.events()
+    vmm.do("vm.shutdown")
+    vmm.do("vm.delete")
+
+    vmm.boot()
+    vmm.do("vm.add-disk", disk)
+    vmm.do("vm.remove-device", {"id": "extra"})
+    wait_until(lambda: ("vm", "device-removed") in vmm.events(), 10, "the device to be let go")
+    assert "extra" not in vmm.do("vm.info")["device_tree"]
+
+
+def test_events_tell_of_its_life(vmm):
+    vmm.boot()
+    for call in ("vm.pause", "vm.resume", "vm.reboot", "vm.shutdown", "vm.delete", "vmm.shutdown"):
+        vmm.do(call)
+    vmm.wait_end()
+    assert vmm.events() == [("vmm", "starting"), *(("vm", event) for event in (
+        "booting", "booted", "pausing", "paused", "resuming", "resumed", "rebooting", "rebooted", "shutdown",
+        "deleted")), ("vmm", "shutdown")]
+
+
+def test_a_serial_console_of_its_own_is_told_where(vmm):
+    vmm.do("vm.create", vmm.config(serial={"mode": "Pty"}))
+    vmm.do("vm.boot")
+    terminal = vmm.do("vm.info")["config"]["serial"]["file"]
+    with open(terminal, "rb", buffering=0) as console:
+        assert console.read(200).startswith(b"tiny-guest: up")
+
+
+def test_a_serial_console_on_a_socket(vmm, folder):
+    path = folder / "console"
+    vmm.do("vm.create", vmm.config(serial={"mode": "Socket", "socket": str(path)}))
+    vmm.do("vm.boot")
+    with socket.socket(socket.AF_UNIX) as console:
+        console.connect(str(path))
+        vmm.do("vm.power-button")
+        heard = b""
+        while more := console.recv(200):
+            heard += more
+    assert b"tiny-guest: power button" in heard
+    assert vmm.wait_end() == 0
+
+
+# -- snapshots -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", VMMS)
+def test_a_snapshot_is_restored_paused_in_another_one(which, make_vmm, folder):
+    vmm, there = make_vmm(which).start(), folder / "snapshot"
+    there.mkdir()
+    vmm.boot(cmdline="kept")
+    vmm.do("vm.pause")
+    answer = vmm.ask("vm.snapshot", {"destination_url": f"file://{there}"})
+    if "GetNestedState" in answer.text:
+        pytest.skip("cloud-hypervisor can't take a snapshot on this host: GetNestedState")
+    assert answer.status == 204
+    assert sorted(file.name for file in there.iterdir()) == ["config.json", "memory-ranges", "state.json"]
+    vmm.do("vmm.shutdown")
+    vmm.wait_end()
+
+    other = make_vmm(which, "other").start()
+    other.do("vm.restore", {"source_url": f"file://{there}"})
+    assert other.state() == "Paused"
+    other.do("vm.resume")
+    other.do("vm.power-button")
+    assert other.wait_end() == 0
+
+
+# -- faults, which only the fake has ---------------------------------------------------------------
+
+
+def fault(vmm, *lines):
+    vmm.socket.with_name(vmm.socket.name + ".fault").write_text("".join(line + "\n" for line in lines))
+
+
+def test_hangs(fake):
+    fake.boot(cmdline="obey=0")
+    fault(fake, "vm.pause hang")
+    with pytest.raises(TimeoutError):
+        fake.ask("vm.pause", timeout=0.2)
+    with pytest.raises(TimeoutError):
+        fake.ask("vmm.ping", timeout=0.2)
+    fake.process.signal(signal.SIGTERM)
+    with pytest.raises(TimeoutError):
+        fake.ask("vmm.ping", timeout=0.2)
+    fake.process.check_running()
+
+
+def test_answers_slowly_and_in_order(fake):
+    fault(fake, "vm.create slow 300 1")
+    began = time.monotonic()
+    with socket.socket(socket.AF_UNIX) as waiting:
+        waiting.connect(str(fake.socket))
+        body = json.dumps(fake.config())
+        waiting.sendall(f"PUT /api/v1/vm.create HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        assert fake.ask("vm.info").status == 200, "what came later was answered first"
+        assert time.monotonic() - began >= 0.3
+        assert waiting.recv(100).startswith(b"HTTP/1.1 204")
+
+
+def test_answers_garbage(fake):
+    fault(fake, "vm.info garbage 0 1")
+    with pytest.raises(Exception, match="BadStatusLine|not HTTP"):
+        fake.ask("vm.info")
+    assert fake.ask("vm.info").status == 404
+
+
+def test_dies_while_being_asked(fake):
+    fault(fake, "vm.boot die")
+    fake.do("vm.create", fake.config())
+    with pytest.raises(ConnectionError):
+        fake.ask("vm.boot")
+    assert fake.wait_end() == -signal.SIGKILL
+    assert fake.socket.exists() and ("vm", "booting") not in fake.events()
+
+
+def test_does_what_was_asked_and_never_says_so(fake):
+    fault(fake, "vm.boot close 0 1")
+    fake.do("vm.create", fake.config())
+    with pytest.raises(ConnectionError):
+        fake.ask("vm.boot")
+    assert fake.state() == "Running"
+
+
+def test_one_file_can_hold_faults_for_all(make_vmm, folder):
+    (folder / "faults").write_text("vm.boot garbage\n")
+    fakes = [make_vmm("fake", name, FAKE_VMM_FAULTS=str(folder / "faults")).start() for name in "ab"]
+    for fake in fakes:
+        fake.do("vm.create", fake.config())
+        with pytest.raises(Exception, match="BadStatusLine|not HTTP"):
+            fake.ask("vm.boot")

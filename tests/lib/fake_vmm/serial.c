@@ -1,0 +1,103 @@
+/* The serial console: a file, a terminal, a socket, or nothing. */
+#include "fake_vmm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+static struct answer cannot_open(const char *what, int number)
+{
+    return refuse(500, "Error creating console devices", what, os_error(number), NULL);
+}
+
+static struct answer open_file(struct vmm *v, const char *path)
+{
+    v->serial = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return v->serial < 0 ? cannot_open("Failed to create file for console", errno) : FINE;
+}
+
+static struct answer open_terminal(struct vmm *v, json_t *config)
+{
+    char path[64];
+    v->serial = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (v->serial < 0 || grantpt(v->serial) || unlockpt(v->serial) ||
+        ptsname_r(v->serial, path, sizeof(path)))
+        return cannot_open("Failed to create a pty", errno);
+    struct termios raw;
+    tcgetattr(v->serial, &raw);
+    cfmakeraw(&raw);
+    tcsetattr(v->serial, TCSANOW, &raw);
+    fcntl(v->serial, F_SETFL, O_NONBLOCK); /* nobody may be reading */
+    json_object_set_new(config, "file", json_string(path));
+    return FINE;
+}
+
+static struct answer open_socket(struct vmm *v, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    v->serial_listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    unlink(path);
+    if (bind(v->serial_listener, (struct sockaddr *)&address, sizeof(address)) ||
+        listen(v->serial_listener, 1))
+        return cannot_open("Failed to create a socket for console", errno);
+    return FINE;
+}
+
+struct answer open_serial(struct vmm *v)
+{
+    json_t *config = json_object_get(v->config, "serial");
+    const char *mode = text(config, "mode"), *file = text(config, "file");
+    if (strcmp(mode, "File") == 0 && file)
+        return open_file(v, file);
+    if (strcmp(mode, "Pty") == 0)
+        return open_terminal(v, config);
+    if (strcmp(mode, "Socket") == 0 && text(config, "socket"))
+        return open_socket(v, text(config, "socket"));
+    if (strcmp(mode, "Tty") == 0)
+        v->serial = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    return FINE;
+}
+
+static void close_one(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void close_serial(struct vmm *v)
+{
+    close_one(&v->serial);
+    close_one(&v->serial_client);
+    if (v->serial_listener >= 0)
+        unlink(text(json_object_get(v->config, "serial"), "socket"));
+    close_one(&v->serial_listener);
+}
+
+void serial_accept(struct vmm *v)
+{
+    close_one(&v->serial_client);
+    v->serial_client = accept4(v->serial_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+void serial_say(struct vmm *v, const char *format, ...)
+{
+    char line[4096 + 64];
+    va_list args;
+    va_start(args, format);
+    int size = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    size = size < (int)sizeof(line) ? size : (int)sizeof(line) - 1;
+    int fd = v->serial_client >= 0 ? v->serial_client : v->serial;
+    if (fd >= 0 && write(fd, line, (size_t)size) < 0) {
+        /* a terminal that nobody reads is full: the guest's bytes are lost */
+    }
+}
