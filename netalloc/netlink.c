@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
@@ -15,39 +14,26 @@
 
 #include "base/alloc.h"
 #include "netalloc/link_read.h"
+#include "netalloc/rtnl.h"
 #include "netalloc/tap.h"
 
-enum { REQUEST_MAX = 2048, ANSWER_MAX = 32768, DUMP_TRIES = 20, ANSWER_SECONDS = 5 };
+enum { DUMP_TRIES = 20 };
 
 struct netlink {
-    struct mnl_socket *socket;
-    unsigned port, sequence;
+    struct rtnl *rtnl;
     int new_tap; /* the descriptor that holds a TAP which is not persistent yet, or -1 */
 };
 
 /* -- The socket -------------------------------------------------------------------------------- */
 
-static void set_option(struct mnl_socket *socket, int option)
-{
-    int on = 1; /* an old kernel does without: its errors have no words */
-    mnl_socket_setsockopt(socket, option, &on, sizeof on);
-}
-
 int netlink_open(struct netlink **ret, struct hm_error *err)
 {
-    struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-    if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-        int r = hm_fail(err, HM_E_UNSUPPORTED, "rtnetlink: open a socket: %s", strerror(errno));
-        if (socket)
-            mnl_socket_close(socket);
+    struct rtnl *rtnl;
+    int r = rtnl_open(&rtnl, err);
+    if (r < 0)
         return r;
-    }
-    set_option(socket, NETLINK_EXT_ACK);
-    set_option(socket, NETLINK_CAP_ACK);
-    struct timeval patience = {.tv_sec = ANSWER_SECONDS};
-    setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     struct netlink *nl = hm_alloc(sizeof *nl);
-    *nl = (struct netlink){.socket = socket, .port = mnl_socket_get_portid(socket), .new_tap = -1};
+    *nl = (struct netlink){.rtnl = rtnl, .new_tap = -1};
     *ret = nl;
     return 0;
 }
@@ -64,115 +50,29 @@ void netlink_close(struct netlink *nl)
     if (!nl)
         return;
     forget_new_tap(nl);
-    mnl_socket_close(nl->socket);
+    rtnl_close(nl->rtnl);
     free(nl);
-}
-
-/* -- Asking ------------------------------------------------------------------------------------ */
-
-struct answer {
-    bool (*read)(const struct nlmsghdr *message, struct links *into);
-    struct links *into;
-    char words[256]; /* the kernel's, of an error */
-    bool garbled;
-};
-
-static int on_message(const struct nlmsghdr *message, void *data)
-{
-    struct answer *a = data;
-    if (!a->read || a->read(message, a->into))
-        return MNL_CB_OK;
-    a->garbled = true;
-    errno = EPROTO;
-    return MNL_CB_ERROR;
-}
-
-static int on_error(const struct nlmsghdr *message, void *data)
-{
-    struct answer *a = data;
-    const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);
-    const char *words = netlink_error_text(message);
-    if (words)
-        snprintf(a->words, sizeof a->words, " (%s)", words);
-    if (mnl_nlmsg_get_payload_len(message) < sizeof *error)
-        errno = EPROTO;
-    else if (error->error == 0)
-        return MNL_CB_STOP;
-    else
-        errno = error->error < 0 ? -error->error : error->error;
-    return MNL_CB_ERROR;
-}
-
-/* The end of a dump, which may have failed on the way. */
-static int on_done(const struct nlmsghdr *message, void *data)
-{
-    (void)data;
-    const int *code = mnl_nlmsg_get_payload(message);
-    if (mnl_nlmsg_get_payload_len(message) < sizeof *code || *code >= 0)
-        return MNL_CB_STOP;
-    errno = -*code;
-    return MNL_CB_ERROR;
-}
-
-/* Everything that is still there from a request that was given up. */
-static void drain(struct netlink *nl)
-{
-    char buffer[ANSWER_MAX];
-    while (recv(mnl_socket_get_fd(nl->socket), buffer, sizeof buffer, MSG_DONTWAIT) > 0) {
-    }
-}
-
-static int read_answer(struct netlink *nl, struct answer *a)
-{
-    char buffer[ANSWER_MAX];
-    mnl_cb_t control[NLMSG_MIN_TYPE] = {[NLMSG_ERROR] = on_error, [NLMSG_DONE] = on_done};
-    for (;;) {
-        ssize_t n = mnl_socket_recvfrom(nl->socket, buffer, sizeof buffer);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        int r = mnl_cb_run2(buffer, (size_t)n, nl->sequence, nl->port, on_message, a, control,
-                            NLMSG_MIN_TYPE);
-        if (r <= MNL_CB_STOP)
-            return r;
-    }
-}
-
-static int ask(struct netlink *nl, struct nlmsghdr *message, struct answer *a)
-{
-    message->nlmsg_seq = ++nl->sequence;
-    if (mnl_socket_sendto(nl->socket, message, message->nlmsg_len) < 0)
-        return -1;
-    int r = read_answer(nl, a);
-    if (r < 0) {
-        int why = errno;
-        drain(nl);
-        errno = why;
-    }
-    return r;
 }
 
 /* -- Looking ----------------------------------------------------------------------------------- */
 
-static int dump(struct netlink *nl, uint16_t type, struct answer *a)
+static bool read_link(const struct nlmsghdr *message, void *into)
 {
-    char buffer[REQUEST_MAX];
-    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-    message->nlmsg_type = type;
-    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    struct rtgenmsg *family = mnl_nlmsg_put_extra_header(message, sizeof *family);
-    family->rtgen_family = type == RTM_GETADDR ? AF_INET : AF_UNSPEC;
-    return ask(nl, message, a);
+    return link_read(message, into);
+}
+
+static bool read_address(const struct nlmsghdr *message, void *into)
+{
+    return link_read_address(message, into);
 }
 
 static int dump_all(struct netlink *nl, struct links *into)
 {
-    struct answer links = {.read = link_read, .into = into};
-    struct answer addresses = {.read = link_read_address, .into = into};
-    if (dump(nl, RTM_GETLINK, &links) < 0)
+    struct rtnl_answer links = {.read = read_link, .into = into};
+    struct rtnl_answer addresses = {.read = read_address, .into = into};
+    if (rtnl_dump(nl->rtnl, RTM_GETLINK, AF_UNSPEC, &links) < 0)
         return -1;
-    return dump(nl, RTM_GETADDR, &addresses);
+    return rtnl_dump(nl->rtnl, RTM_GETADDR, AF_INET, &addresses);
 }
 
 int netlink_links(struct netlink *nl, struct links *ret, struct hm_error *err)
@@ -206,26 +106,16 @@ static struct nlmsghdr *link_message(void *buffer, uint16_t type, unsigned flags
     return message;
 }
 
-static int change(struct netlink *nl, struct nlmsghdr *message, const char *name, const char *what,
-                  struct hm_error *err)
-{
-    struct answer a = {0};
-    if (ask(nl, message, &a) >= 0)
-        return 0;
-    enum hm_code code = errno == EPERM || errno == EOPNOTSUPP ? HM_E_UNSUPPORTED : HM_E_IO;
-    return hm_fail(err, code, "rtnetlink: %s %s: %s%s", what, name, strerror(errno), a.words);
-}
-
 static int create_bridge(struct netlink *nl, const struct link_want *want, struct hm_error *err)
 {
-    char buffer[REQUEST_MAX];
+    char buffer[RTNL_REQUEST_MAX];
     struct nlmsghdr *message = link_message(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
     mnl_attr_put_strz(message, IFLA_IFNAME, want->name);
     mnl_attr_put(message, IFLA_ADDRESS, 6, want->mac);
     struct nlattr *info = mnl_attr_nest_start(message, IFLA_LINKINFO);
     mnl_attr_put_strz(message, IFLA_INFO_KIND, "bridge");
     mnl_attr_nest_end(message, info);
-    return change(nl, message, want->name, "make the bridge", err);
+    return rtnl_change(nl->rtnl, message, want->name, "make the bridge", err);
 }
 
 static int create(struct netlink *nl, const struct link_want *want, struct hm_error *err)
@@ -249,7 +139,7 @@ static int index_of(const struct link_step *s)
 
 static int set(struct netlink *nl, const struct link_step *s, struct hm_error *err)
 {
-    char buffer[REQUEST_MAX];
+    char buffer[RTNL_REQUEST_MAX];
     int index = index_of(s);
     unsigned master = s->attributes & SET_MASTER ? if_nametoindex(s->want->master) : 0;
     if (!index)
@@ -266,7 +156,7 @@ static int set(struct netlink *nl, const struct link_step *s, struct hm_error *e
         mnl_attr_put_u32(message, IFLA_MTU, s->want->mtu);
     if (s->attributes & SET_MASTER)
         mnl_attr_put_u32(message, IFLA_MASTER, master);
-    return change(nl, message, s->want->name, "set up", err);
+    return rtnl_change(nl->rtnl, message, s->want->name, "set up", err);
 }
 
 static int set_and_keep(struct netlink *nl, const struct link_step *s, struct hm_error *err)
@@ -282,7 +172,7 @@ static int set_and_keep(struct netlink *nl, const struct link_step *s, struct hm
 
 static int add_address(struct netlink *nl, const struct link_step *s, struct hm_error *err)
 {
-    char buffer[REQUEST_MAX];
+    char buffer[RTNL_REQUEST_MAX];
     const struct link_want *want = s->want;
     uint32_t broadcast = htonl(want->address | (uint32_t)(UINT64_C(0xffffffff) >> want->prefix));
     struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
@@ -295,15 +185,16 @@ static int add_address(struct netlink *nl, const struct link_step *s, struct hm_
     mnl_attr_put_u32(message, IFA_LOCAL, htonl(want->address));
     mnl_attr_put_u32(message, IFA_ADDRESS, htonl(want->address));
     mnl_attr_put_u32(message, IFA_BROADCAST, broadcast);
-    return change(nl, message, want->name, "give an address to", err);
+    return rtnl_change(nl->rtnl, message, want->name, "give an address to", err);
 }
 
 static int delete (struct netlink *nl, const struct link *seen, struct hm_error *err)
 {
-    char buffer[REQUEST_MAX];
+    char buffer[RTNL_REQUEST_MAX];
     if (seen->kind == LINK_TAP)
         return tap_delete(seen->name, err);
-    return change(nl, link_message(buffer, RTM_DELLINK, 0, seen->index), seen->name, "delete", err);
+    return rtnl_change(nl->rtnl, link_message(buffer, RTM_DELLINK, 0, seen->index), seen->name,
+                       "delete", err);
 }
 
 int netlink_step(struct netlink *nl, const struct link_step *s, struct hm_error *err)

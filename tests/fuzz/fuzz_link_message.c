@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "netalloc/link_plan.h"
 #include "netalloc/link_read.h"
+#include "netalloc/vip_link.h"
 #include "tests/fuzz/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -47,14 +48,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     char *copy = hm_memdup(data, size);
     struct links list = {0};
+    struct vip_address wanted = {.bytes = {127, 0, 0, 1}};
+    struct vip_places places = {.wanted = &wanted, .wanted_count = 1};
     int left = (int)size;
     const struct nlmsghdr *m = (const void *)copy;
     for (; is_whole(m, left); m = mnl_nlmsg_next(m, &left)) {
         link_read(m, &list);
         link_read_address(m, &list);
+        vip_place_read(m, &places);
         const char *words = netlink_error_text(m);
         FUZZ_REQUIRE(!words || strlen(words) < size);
     }
+    for (size_t i = 0; i < places.count; i++)
+        FUZZ_REQUIRE(vip_address_is_same(&places.items[i].address, &wanted));
+    vip_places_clear(&places);
     require_sound(&list);
     require_left_alone(&list);
     links_clear(&list);
