@@ -50,7 +50,13 @@ size_t op_room(const struct op *op); /* bytes that may be sent now; at most OPER
 void op_send(struct op *op, const void *bytes, size_t len);
 
 /* The sources. The path is copied, the descriptor taken over. */
-void op_stream_file(struct op *op, const char *path, bool follow, int64_t tail_lines);
+struct op_file {
+    const char *path;
+    bool follow;
+    int64_t from;       /* nothing before this is sent; a file that was replaced is sent whole */
+    int64_t tail_lines; /* its last lines; -1: all */
+};
+void op_stream_file(struct op *op, const struct op_file *file);
 void op_stream_fd(struct op *op, int fd);
 
 /* Operations on the site: `check` (ops_check.c). */

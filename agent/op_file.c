@@ -24,6 +24,7 @@ struct file_source {
     int fd; /* -1: not open */
     uint64_t inode;
     int64_t at;         /* where to read next */
+    int64_t from;       /* nothing before this */
     int64_t tail_lines; /* -1: from the beginning */
     char *buffer;
     uv_buf_t buf;
@@ -197,6 +198,7 @@ static void on_tail(uv_fs_t *request)
 static void read_tail(struct file_source *s, int64_t size)
 {
     s->at = size > TAIL_BYTES_MAX ? size - TAIL_BYTES_MAX : 0;
+    s->at = s->at < s->from ? s->from : s->at;
     s->buffer = hm_realloc_array(s->buffer, TAIL_BYTES_MAX, 1);
     s->buf = uv_buf_init(s->buffer, TAIL_BYTES_MAX);
     s->busy = true;
@@ -218,6 +220,8 @@ static void on_fstat(uv_fs_t *request)
         return;
     }
     s->inode = now.st_ino;
+    if ((int64_t)now.st_size < s->at)
+        s->at = s->from = 0; /* cut since it was looked at */
     if (s->tail_lines >= 0)
         read_tail(s, (int64_t)now.st_size);
     else
@@ -258,12 +262,17 @@ static void open_file(struct file_source *s)
                0, on_open);
 }
 
-void op_stream_file(struct op *op, const char *path, bool follow, int64_t tail_lines)
+void op_stream_file(struct op *op, const struct op_file *file)
 {
     static const struct op_source source = {.more = more, .close = close_source};
     struct file_source *s = hm_alloc(sizeof *s);
-    *s = (struct file_source){
-        .op = op, .path = hm_strdup(path), .follow = follow, .fd = -1, .tail_lines = tail_lines};
+    *s = (struct file_source){.op = op,
+                              .path = hm_strdup(file->path),
+                              .follow = file->follow,
+                              .at = file->from,
+                              .from = file->from,
+                              .fd = -1,
+                              .tail_lines = file->tail_lines};
     s->buffer = hm_alloc(OPERATION_FRAME_MAX);
     s->request.data = s;
     uv_timer_init(op_site(op)->loop, &s->again);

@@ -17,7 +17,10 @@ static void begin_stream(struct op *op, struct driver_result *result)
     const json_t *args = op_request(op)->args;
     int fd = result->fd;
     if (fd < 0) {
-        op_stream_file(op, result->path, spec_bool(args, "follow"), spec_int(args, "tail", -1));
+        op_stream_file(op, &(struct op_file){.path = result->path,
+                                             .follow = spec_bool(args, "follow"),
+                                             .from = result->from,
+                                             .tail_lines = spec_int(args, "tail", -1)});
         return;
     }
     result->fd = -1;

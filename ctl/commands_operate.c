@@ -45,6 +45,7 @@ static const struct flag console_flags[] = {
 static const struct flag logs_flags[] = {
     {"follow", 'f', NULL, false, "go on with what is written from now on"},
     {"tail", 0, "N", false, "begin with the last N lines (of at most 1 MiB)"},
+    {"since", 0, "TIME", false, "only what was written within the last TIME (10m, 2h, 3d)"},
     SITE_FLAG,
     {0},
 };
@@ -93,7 +94,8 @@ const struct command operate_commands[] = {
     {"logs", "KIND NAME", 2, 2, "text", logs_flags, "what a VM wrote on its serial console",
      "Comes from the file that the VM's site keeps of it. On a terminal, control characters of the "
      "guest are\n"
-     "shown as '?'; elsewhere every byte is passed on as it is. -f ends with ^C.",
+     "shown as '?'; elsewhere every byte is passed on as it is. --since may begin some seconds early,\n"
+     "and earlier where no agent ran: a console's lines carry no times. -f ends with ^C.",
      run_logs},
     {"snapshot create", "KIND NAME SNAPSHOT", 3, 3, "text", snapshot_flags,
      "take a snapshot of a disk, or of all disks of a VM",

@@ -128,6 +128,8 @@ static int log_args(const struct invocation *in, json_t **ret, struct hm_error *
     *ret = json_pack("{s:b}", "follow", flag_is_set(in, "follow"));
     if (tail)
         json_object_set_new(*ret, "tail", json_integer(lines));
+    if (flag_value(in, "since"))
+        json_object_set_new(*ret, "since", json_string(flag_value(in, "since")));
     return 0;
 }
 

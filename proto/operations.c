@@ -23,6 +23,10 @@ static const struct field logs_args[] = {
      .type = FIELD_INT,
      .max = 1000000,
      .help = "Begin with so many last lines (of at most 1 MiB); without it, with the first line."},
+    {.name = "since",
+     .type = FIELD_DURATION,
+     .max = 3650LL * 86400 * 1000,
+     .help = "Nothing that is known to have been written longer ago than this."},
     {.name = NULL},
 };
 

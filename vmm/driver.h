@@ -131,13 +131,14 @@ struct driver_result {
     /* Of one that streams, one of: */
     int fd;     /* a socket or pipe, for both directions where it takes input; -1: none */
     char *path; /* a file that grows, on this host; NULL: none */
+    int64_t from; /* of that file: where what was asked for begins */
 };
 /* Not for people: does the agent in the guest answer? HM_E_REFUSED: no; all else: it could not be asked. */
 #define DRIVER_GUEST_PING "guest-ping"
 
 struct driver_operation {
     const char *name; /* NULL ends the table */
-    /* On failure nothing is left in *ret, which comes as {NULL, -1, NULL}. */
+    /* On failure nothing is left in *ret, which comes as {NULL, -1, NULL, 0}. */
     int (*run)(void *self, const struct driver_call *call, struct driver_result *ret,
                struct hm_error *err);
 };

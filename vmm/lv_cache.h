@@ -11,6 +11,7 @@
 #ifndef HM_VMM_LV_CACHE_H
 #define HM_VMM_LV_CACHE_H
 
+#include "vmm/console_times.h"
 #include "vmm/lv.h"
 #include "vmm/thing.h"
 
@@ -23,6 +24,7 @@ struct lv_entry {
     bool waits;          /* for an address that DHCP has not given yet */
     unsigned char looks; /* how often it was looked for since the guest started */
     unsigned pass;       /* of the last observation that listed it */
+    struct console_seen console;
 };
 
 struct lv_pool_memory {

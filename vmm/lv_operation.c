@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "proto/field.h"
+#include "vmm/console_times.h"
 #include "vmm/lv_console.h"
 #include "vmm/lv_snapshot.h"
 #include "vmm/lv_vm.h"
@@ -53,6 +54,18 @@ static int reboot(void *self, const struct driver_call *call, struct driver_resu
 
 /* -- logs -------------------------------------------------------------------------------------- */
 
+/* `path` is taken over. */
+static int give_log(char *path, const json_t *args, struct driver_result *ret, struct hm_error *err)
+{
+    int64_t since = spec_int(args, "since", -1);
+    int r = since < 0 ? 0 : console_times_since(path, hm_wall_ns() / HM_MS - since, &ret->from, err);
+    if (r < 0)
+        free(path);
+    else
+        ret->path = path;
+    return r;
+}
+
 static int logs(void *self, const struct driver_call *call, struct driver_result *ret,
                 struct hm_error *err)
 {
@@ -62,10 +75,8 @@ static int logs(void *self, const struct driver_call *call, struct driver_result
     int r = find_vm(lv, &call->order, &dom, &console, err);
     if (r < 0)
         return r;
-    if (console && lv->is_local) {
-        ret->path = console;
-        return 0;
-    }
+    if (console && lv->is_local)
+        return give_log(console, call->args, ret, err);
     free(console);
     return hm_fail(err, HM_E_UNSUPPORTED, "vm %s: what it writes on its console is kept %s",
                    call->order.name,

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "proto/field.h"
 #include "vmm/lv_cache.h"
 #include "vmm/vm_stats.h"
 
@@ -35,7 +37,17 @@ static bool is_ours(const struct lv *lv, const char *name)
     return t && t->marked && t->mark_site && !strcmp(t->mark_site, lv->site);
 }
 
-static void take_record(const struct lv *lv, const virDomainStatsRecord *record,
+/* For `logs --since`: what it has written by now. */
+static void note_console(struct lv *lv, const char *name)
+{
+    struct lv_entry *e = lv_cache_entry(lv->cache, name);
+    const struct thing *t = thing_shared_get(e->shared);
+    const char *console = spec_str(t->details, "console");
+    if (console && lv->is_local)
+        console_times_note(console, hm_wall_ns() / HM_MS, &e->console);
+}
+
+static void take_record(struct lv *lv, const virDomainStatsRecord *record,
                         struct vm_stats_list *ret)
 {
     const char *name = virDomainGetName(record->dom);
@@ -45,6 +57,7 @@ static void take_record(const struct lv *lv, const virDomainStatsRecord *record,
     *s = (struct vm_stats){.name = hm_strdup(name)};
     for (int i = 0; i < record->nparams; i++)
         take(s, &record->params[i]);
+    note_console(lv, name);
 }
 
 int lv_stats(struct lv *lv, struct vm_stats_list *ret, struct hm_error *err)

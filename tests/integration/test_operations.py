@@ -109,6 +109,25 @@ def test_logs_and_their_tail(world):
     assert world.ctl("logs", "vm", "web", "--tail", "0").stdout == ""
 
 
+def test_logs_since_a_time(world):
+    log = world.site.images / "console/web.log"
+    times = log.with_suffix(".log.times")  # the agent looks every 10 s
+    wait_until(lambda: int(times.read_text().split()[-1]) == log.stat().st_size, 30, "the agent to have seen the whole log", 0.02)
+    before, since = log.stat().st_size, time.time()
+
+    def within(span):
+        return world.ctl("logs", "vm", "web", "--since", span).stdout
+    boots = len(world.site.boots("web"))
+    world.ctl("reboot", "vm", "web")
+    world.site.wait_boot("web", boots + 1, timeout=60)
+    told = within(f"{int((time.time() - since) * 1000)}ms")
+    assert told == log.read_bytes()[before:].decode().replace("\r\n", "\n") and told.count("web up") == 1
+    assert within("1d") == world.ctl("logs", "vm", "web").stdout
+    assert within("1d").count("web up") == boots + 1
+    wait_until(lambda: within("50ms") == "", 10, "the guest to have been silent")
+    assert "since: \"soon\"" in world.ctl("logs", "vm", "web", "--since", "soon", code=2).stderr
+
+
 def test_logs_follow_a_file_that_grows_and_is_replaced(world):
     log = world.site.images / "console/quiet.log"
     out = world.folder / "followed"
