@@ -135,6 +135,12 @@ install: all
 	for unit in systemd/*.service; do \
 	    sed 's|/usr/local/|$(PREFIX)/|' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
 
+install: install-monitoring
+.PHONY: install-monitoring
+install-monitoring:
+	install -d $(DESTDIR)$(PREFIX)/share/harmony/monitoring
+	install -m 644 examples/monitoring/* $(DESTDIR)$(PREFIX)/share/harmony/monitoring
+
 install: install-man
 .PHONY: install-man
 install-man: man

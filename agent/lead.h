@@ -29,6 +29,7 @@
 #include "agent/workload.h"
 #include "base/error.h"
 #include "bus/bus.h"
+#include "proto/cluster_config.h"
 
 struct agent_config;
 struct lead;
@@ -89,6 +90,23 @@ const char *lead_leader(const struct lead *lead); /* site that leads, "" if none
 void lead_documents_changed(struct lead *lead);
 /* Is this VM in the plan that the guardian has confirmed? Else it must not be started. */
 bool lead_guards(const struct lead *lead, const char *uuid);
+
+/* For metrics: what lead_status() says in numbers. Borrowed texts. */
+struct lead_numbers {
+    bool serving, fit, paused, holds;
+    size_t warnings;
+    int64_t rtt_us; /* -1: unknown */
+    unsigned failures;
+    uint64_t watch_restarts;
+    struct lead_peer_numbers {
+        const char *site;
+        int64_t silence_ns; /* -1: never heard */
+        bool ready;
+        int64_t lag; /* bytes; -1: unknown */
+    } peers[CLUSTER_SITES_MAX];
+    unsigned peer_count;
+};
+void lead_numbers(const struct lead *lead, struct lead_numbers *ret);
 
 /* For the agent's status: group, role, epoch, leader, fit, configuration in force and the refused
  * one's sentence, counters, warnings[] as sentences. A new reference. */

@@ -182,3 +182,40 @@ json_t *lead_status(const struct lead *l)
         lead_consent_status(l, now), "promotes_in_ms",
         ms_json(promotes_at == FO_NEVER ? -1 : promotes_at - now), "warnings", warnings_json(l));
 }
+
+/* A leader is heard by the lease, a replica by its own record. 0: never. */
+static int64_t last_heard(const struct lead *l, const struct fo_peer *p)
+{
+    const struct fo_known *known = &l->core.known;
+    bool leads = known->has_record && hb_site_equal(&known->record.site, &p->site);
+    return leads && known->learnt > p->heard ? known->learnt : p->heard;
+}
+
+static struct lead_peer_numbers peer_numbers(const struct lead *l, const struct fo_peer *p,
+                                             int64_t now)
+{
+    int64_t heard = last_heard(l, p);
+    return (struct lead_peer_numbers){.site = p->site.text,
+                                      .silence_ns = heard ? now - heard : -1,
+                                      .ready = fo_peer_ready(&l->core, p, now),
+                                      .lag = p->lag};
+}
+
+void lead_numbers(const struct lead *l, struct lead_numbers *ret)
+{
+    int64_t now = hm_boottime_ns();
+    const struct fo_state *s = &l->core;
+    json_t *warnings = warnings_json(l);
+    *ret = (struct lead_numbers){.serving = lead_may_serve(l),
+                                 .fit = fo_fit(s, now),
+                                 .paused = s->has_config && s->config.paused,
+                                 .holds = s->history.told,
+                                 .warnings = json_array_size(warnings),
+                                 .rtt_us = s->rtt_us,
+                                 .failures = s->failures,
+                                 .watch_restarts = s->watch.restarts,
+                                 .peer_count = s->peer_count};
+    json_decref(warnings);
+    for (unsigned i = 0; i < s->peer_count; i++)
+        ret->peers[i] = peer_numbers(l, &s->peers[i], now);
+}

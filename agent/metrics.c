@@ -95,7 +95,8 @@ static void rendered(void *data, bool timed_out)
     struct metrics *m = r->owner;
     struct hm_buf text = {0};
     (void)timed_out; /* it has no deadline */
-    metrics_agent_text(m->options.reconciler, m->options.facts(m->options.data), &text);
+    struct metrics_facts facts = m->options.facts(m->options.data);
+    metrics_agent_text(m->options.reconciler, &facts, &text);
     hm_buf_puts(&text, r->text);
     free(m->news);
     m->news = hm_buf_steal(&text);

@@ -26,6 +26,7 @@ struct metrics_options {
 struct metrics_facts {
     const char *site, *role;
     uint64_t epoch;
+    struct lead_numbers failover;
     size_t documents;
     bool is_connected;   /* to NATS */
     uint64_t reconnects; /* since it began */

@@ -5,17 +5,30 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "agent/agent_metrics.h"
 #include "agent/backends.h"
 #include "agent/health.h"
 #include "agent/life.h"
 #include "agent/prometheus.h"
 #include "base/alloc.h"
 
-static void one(struct hm_buf *out, const char *name, bool counts, const char *help, double value)
+static void begin(struct hm_buf *out, enum agent_metric metric)
+{
+    const struct metric_row *row = &agent_metrics[metric];
+    prometheus_family(out, row->name, row->counts, row->help);
+}
+
+static void sample(struct hm_buf *out, enum agent_metric metric,
+                   const struct prometheus_label labels[PROMETHEUS_LABELS], double value)
+{
+    prometheus_sample(out, agent_metrics[metric].name, labels, value);
+}
+
+static void one(struct hm_buf *out, enum agent_metric metric, double value)
 {
     static const struct prometheus_label none[PROMETHEUS_LABELS];
-    prometheus_family(out, name, counts, help);
-    prometheus_sample(out, name, none, value);
+    begin(out, metric);
+    sample(out, metric, none, value);
 }
 
 /* -- The process ---------------------------------------------------------------------------------- */
@@ -42,36 +55,33 @@ static double cpu_seconds(void)
 
 static void add_process(struct hm_buf *out)
 {
-    one(out, "process_cpu_seconds_total", true, "CPU time that the agent has used.", cpu_seconds());
-    one(out, "process_resident_memory_bytes", false, "Memory that the agent occupies.",
-        resident_bytes());
+    one(out, METRIC_PROCESS_CPU, cpu_seconds());
+    one(out, METRIC_PROCESS_MEMORY, resident_bytes());
 }
 
 /* -- What it has done ----------------------------------------------------------------------------- */
 
 static void add_verbs(const struct reconciler_counts *c, struct hm_buf *out)
 {
-    const char *name = "harmony_verbs_total";
-    prometheus_family(out, name, true, "Verbs carried out on things of this site, by result.");
+    begin(out, METRIC_VERBS);
     for (int verb = 0; verb < VERB_COUNT; verb++)
         for (int failed = 0; failed < 2; failed++) {
             struct prometheus_label labels[PROMETHEUS_LABELS] = {
                 {"verb", plan_verb_name((enum plan_verb)verb)},
                 {"result", failed ? "error" : "ok"}};
             if (c->verbs[verb][failed])
-                prometheus_sample(out, name, labels, (double)c->verbs[verb][failed]);
+                sample(out, METRIC_VERBS, labels, (double)c->verbs[verb][failed]);
         }
 }
 
 static void add_errors(const struct reconciler_counts *c, struct hm_buf *out)
 {
-    const char *name = "harmony_errors_total";
-    prometheus_family(out, name, true, "Verbs that failed, by code of the error.");
+    begin(out, METRIC_ERRORS);
     for (int code = 0; code < HM_CODE_COUNT; code++) {
         struct prometheus_label labels[PROMETHEUS_LABELS] = {
             {"code", hm_code_name((enum hm_code)code)}};
         if (c->errors[code])
-            prometheus_sample(out, name, labels, (double)c->errors[code]);
+            sample(out, METRIC_ERRORS, labels, (double)c->errors[code]);
     }
 }
 
@@ -86,19 +96,18 @@ static void add_queue(void *data, const char *name, unsigned jobs)
 {
     const struct queues *q = data;
     struct prometheus_label labels[PROMETHEUS_LABELS] = {{"backend", q->backend}, {"queue", name}};
-    prometheus_sample(q->out, "harmony_queue_jobs", labels, jobs);
+    sample(q->out, METRIC_QUEUE_JOBS, labels, jobs);
 }
 
 static void add_backends(const struct backends *all, struct hm_buf *out)
 {
-    prometheus_family(out, "harmony_backend_up", false, "1: the last look at it succeeded.");
+    begin(out, METRIC_BACKEND_UP);
     for (size_t i = 0; i < all->count; i++) {
         struct prometheus_label labels[PROMETHEUS_LABELS] = {
             {"backend", all->items[i].driver->name}};
-        prometheus_sample(out, "harmony_backend_up", labels, !all->items[i].unobserved.code);
+        sample(out, METRIC_BACKEND_UP, labels, !all->items[i].unobserved.code);
     }
-    prometheus_family(out, "harmony_queue_jobs", false,
-                      "Jobs of a backend that wait or are carried out.");
+    begin(out, METRIC_QUEUE_JOBS);
     for (size_t i = 0; i < all->count; i++) {
         struct queues q = {all->items[i].driver->name, out};
         backend_each_queue(all->items[i].backend, add_queue, &q);
@@ -109,7 +118,7 @@ static void add_backends(const struct backends *all, struct hm_buf *out)
 
 struct lives {
     struct hm_buf *out;
-    const char *name;
+    enum agent_metric metric;
     /* False: it has no such value. */
     bool (*value)(const struct life *life, const struct health *health, double *ret);
 };
@@ -121,7 +130,7 @@ static void add_life(void *data, const char *key, const struct life *life,
     struct prometheus_label labels[PROMETHEUS_LABELS] = {{"key", key}};
     double value;
     if (l->value(life, health, &value))
-        prometheus_sample(l->out, l->name, labels, value);
+        sample(l->out, l->metric, labels, value);
 }
 
 static bool restarts(const struct life *life, const struct health *health, double *ret)
@@ -148,41 +157,68 @@ static bool is_well(const struct life *life, const struct health *health, double
 static void add_lives(const struct reconciler *r, struct hm_buf *out)
 {
     static const struct {
-        const char *name, *help;
-        bool counts;
+        enum agent_metric metric;
         bool (*value)(const struct life *life, const struct health *health, double *ret);
     } families[] = {
-        {"harmony_workload_restarts_total",
-         "Times that it was started again since it was last started on purpose.", true, restarts},
-        {"harmony_workload_crash_loop", "1: it is started again and again.", false, loops},
-        {"harmony_workload_healthy", "1: healthy, 0: unhealthy; missing: unknown.", false, is_well},
-    };
+        {METRIC_RESTARTS, restarts}, {METRIC_CRASH_LOOP, loops}, {METRIC_HEALTHY, is_well}};
     for (size_t i = 0; i < HM_COUNT(families); i++) {
-        struct lives l = {out, families[i].name, families[i].value};
-        prometheus_family(out, families[i].name, families[i].counts, families[i].help);
+        struct lives l = {out, families[i].metric, families[i].value};
+        begin(out, families[i].metric);
         reconciler_each_life(r, add_life, &l);
     }
 }
 
+/* -- Failover ------------------------------------------------------------------------------------- */
+
+static void add_peers(const struct lead_numbers *f, struct hm_buf *out)
+{
+    static const enum agent_metric metrics[] = {METRIC_PEER_SILENCE, METRIC_PEER_READY,
+                                                METRIC_PEER_LAG};
+    for (size_t m = 0; m < HM_COUNT(metrics); m++) {
+        begin(out, metrics[m]);
+        for (unsigned i = 0; i < f->peer_count; i++) {
+            const struct lead_peer_numbers *p = &f->peers[i];
+            struct prometheus_label labels[PROMETHEUS_LABELS] = {{"peer", p->site}};
+            double values[] = {(double)p->silence_ns / 1e9, p->ready, (double)p->lag};
+            bool is_known[] = {p->silence_ns >= 0, true, p->lag >= 0};
+            if (is_known[m])
+                sample(out, metrics[m], labels, values[m]);
+        }
+    }
+}
+
+static void add_failover(const struct lead_numbers *f, struct hm_buf *out)
+{
+    one(out, METRIC_SERVING, f->serving);
+    one(out, METRIC_FIT, f->fit);
+    one(out, METRIC_PAUSED, f->paused);
+    one(out, METRIC_HOLDS, f->holds);
+    one(out, METRIC_WARNINGS, (double)f->warnings);
+    if (f->rtt_us >= 0)
+        one(out, METRIC_ROUND_TRIP, (double)f->rtt_us / 1e6);
+    one(out, METRIC_FAILURES, f->failures);
+    one(out, METRIC_WATCH_RESTARTS, (double)f->watch_restarts);
+    add_peers(f, out);
+}
+
 /* -- The whole ------------------------------------------------------------------------------------ */
 
-void metrics_agent_text(const struct reconciler *r, struct metrics_facts facts, struct hm_buf *out)
+void metrics_agent_text(const struct reconciler *r, const struct metrics_facts *facts,
+                        struct hm_buf *out)
 {
-    struct prometheus_label info[PROMETHEUS_LABELS] = {{"site", facts.site},
+    struct prometheus_label info[PROMETHEUS_LABELS] = {{"site", facts->site},
                                                        {"version", HM_VERSION}};
-    struct prometheus_label role[PROMETHEUS_LABELS] = {{"role", facts.role}};
-    prometheus_family(out, "harmony_agent_info", false, "Which agent this is; always 1.");
-    prometheus_sample(out, "harmony_agent_info", info, 1);
-    prometheus_family(out, "harmony_failover_role", false, "The role that this site has now; 1.");
-    prometheus_sample(out, "harmony_failover_role", role, 1);
-    one(out, "harmony_failover_epoch", false, "The highest epoch known.", (double)facts.epoch);
-    one(out, "harmony_nats_connected", false, "1: connected to NATS.", facts.is_connected);
-    one(out, "harmony_nats_reconnects_total", true, "Connections to NATS after the first one.",
-        (double)facts.reconnects);
-    one(out, "harmony_documents", false, "Documents that concern this site.",
-        (double)facts.documents);
-    one(out, "harmony_passes_total", true, "Passes of the reconciler.",
-        (double)reconciler_passes(r));
+    struct prometheus_label role[PROMETHEUS_LABELS] = {{"role", facts->role}};
+    begin(out, METRIC_INFO);
+    sample(out, METRIC_INFO, info, 1);
+    begin(out, METRIC_ROLE);
+    sample(out, METRIC_ROLE, role, 1);
+    one(out, METRIC_EPOCH, (double)facts->epoch);
+    add_failover(&facts->failover, out);
+    one(out, METRIC_CONNECTED, facts->is_connected);
+    one(out, METRIC_RECONNECTS, (double)facts->reconnects);
+    one(out, METRIC_DOCUMENTS, (double)facts->documents);
+    one(out, METRIC_PASSES, (double)reconciler_passes(r));
     add_process(out);
     add_verbs(reconciler_counts(r), out);
     add_errors(reconciler_counts(r), out);

@@ -5,6 +5,7 @@
 #include "agent/metrics.h"
 #include "base/buf.h"
 
-void metrics_agent_text(const struct reconciler *r, struct metrics_facts facts, struct hm_buf *out);
+void metrics_agent_text(const struct reconciler *r, const struct metrics_facts *facts,
+                        struct hm_buf *out);
 
 #endif

@@ -3,7 +3,9 @@
 
 REFERENCE := docs/reference
 REFERENCE_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard docs/generate/*.c)) \
-    $(BUILD)/obj/agent/config.o $(BUILD)/obj/agent/quota.o $(BUILD)/obj/agent/config_guardian.o
+    $(BUILD)/obj/agent/config.o $(BUILD)/obj/agent/quota.o $(BUILD)/obj/agent/config_guardian.o \
+    $(BUILD)/obj/agent/agent_metrics.o $(BUILD)/obj/vmm/vm_stats.o
+DASHBOARD := examples/monitoring/dashboard.json
 
 .PHONY: docs docs-check
 
@@ -14,6 +16,7 @@ $(BUILD)/reference: $(REFERENCE_OBJECTS) $(call archives,proto base)
 #: make docs                write docs/reference from the field tables
 docs: $(BUILD)/reference $(BUILD)/harmonyctl
 	$(Q)$(BUILD)/reference $(REFERENCE)
+	$(Q)$(BUILD)/reference --dashboard >$(DASHBOARD)
 	$(Q)$(BUILD)/harmonyctl help -o markdown >$(REFERENCE)/harmonyctl.md
 
 # What a program says of itself with --help stands in its page as it is.
@@ -42,4 +45,5 @@ docs-check:
 	@rm -rf $(BUILD)/reference-check
 	@$(BUILD)/reference $(BUILD)/reference-check
 	@$(BUILD)/harmonyctl help -o markdown >$(BUILD)/reference-check/harmonyctl.md
+	@$(BUILD)/reference --dashboard | diff -u $(DASHBOARD) - || { echo "$(DASHBOARD) is stale: run make docs"; exit 1; }
 	@diff -ru $(REFERENCE) $(BUILD)/reference-check || { echo "$(REFERENCE) is stale: run make docs"; exit 1; }

@@ -1,5 +1,5 @@
 /* reference DIR: write the reference pages and JSON Schemas into this folder. reference --man: print
- * harmonyd.yaml(5). */
+ * harmonyd.yaml(5). reference --dashboard: print a dashboard of Grafana. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +94,7 @@ static const char index_text[] =
     "- [configuration.md](configuration.md): the agent's own file and environment\n"
     "- [cluster-config.md](cluster-config.md): the timing and the sites of a failover group\n"
     "- [operations.md](operations.md): what can be asked of an agent at once\n"
+    "- [metrics.md](metrics.md): what `/metrics` gives\n"
     "- [harmonyctl.md](harmonyctl.md): commands, flags, exit codes\n";
 
 static void documents_page(struct hm_buf *out)
@@ -184,7 +185,8 @@ static int write_all(const char *folder, struct hm_error *err)
                  {"documents.md", documents_page},
                  {"configuration.md", configuration_page},
                  {"cluster-config.md", cluster_page},
-                 {"operations.md", operations_page}};
+                 {"operations.md", operations_page},
+                 {"metrics.md", metrics_page}};
     int rc = write_schemas(folder, err);
     for (size_t i = 0; i < HM_COUNT(pages) && rc >= 0; i++) {
         struct hm_buf page = {0};
@@ -194,10 +196,15 @@ static int write_all(const char *folder, struct hm_error *err)
     return rc;
 }
 
-static int print_manual(void)
+static void manual_page(struct hm_buf *out)
+{
+    manual_of_configuration(config_fields, out);
+}
+
+static int print_page(void (*build)(struct hm_buf *out))
 {
     struct hm_buf page = {0};
-    manual_of_configuration(config_fields, &page);
+    build(&page);
     fputs(page.data, stdout);
     hm_buf_free(&page);
     return 0;
@@ -207,9 +214,11 @@ int main(int argc, char **argv)
 {
     struct hm_error err;
     if (argc == 2 && !strcmp(argv[1], "--man"))
-        return print_manual();
+        return print_page(manual_page);
+    if (argc == 2 && !strcmp(argv[1], "--dashboard"))
+        return print_page(dashboard_page);
     if (argc != 2) {
-        fprintf(stderr, "usage: reference FOLDER | reference --man\n");
+        fprintf(stderr, "usage: reference FOLDER | reference --man | reference --dashboard\n");
         return 2;
     }
     if (write_all(argv[1], &err) < 0) {

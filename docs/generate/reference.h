@@ -23,4 +23,9 @@ void manual_of_configuration(const struct field *table, struct hm_buf *out);
 /* JSON Schema (draft 2020-12) of a document of this kind in a file. */
 void schema_of_kind(const struct kind *kind, struct hm_buf *out);
 
+/* Every metric, section by section. */
+void metrics_page(struct hm_buf *out);
+/* A dashboard of Grafana as JSON: a panel for each metric. */
+void dashboard_page(struct hm_buf *out);
+
 #endif
