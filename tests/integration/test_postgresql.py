@@ -142,3 +142,74 @@ def test_power_cut_and_return_of_the_old_primary(lab):
     lab.wait_pair("site-a")
     assert "resync hook ended well" in lab.a.agent_log.read_text()
     assert [site for site, _ in lab.writers.terms()] == ["site-a", "site-b", "site-a"]
+
+
+@on_two_hosts()
+def test_agent_that_hangs_on_either_host(lab):
+    """The guardian ends the server, also one that was a standby before and was moved into the epoch's cgroup."""
+    for old, new in ((lab.a, "site-b"), (lab.b, "site-a")):
+        pids = lab.postgres_pids(old.name)
+        assert pids
+        old.freeze_agent()
+        frozen = boottime_ns()
+        lab.writers.wait_acknowledged(new)
+        assert not lab.postgres_pids(old.name), f"PostgreSQL still runs on {old.name}"
+        print(f"SIGSTOP of {old.name}'s agent: no writes for {lab.writers.outage_ms(frozen):.0f} ms")
+        old.thaw_agent()
+        lab.wait_pair(new)
+
+
+@on_two_hosts()
+def test_cut_from_nats_while_clients_and_standby_still_reach_it(lab):
+    lab.a.cable.cut(lab.server_addresses())
+    cut = boottime_ns()
+    lab.writers.wait_acknowledged("site-b")
+    print(f"cut from NATS: no writes for {lab.writers.outage_ms(cut):.0f} ms")
+    assert not lab.postgres_pids("site-a")
+    lab.a.cable.mend()
+    lab.wait_pair("site-b")
+    assert "resync hook ended well" in lab.a.agent_log.read_text()
+
+
+@on_two_hosts()
+def test_cut_from_nats_and_from_the_standby(lab):
+    """Commits wait for a standby that can't answer: nothing is acknowledged that it lacks."""
+    lab.a.cable.cut(lab.server_addresses() + [SITE_ADDRESSES["site-b"]])
+    lab.writers.wait_acknowledged("site-b")
+    lab.a.cable.mend()
+    lab.wait_pair("site-b")
+
+
+@on_two_hosts()
+def test_standby_that_lacks_rows_does_not_take_over(lab):
+    """Its primary went on alone, in an epoch of its own, and died before the standby had caught up."""
+    lab.b.power_cut()
+    lost = boottime_ns()
+    wait_until(lambda: lab.lease()["epoch"] > 1 and lab.lease()["role"] == "leader", 60, "a new epoch", 0.1)
+    lab.writers.wait_acknowledged("site-a")
+    print(f"standby lost: no writes for {lab.writers.outage_ms(lost):.0f} ms")
+    lab.b.power_on()
+    lab.b.cable.cut([SITE_ADDRESSES["site-a"]])
+    lab.b.start_agent()
+    lab.wait_heartbeats("site-b", 5)
+    assert not lab.heartbeat("site-b")["fit"]
+    lab.a.power_cut()
+    lab.wait_heartbeats("site-b", 15)  # T is 1 s, failover_timeout 8 s
+    assert lab.lease()["site_id"] == "site-a", "site-b took over with data that lack rows"
+    assert "they may lack rows" in lab.b.agent_log.read_text()
+    lab.a.power_on()
+    lab.a.start_agent()
+    lab.writers.wait_acknowledged("site-a", timeout=90)
+    lab.b.cable.mend()
+    lab.wait_pair("site-a")
+
+
+@on_two_hosts(maximum_lag=1 << 20)
+def test_standby_that_does_not_keep_up_is_not_fit(lab):
+    """It has everything on disk, and would be long in applying it."""
+    lab.sql("site-b", "SELECT pg_wal_replay_pause()")
+    lab.sql("site-a", "CREATE TABLE bulk AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
+    wait_until(lambda: not lab.heartbeat("site-b")["fit"], 20, "site-b to be unfit", 0.1)
+    assert lab.heartbeat("site-b")["lag"] > 1 << 20, lab.heartbeat("site-b")
+    lab.sql("site-b", "SELECT pg_wal_replay_resume()")
+    lab.wait_pair("site-a")
