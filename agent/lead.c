@@ -37,6 +37,8 @@ static enum hm_log_level note_level(enum fo_note note)
     case FO_NOTE_BACK_OFF:
     case FO_NOTE_CANNOT_LEAVE:
     case FO_NOTE_CONSENT:
+    case FO_NOTE_SWITCHOVER_REFUSED:
+    case FO_NOTE_FORCE_REFUSED:
         return HM_LOG_WARN;
     case FO_NOTE_SILENCE_RESTARTED:
         return HM_LOG_DEBUG;
@@ -46,6 +48,7 @@ static enum hm_log_level note_level(enum fo_note note)
     case FO_NOTE_PAUSED:
     case FO_NOTE_RESUMED:
     case FO_NOTE_MAY_LEAVE:
+    case FO_NOTE_SWITCHOVER_BEGINS:
         break;
     }
     return HM_LOG_INFO;
@@ -84,7 +87,10 @@ static const struct {
 static void log_note(const struct fo_effect *e)
 {
     enum fo_note note = e->note.note;
-    if (note < HM_COUNT(values) && values[note].before)
+    if (note == FO_NOTE_SWITCHOVER_REFUSED || note == FO_NOTE_FORCE_REFUSED)
+        hm_log(note_level(note), LEAD_LOG, "%s: %s", fo_note_text(note),
+               fo_refusal_text((enum fo_refusal)e->note.value));
+    else if (note < HM_COUNT(values) && values[note].before)
         hm_log(note_level(note), LEAD_LOG, "%s: %s%" PRId64 "%s", fo_note_text(note),
                values[note].before, e->note.value, values[note].after);
     else
@@ -297,6 +303,7 @@ void lead_begin(struct lead *l, const struct fo_guard *inherit)
     start.start.seen_epoch = l->memory.marks.epoch;
     start.start.led_epoch = l->memory.marks.led_epoch;
     start.start.open_epoch = l->memory.marks.open_epoch;
+    start.start.chosen_epoch = l->memory.marks.chosen_epoch;
     start.start.seen = l->memory.marks.seen;
     start.start.identity = (uint64_t)l->memory.marks.bucket_created_ns;
     start.start.inherit = inherit;

@@ -136,6 +136,7 @@ void lead_persist(struct lead *l, const struct fo_effect *effect)
     l->memory.marks.epoch = effect->persist.seen_epoch;
     l->memory.marks.seen = effect->persist.seen;
     l->memory.marks.paused = effect->persist.paused;
+    l->memory.marks.chosen_epoch = effect->persist.chosen_epoch;
     lead_save_marks(l);
 }
 

@@ -20,7 +20,7 @@
 #include "base/workq.h"
 #include "proto/heartbeat.h"
 
-enum { MARKS_CONFIG_MAX = 4096, MARKS_BOOT_MAX = 36 };
+enum { MARKS_CONFIG_MAX = 6144, MARKS_BOOT_MAX = 36 };
 
 struct marks {
     uint64_t epoch, revision;          /* an epoch may have been claimed only */
@@ -33,6 +33,7 @@ struct marks {
     uint64_t led_generation;
     uint64_t open_epoch; /* likewise, until its end was told (account.<epoch>) or given away; 0 */
     char open_boot[MARKS_BOOT_MAX + 1]; /* the boot of the host that it was in; "": not known */
+    uint64_t chosen_epoch; /* last epoch that an operator chose this site for; 0: none */
     bool paused;
 };
 

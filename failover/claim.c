@@ -47,20 +47,20 @@ static bool echo_is_fresh(const struct fo_state *s, int64_t now)
     return s->echo.any && now - s->echo.arrival <= 3 * s->terms.period;
 }
 
-static int64_t silence_ends(const struct fo_state *s, int64_t now)
+int64_t fo_silence_ends(const struct fo_state *s, int64_t now)
 {
     if (!echo_is_fresh(s, now) || !stamps_agree(s))
         return FO_NEVER;
     return s->silence_since + s->known.needed;
 }
 
-static int64_t release_taken_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason)
+int64_t fo_release_taken_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason)
 {
     const struct hb_site *next = &s->known.record.next;
     bool named = hb_site_equal(next, &s->site);
     *ret_reason = named ? HB_REASON_RELEASED_TO : HB_REASON_RELEASED_OPEN;
     if (!fo_rule_on(s, FO_RULE_RELEASE_AT_ONCE))
-        return silence_ends(s, now);
+        return fo_silence_ends(s, now);
     if (named || !hb_site_is_set(next) || !fo_rule_on(s, FO_RULE_NEXT_FIRST))
         return 0;
     /* "If next has not taken it in 3T, any eligible site may, the releaser included." (3) */
@@ -71,7 +71,7 @@ static int64_t release_taken_at(const struct fo_state *s, int64_t now, enum hb_r
 /* When this site may retake what it held itself. This run knows that it has stopped. An earlier run
  * on this host has too, if the marks name its epoch, but they may have been copied with the host:
  * whoever serves under them would be heard. Anybody else may serve, whatever its name. (11) */
-static int64_t own_free_at(const struct fo_state *s)
+int64_t fo_own_free_at(const struct fo_state *s)
 {
     const struct heartbeat *record = &s->known.record;
     if (!hb_site_equal(&record->site, &s->site) || !fo_rule_on(s, FO_RULE_RETAKE_OWN))
@@ -94,10 +94,10 @@ static int64_t lease_free_at(const struct fo_state *s, int64_t now, enum hb_reas
     if (!known->readable && !fo_consent_lets_promote(s))
         return FO_NEVER;
     if (!known->readable)
-        return fo_rule_on(s, FO_RULE_UNREADABLE_HOLDS) ? silence_ends(s, now) : 0;
+        return fo_rule_on(s, FO_RULE_UNREADABLE_HOLDS) ? fo_silence_ends(s, now) : 0;
     if (known->record.status == HB_RELEASED)
-        return release_taken_at(s, now, ret_reason);
-    int64_t own = own_free_at(s);
+        return fo_release_taken_at(s, now, ret_reason);
+    int64_t own = fo_own_free_at(s);
     if (own != FO_NEVER) {
         *ret_reason = HB_REASON_RETAKE;
         return own;
@@ -105,7 +105,13 @@ static int64_t lease_free_at(const struct fo_state *s, int64_t now, enum hb_reas
     /* "Nobody but its own writer ... promotes over a paused record" (11) */
     if (known->record.paused && fo_rule_on(s, FO_RULE_PAUSED_RECORD))
         return FO_NEVER;
-    return fo_consent_lets_promote(s) ? silence_ends(s, now) : FO_NEVER;
+    return fo_consent_lets_promote(s) ? fo_silence_ends(s, now) : FO_NEVER;
+}
+
+/* By nofailover the role does not move here; the own one, which no other has taken, has not moved. */
+static bool is_barred(const struct fo_state *s, enum hb_reason reason)
+{
+    return s->barred && reason != HB_REASON_RETAKE && fo_rule_on(s, FO_RULE_NOFAILOVER);
 }
 
 /* When this site would claim the lease if nothing more were heard; FO_NEVER: it would not. */
@@ -114,7 +120,7 @@ int64_t fo_claim_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_r
     if (!may_claim(s))
         return FO_NEVER;
     int64_t at = lease_free_at(s, now, ret_reason);
-    if (at == FO_NEVER)
+    if (at == FO_NEVER || is_barred(s, *ret_reason))
         return FO_NEVER;
     if (fo_rule_on(s,
                    FO_RULE_SUCCESSES_FIRST)) /* no role changes faster than success_threshold x T */
@@ -174,7 +180,7 @@ static uint64_t epoch_to_claim(const struct fo_state *s)
     return unused > above ? unused : above;
 }
 
-static void claim(struct fo_run *r, enum hb_reason reason)
+void fo_claim(struct fo_run *r, enum hb_reason reason)
 {
     struct fo_state *s = r->s;
     fo_incident_prepare(r, reason);
@@ -185,6 +191,7 @@ static void claim(struct fo_run *r, enum hb_reason reason)
                                  .epoch = epoch,
                                  .first_counter = first_counter,
                                  .reason = reason};
+    s->chosen_epoch = fo_is_choice(s, reason) ? epoch : 0;
     fo_role_set(r, HB_ROLE_CLAIMING, reason);
     fo_emit_persist(r);
     /* "promotion: expects the revision of the last heartbeat seen" (3) */
@@ -198,7 +205,7 @@ void fo_claim_advance(struct fo_run *r)
 {
     enum hb_reason reason;
     if (r->now >= fo_claim_at(r->s, r->now, &reason))
-        claim(r, reason);
+        fo_claim(r, reason);
     else if (fo_hurry_is_due(r->s, r->now))
         fo_heartbeat_soon(r);
 }

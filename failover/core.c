@@ -36,6 +36,8 @@ static void started(struct fo_run *r, const struct fo_event *event)
         s->seen_epoch = event->start.seen_epoch;
     s->led_epoch = event->start.led_epoch;
     s->open_epoch = event->start.open_epoch;
+    if (fo_rule_on(s, FO_RULE_CHOICE_KEPT))
+        s->chosen_epoch = event->start.chosen_epoch;
     s->history.seen = event->start.seen;
     s->history.identity = event->start.identity;
     fo_epoch_seen(r, s->guardian.fired_epoch);
@@ -57,6 +59,7 @@ static void configured(struct fo_run *r, const struct fo_event *event)
     s->config_revision = event->config.revision;
     s->has_config = true;
     s->rank = cluster_config_rank(&s->config, &s->site);
+    s->barred = cluster_config_bars(&s->config, &s->site);
     fo_terms_take(s, &s->config);
     fo_peers_take_config(s);
     if (fo_rule_on(s, FO_RULE_CONFIG_HEARTBEAT))
@@ -168,6 +171,12 @@ static void dispatch(struct fo_run *r, const struct fo_event *event)
     case FO_EV_STORE:
         fo_history_store(r, event);
         break;
+    case FO_EV_SWITCHOVER:
+        fo_switchover_asked(r, event);
+        break;
+    case FO_EV_FORCE:
+        fo_force_asked(r, event);
+        break;
     }
 }
 
@@ -188,6 +197,7 @@ static void advance(struct fo_run *r)
     fo_consent_advance(r);
     fo_probe_advance(r);
     fo_yield_advance(r);
+    fo_switchover_advance(r);
     fo_read_advance(r);
     fo_watch_advance(r);
 }
@@ -213,7 +223,8 @@ static int64_t next_deadline(const struct fo_state *s, int64_t now)
 /* What is due by what the event changed, not by time. */
 static bool is_due_now(const struct fo_state *s, int64_t now)
 {
-    return s->leave.promise_ms != 0 || fo_history_is_due(s) || fo_hurry_is_due(s, now);
+    return s->leave.promise_ms != 0 || fo_history_is_due(s) || fo_hurry_is_due(s, now) ||
+           fo_switchover_is_asked(s);
 }
 
 /* As most answers leave it: then the next deadline is all that is needed. */

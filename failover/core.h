@@ -107,6 +107,11 @@ void fo_claim_over(struct fo_run *r, enum hb_reason reason);
 int64_t fo_claim_next(const struct fo_state *s, int64_t now);
 bool fo_hurry_is_due(const struct fo_state *s, int64_t now);
 int64_t fo_claim_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason);
+void fo_claim(struct fo_run *r, enum hb_reason reason);
+/* When the lease as it is known lets anybody but its holder in, as far as time alone is concerned. */
+int64_t fo_silence_ends(const struct fo_state *s, int64_t now);
+int64_t fo_release_taken_at(const struct fo_state *s, int64_t now, enum hb_reason *ret_reason);
+int64_t fo_own_free_at(const struct fo_state *s);
 
 /* guard.c: the guardian. */
 void fo_guard_arm(struct fo_run *r);
@@ -128,6 +133,18 @@ static inline bool fo_is_leaving(const struct fo_state *s)
 }
 bool fo_handover_waits(struct fo_run *r, enum hb_reason reason);
 void fo_handover_over(struct fo_run *r);
+
+/* operator.c: what operators ask for. */
+void fo_switchover_asked(struct fo_run *r, const struct fo_event *event);
+void fo_switchover_advance(struct fo_run *r);
+bool fo_switchover_names(struct fo_run *r);
+void fo_switchover_decided(struct fo_run *r, bool gives_away);
+void fo_force_asked(struct fo_run *r, const struct fo_event *event);
+bool fo_is_choice(const struct fo_state *s, enum hb_reason reason);
+static inline bool fo_switchover_is_asked(const struct fo_state *s)
+{
+    return hb_site_is_set(&s->switchover.to);
+}
 
 /* workload.c: start, stop, verify. */
 void fo_workload_promote(struct fo_run *r);

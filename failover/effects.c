@@ -60,6 +60,7 @@ void fo_emit_persist(struct fo_run *r)
     e->persist.seen_epoch = s->lease.epoch > s->seen_epoch ? s->lease.epoch : s->seen_epoch;
     e->persist.seen = s->history.seen;
     e->persist.paused = s->lease.paused;
+    e->persist.chosen_epoch = s->chosen_epoch;
 }
 
 void fo_emit_consent_ask(struct fo_run *r, const struct hb_site *to, uint64_t nonce,

@@ -35,6 +35,9 @@
  *      guardian's verified rung.
  *   9. After FO_EV_LEAVE the driver restarts once FO_NOTE_MAY_LEAVE has come; what it does after
  *      FO_NOTE_CANNOT_LEAVE is its own decision. FO_EV_LEAVE with 0 takes it back.
+ *  10. FO_EV_SWITCHOVER is given when it is due, and is done, or refused by a note, soon after; one that
+ *      was withdrawn before FO_NOTE_SWITCHOVER_BEGINS is not begun. FO_EV_FORCE is answered in its step:
+ *      the site claims, or a note refuses. Who asked, and until when, is the driver's to remember.
  *
  * What the bus reports (bus/bus.h), and what it becomes:
  *   bus_put BUS_PUT_STORED / _DUPLICATE   FO_EV_WRITE with FO_WRITE_STORED / _DUPLICATE and the
@@ -86,7 +89,9 @@
     X(LEAVE, "leave")            /* agent is about to restart and to resume its lease */           \
     X(STORE, "bucket looked at") /* after FO_EV_CONNECTED, and whenever the key was missing */     \
     X(CONSENT_REQUEST, "consent asked for") /* by another site's leader, over the link of peers */ \
-    X(CONSENT_ANSWER, "consent answered")   /* to an FO_DO_CONSENT_ASK, however late */
+    X(CONSENT_ANSWER, "consent answered")   /* to an FO_DO_CONSENT_ASK, however late */            \
+    X(SWITCHOVER, "switchover asked for")   /* by an operator: due now, or withdrawn */            \
+    X(FORCE, "promotion forced")            /* by an operator: claim now, or never */
 
 enum fo_event_type {
 #define FO_EVENT_ENUM(id, text) FO_EV_##id,
@@ -120,6 +125,8 @@ struct fo_event {
             /* What the guardian still holds of the agent before; NULL: nothing, or no guardian. A
              * lease in it that serves and has not expired is resumed: nothing is stopped. */
             const struct fo_guard *inherit;
+            /* Likewise: the epoch that was led by an operator's choice; 0: none. */
+            uint64_t chosen_epoch;
             struct hb_era seen; /* likewise: the highest that was in the lease key */
             uint64_t identity;  /* likewise: of the bucket that it was in */
         } start;
@@ -192,7 +199,45 @@ struct fo_event {
             bool granted;
             struct hb_era lease; /* that site's lease or the last that it knows; 0: none */
         } answer;
+        struct {
+            struct hb_site to; /* unset: withdrawn; of no use any more once it has begun */
+        } switchover;
+        struct {
+            bool leader_is_off; /* an operator has seen to it, and gives their word */
+        } force;
     };
+};
+
+/* Why a switchover, or a forced promotion, is not done. */
+#define FO_REFUSALS(X)                                                                             \
+    X(NONE, "it can be done")                                                                      \
+    X(NOT_LEADER, "this site does not lead")                                                       \
+    X(LEADS, "it leads already")                                                                   \
+    X(NO_MEMBER, "it is no site of the group")                                                     \
+    X(PAUSED, "the group is paused")                                                               \
+    X(LEAVING, "the agent is about to end")                                                        \
+    X(UNDER_WAY, "another switchover is under way")                                                \
+    X(NOT_ACKNOWLEDGED, "heartbeats of this site are not acknowledged")                            \
+    X(NOFAILOVER, "nofailover bars it")                                                            \
+    X(NOT_HEARD, "it was not heard within two heartbeat intervals")                                \
+    X(NOT_FIT, "it is not fit")                                                                    \
+    X(NOT_READY, "it has not been heard success_threshold times in a row")                         \
+    X(NOT_WAITING, "this site is not a replica that is stopped and connected")                     \
+    X(NO_GUARDIAN, "this site has no guardian")                                                    \
+    X(UNKNOWN_LEASE, "primary_heartbeat has not been read yet, or can't be read")                  \
+    X(HOLDS, "the store has lost what it had acknowledged: that is for failover repair")           \
+    X(PROBE, "the probe of this site does not pass")                                               \
+    X(HEARD, "the leader was heard within its promise")                                            \
+    X(FOR_ANOTHER, "the role was just released to another site, which has the first word")         \
+    X(CONSENTED, "this site has consented to a leader that goes on without the store")             \
+    X(NOT_CERTAIN,                                                                                 \
+      "whoever leads may serve on unheard (by a pause, or by the consent of other sites): only "   \
+      "people can know that it is off")
+
+enum fo_refusal {
+#define FO_REFUSAL_ENUM(id, text) FO_REFUSED_##id,
+    FO_REFUSALS(FO_REFUSAL_ENUM)
+#undef FO_REFUSAL_ENUM
 };
 
 /* -- Effects ----------------------------------------------------------------------------------- */
@@ -248,7 +293,10 @@ enum fo_effect_type {
     X(BACK_OFF, "backs off before it leads again") /* value: ms */                                  \
     X(MAY_LEAVE, "agent may restart") /* value: ms until its lease expires; -1: never */            \
     X(CANNOT_LEAVE, "no longer promise was acknowledged") /* the lease goes on as it was */         \
-    X(CONSENT, "heartbeats fail: goes on by the consent of all voters") /* value: failures */
+    X(CONSENT, "heartbeats fail: goes on by the consent of all voters") /* value: failures */       \
+    X(SWITCHOVER_BEGINS, "switchover begins: stops the workload")                                   \
+    X(SWITCHOVER_REFUSED, "switchover is not done")  /* value: enum fo_refusal */                   \
+    X(FORCE_REFUSED, "forced promotion is not done") /* value: likewise */
 
 enum fo_note {
 #define FO_NOTE_ENUM(id, text) FO_NOTE_##id,
@@ -296,8 +344,9 @@ struct fo_effect {
         } audit; /* current_primary is this site; `since` is the driver's wall clock */
         struct {
             uint64_t seen_epoch;
-            struct hb_era seen; /* the highest that was in the lease key */
-            bool paused;        /* a pause is acknowledged */
+            struct hb_era seen;    /* the highest that was in the lease key */
+            bool paused;           /* a pause is acknowledged */
+            uint64_t chosen_epoch; /* led by an operator's choice; 0: none */
         } persist;
         struct {
             enum fo_note note;
@@ -381,6 +430,13 @@ enum fo_hold { FO_HOLD_NONE, FO_HOLD_MISSING, FO_HOLD_LOWER };
 enum fo_hold fo_holds(const struct fo_state *state);
 /* Would fence by now, and goes on by the consent of its voters. */
 bool fo_goes_on_by_consent(const struct fo_state *state, int64_t now_ns);
+/* An operator chose this site to lead the epoch that it holds: it yields to nobody. */
+bool fo_leads_by_choice(const struct fo_state *state);
+/* What would be said to FO_EV_SWITCHOVER, and to FO_EV_FORCE, now. */
+enum fo_refusal fo_switchover_refusal(const struct fo_state *state, const struct hb_site *to,
+                                      int64_t now_ns);
+enum fo_refusal fo_force_refusal(const struct fo_state *state, bool leader_is_off, int64_t now_ns);
+const char *fo_refusal_text(enum fo_refusal refusal);
 /* After FO_EV_STEP_DOWN: nothing runs here, and the release has been answered or given up. */
 bool fo_has_stepped_down(const struct fo_state *state);
 

@@ -28,10 +28,12 @@ static bool choose_next(struct fo_run *r)
     if (s->release_reason == HB_REASON_PROBE_FAILED && !ready)
         return false;
     name_next(r, ready);
+    if (s->release_reason == HB_REASON_SWITCHOVER)
+        return fo_switchover_names(r);
     if (s->release_reason == HB_REASON_YIELD) {
         /* "and was heard within 2T before RELEASED is sent" (11), and not to be ill meanwhile */
         const struct fo_peer *peer = fo_peer_find(s, preferred(s));
-        bool heard = peer && fo_peer_is_heard(s, peer, r->now) && peer->fit;
+        bool heard = peer && fo_peer_is_heard(s, peer, r->now) && peer->fit && !peer->barred;
         s->release_next = *preferred(s);
         return heard || !fo_rule_on(s, FO_RULE_YIELD_HEARD);
     }
@@ -42,7 +44,10 @@ static bool choose_next(struct fo_run *r)
 void fo_release_or_wait(struct fo_run *r)
 {
     struct fo_state *s = r->s;
-    if (!choose_next(r)) {
+    bool gives_away = choose_next(r);
+    if (s->switchover.begun)
+        fo_switchover_decided(r, gives_away);
+    if (!gives_away) {
         fo_role_set(r, HB_ROLE_REPLICA, HB_REASON_STOPPED);
         fo_known_own(r);
         return;
@@ -72,6 +77,8 @@ int64_t fo_yield_at(const struct fo_state *s, int64_t now)
         return FO_NEVER;
     if (s->config.paused || s->lease.paused || s->failures > 0 || s->stepping_down)
         return FO_NEVER; /* who can't write can't hand over either */
+    if (fo_switchover_is_asked(s) || (fo_leads_by_choice(s) && fo_rule_on(s, FO_RULE_CHOICE_STAYS)))
+        return FO_NEVER;
     if (s->leave.promise_ms != 0 && (fo_is_leaving(s) || !s->leave.granted))
         return FO_NEVER;
     const struct fo_peer *peer = fo_peer_find(s, preferred(s));

@@ -37,7 +37,9 @@ static void fill_lease(const struct fo_state *s, struct heartbeat *hb)
     hb->epoch = s->lease.epoch;
     hb->reason = s->lease.reason;
     hb->expires_in_ms = s->terms.promise_ms;
-    hb->paused = s->config.paused;
+    /* No claim, not even by force: if its writer dies now, nobody knows who could end the pause. */
+    hb->paused = s->config.paused && s->lease.held;
+    hb->chosen = fo_leads_by_choice(s);
     fill_voters(s, hb);
 }
 
@@ -50,7 +52,7 @@ static void fill_release(const struct fo_state *s, struct heartbeat *hb)
     hb->next = s->release_next;
     hb->reason = s->release_reason;
     hb->expires_in_ms = 0;
-    hb->paused = false;
+    hb->paused = hb->chosen = false;
     hb->failsafe = false;
     hb->voter_count = 0;
 }

@@ -235,7 +235,7 @@ int64_t fo_lease_next(const struct fo_state *s)
 static bool is_voluntary(enum hb_reason reason)
 {
     return reason == HB_REASON_YIELD || reason == HB_REASON_PROBE_FAILED ||
-           reason == HB_REASON_STEP_DOWN;
+           reason == HB_REASON_STEP_DOWN || reason == HB_REASON_SWITCHOVER;
 }
 
 /* A clean stop has what the longer promise leaves it. */
@@ -252,7 +252,8 @@ static bool stops_cleanly(const struct fo_run *r, enum hb_reason reason, int64_t
 {
     const struct fo_state *s = r->s;
     bool granted = s->leave.granted && s->leave.handover == reason;
-    bool hands_over = reason == HB_REASON_YIELD || reason == HB_REASON_STEP_DOWN;
+    bool hands_over = reason == HB_REASON_YIELD || reason == HB_REASON_STEP_DOWN ||
+                      reason == HB_REASON_SWITCHOVER;
     return hands_over && s->clean_stop > fence_limit && r->now < s->lease.deadline &&
            (granted || !fo_rule_on(s, FO_RULE_HANDOVER_PROMISE));
 }

@@ -26,6 +26,7 @@ void fo_peers_take_config(struct fo_state *s)
         const struct fo_peer *old = find(s, site);
         if (old)
             peers[count] = *old;
+        peers[count].barred = s->config.nofailover[i];
         peers[count++].site = *site;
     }
     memcpy(s->peers, peers, sizeof(peers));
@@ -44,7 +45,7 @@ bool fo_peer_is_heard(const struct fo_state *s, const struct fo_peer *peer, int6
 
 bool fo_peer_is_ready(const struct fo_state *s, const struct fo_peer *peer, int64_t now)
 {
-    return peer->ready_since != 0 && fo_peer_is_heard(s, peer, now);
+    return peer->ready_since != 0 && !peer->barred && fo_peer_is_heard(s, peer, now);
 }
 
 const struct fo_peer *fo_peer_first_ready(const struct fo_state *s, int64_t now)

@@ -79,7 +79,7 @@
     /* -- pause and yield ----------------------------------------------------------------------------------------------------------------------- */ \
     X(PAUSE_ACKNOWLEDGED, 11, MUTANT,     I1,  "pause",             "a leader stops self-fencing only after a paused heartbeat is acknowledged")          \
     X(PAUSE_REARMS,       11, MUTANT,     I1,  "pause",             "it re-arms before it sends a heartbeat without pause")                               \
-    X(PAUSED_RECORD,      11, MUTANT,     I1,  "pause",             "nobody but its own writer promotes over a paused record")                            \
+    X(PAUSED_RECORD,      11, MUTANT,     I1,  "pause",             "nobody but its own writer promotes over a paused record by itself")                  \
     X(PAUSE_HOLDS,        11, MUTANT,     I9,  "pause",             "while cluster_config is paused nothing starts or moves by itself")                   \
     X(YIELD_AFTER,        11, MUTANT,     I13, "return",            "yield only when the preferred primary has been ready for yield_after")               \
     X(YIELD_DOUBLES,      11, DIAGNOSTIC, I13, "return",            "yield_after doubles after each return that lasted less than 10 min")                 \
@@ -126,7 +126,17 @@
     X(CONSENT_NO_HOLD,    9,  MUTANT,     I6,  "bucket deleted",    "a voter that holds does not consent, so that an operator can put the store right")   \
     X(CONSENT_VOTERS_ONLY,9,  MUTANT,     I1,  "isolated leader",   "over a record with failsafe on only the voters that it names promote by silence")     \
     X(CONSENT_UNREADABLE, 9,  MUTANT,     I1,  "unreadable record", "with failsafe on nobody promotes over a record that can't be read: it may name other voters") \
-    X(HANDOVER_PROMISE,     6, MUTANT,     I1,  "slow stop",         "a handover whose clean stop may take longer than a fence first gets a longer promise acknowledged")
+    X(HANDOVER_PROMISE,     6, MUTANT,     I1,  "slow stop",         "a handover whose clean stop may take longer than a fence first gets a longer promise acknowledged") \
+    /* -- what operators ask for ---------------------------------------------------------------------------------------------------------------- */ \
+    X(NOFAILOVER,           11, MUTANT,    I10, "nofailover",        "a site with nofailover takes no lease but its own, unless it is forced to") \
+    X(SWITCHOVER_READY,     11, MUTANT,    I13, "switchover",        "a switchover begins only to a site that is ready")                                  \
+    X(SWITCHOVER_PAUSE,     11, MUTANT,    I9,  "pause",             "no switchover under a pause")                                                        \
+    X(SWITCHOVER_HEARD,     11, MUTANT,    I13, "switchover to a dying site", "the target is released to only if it was heard within 2T and is fit then too; else the role stays") \
+    X(CHOICE_STAYS,         11, MUTANT,    I13, "switchover",        "a leader whom an operator chose yields to nobody")                                  \
+    X(CHOICE_KEPT,          11, MUTANT,    I13, "agent restart",     "the choice outlasts the agent, by the marks, and the retaking of the own lease, by its record") \
+    X(FORCE_SILENT,         11, MUTANT,    I1,  "forced promotion",  "nobody is forced over a leader that was heard within its promise")                  \
+    X(FORCE_CONSENT,        11, MUTANT,    I1,  "forced promotion",  "no voter is forced before its consent has run out")                                  \
+    X(FORCE_WORD,           11, MUTANT,    I1,  "forced promotion",  "over a pause, or a lease that the consent of others may keep up, nobody is forced without an operator's word that its holder is off")
 /* clang-format on */
 
 enum fo_rule {

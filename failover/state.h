@@ -145,6 +145,7 @@ struct fo_peer {
     uint32_t in_a_row;
     int64_t lag;
     bool fit;
+    bool barred; /* by nofailover */
 };
 
 /* A lease record as it was seen here, for the incident. */
@@ -178,6 +179,7 @@ struct fo_state {
     bool has_config;
     uint64_t config_revision;
     unsigned rank; /* of this site in the group; 0: not in it */
+    bool barred;   /* this site, by nofailover */
     struct fo_terms terms;
 
     enum hb_role role;
@@ -207,9 +209,10 @@ struct fo_state {
         bool confirmed;     /* by a store that takes writes */
         bool told;          /* the alarm */
     } history;
-    uint64_t led_epoch;  /* from the marks: of the last start on this host; 0: none */
-    uint64_t open_epoch; /* likewise, and not given up since */
-    uint64_t counter;    /* last attempt */
+    uint64_t led_epoch;    /* from the marks: of the last start on this host; 0: none */
+    uint64_t open_epoch;   /* likewise, and not given up since */
+    uint64_t chosen_epoch; /* led, or claimed, by an operator's choice; 0: none */
+    uint64_t counter;      /* last attempt */
     struct fo_lease lease;
     struct fo_guardian guardian;
     struct fo_leave leave;
@@ -262,6 +265,11 @@ struct fo_state {
         unsigned doublings; /* of yield_after */
         int64_t returned;   /* when the preferred primary was last seen to take over; 0: never */
     } yield;
+
+    struct {
+        struct hb_site to; /* asked for by an operator; unset: none */
+        bool begun;        /* the lease was ended for it: no way back */
+    } switchover;
 
     struct fo_seen seen[FO_INCIDENT_MAX];
     unsigned seen_count; /* ever; ring */

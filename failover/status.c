@@ -17,8 +17,9 @@ uint64_t fo_epoch(const struct fo_state *state)
 
 bool fo_fit(const struct fo_state *state, int64_t now_ns)
 {
-    return state->rank != 0 && fo_fit_to_lead(state) && now_ns >= state->back_off.until &&
-           !state->stepping_down && (state->guardian.up || !fo_rule_on(state, FO_RULE_GUARDIAN_UP));
+    return state->rank != 0 && !state->barred && fo_fit_to_lead(state) &&
+           now_ns >= state->back_off.until && !state->stepping_down &&
+           (state->guardian.up || !fo_rule_on(state, FO_RULE_GUARDIAN_UP));
 }
 
 bool fo_peer_ready(const struct fo_state *state, const struct fo_peer *peer, int64_t now_ns)

@@ -27,15 +27,16 @@ static void promise_longer(struct fo_state *s, int64_t longer_ms)
     s->terms.fence_start = by_slow_clock - s->terms.fence_limit - FO_LATENESS;
 }
 
-/* Candidates before this site: the silent holder is not waited for. */
+/* Candidates before this site: neither the silent holder is waited for, nor who would not take over. */
 static unsigned sites_before(const struct fo_state *s)
 {
-    unsigned rank = s->rank;
-    if (rank == 0)
-        return 0;
-    unsigned holder =
-        s->known.readable ? cluster_config_rank(&s->config, &s->known.record.site) : 0;
-    return holder != 0 && holder < rank ? rank - 2 : rank - 1;
+    const struct cluster_config *config = &s->config;
+    unsigned count = 0;
+    for (unsigned i = 0; i + 1 < s->rank; i++) {
+        bool holds = s->known.readable && hb_site_equal(&config->sites[i], &s->known.record.site);
+        count += !holds && !config->nofailover[i];
+    }
+    return count;
 }
 
 /* "(1 + rho) x max(failover_timeout, expires_in) + (rank-1) x 2T of silence on its own BOOTTIME" */

@@ -10,6 +10,22 @@
 
 enum { PPM = 1000000, DAY_MS = 24 * 3600 * 1000, HOUR_MS = 3600 * 1000 };
 
+static const struct field site_fields[] = {
+    {.name = "site", .type = FIELD_NAME, .required = true, .help = "A site of this group."},
+    {.name = "nofailover",
+     .type = FIELD_BOOL,
+     .default_value = "false",
+     .help = "It never takes the role, neither by silence nor by a release or a switchover; only "
+             "harmonyctl failover promote --force overrides this. What it leads it keeps."},
+    {.name = "priority",
+     .type = FIELD_INT,
+     .min = 0,
+     .max = 1000,
+     .help = "Replicas of a higher one rank before those of a lower one, equal ones as they are "
+             "listed; absent: 100. Not for the preferred primary, whose rank is always 1."},
+    {.name = NULL},
+};
+
 const struct field cluster_config_fields[] = {
     {.name = "primary_site_id",
      .type = FIELD_NAME,
@@ -24,6 +40,13 @@ const struct field cluster_config_fields[] = {
      .min = 1,
      .max = CLUSTER_SITES_MAX - 1,
      .help = "Replicas by rank, when there are several."},
+    {.name = "sites",
+     .type = FIELD_LIST,
+     .element = FIELD_OBJECT,
+     .fields = site_fields,
+     .unique_by = "site",
+     .max = CLUSTER_SITES_MAX,
+     .help = "What is special about a site."},
     {.name = "failover_timeout_ms",
      .type = FIELD_INT,
      .required = true,
@@ -181,6 +204,64 @@ static int add_replicas(struct cluster_config *config, const json_t *spec, struc
     return 0;
 }
 
+/* -- what is special about a site ---------------------------------------------------------------- */
+
+static int take_site(struct cluster_config *config, const json_t *special, struct hm_error *err)
+{
+    struct hb_site site;
+    hb_site_from(spec_str(special, "site"), &site);
+    unsigned rank = cluster_config_rank(config, &site);
+    int64_t priority = spec_int(special, "priority", -1);
+    if (rank == 0)
+        return hm_fail(err, HM_E_INVALID, "sites: \"%s\" is no site of this group", site.text);
+    if (rank == 1 && priority >= 0)
+        return hm_fail(err, HM_E_INVALID,
+                       "sites: \"%s\" is the primary_site_id and ranks first, whatever its "
+                       "priority: leave that out",
+                       site.text);
+    config->nofailover[rank - 1] = spec_bool(special, "nofailover");
+    if (priority >= 0)
+        config->priority[rank - 1] = (uint32_t)priority;
+    return 0;
+}
+
+static void swap_sites(struct cluster_config *config, unsigned i, unsigned k)
+{
+    struct hb_site site = config->sites[i];
+    uint32_t priority = config->priority[i];
+    bool nofailover = config->nofailover[i];
+    config->sites[i] = config->sites[k];
+    config->priority[i] = config->priority[k];
+    config->nofailover[i] = config->nofailover[k];
+    config->sites[k] = site;
+    config->priority[k] = priority;
+    config->nofailover[k] = nofailover;
+}
+
+/* Equal ones stay in the order of the list. */
+static void rank_by_priority(struct cluster_config *config)
+{
+    for (unsigned i = 2; i < config->site_count; i++)
+        for (unsigned k = i; k > 1 && config->priority[k] > config->priority[k - 1]; k--)
+            swap_sites(config, k, k - 1);
+}
+
+static int take_sites(struct cluster_config *config, const json_t *spec, struct hm_error *err)
+{
+    size_t i;
+    json_t *special;
+    for (unsigned k = 0; k < config->site_count; k++)
+        config->priority[k] = CLUSTER_PRIORITY;
+    json_array_foreach(json_object_get(spec, "sites"), i, special)
+    {
+        int rc = take_site(config, special, err);
+        if (rc < 0)
+            return rc;
+    }
+    rank_by_priority(config);
+    return 0;
+}
+
 static int check_consistency(const json_t *spec, struct hm_error *err)
 {
     char shown[TEXT_QUOTE_MAX];
@@ -266,6 +347,8 @@ static int from_spec(const json_t *spec, struct cluster_config *ret, struct hm_e
         rc = add_site(&config, spec_str(spec, "primary_site_id"), err);
     if (rc == 0)
         rc = add_replicas(&config, spec, err);
+    if (rc == 0)
+        rc = take_sites(&config, spec, err);
     take_numbers(&config, spec);
     if (rc == 0)
         rc = take_failsafe(&config, spec, err);
@@ -305,13 +388,19 @@ unsigned cluster_config_rank(const struct cluster_config *config, const struct h
     return 0;
 }
 
+bool cluster_config_bars(const struct cluster_config *config, const struct hb_site *site)
+{
+    unsigned rank = cluster_config_rank(config, site);
+    return rank != 0 && config->nofailover[rank - 1];
+}
+
 static bool sites_equal(const struct cluster_config *a, const struct cluster_config *b)
 {
     if (a->site_count != b->site_count)
         return false;
     for (unsigned i = 0; i < a->site_count; i++)
-        if (!hb_site_equal(&a->sites[i], &b->sites[i]) ||
-            strcmp(a->addresses[i], b->addresses[i]) != 0)
+        if (!hb_site_equal(&a->sites[i], &b->sites[i]) || a->priority[i] != b->priority[i] ||
+            a->nofailover[i] != b->nofailover[i] || strcmp(a->addresses[i], b->addresses[i]) != 0)
             return false;
     return true;
 }
@@ -335,6 +424,28 @@ static const struct hb_site *site_without_address(const struct cluster_config *c
         if (config->addresses[i][0] == '\0')
             return &config->sites[i];
     return NULL;
+}
+
+static unsigned replicas_that_may_lead(const struct cluster_config *config)
+{
+    unsigned count = 0;
+    for (unsigned i = 1; i < config->site_count; i++)
+        count += !config->nofailover[i];
+    return count;
+}
+
+static void warn_of_nofailover(const struct cluster_config *config, unsigned *count,
+                               struct hm_error *out)
+{
+    if (config->nofailover[0])
+        hm_fail(&out[(*count)++], HM_E_REFUSED,
+                "%s is the preferred primary and nofailover: it never takes the role, not even "
+                "the first one (sites)",
+                config->sites[0].text);
+    if (config->site_count > 1 && replicas_that_may_lead(config) == 0)
+        hm_fail(&out[(*count)++], HM_E_REFUSED,
+                "every replica is nofailover: nobody takes over without harmonyctl failover "
+                "promote --force (sites)");
 }
 
 unsigned cluster_config_warnings(const struct cluster_config *config, bool replicated,
@@ -362,6 +473,7 @@ unsigned cluster_config_warnings(const struct cluster_config *config, bool repli
     if (config->site_count == 1)
         hm_fail(&out[count++], HM_E_REFUSED,
                 "the group has one site: nobody can take over (replica_site_id)");
+    warn_of_nofailover(config, &count, out);
     return count;
 }
 
@@ -370,6 +482,22 @@ static json_t *replicas_json(const struct cluster_config *config)
     json_t *list = json_array();
     for (unsigned i = 1; i < config->site_count; i++)
         json_array_append_new(list, json_string(config->sites[i].text));
+    return list;
+}
+
+static json_t *sites_json(const struct cluster_config *config)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < config->site_count; i++) {
+        bool has_priority = i > 0 && config->priority[i] != CLUSTER_PRIORITY;
+        if (!config->nofailover[i] && !has_priority)
+            continue;
+        json_t *site = json_pack("{s:s, s:b}", "site", config->sites[i].text, "nofailover",
+                                 config->nofailover[i]);
+        if (has_priority)
+            json_object_set_new(site, "priority", json_integer(config->priority[i]));
+        json_array_append_new(list, site);
+    }
     return list;
 }
 
@@ -390,6 +518,7 @@ static json_t *to_json(const struct cluster_config *c)
         json_object_set_new(o, "replica_site_id", json_string(c->sites[1].text));
     else if (c->site_count > 2)
         json_object_set_new(o, "replica_site_ids", replicas_json(c));
+    json_object_set_new(o, "sites", sites_json(c));
     json_object_set_new(o, "failover_timeout_ms", json_integer(c->failover_timeout_ms));
     json_object_set_new(o, "heartbeat_interval_ms", json_integer(c->heartbeat_interval_ms));
     json_object_set_new(o, "failure_threshold", json_integer(c->failure_threshold));

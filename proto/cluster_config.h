@@ -22,15 +22,19 @@ enum {
     CLUSTER_DRIFT_PPM = 500,   /* rho: bound of the drift of any BOOTTIME */
     CLUSTER_GUARDIAN_MS = 250, /* Lg: worst lateness of whoever starts the fence */
     CLUSTER_MARGIN_MS = 10,    /* failover_timeout above the promise */
-    CLUSTER_CONFIG_TEXT_MAX = 4096,
+    CLUSTER_CONFIG_TEXT_MAX = 6144,
     CLUSTER_ADDRESS_MAX = 110, /* host:port */
-    CLUSTER_WARNINGS_MAX = 4,
+    CLUSTER_WARNINGS_MAX = 6,
+    CLUSTER_PRIORITY = 100, /* of a site that is given none */
 };
 
 struct cluster_config {
-    struct hb_site sites[CLUSTER_SITES_MAX]; /* [0] the preferred primary, then replicas by rank */
+    /* [0] the preferred primary, then replicas by rank: the higher priority first, else as listed */
+    struct hb_site sites[CLUSTER_SITES_MAX];
     unsigned site_count;
-    int64_t heartbeat_interval_ms; /* T */
+    uint32_t priority[CLUSTER_SITES_MAX]; /* as `sites` */
+    bool nofailover[CLUSTER_SITES_MAX];   /* likewise: takes no lease of another's by itself */
+    int64_t heartbeat_interval_ms;        /* T */
     int64_t failover_timeout_ms;
     int64_t fence_timeout_ms;
     int64_t promote_timeout_ms;
@@ -65,6 +69,9 @@ int64_t cluster_config_promise_ms(const struct cluster_config *config);
 
 /* Rank of a site, 1 being the preferred primary; 0: not in the group. */
 unsigned cluster_config_rank(const struct cluster_config *config, const struct hb_site *site);
+
+/* A site that takes no lease of another's by itself, and is given none. */
+bool cluster_config_bars(const struct cluster_config *config, const struct hb_site *site);
 
 /* The same in every field. */
 bool cluster_config_equal(const struct cluster_config *a, const struct cluster_config *b);

@@ -222,6 +222,7 @@ static void read_fields(struct reader *r, struct heartbeat *hb)
     hb->failures = (uint32_t)read_int(r, "failures", 0, 0, UINT32_MAX);
     hb->successes = (uint32_t)read_int(r, "successes", 0, 0, UINT32_MAX);
     hb->paused = read_bool(r, "paused");
+    hb->chosen = read_bool(r, "chosen");
     hb->fit = read_bool(r, "fit");
     hb->failsafe = read_bool(r, "failsafe");
     read_voters(r, hb);
@@ -320,6 +321,8 @@ static void put_lease(struct writer *w, const struct heartbeat *hb)
     }
     put(w, "\"expires_in_ms\":%" PRId64 ",", hb->expires_in_ms);
     put(w, "\"paused\":%s,", hb->paused ? "true" : "false");
+    if (hb->chosen)
+        put(w, "\"chosen\":true,");
     if (hb->failsafe)
         put_voters(w, hb);
 }

@@ -113,7 +113,9 @@ enum hb_role {
     X(OPERATOR, "operator")                                                                        \
     X(GUARDIAN_LOST, "the guardian is gone")                                                       \
     X(GUARDIAN_FIRED, "the guardian ended the epoch")                                              \
-    X(RESUMED, "goes on with the lease of the agent before it")
+    X(RESUMED, "goes on with the lease of the agent before it")                                    \
+    X(SWITCHOVER, "switchover by an operator")                                                     \
+    X(FORCED, "promoted by an operator, by force")
 
 enum hb_reason {
 #define HB_REASON_ENUM(id, text) HB_REASON_##id,
@@ -163,6 +165,7 @@ struct heartbeat {
     int64_t lag;              /* replica: bytes behind; -1: not known */
     uint32_t failures, successes; /* consecutive heartbeats */
     bool paused;
+    bool chosen;   /* lease: an operator chose its holder, who yields to nobody */
     bool failsafe; /* the writer may go on by the consent of `voters` (docs/failover 9) */
     bool fit;      /* replica heartbeat: could lead (probe good, lag within bounds, no back-off) */
     uint8_t voter_count; /* at least 1 with failsafe, else 0 */

@@ -29,6 +29,18 @@ static const char *name_of(const struct sim *w, unsigned site)
 
 /* -- what is stored: I2, I3, I10, I11 ----------------------------------------------------------- */
 
+/* The first record of an epoch: its holder was named by an operator, or retakes what it was named for. */
+static bool is_chosen(const struct sim *w, const struct item *before, const struct item *m)
+{
+    if (m->hb.reason == HB_REASON_FORCED || !before || before->hb.epoch >= SIM_EPOCHS)
+        return m->hb.reason == HB_REASON_FORCED;
+    if (before->hb.status == HB_RELEASED)
+        return before->hb.reason == HB_REASON_SWITCHOVER &&
+               hb_site_equal(&before->hb.next, &m->hb.site);
+    return m->hb.reason == HB_REASON_RETAKE && w->holders[before->hb.epoch].chosen &&
+           w->holders[before->hb.epoch].generation == before->hb.generation;
+}
+
 static void check_epoch(struct sim *w, const struct item *before, const struct item *m)
 {
     uint64_t epoch = m->hb.epoch;
@@ -42,6 +54,8 @@ static void check_epoch(struct sim *w, const struct item *before, const struct i
     bool same_era = w->holders[epoch].generation == m->hb.generation;
     if (same_era && w->holders[epoch].nonce != 0 && w->holders[epoch].nonce != m->hb.nonce)
         violate(w, SIM_I2, "epoch %llu has two holders", (unsigned long long)epoch);
+    if (!same_era || w->holders[epoch].nonce == 0)
+        w->holders[epoch].chosen = is_chosen(w, before, m);
     if (m->hb.status != HB_RELEASED && before && before->hb.status == HB_RELEASED &&
         epoch == before->hb.epoch)
         violate(w, SIM_I2, "epoch %llu goes on after its release", (unsigned long long)epoch);
@@ -65,6 +79,8 @@ static bool may_take_release(const struct sim *w, const struct item *before, con
 
 static bool cause_is_true(const struct sim *w, const struct item *before, const struct item *m)
 {
+    if (m->hb.reason == HB_REASON_FORCED)
+        return w->sites[m->site].forced || w->sites[m->site].run != m->run;
     if (before->hb.status == HB_RELEASED)
         return may_take_release(w, before, m);
     bool own = hb_site_equal(&before->hb.site, &m->hb.site);
@@ -168,8 +184,11 @@ void check_stored(struct sim *w, const struct item *before, const struct item *m
 static void check_claim(struct sim *w, unsigned site)
 {
     const struct site *s = &w->sites[site];
-    if (s->core.config.paused)
+    enum hb_reason reason = s->core.lease.reason;
+    if (s->core.config.paused && reason != HB_REASON_FORCED)
         violate(w, SIM_I9, "%s claims under a pause", name_of(w, site));
+    if (s->core.barred && reason != HB_REASON_FORCED && reason != HB_REASON_RETAKE)
+        violate(w, SIM_I10, "%s claims, and is barred by nofailover", name_of(w, site));
     if (s->has_probe && s->fit_since == 0)
         violate(w, SIM_I10, "%s claims and is not fit", name_of(w, site));
     if (!s->told_guardian)
@@ -181,16 +200,23 @@ static void check_claim(struct sim *w, unsigned site)
                 (long long)((w->now - s->ended_at) / SIM_MS));
 }
 
-static void check_release(struct sim *w, unsigned site, const struct heartbeat *hb)
+/* Whom the role is given to by name has been heard within 2T. */
+static void check_heard(struct sim *w, unsigned site, const struct hb_site *next)
 {
-    const struct site *s = &w->sites[site];
-    if (hb->reason != HB_REASON_YIELD)
-        return;
     int64_t slowest = 2 * w->shape.period; /* T that any site may still use */
     int64_t window = 2 * slowest * 1001 / 1000;
-    if (w->now - s->peer_heard[0] > window)
-        violate(w, SIM_I13, "%s yields to %s, not heard for %lld ms", name_of(w, site),
-                name_of(w, 0), (long long)((w->now - s->peer_heard[0]) / SIM_MS));
+    for (unsigned i = 0; i < w->shape.sites; i++) {
+        int64_t silent = w->now - w->sites[site].peer_heard[i];
+        if (hb_site_equal(&w->configs[0].sites[i], next) && silent > window)
+            violate(w, SIM_I13, "%s hands over to %s, not heard for %lld ms", name_of(w, site),
+                    name_of(w, i), (long long)(silent / SIM_MS));
+    }
+}
+
+static void check_release(struct sim *w, unsigned site, const struct heartbeat *hb)
+{
+    if (hb->reason == HB_REASON_YIELD || hb->reason == HB_REASON_SWITCHOVER)
+        check_heard(w, site, &hb->next);
 }
 
 void check_send(struct sim *w, unsigned site, const struct fo_effect *e)
@@ -225,6 +251,10 @@ void check_heard_preferred(struct sim *w, unsigned site, const struct item *m)
 
 static void check_yield(struct sim *w, unsigned site)
 {
+    const struct fo_lease *lease = &w->sites[site].core.lease;
+    if (lease->epoch < SIM_EPOCHS && w->holders[lease->epoch].chosen &&
+        w->holders[lease->epoch].generation == lease->generation)
+        violate(w, SIM_I13, "%s yields, and an operator chose it", name_of(w, site));
     const struct site *preferred = &w->sites[0];
     int64_t needed = w->sites[site].core.config.yield_after_ms * SIM_MS * 999 / 1000;
     int64_t since = max64(preferred->booted, w->sites[site].preferred.unfit);
@@ -236,6 +266,23 @@ static void check_yield(struct sim *w, unsigned site)
     if (w->now - since < needed)
         violate(w, SIM_I13, "%s yields after %lld ms, yield_after is %lld ms", name_of(w, site),
                 (long long)((w->now - since) / SIM_MS), (long long)(needed / SIM_MS));
+}
+
+static void check_switchover(struct sim *w, unsigned site)
+{
+    const struct fo_state *core = &w->sites[site].core;
+    const struct fo_peer *target = NULL;
+    w->stats->switchovers++;
+    for (unsigned i = 0; i < core->peer_count; i++)
+        if (hb_site_equal(&core->peers[i].site, &core->switchover.to))
+            target = &core->peers[i];
+    if (core->config.paused)
+        violate(w, SIM_I9, "%s hands over under a pause", name_of(w, site));
+    if (!target || target->barred || target->ready_since == 0)
+        violate(w, SIM_I13, "%s hands over to %s, which is not ready", name_of(w, site),
+                core->switchover.to.text);
+    else
+        check_heard(w, site, &target->site);
 }
 
 /* Which one a short fault may not have any effect by. */
@@ -265,6 +312,10 @@ void check_role(struct sim *w, unsigned site, const struct fo_effect *note)
         check_goes_on(w, site, note);
     if (note->note.role == HB_ROLE_DEMOTING && note->note.reason == HB_REASON_YIELD)
         check_yield(w, site);
+    if (note->note.role == HB_ROLE_DEMOTING && note->note.reason == HB_REASON_SWITCHOVER)
+        check_switchover(w, site);
+    w->stats->forced +=
+        note->note.role == HB_ROLE_CLAIMING && note->note.reason == HB_REASON_FORCED;
     if (note->note.role == HB_ROLE_CLAIMING && w->shape.short_faults && is_settled(w))
         violate(w, calm_invariant(w), "%s claims: %s", name_of(w, site),
                 hb_reason_text(note->note.reason));
@@ -334,7 +385,7 @@ static int64_t liveness_bound(const struct sim *w)
     int64_t period = c->heartbeat_interval_ms * SIM_MS;
     int64_t bound = wait * SIM_MS / 1000 * 1001 + 2 * period + 3 * w->shape.rtt;
     bound += (w->shape.sites - 1) * 2 * period;
-    return bound + w->healed_extra;
+    return bound + w->healed_extra + operator_patience(w);
 }
 
 /* yield_after, as often doubled as it was; a failed try; stop, release, claim, start. */
@@ -351,10 +402,18 @@ static int64_t handover_bound(const struct sim *w)
     return 2 * (yield + again + w->shape.clean_stop) + 40 * period;
 }
 
+static bool leads_by_choice(const struct sim *w)
+{
+    int leader = site_leading(w);
+    return leader >= 0 && serves_well(&w->sites[leader]) &&
+           fo_leads_by_choice(&w->sites[leader].core);
+}
+
 bool check_end(struct sim *w)
 {
     const struct cluster_config *c = &w->configs[w->config_count - 1];
-    if (!w->healed || w->shape.rtt > c->heartbeat_interval_ms * SIM_MS / 3 || w->needs_force)
+    bool nobody_forces = w->needs_force && w->without_operators;
+    if (!w->healed || w->shape.rtt > c->heartbeat_interval_ms * SIM_MS / 3 || nobody_forces)
         return w->now >= w->shape.ends; /* nobody can lead where answers take longer than T */
     int64_t since = w->now - w->healed_at, bound = liveness_bound(w);
     if (rollback_waits(w) && since < bound + rollback_patience(w))
@@ -369,8 +428,9 @@ bool check_end(struct sim *w)
     if (w->now < w->shape.ends)
         return false;
     bool gone = w->sites[0].gone || w->sites[0].guardian.gone;
-    if (!c->yield_to_primary || gone || serves_well(&w->sites[0]))
-        return true;
+    bool stays = !c->yield_to_primary || gone || leads_by_choice(w);
+    if (w->asked.at != 0 || stays || serves_well(&w->sites[0]))
+        return operator_has_moved(w);
     if (since > bound + handover_bound(w))
         violate(w, SIM_I6, "%s does not lead %lld ms after the last fault", name_of(w, 0),
                 (long long)(since / SIM_MS));
@@ -385,7 +445,8 @@ static int64_t extra_for(const struct sim *w, const struct site *s)
         return 0;
     if (s->core.back_off.until > clock)
         extra = max64(extra, s->core.back_off.until - clock);
-    int64_t on_its_way = max64(0, s->watch_last - w->now); /* tells of the time before the faults ended */
+    int64_t on_its_way =
+        max64(0, s->watch_last - w->now); /* tells of the time before the faults ended */
     if (s->watch_dead || on_its_way > period)
         extra = max64(extra, 5 * period + on_its_way + max64(0, s->core.watch.retry - clock));
     if (s->dead) /* n probes, the stop, and the start here or elsewhere */

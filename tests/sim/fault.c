@@ -337,6 +337,14 @@ static void both_die(struct sim *w, struct timed_fault *f)
     }
 }
 
+static void power_cut(struct sim *w, const struct timed_fault *f)
+{
+    site_power_cut(w, (unsigned)f->site);
+    w->sites[f->site].run++;
+    w->sites[f->site].gone = f->length == FAULT_FOR_GOOD;
+    queue_push(w, w->now + f->length, K_BOOT, (unsigned)f->site, 0, 1, 1);
+}
+
 /* Of one that dies later than its fault was drawn for. */
 void fault_death(struct sim *w, const struct entry *e)
 {
@@ -346,16 +354,10 @@ void fault_death(struct sim *w, const struct entry *e)
     f->site = e->site;
     if (e->kind == K_GUARDIAN_DIES)
         kill_guardian(w, f);
-    else
+    else if (e->kind == K_AGENT_DIES)
         restart_agent(w, f);
-}
-
-static void power_cut(struct sim *w, const struct timed_fault *f)
-{
-    site_power_cut(w, (unsigned)f->site);
-    w->sites[f->site].run++;
-    w->sites[f->site].gone = f->length == FAULT_FOR_GOOD;
-    queue_push(w, w->now + f->length, K_BOOT, (unsigned)f->site, 0, 1, 1);
+    else if (w->sites[e->site].up)
+        power_cut(w, f);
 }
 
 /* A planned end takes as long as it takes; whatever is left is ended with the host. */
@@ -447,7 +449,7 @@ static void counted_fault(struct sim *w, struct timed_fault *f, bool begins)
         pause_all(w, f, begins);
         break;
     default:
-        consent_fault(w, f, begins);
+        operator_is_fault(f->type) ? operator_fault(w, f, begins) : consent_fault(w, f, begins);
         break;
     }
 }

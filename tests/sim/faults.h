@@ -53,7 +53,15 @@
     X(PEER_CUT, "peer partition", 0, "a site and its peers do not hear each other, or one way")    \
     X(PEER_SLOW, "slow peer link", 0, "messages between the sites take up to above T")             \
     X(PEER_LATE, "late peer messages", 0, "they are late, overtaken, and arrive twice")            \
-    X(PEER_LOSS, "lost peer messages", 0, "a share of them is lost")
+    X(PEER_LOSS, "lost peer messages", 0, "a share of them is lost")                               \
+    /* drawn by operator.c */                                                                      \
+    X(NOFAILOVER, "nofailover", 0,                                                                 \
+      "a site is barred for a while; sites hear of it at different times")                         \
+    X(PRIORITY, "priorities", 0, "the replicas' ranks change; likewise")                           \
+    X(SWITCHOVER, "switchover", 0,                                                                 \
+      "asked for, at times twice, withdrawn, or with an agent that dies")                          \
+    X(SWITCHOVER_CUT, "switchover to a dying site", 0, "asked for; its target loses power")        \
+    X(FORCE, "forced promotion", 0, "a site is forced to promote")
 
 enum fault_type {
 #define SIM_FAULT_ENUM(id, name, weight, text) FAULT_##id,

@@ -4,6 +4,7 @@
  *   sim [--runs N | --budget SECONDS] [--first SEED] [--jobs J] [--all] [--part N]
  *       --all: go on after a violation; --part: a line after every N runs, from where it can be taken up again
  *   sim --seed N [--trace] [--off RULE]... [--shrink]
+ *       --without-operators: schedules as they were drawn before there were operators' faults (operator.c)
  *   sim --mutants [--runs N] [--jobs J] [--only RULE]
  *   sim --check-doc FILE
  */
@@ -27,7 +28,7 @@ struct options {
     fo_rules rules;
     double budget; /* seconds; 0: none */
     unsigned jobs;
-    bool has_seed, trace, mutants, shrink, all;
+    bool has_seed, trace, mutants, shrink, all, without_operators;
     const char *only, *doc;
 };
 
@@ -85,6 +86,7 @@ static uint64_t print_violations(const struct shared *out)
 static void work(const struct options *o, unsigned job, struct shared *out)
 {
     struct sim *w = sim_new();
+    w->without_operators = o->without_operators;
     double until = o->budget > 0 ? now_s() + o->budget : 0;
     for (uint64_t i = job; o->budget > 0 || i < o->runs; i += o->jobs) {
         if (!sim_run(w, o->first + i, o->rules, 0, false, &out->stats)) {
@@ -135,6 +137,8 @@ static void print_stats(const struct stats *s, double took, unsigned jobs)
     printf("  losses of acknowledged writes %" PRIu64 " (%" PRIu64
            " of them void I1 to I3), repairs by an operator %" PRIu64 "\n",
            s->losses, s->voided, s->repairs);
+    printf("  switchovers begun %" PRIu64 ", promotions forced %" PRIu64 "\n", s->switchovers,
+           s->forced);
     printf("  simulated seconds:");
     for (int i = 0; i < 8; i++)
         printf(" %s: %" PRIu64, lengths[i], s->by_length[i]);
@@ -221,6 +225,7 @@ static uint64_t shrink(struct sim *w, const struct options *o)
 static int run_one(const struct options *o)
 {
     struct sim *w = sim_new();
+    w->without_operators = o->without_operators;
     struct stats stats = {0};
     uint64_t dropped = o->shrink ? shrink(w, o) : 0;
     bool ok = sim_run(w, o->seed, o->rules, dropped, o->trace, &stats);
@@ -289,6 +294,8 @@ static void take_option(struct options *o, const char *name, const char *value)
         o->all = true;
     else if (strcmp(name, "shrink") == 0)
         o->shrink = true;
+    else if (strcmp(name, "without-operators") == 0)
+        o->without_operators = true;
     else
         o->mutants = true;
 }
@@ -309,6 +316,7 @@ static void parse_command_line(int argc, char **argv, struct options *o)
         {"shrink", no_argument, 0, 1},
         {"mutants", no_argument, 0, 1},
         {"all", no_argument, 0, 1},
+        {"without-operators", no_argument, 0, 1},
         {0, 0, 0, 0},
     };
     int index = 0;
@@ -318,7 +326,7 @@ static void parse_command_line(int argc, char **argv, struct options *o)
         fprintf(
             stderr,
             "usage: sim [--runs N | --budget S] [--first N] [--jobs J] [--part N] [--off RULE]\n"
-            "       sim --seed N [--trace] [--shrink] [--off RULE]\n"
+            "       sim --seed N [--trace] [--shrink] [--off RULE] [--without-operators]\n"
             "       sim --mutants [--only RULE] [--runs N] [--jobs J]\n"
             "       sim --check-doc FILE\n");
         exit(2);

@@ -54,6 +54,7 @@ static void heal(struct sim *w)
     if (w->trace)
         trace_line(w, -1, "the faults have stopped");
     check_healed(w);
+    operator_heals(w);
 }
 
 static void excuse_ends(struct sim *w, struct site *s)
@@ -109,8 +110,15 @@ static void world_event(struct sim *w, const struct entry *e)
         if (e->run == s->run)
             fault_agent_leaves(w, e->site);
         break;
+    case K_ASKED_AGAIN:
+        operator_asks_again(w, e);
+        break;
+    case K_OPERATOR_FORCES:
+        operator_heals(w);
+        break;
     case K_AGENT_DIES:
     case K_GUARDIAN_DIES:
+    case K_POWER_CUT:
         fault_death(w, e);
         break;
     case K_EXCUSE_ENDS:

@@ -237,6 +237,7 @@ void schedule_draw(struct sim *w)
     else
         draw_faults(w);
     rollback_draw(w);
+    operator_draw(w);
     for (unsigned i = 0; i < w->fault_count; i++) {
         struct timed_fault *f = &w->faults[i];
         f->dropped = (w->drop_faults >> i) & 1;

@@ -26,10 +26,11 @@ enum {
     SIM_SITES_MAX = 3,
     SIM_ITEMS = 2048, /* records on their way or stored */
     SIM_QUEUE = 4096,
-    SIM_CONFIGS = 16,
+    SIM_CONFIGS = 48,
     SIM_DEDUP = 4096,
     SIM_EPOCHS = 1024,
     SIM_HISTORY = 192, /* stored records that can be lost again */
+    OPERATOR_WITHDRAWS = 1000,
 };
 
 /* Invariants, by their numbers in docs/failover section 2. */
@@ -116,6 +117,9 @@ enum sim_kind {
     K_GUARDIAN_BOOT,
     K_GUARDIAN_WAKES,
     K_GUARDIAN_KILLED, /* the guardian's kill rung has ended */
+    K_POWER_CUT,
+    K_ASKED_AGAIN,
+    K_OPERATOR_FORCES,
     K_FIRST_FOR_AGENT,
     K_WRITE_ANSWER = K_FIRST_FOR_AGENT, /* from here on: events for a site's agent */
     K_READ_ANSWER,
@@ -133,6 +137,8 @@ enum sim_kind {
     K_DISCONNECTED,
     K_GUARDIAN, /* it is up, is gone, or has fired */
     K_GUARDIAN_VERIFIED,
+    K_SWITCHOVER,
+    K_FORCE,
 };
 
 struct entry {
@@ -212,7 +218,7 @@ struct site {
     int64_t watch_last;
     int unreadable;  /* can't parse lease records */
     unsigned config; /* index of the one delivered last */
-    uint64_t marks_epoch, marks_led, marks_open;
+    uint64_t marks_epoch, marks_led, marks_open, marks_chosen;
     struct hb_era marks_seen;
     uint32_t marks_bucket;
     uint64_t marks_revision; /* identity; the highest revision of it, of any key */
@@ -238,6 +244,7 @@ struct site {
     /* for checks */
     uint64_t
         acked_epoch;   /* of the last non-duplicate acknowledgement delivered since the last stop */
+    bool forced;       /* by an operator, in this run */
     int64_t ended_at;  /* when it last left the role */
     int64_t fit_since; /* probed well since */
     int64_t peer_heard[SIM_SITES_MAX];
@@ -317,6 +324,7 @@ struct stats {
         consents;
     uint64_t simulated_ms;
     uint64_t losses, voided, repairs;
+    uint64_t switchovers, forced;
     uint64_t by_fault[FAULT_COUNT];
     uint64_t by_length[8]; /* simulated time: < 60 s, < 80, ... */
     uint64_t by_faults[8]; /* number of faults */
@@ -355,8 +363,16 @@ struct sim {
     char what[200];
     struct {
         uint64_t nonce, generation;
+        bool chosen; /* by an operator */
     } holders[SIM_EPOCHS];
     int64_t settled_at; /* when a leader served for the first time; 0: not yet */
+    struct {
+        bool wanted; /* a switchover after the faults */
+        bool again;
+        unsigned target, turn;
+        int64_t at;
+    } asked;
+    bool without_operators; /* schedules as they were drawn before there were any */
     bool healed, needs_force;
     int64_t healed_at, served_after, healed_extra, healed_promise_ms;
     bool trace;
@@ -462,6 +478,17 @@ void consent_note_trouble(struct sim *w, int64_t until);
 int64_t consent_binds_ms(const struct sim *w); /* for how long any voter is bound */
 bool consent_counts_on(const struct heartbeat *lost, const struct heartbeat *left);
 void check_goes_on(struct sim *w, unsigned site, const struct fo_effect *note);
+
+/* operator.c */
+void operator_draw(struct sim *w);
+void operator_fault(struct sim *w, const struct timed_fault *f, bool begins);
+bool operator_is_fault(enum fault_type type);
+struct fo_event operator_asks(struct sim *w, const struct entry *e);
+void operator_asks_again(struct sim *w, const struct entry *e);
+struct fo_event operator_forces(struct sim *w, unsigned site);
+void operator_heals(struct sim *w);
+int64_t operator_patience(const struct sim *w);
+bool operator_has_moved(struct sim *w);
 
 /* fault.c */
 struct cluster_config *fault_another_config(struct sim *w);

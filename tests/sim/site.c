@@ -170,6 +170,7 @@ static void carry_out(struct sim *w, unsigned site, const struct fo_effect *e)
     case FO_DO_PERSIST:
         s->marks_epoch = e->persist.seen_epoch;
         s->marks_seen = e->persist.seen;
+        s->marks_chosen = e->persist.chosen_epoch;
         break;
     case FO_DO_NOTE:
         if (e->note.note == FO_NOTE_ROLE)
@@ -413,6 +414,12 @@ static void deliver_consent(struct sim *w, const struct entry *e)
     site_event(w, e->site, &event);
 }
 
+static void deliver_operator(struct sim *w, const struct entry *e)
+{
+    struct fo_event event = e->kind == K_FORCE ? operator_forces(w, e->site) : operator_asks(w, e);
+    site_event(w, e->site, &event);
+}
+
 static bool has_item(const struct entry *e)
 {
     return e->kind == K_CONSENT_ASKED || e->kind == K_CONSENT_ANSWERED ||
@@ -442,6 +449,8 @@ void site_deliver(struct sim *w, const struct entry *e)
         guardian_says(w, e);
     else if (mine && (e->kind == K_CONSENT_ASKED || e->kind == K_CONSENT_ANSWERED))
         deliver_consent(w, e);
+    else if (mine && (e->kind == K_SWITCHOVER || e->kind == K_FORCE))
+        deliver_operator(w, e);
     else if (mine)
         deliver_workload(w, e);
     if (has_item(e))
@@ -471,6 +480,7 @@ static void forget(struct sim *w, struct site *s)
     s->watch_dead = true;
     s->seen_revision = s->seen_serial = 0;
     s->acked_epoch = 0;
+    s->forced = false;
 }
 
 /* What its predecessor had seen and was acknowledged is inherited with the lease. */
@@ -506,6 +516,7 @@ void site_boot(struct sim *w, unsigned site, bool workload_stopped)
                                         .seen_epoch = s->marks_epoch,
                                         .led_epoch = s->marks_led,
                                         .open_epoch = s->marks_open,
+                                        .chosen_epoch = s->marks_chosen,
                                         .seen = s->marks_seen,
                                         .identity = s->marks_bucket}};
     guardian_meets(w, site, &event);

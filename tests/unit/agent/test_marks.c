@@ -80,6 +80,7 @@ START_TEST(what_is_saved_is_loaded)
                        .led_generation = 2,
                        .seen = {3, 41},
                        .open_epoch = 5,
+                       .chosen_epoch = 6,
                        .open_boot = "a-boot",
                        .paused = true};
     struct marks out;
@@ -98,6 +99,7 @@ START_TEST(what_is_saved_is_loaded)
     ck_assert_uint_eq(out.seen.generation, 3);
     ck_assert_uint_eq(out.seen.epoch, 41);
     ck_assert_uint_eq(out.open_epoch, 5);
+    ck_assert_uint_eq(out.chosen_epoch, 6);
     ck_assert_str_eq(out.open_boot, "a-boot");
     ck_assert(out.paused);
     stat(path, &st);

@@ -91,6 +91,31 @@ START_TEST(test_ranks)
 }
 END_TEST
 
+static bool barred(const struct cluster_config *c, const char *name)
+{
+    struct hb_site s;
+    ck_assert(hb_site_from(name, &s));
+    return cluster_config_bars(c, &s);
+}
+
+START_TEST(test_priority_and_nofailover_of_sites)
+{
+    struct cluster_config c;
+    const char *text =
+        "{\"primary_site_id\":\"a\",\"replica_site_ids\":[\"b\",\"c\",\"d\",\"e\"],"
+        "\"sites\":[{\"site\":\"d\",\"priority\":200},{\"site\":\"b\",\"priority\":0},"
+        "{\"site\":\"c\",\"nofailover\":true}],"
+        "\"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":1000}";
+    static const char *const order[] = {"a", "d", "c", "e", "b"};
+    ck_assert_int_eq(parse(text, &c, NULL), 0);
+    ck_assert_uint_eq(c.site_count, 5);
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_str_eq(c.sites[i].text, order[i]);
+    ck_assert(barred(&c, "c"));
+    ck_assert(!barred(&c, "a") && !barred(&c, "b") && !barred(&c, "d") && !barred(&c, "x"));
+}
+END_TEST
+
 #define TIMES "\"failover_timeout_ms\":5000,\"heartbeat_interval_ms\":1000"
 
 static const struct {
@@ -122,6 +147,11 @@ static const struct {
     {"{" SITES "," TIMES ",\"addresses\":{\"site-a\":\"a\"}}", "addresses.site-a"},
     {"{" SITES "," TIMES ",\"addresses\":{\"site-a\":7422}}", "addresses.site-a"},
     {"{" SITES "," TIMES ",\"addresses\":[\"a:1\"]}", "addresses"},
+    {"{" SITES "," TIMES ",\"sites\":[{\"site\":\"site-x\"}]}", "\"site-x\" is no site"},
+    {"{" SITES "," TIMES ",\"sites\":[{\"site\":\"site-a\",\"priority\":1}]}", "ranks first"},
+    {"{" SITES "," TIMES ",\"sites\":[{\"site\":\"site-b\"},{\"site\":\"site-b\"}]}", "site-b"},
+    {"{" SITES "," TIMES ",\"sites\":[{\"site\":\"site-b\",\"priority\":1001}]}", "priority"},
+    {"{" SITES "," TIMES ",\"sites\":[{\"nofailover\":true}]}", "site"},
 };
 
 START_TEST(test_wrong_is_refused)
@@ -142,6 +172,8 @@ START_TEST(test_renders_and_reads_back)
     char text[CLUSTER_CONFIG_TEXT_MAX];
     const char *given = "{\"primary_site_id\":\"a\",\"replica_site_ids\":[\"b\",\"c\"],"
                         "\"paused\":true,\"failsafe\":true,"
+                        "\"sites\":[{\"site\":\"c\",\"priority\":101,\"nofailover\":true},"
+                        "{\"site\":\"a\",\"nofailover\":true}],"
                         "\"addresses\":{\"a\":\"[::1]:7422\",\"c\":\"c.example.net:1\"},"
                         "\"maximum_lag\":0,\"yield_to_primary\":false," TIMES "}";
     ck_assert_int_eq(parse(given, &c, NULL), 0);
@@ -165,6 +197,8 @@ static const char *const unlike[] = {
     "{" SITES "," TIMES ",\"yield_after_ms\":7}",
     "{" SITES "," TIMES ",\"maximum_lag\":7}",
     "{" SITES "," TIMES ",\"paused\":true}",
+    "{" SITES "," TIMES ",\"sites\":[{\"site\":\"site-b\",\"nofailover\":true}]}",
+    "{" SITES "," TIMES ",\"sites\":[{\"site\":\"site-b\",\"priority\":99}]}",
     "{" SITES "," TIMES ",\"addresses\":{\"site-b\":\"b:1\"}}",
     "{" SITES "," TIMES ",\"addresses\":{\"site-b\":\"b:2\"}}",
     "{" SITES "," TIMES ",\"failsafe\":true,\"addresses\":{\"site-a\":\"a:1\",\"site-b\":\"b:1\"}}",
@@ -200,6 +234,13 @@ START_TEST(test_warnings)
     ck_assert_int_eq(parse(three, &c, NULL), 0);
     ck_assert_uint_eq(cluster_config_warnings(&c, true, warnings), 1);
     ck_assert_ptr_nonnull(strstr(warnings[0].text, "failsafe: c has no address"));
+    const char *nobody =
+        "{" SITES "," TIMES ",\"sites\":[{\"site\":\"site-a\",\"nofailover\":true},"
+        "{\"site\":\"site-b\",\"nofailover\":true}]}";
+    ck_assert_int_eq(parse(nobody, &c, NULL), 0);
+    ck_assert_uint_eq(cluster_config_warnings(&c, false, warnings), 2);
+    ck_assert_ptr_nonnull(strstr(warnings[0].text, "site-a is the preferred primary"));
+    ck_assert_ptr_nonnull(strstr(warnings[1].text, "every replica is nofailover"));
 }
 END_TEST
 
@@ -213,6 +254,7 @@ int main(void)
     tcase_add_test(tc, test_longest_promise);
     tcase_add_test(tc, test_demo_timing_is_legal);
     tcase_add_test(tc, test_ranks);
+    tcase_add_test(tc, test_priority_and_nofailover_of_sites);
     tcase_add_loop_test(tc, test_wrong_is_refused, 0, sizeof(wrong) / sizeof(wrong[0]));
     tcase_add_test(tc, test_renders_and_reads_back);
     tcase_add_test(tc, test_equal_in_every_field);

@@ -52,6 +52,7 @@ static struct heartbeat full(void)
         .failures = 1,
         .successes = 0,
         .paused = true,
+        .chosen = true,
         .failsafe = true,
         .voter_count = 2,
         .voters = {site("site-b"), site("site-c")},
@@ -73,7 +74,7 @@ START_TEST(test_replica_reads_back)
 {
     char text[HB_TEXT_MAX];
     struct heartbeat hb = full(), back;
-    hb.paused = hb.failsafe = false;
+    hb.paused = hb.chosen = hb.failsafe = false;
     hb.voter_count = 0;
     memset(hb.voters, 0, sizeof(hb.voters));
     hb.expires_in_ms = 0;
@@ -169,6 +170,8 @@ static const struct {
      "nonce", true},
     {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"paused\":1}",
      "paused", true},
+    {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"chosen\":1}",
+     "chosen", true},
     {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"failsafe\":true}",
      "voters", true},
     {"{\"site_id\":\"a\",\"status\":\"HEALTHY\",\"epoch\":1,\"expires_in_ms\":5,\"failsafe\":true,"
