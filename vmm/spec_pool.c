@@ -6,10 +6,11 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "proto/doc.h"
 
 struct slot {
     uint64_t hash;
-    json_t *spec; /* NULL: free */
+    json_t *spec; /* or a value of one; NULL: free */
 };
 
 static struct {
@@ -75,12 +76,38 @@ static json_t *share(uint64_t hash, json_t *spec)
     return json_incref(s->spec);
 }
 
+static uint64_t number_of(const char *hash)
+{
+    return strtoull(hash, NULL, 16);
+}
+
+/* Most values are defaults, and the same in all specs that are not equal. jansson has but one of each
+ * true, false and null. */
+static void share_values(json_t *spec)
+{
+    char hash[DOC_HASH_TEXT];
+    for (void *at = json_object_iter(spec); at; at = json_object_iter_next(spec, at)) {
+        json_t *value = json_object_iter_value(at);
+        if (json_is_boolean(value) || json_is_null(value))
+            continue;
+        spec_hash(value, hash);
+        json_object_iter_set_new(spec, at, share(number_of(hash), json_incref(value)));
+    }
+}
+
+static bool is_new(uint64_t hash)
+{
+    return !pool.size || !find_slot(hash)->spec;
+}
+
 json_t *spec_share(const char *hash, json_t *spec)
 {
     if (!spec || !hash)
         return spec;
     pthread_mutex_lock(&pool.lock);
-    json_t *shared = share(strtoull(hash, NULL, 16), spec);
+    if (is_ours_alone(spec) && is_new(number_of(hash)))
+        share_values(spec);
+    json_t *shared = share(number_of(hash), spec);
     pthread_mutex_unlock(&pool.lock);
     return shared;
 }

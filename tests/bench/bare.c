@@ -4,8 +4,8 @@
  *
  *     bare NATS_URL FILE         prints "ready", then waits for SIGTERM
  *
- * FILE holds the XML of the domains to define and start, each ended by a NUL byte: the very ones that the
- * agent would define (bench/domains), so that what libvirt's test driver keeps is the same.
+ * FILE holds the XML of the domains to define and start, and a note to keep in each, both ended by a NUL
+ * byte: the very ones of the agent (bench/domains), so that what libvirt's test driver keeps is the same.
  */
 #include <libvirt/libvirt.h>
 #include <nats/nats.h>
@@ -13,20 +13,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* As vmm/lv_vm_note.c does it. */
+static int keep_note(virDomainPtr domain, const char *note)
+{
+    return virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, note, "harmonyrun",
+                                "urn:harmony:run:1", VIR_DOMAIN_AFFECT_CONFIG);
+}
+
 static void define_domains(virConnectPtr conn, const char *path)
 {
     FILE *file = fopen(path, "r");
-    char *xml = NULL;
-    size_t size = 0;
+    char *xml = NULL, *note = NULL;
+    size_t xml_size = 0, note_size = 0;
     if (!file)
         exit(1);
-    while (getdelim(&xml, &size, '\0', file) > 0) {
+    while (getdelim(&xml, &xml_size, '\0', file) > 0) {
         virDomainPtr domain = virDomainDefineXML(conn, xml);
-        if (!domain || virDomainCreate(domain) < 0)
+        if (getdelim(&note, &note_size, '\0', file) <= 0 || !domain ||
+            virDomainCreate(domain) < 0 || keep_note(domain, note) < 0)
             exit(1);
         virDomainFree(domain);
     }
     free(xml);
+    free(note);
     fclose(file);
 }
 

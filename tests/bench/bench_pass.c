@@ -223,6 +223,7 @@ int main(int argc, char **argv)
     reconciler_kick(b.reconciler);
     settle(&b, conn);
     for (size_t i = 0; i < rounds; i++) {
+        wait_quiet(&b); /* on caches as cold as those of a pass */
         bulk[i] = time_bulk_call(conn, VIR_DOMAIN_STATS_STATE);
         passes[i] = time_pass(&b);
         usage[i] = time_bulk_call(conn, USAGE);

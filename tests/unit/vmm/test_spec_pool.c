@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "proto/doc.h"
 
 static json_t *numbered(int number)
@@ -38,6 +39,36 @@ START_TEST(the_same_one_stays_itself)
     ck_assert_ptr_eq(a, again);
     json_decref(again);
     json_decref(a);
+}
+END_TEST
+
+static const json_t *names_of(const json_t *spec)
+{
+    return json_object_get(spec, "names");
+}
+
+START_TEST(equal_values_of_different_specs_are_one)
+{
+    json_t *a = shared(numbered(8)), *b = shared(numbered(9));
+    ck_assert_ptr_eq(names_of(a), names_of(b));
+    json_decref(a);
+    HM_AUTOFREE char *text = json_dumps(b, JSON_COMPACT);
+    ck_assert_str_eq(text, "{\"number\":9,\"names\":[\"a\",\"b\"]}");
+    json_decref(b);
+}
+END_TEST
+
+/* Another thread may be reading it. */
+START_TEST(what_somebody_else_holds_is_not_touched)
+{
+    json_t *first = shared(numbered(10)), *theirs = numbered(11);
+    const json_t *names = names_of(theirs);
+    json_t *got = shared(json_incref(theirs));
+    ck_assert_ptr_eq(got, theirs);
+    ck_assert_ptr_eq(names_of(theirs), names);
+    json_decref(got);
+    json_decref(theirs);
+    json_decref(first);
 }
 END_TEST
 
@@ -101,6 +132,8 @@ int main(void)
     suite_add_tcase(s, c);
     tcase_add_test(c, equal_specs_are_one);
     tcase_add_test(c, the_same_one_stays_itself);
+    tcase_add_test(c, equal_values_of_different_specs_are_one);
+    tcase_add_test(c, what_somebody_else_holds_is_not_touched);
     tcase_add_test(c, false_hashes_share_nothing);
     tcase_add_test(c, many_specs_are_found_again);
     tcase_add_test(c, unused_specs_are_dropped);
