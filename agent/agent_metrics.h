@@ -46,6 +46,12 @@
       "1: another site could take over.")                                                          \
     X(PEER_LAG, "harmony_failover_peer_lag_bytes", GAUGE, VALUE, "{{peer}}", FAILOVER,             \
       "How far another site's copy is behind.")                                                    \
+    X(VIP_UP, "harmony_vip_up", GAUGE, VALUE, "{{address}} {{link}}", FAILOVER,                    \
+      "1: this site has the virtual IP.")                                                          \
+    X(VIP_ANNOUNCEMENTS, "harmony_vip_announcements_total", COUNTER, VALUE,                        \
+      "{{address}} {{link}}", FAILOVER, "Times that it was announced to the network.")             \
+    X(VIP_CLAIMS, "harmony_vip_claims_total", COUNTER, VALUE, "{{address}} {{link}}", FAILOVER,    \
+      "Claims and probes of it by other hosts that were heard.")                                   \
     X(CONNECTED, "harmony_nats_connected", GAUGE, VALUE, "", FAILOVER, "1: connected to NATS.")    \
     X(RECONNECTS, "harmony_nats_reconnects_total", COUNTER, VALUE, "", FAILOVER,                   \
       "Connections to NATS after the first one.")                                                  \

@@ -6,6 +6,7 @@
 #include "agent/daemon.h"
 #include "agent/drivers.h"
 #include "agent/guard_launch.h"
+#include "agent/vips.h"
 #include "base/alloc.h"
 
 static void say(const char *mark, const char *what, const char *text)
@@ -87,6 +88,25 @@ static int check_guardian(const struct agent_config *c)
     return program ? 0 : 1;
 }
 
+static void say_vip(const char *address, const char *link, const struct vip_now *now)
+{
+    static const char *const texts[] = {[VIP_IS_UP] = "it is there, put up by harmonyd",
+                                        [VIP_IS_DOWN] = "it is not there, and could be put up",
+                                        [VIP_IS_UNKNOWN] = "",
+                                        [VIP_IS_FAILED] = ""};
+    printf("  %-4s %-12s %s on %s: %s%s\n", now->why.code ? "no" : "ok", "vip", address, link,
+           texts[now->state], now->why.code ? now->why.text : "");
+}
+
+static int check_vips(const struct agent_config *c)
+{
+    struct hm_error err;
+    int failed = vips_try(&c->failover.vips, say_vip, &err);
+    if (failed < 0)
+        say("no", "vip", err.text);
+    return failed < 0 ? 1 : failed;
+}
+
 int daemon_check(const struct agent_config *c, struct hm_error *err)
 {
     int failed = 0;
@@ -101,6 +121,7 @@ int daemon_check(const struct agent_config *c, struct hm_error *err)
             failed++;
         }
     failed += check_guardian(c);
+    failed += check_vips(c);
     for (int h = 0; h < HOOK_COUNT; h++)
         if (c->failover.hooks[h] && access(c->failover.hooks[h][0], X_OK) < 0) {
             say("no", "hook", c->failover.hooks[h][0]);

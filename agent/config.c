@@ -139,6 +139,13 @@ static const struct field failover_fields[] = {
      .min = 100,
      .max = 7 * 24 * 3600000LL,
      .help = "The same for follow and resync, which may have data to copy; absent: hook_timeout."},
+    {.name = "vip",
+     .type = FIELD_LIST,
+     .element = FIELD_OBJECT,
+     .fields = vip_fields,
+     .max = VIPS_MAX,
+     .default_value = "[]",
+     .help = "Virtual IPs: addresses that are on this host while it leads (docs/failover/vip.md)."},
     {.name = "peer",
      .type = FIELD_OBJECT,
      .fields = peer_fields,
@@ -327,6 +334,8 @@ static int check_config(const json_t *spec, struct field_place *at, struct hm_er
     if (r >= 0)
         r = check_peer(spec, at, err);
     if (r >= 0)
+        r = vip_config_check(json_object_get(json_object_get(spec, "failover"), "vip"), at, err);
+    if (r >= 0)
         r = check_operations(spec, at, err);
     if (r >= 0)
         r = check_http(spec, at, err);
@@ -451,6 +460,7 @@ static void take_failover(struct agent_config *c, const json_t *failover)
     const json_t *hooks = json_object_get(failover, "hooks");
     c->failover.group = config_text(failover, "group");
     take_peer(c, json_object_get(failover, "peer"));
+    vip_config_take(&c->failover.vips, json_object_get(failover, "vip"));
     c->failover.hook_timeout_ms = spec_int(failover, "hook_timeout", HOOK_LIMIT_MS);
     c->failover.follow_timeout_ms =
         spec_int(failover, "follow_timeout", c->failover.hook_timeout_ms);
@@ -600,6 +610,7 @@ void config_clear(struct agent_config *c)
         config_free_texts(c->failover.hooks[i]);
     config_free_texts(c->host_paths);
     config_free_texts(c->refused_operations);
+    vip_config_clear(&c->failover.vips);
     guardian_config_clear(&c->guardian);
     *c = (struct agent_config){0};
 }

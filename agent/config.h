@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "agent/config_guardian.h"
+#include "agent/config_vip.h"
 #include "agent/hooks.h"
 #include "agent/quota.h"
 #include "base/error.h"
@@ -50,6 +51,7 @@ struct agent_config {
             char *listen; /* numeric host:port; NULL: no direct links to the other sites */
             char *tls_ca, *tls_cert, *tls_key; /* paths, all three with `listen` */
         } peer;
+        struct vip_config vips;
     } failover;
     struct guardian_config guardian;
     char **host_paths; /* ends in NULL: folders and files that documents may name */

@@ -107,6 +107,7 @@ static struct metrics_facts facts_for_metrics(void *data)
                                   .role = lead_role(d->lead),
                                   .epoch = lead_epoch(d->lead),
                                   .is_connected = bus_is_connected(d->bus),
+                                  .lead = d->lead,
                                   .reconnects = d->connections ? d->connections - 1 : 0};
     lead_numbers(d->lead, &facts.failover);
     desired_docs(d->desired, &facts.documents);

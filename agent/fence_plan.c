@@ -63,6 +63,13 @@ void fence_plan_begin(struct fence_plan *p, const struct guardian_config *c)
         add_one(p, GUARD_WATCHDOG, c->fence.watchdog);
 }
 
+void fence_plan_add_vip(struct fence_plan *p, const struct vip_address *address)
+{
+    char text[VIP_TEXT_MAX + 1];
+    vip_address_text(address, text);
+    add_one(p, GUARD_VIP, text);
+}
+
 void fence_plan_add_vm(struct fence_plan *p, const char *uuid)
 {
     add(p, GUARD_PROCESS, (const char *const[]){VM_OPTION, uuid, NULL});

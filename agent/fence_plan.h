@@ -15,6 +15,7 @@
 #include "agent/config_guardian.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "proto/vip.h"
 
 /* Zeroed is empty and valid for fence_plan_clear(). */
 struct fence_plan {
@@ -23,6 +24,7 @@ struct fence_plan {
 
 /* What it held is freed. */
 void fence_plan_begin(struct fence_plan *p, const struct guardian_config *config);
+void fence_plan_add_vip(struct fence_plan *p, const struct vip_address *address);
 void fence_plan_add_vm(struct fence_plan *p, const char *uuid); /* once each */
 /* Fails when it is larger than the guardian takes. */
 int fence_plan_end(struct fence_plan *p, struct hm_error *err);

@@ -201,6 +201,16 @@ void lead_end_if_stepped_down(struct lead *l)
     stopped(l->stopped_data);
 }
 
+/* Whatever the reason is: the status tells it. */
+static void look_at_fitness(struct lead *l)
+{
+    bool is_fit = lead_is_fit(l);
+    if (is_fit == l->work.was_fit)
+        return;
+    l->work.was_fit = is_fit;
+    lead_status_changed(l);
+}
+
 void lead_event(struct lead *l, const struct fo_event *event)
 {
     if (l->ended)
@@ -217,6 +227,7 @@ void lead_event(struct lead *l, const struct fo_event *event)
         step(l, &l->queue[i]);
     l->queued = 0;
     lead_follow(l);
+    look_at_fitness(l);
     l->stepping = false;
     set_alarm(l);
     lead_end_if_stepped_down(l);

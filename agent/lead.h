@@ -27,6 +27,7 @@
 
 #include "agent/lease.h"
 #include "agent/workload.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "bus/bus.h"
 #include "proto/cluster_config.h"
@@ -111,5 +112,6 @@ void lead_numbers(const struct lead *lead, struct lead_numbers *ret);
 /* For the agent's status: group, role, epoch, leader, fit, configuration in force and the refused
  * one's sentence, counters, warnings[] as sentences. A new reference. */
 json_t *lead_status(const struct lead *lead);
+void lead_metrics(const struct lead *lead, struct hm_buf *out); /* Prometheus' text form */
 
 #endif

@@ -59,7 +59,8 @@ bool lead_may_be_fit(const struct lead *l)
     bool may_have_to = l->memory.marks.led_epoch && hooks_has(l->work.hooks, HOOK_RESYNC);
     /* What serves goes on: the plan that it was started with is in force, and one that is refused here may be
      * refused everywhere. */
-    bool is_barred = !l->work.serving && (l->memory.failed.code || lead_guard_check(l, &why) < 0);
+    bool is_barred = !l->work.serving && (l->memory.failed.code || lead_guard_check(l, &why) < 0 ||
+                                          vips_check(l->work.vips, &why) < 0);
     return !lead_must_resync(l, &why) && !(unread && may_have_to) && !is_barred;
 }
 

@@ -99,7 +99,10 @@ static void add_vm(void *arg, const char *uuid)
 static bool compile(struct lead *l)
 {
     const struct workload_documents *d = &l->options.documents;
+    const struct vip_config *vips = &l->options.config->failover.vips;
     fence_plan_begin(&l->guard.plan, &l->options.config->guardian);
+    for (size_t i = 0; i < vips->count; i++)
+        fence_plan_add_vip(&l->guard.plan, &vips->wants[i].address);
     bool is_known = !d->each_vm || d->each_vm(d->data, add_vm, &l->guard.plan);
     l->guard.too_large = (struct hm_error){0};
     fence_plan_end(&l->guard.plan, &l->guard.too_large);

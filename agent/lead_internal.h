@@ -14,6 +14,7 @@
 #include "agent/lead_records.h"
 #include "agent/lead_timer.h"
 #include "agent/marks.h"
+#include "agent/vips.h"
 #include "failover/failover.h"
 
 #define LEAD_LOG        "lead"
@@ -53,6 +54,7 @@ struct lead {
 
     struct {
         struct hooks *hooks;
+        struct vips *vips; /* NULL: none */
         struct workload *workload;
         bool serving;     /* between START and STOP */
         bool start_waits; /* for the marks to be on disk, and for the guardian */
@@ -65,6 +67,7 @@ struct lead {
         int64_t stop_due;
         bool unseen;           /* the guardian has verified the last stop, the agent has not yet */
         int64_t stop_again_at; /* then: look again; 0: a look is under way */
+        bool was_fit;          /* after the last event */
         bool ill;              /* by the last probe */
         struct hm_error illness; /* and why */
     } work;

@@ -120,6 +120,8 @@ static void why_unfit(const struct lead *l, int64_t now, struct hm_error *why)
         return;
     else if (l->memory.failed.code)
         *why = l->memory.failed;
+    else if (vips_check(l->work.vips, why) < 0)
+        return;
     else if (l->work.ill)
         hm_fail(why, HM_E_REFUSED, "its probe failed: %s", l->work.illness.text);
     else if (backs_off_ms > 0)
@@ -161,8 +163,14 @@ static json_t *warnings_json(const struct lead *l)
     if (lead_guard_check(l, &why) < 0 || lead_guard_warning(l, &why))
         add_error(list, &why);
     add_error(list, &l->follow.failed);
+    vips_warnings(l->work.vips, list);
     lead_consent_warnings(l, list);
     return list;
+}
+
+void lead_metrics(const struct lead *l, struct hm_buf *out)
+{
+    vips_metrics(l->work.vips, out);
 }
 
 json_t *lead_status(const struct lead *l)
@@ -171,15 +179,15 @@ json_t *lead_status(const struct lead *l)
     int64_t promotes_at = fo_promotes_at(&l->core, now);
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o}",
+        "s:o, s:o}",
         "group", l->options.config->failover.group, "role", lead_role(l), "reason",
         hb_reason_text(l->core.reason), "epoch", (json_int_t)lead_epoch(l), "generation",
         (json_int_t)l->core.history.seen.generation, "seen_epoch",
         (json_int_t)l->core.history.seen.epoch, "holds", l->core.history.told, "leader",
         lead_leader(l), "serving", lead_may_serve(l), "fit", fo_fit(&l->core, now), "unfit",
-        unfit_json(l, now), "guardian", lead_guard_json(l), "config", config_json(l), "heartbeat",
-        heartbeat_json(&l->core), "peers", peers_json(l, now), "failsafe",
-        lead_consent_status(l, now), "promotes_in_ms",
+        unfit_json(l, now), "guardian", lead_guard_json(l), "vip", vips_json(l->work.vips),
+        "config", config_json(l), "heartbeat", heartbeat_json(&l->core), "peers",
+        peers_json(l, now), "failsafe", lead_consent_status(l, now), "promotes_in_ms",
         ms_json(promotes_at == FO_NEVER ? -1 : promotes_at - now), "warnings", warnings_json(l));
 }
 

@@ -327,6 +327,32 @@ static struct hooks *make_hooks(const struct lead *l)
     return hooks_new(&options);
 }
 
+static void vips_changed(void *data)
+{
+    lead_status_changed(data);
+}
+
+static int make_vips(struct lead *l, struct hm_error *err)
+{
+    const struct agent_config *c = l->options.config;
+    struct vips_options options = {.loop = l->options.loop,
+                                   .config = &c->failover.vips,
+                                   .runtime_dir = c->runtime_dir,
+                                   .group = c->failover.group,
+                                   .lease = l->options.lease,
+                                   .on_change = vips_changed,
+                                   .data = l};
+    return vips_new(&options, &l->work.vips, err);
+}
+
+static void make_workload(struct lead *l)
+{
+    struct workload_vips vips = vips_workload(l->work.vips);
+    l->work.workload = workload_new(l->work.hooks, &l->options.documents);
+    workload_set_lease(l->work.workload, l->options.lease);
+    workload_set_vips(l->work.workload, &vips);
+}
+
 int lead_work_new(struct lead *l, struct hm_error *err)
 {
     const struct agent_config *c = l->options.config;
@@ -334,13 +360,14 @@ int lead_work_new(struct lead *l, struct hm_error *err)
     int r = hm_mkdirs(c->state_dir, 0700, err);
     if (r >= 0)
         r = marks_load(path, &l->memory.marks, err);
+    if (r >= 0)
+        r = make_vips(l, err);
     if (r < 0)
         return r;
     l->memory.disk = hm_workq_new(l->options.loop, "failover-disk", 1, DISK_JOBS_MAX);
     l->memory.file = marks_file_new(l->memory.disk, path);
     l->work.hooks = make_hooks(l);
-    l->work.workload = workload_new(l->work.hooks, &l->options.documents);
-    workload_set_lease(l->work.workload, l->options.lease);
+    make_workload(l);
     return 0;
 }
 
@@ -348,6 +375,7 @@ void lead_work_free(struct lead *l)
 {
     marks_file_free(l->memory.file);
     hm_workq_free(l->memory.disk);
+    vips_free(l->work.vips);
     workload_free(l->work.workload);
     hooks_free(l->work.hooks);
 }

@@ -97,6 +97,7 @@ static void rendered(void *data, bool timed_out)
     (void)timed_out; /* it has no deadline */
     struct metrics_facts facts = m->options.facts(m->options.data);
     metrics_agent_text(m->options.reconciler, &facts, &text);
+    lead_metrics(facts.lead, &text);
     hm_buf_puts(&text, r->text);
     free(m->news);
     m->news = hm_buf_steal(&text);

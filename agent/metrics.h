@@ -30,6 +30,7 @@ struct metrics_facts {
     size_t documents;
     bool is_connected;   /* to NATS */
     uint64_t reconnects; /* since it began */
+    const struct lead *lead;
 };
 
 struct metrics *metrics_new(const struct metrics_options *options);

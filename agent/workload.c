@@ -8,6 +8,9 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
+#define VIPS_PATIENCE_NS (250 * HM_MS)  /* as long nothing is stopped under a virtual IP */
+#define VIPS_AT_LEAST_NS (1000 * HM_MS) /* to see them gone, however late it is */
+
 struct context_copy {
     struct hook_context context; /* its texts are the copies below */
     char *leader, *reason, *cgroup;
@@ -28,8 +31,10 @@ struct stopping {
     workload_done done; /* of the newest call: earlier ones are joined by it */
     void *arg;
     struct hm_error why; /* the first thing that went wrong; OK: nothing did */
-    unsigned parts;      /* hook, documents: not ended */
+    unsigned parts;      /* virtual IPs, hook, documents: not ended */
     bool documents_begun;
+    bool hook_waits; /* for the virtual IPs to be gone */
+    bool vips_late;  /* they were not within the patience: to be seen in the end */
 };
 
 struct probing {
@@ -44,6 +49,7 @@ struct workload {
     struct starting start;
     struct stopping stop;
     struct probing probe;
+    struct workload_vips vips;
     struct lease_limit *lease;
     bool serving; /* started, and no stop asked for since */
 };
@@ -78,6 +84,11 @@ void workload_set_lease(struct workload *w, struct lease_limit *lease)
     w->lease = lease;
 }
 
+void workload_set_vips(struct workload *w, const struct workload_vips *vips)
+{
+    w->vips = *vips;
+}
+
 void workload_free(struct workload *w)
 {
     if (!w)
@@ -98,7 +109,7 @@ static int64_t ms_until(int64_t deadline_ns)
     return left > 0 ? left : 1;
 }
 
-/* -- Start: the documents, then the promote hook ------------------------------ */
+/* -- Start: the documents, the promote hook, the virtual IPs ------------------- */
 
 static void start_ended(struct workload *w, const struct hm_error *err)
 {
@@ -112,6 +123,20 @@ static void start_ended(struct workload *w, const struct hm_error *err)
     w->start.done(w->start.arg, err);
 }
 
+static void vips_put_up(void *arg, const struct hm_error *err)
+{
+    start_ended(arg, err);
+}
+
+/* Everything else runs, unless `err`. */
+static void promoted(struct workload *w, const struct hm_error *err)
+{
+    if (err || w->start.superseded || !w->vips.put_up)
+        start_ended(w, err);
+    else
+        w->vips.put_up(w->vips.data, w->start.deadline_ns, vips_put_up, w);
+}
+
 static void run_fence_hook(struct workload *w);
 
 static void promote_hook_ended(void *data, const struct hm_error *err, const char *out,
@@ -120,8 +145,8 @@ static void promote_hook_ended(void *data, const struct hm_error *err, const cha
     struct workload *w = data;
     (void)out;
     (void)took_ns;
-    bool stop_waits = w->stop.active;
-    start_ended(w, err);
+    bool stop_waits = w->stop.active && !w->stop.hook_waits;
+    promoted(w, err);
     if (stop_waits)
         run_fence_hook(w);
 }
@@ -142,7 +167,7 @@ static void documents_started(void *arg, const struct hm_error *err)
     int r = hooks_run(w->hooks, HOOK_PROMOTE, &w->start.for_hook.context,
                       ms_until(w->start.deadline_ns), promote_hook_ended, w, &why);
     if (r <= 0)
-        start_ended(w, r < 0 ? &why : NULL);
+        promoted(w, r < 0 ? &why : NULL);
 }
 
 void workload_start(struct workload *w, const struct hook_context *context, int64_t deadline_ns,
@@ -172,9 +197,11 @@ void workload_resume(struct workload *w, uint64_t epoch)
     w->serving = true;
     if (w->documents.resume)
         w->documents.resume(w->documents.data, epoch);
+    if (w->vips.resume)
+        w->vips.resume(w->vips.data);
 }
 
-/* -- Stop: the fence hook, then the documents --------------------------------- */
+/* -- Stop: the virtual IPs, the fence hook, the documents ---------------------- */
 
 static void note_failure(struct workload *w, const struct hm_error *err)
 {
@@ -182,10 +209,16 @@ static void note_failure(struct workload *w, const struct hm_error *err)
         w->stop.why = *err;
 }
 
+static void see_vips_gone(struct workload *w);
+
 static void part_ended(struct workload *w)
 {
     if (--w->stop.parts > 0)
         return;
+    if (w->stop.vips_late) {
+        see_vips_gone(w);
+        return;
+    }
     struct hm_error why = w->stop.why;
     w->stop.active = false;
     w->stop.done(w->stop.arg, why.code == HM_OK ? NULL : &why);
@@ -267,6 +300,60 @@ static void kill_if_late(struct workload *w)
         stop_documents(w);
 }
 
+/* Its end begins the fence, where a promotion is under way. */
+static void begin_hook(struct workload *w)
+{
+    w->stop.hook_waits = false;
+    if (hooks_running(w->hooks, HOOK_PROMOTE))
+        hooks_kill(w->hooks, HOOK_PROMOTE);
+    else
+        run_fence_hook(w);
+}
+
+static void vips_gone(void *arg, const struct hm_error *err)
+{
+    struct workload *w = arg;
+    if (err && err->code == HM_E_TIMEOUT && w->stop.hook_waits)
+        w->stop.vips_late = true;
+    else if (err)
+        note_failure(w, err);
+    if (w->stop.hook_waits)
+        begin_hook(w);
+    part_ended(w);
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void take_vips_away(struct workload *w, int64_t deadline_ns)
+{
+    w->stop.parts++;
+    w->vips.take_away(w->vips.data, deadline_ns, vips_gone, w);
+}
+
+static void see_vips_gone(struct workload *w)
+{
+    w->stop.vips_late = false;
+    take_vips_away(w, later(w->stop.times.deadline_ns, hm_boottime_ns() + VIPS_AT_LEAST_NS));
+}
+
+/* The virtual IPs first; but a kill that is due waits for nothing. */
+static void begin_stop(struct workload *w)
+{
+    int64_t now = hm_boottime_ns(), share = (w->stop.times.kill_ns - now) / 4;
+    if (!w->vips.take_away) {
+        begin_hook(w);
+    } else if (is_too_late(w)) {
+        see_vips_gone(w);
+        begin_hook(w);
+    } else {
+        w->stop.hook_waits = true;
+        take_vips_away(w, now + (share < VIPS_PATIENCE_NS ? share : VIPS_PATIENCE_NS));
+    }
+}
+
 void workload_stop(struct workload *w, const struct hook_context *context, struct stop_times times,
                    workload_done done, void *arg)
 {
@@ -284,14 +371,11 @@ void workload_stop(struct workload *w, const struct hook_context *context, struc
     w->stop.times = times;
     w->stop.why = (struct hm_error){0};
     w->stop.parts = 1; /* the hook */
-    w->stop.documents_begun = false;
+    w->stop.documents_begun = w->stop.hook_waits = w->stop.vips_late = false;
     if (w->start.active)
         w->start.superseded = true;
     kill_if_late(w);
-    if (hooks_running(w->hooks, HOOK_PROMOTE))
-        hooks_kill(w->hooks, HOOK_PROMOTE); /* its end begins the fence */
-    else
-        run_fence_hook(w);
+    begin_stop(w);
 }
 
 int64_t workload_clean_stop_ms(const struct workload *w)

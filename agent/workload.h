@@ -6,7 +6,9 @@
  * workload_documents`. Promotion starts the documents, then runs the promote hook; a fence is the
  * reverse: the fence hook first, then the documents, and these are stopped even when the hook
  * failed. A fence supersedes a promotion that is under way: its hook is killed and waited for
- * before the fence hook runs, so that nothing can come up behind the fence.
+ * before the fence hook runs, so that nothing can come up behind the fence. The group's virtual IPs are put up
+ * when all else runs, and taken away before anything of it is stopped; if that takes long, it is not waited for,
+ * but the stop ends well only when they are gone.
  *
  * Thread: the loop's. Nothing here blocks. A `done` is called exactly once (but see
  * workload_stop()), and may be called from inside the call that started it.
@@ -61,6 +63,17 @@ struct workload_documents {
     void *data;
 };
 
+/* The virtual IPs (agent/vips.h). All members NULL: there are none. */
+struct workload_vips {
+    /* done(NULL): all of them are here. */
+    void (*put_up)(void *data, int64_t deadline_ns, workload_done done, void *arg);
+    void (*resume)(void *data); /* they are here already */
+    /* done(NULL): none of them is. Supersedes put_up(), whose done is called first, with HM_E_CANCELLED; so is
+     * that of an earlier take_away(). It goes on after the deadline (HM_E_TIMEOUT). */
+    void (*take_away)(void *data, int64_t deadline_ns, workload_done done, void *arg);
+    void *data;
+};
+
 struct workload;
 
 /* `documents` (copied) may have all members NULL: no documents. `hooks` is borrowed. */
@@ -69,6 +82,7 @@ struct workload *workload_new(struct hooks *hooks, const struct workload_documen
  * turn of the loop. Not from inside a `done`; before the hooks. NULL is allowed. */
 /* Nothing begins to start after it has run out; borrowed; NULL (at first): nothing limits. */
 void workload_set_lease(struct workload *w, struct lease_limit *lease);
+void workload_set_vips(struct workload *w, const struct workload_vips *vips); /* copied */
 void workload_free(struct workload *w);
 
 /* It runs already; nothing of it is touched. */

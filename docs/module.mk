@@ -4,7 +4,7 @@
 REFERENCE := docs/reference
 REFERENCE_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard docs/generate/*.c)) \
     $(BUILD)/obj/agent/config.o $(BUILD)/obj/agent/quota.o $(BUILD)/obj/agent/config_guardian.o \
-    $(BUILD)/obj/agent/agent_metrics.o $(BUILD)/obj/vmm/vm_stats.o
+    $(BUILD)/obj/agent/config_vip.o $(BUILD)/obj/agent/agent_metrics.o $(BUILD)/obj/vmm/vm_stats.o
 DASHBOARD := examples/monitoring/dashboard.json
 
 .PHONY: docs docs-check

@@ -8,7 +8,7 @@ FUZZ_SANITIZE := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undef
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' -DHM_WITH_NETALLOC=1 -I. -pthread -MMD -MP \
                $(FUZZ_SANITIZE) $(WARN) $(PKG_CFLAGS)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SOURCES := $(foreach l,base proto failover,$(call sources,$(l))) vmm/image_sums.c vmm/console_times.c agent/config.c agent/config_guardian.c agent/quota.c vmm/image_info.c vmm/qmp_reply.c \
+FUZZ_SOURCES := $(foreach l,base proto failover,$(call sources,$(l))) vmm/image_sums.c vmm/console_times.c agent/config.c agent/config_guardian.c agent/config_vip.c agent/quota.c vmm/image_info.c vmm/qmp_reply.c \
                 $(addprefix vmm/,ch_reply.c ch_record.c mark.c run_note.c thing.c xml.c) \
                 tests/fuzz/check.c \
                 bus/names.c bus/decode.c bus/jetstream.c bus/server_version.c \

@@ -66,6 +66,19 @@ START_TEST(says_what_the_operator_wants_and_which_vms_there_may_be)
 }
 END_TEST
 
+START_TEST(names_the_virtual_ips)
+{
+    struct vip_address a;
+    vip_address_parse("192.0.2.10/24", &a, NULL);
+    fence_plan_begin(&plan, &plain);
+    fence_plan_add_vip(&plan, &a);
+    vip_address_parse("2001:DB8::10/64", &a, NULL);
+    fence_plan_add_vip(&plan, &a);
+    ck_assert_int_eq(fence_plan_end(&plan, NULL), 0);
+    ck_assert_str_eq(read_plan(), "8 192.0.2.10/24\n8 2001:db8::10/64\n");
+}
+END_TEST
+
 START_TEST(knows_which_vms_it_has)
 {
     fence_plan_begin(&plan, &plain);
@@ -120,6 +133,7 @@ int main(void)
     TCase *t = tcase_create("fence_plan");
     tcase_add_checked_fixture(t, NULL, tear_down);
     tcase_add_test(t, says_what_the_operator_wants_and_which_vms_there_may_be);
+    tcase_add_test(t, names_the_virtual_ips);
     tcase_add_test(t, knows_which_vms_it_has);
     tcase_add_test(t, equal_plans_have_equal_numbers);
     tcase_add_test(t, too_large_a_plan_is_refused_in_words);

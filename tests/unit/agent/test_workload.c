@@ -73,6 +73,48 @@ static void stopped(void *arg, const struct hm_error *err)
     note_result("stopped", err);
 }
 
+/* Virtual IPs that only take note. A call that is held is answered by the test. */
+static struct {
+    struct hm_error up_error, away_error;
+    int hold_away; /* so many */
+    workload_done away_done;
+    void *away_arg;
+} vips;
+
+static void fake_put_up(void *data, int64_t deadline_ns, workload_done done, void *arg)
+{
+    (void)data;
+    ck_assert_int_gt(deadline_ns, hm_boottime_ns());
+    hm_buf_puts(&story, "vips-up ");
+    done(arg, vips.up_error.code ? &vips.up_error : NULL);
+}
+
+static void fake_take_away(void *data, int64_t deadline_ns, workload_done done, void *arg)
+{
+    (void)data;
+    ck_assert_int_gt(deadline_ns, hm_boottime_ns());
+    hm_buf_puts(&story, "vips-away ");
+    vips.away_done = done;
+    vips.away_arg = arg;
+    if (vips.hold_away > 0)
+        vips.hold_away--;
+    else
+        done(arg, vips.away_error.code ? &vips.away_error : NULL);
+}
+
+static void fake_resume_vips(void *data)
+{
+    (void)data;
+    hm_buf_puts(&story, "vips-resumed ");
+}
+
+static void answer_away(enum hm_code code)
+{
+    struct hm_error err;
+    hm_fail(&err, code, "held by the test");
+    vips.away_done(vips.away_arg, code ? &err : NULL);
+}
+
 static struct workload_health health;
 static int probes;
 
@@ -104,9 +146,16 @@ static void set_up_with(const char *promote, const char *fence, const char *prob
     w = workload_new(hooks, &documents);
 }
 
+static void give_vips(void)
+{
+    struct workload_vips given = {fake_put_up, fake_resume_vips, fake_take_away, NULL};
+    workload_set_vips(w, &given);
+}
+
 static void set_up(void)
 {
     uv_loop_init(&loop);
+    memset(&vips, 0, sizeof vips);
     memset(&fake, 0, sizeof fake);
     probes = 0;
 }
@@ -362,6 +411,132 @@ START_TEST(nothing_is_promoted_when_the_lease_ran_out_meanwhile)
 }
 END_TEST
 
+/* -- Virtual IPs ------------------------------------------------------------------ */
+
+START_TEST(virtual_ips_are_put_up_last_and_taken_away_first)
+{
+    set_up_with("true", "true", NULL);
+    give_vips();
+    start();
+    run();
+    stop_within(10000);
+    run();
+    ck_assert_str_eq(story.data, "start-documents(3) vips-up started:ok "
+                                 "vips-away stop-documents(3) stopped:ok ");
+}
+END_TEST
+
+START_TEST(no_virtual_ip_over_what_does_not_run)
+{
+    set_up_with("exit 1", NULL, NULL);
+    give_vips();
+    start();
+    run();
+    ck_assert_str_eq(story.data, "start-documents(3) started:process-failed ");
+}
+END_TEST
+
+START_TEST(a_virtual_ip_that_can_not_be_put_up_fails_the_start)
+{
+    set_up_with(NULL, NULL, NULL);
+    give_vips();
+    hm_fail(&vips.up_error, HM_E_CONFLICT, "somebody else's");
+    start();
+    ck_assert_str_eq(story.data, "start-documents(3) vips-up started:conflict ");
+}
+END_TEST
+
+START_TEST(a_resumed_workload_has_its_virtual_ips)
+{
+    set_up_with(NULL, NULL, NULL);
+    give_vips();
+    workload_resume(w, 3);
+    ck_assert_str_eq(story.data, "vips-resumed ");
+}
+END_TEST
+
+START_TEST(nothing_is_stopped_while_a_virtual_ip_is_being_taken_away)
+{
+    set_up_with(NULL, "true", NULL);
+    give_vips();
+    vips.hold_away = 1;
+    stop_within(10000);
+    ck_assert(!hooks_running(hooks, HOOK_FENCE));
+    answer_away(HM_OK);
+    ck_assert(hooks_running(hooks, HOOK_FENCE));
+    run();
+    ck_assert_str_eq(story.data, "vips-away stop-documents(3) stopped:ok ");
+}
+END_TEST
+
+START_TEST(a_slow_one_holds_up_nothing_and_is_seen_gone_in_the_end)
+{
+    set_up_with(NULL, "true", NULL);
+    give_vips();
+    vips.hold_away = 1;
+    stop_within(10000);
+    answer_away(HM_E_TIMEOUT);
+    run();
+    ck_assert_str_eq(story.data, "vips-away stop-documents(3) vips-away stopped:ok ");
+}
+END_TEST
+
+START_TEST(a_virtual_ip_that_stays_is_no_good_stop)
+{
+    set_up_with(NULL, "true", NULL);
+    give_vips();
+    vips.hold_away = 2;
+    stop_within(10000);
+    answer_away(HM_E_TIMEOUT);
+    run();
+    answer_away(HM_E_TIMEOUT);
+    ck_assert_str_eq(story.data, "vips-away stop-documents(3) vips-away stopped:timeout ");
+}
+END_TEST
+
+START_TEST(one_that_can_not_be_taken_away_is_no_good_stop)
+{
+    set_up_with(NULL, "true", NULL);
+    give_vips();
+    hm_fail(&vips.away_error, HM_E_IO, "rtnetlink");
+    stop_within(10000);
+    run();
+    ck_assert_str_eq(story.data, "vips-away stop-documents(3) stopped:io-error ");
+}
+END_TEST
+
+START_TEST(a_late_stop_waits_for_no_virtual_ip)
+{
+    fake.any = true;
+    set_up_with(NULL, "true", NULL);
+    give_vips();
+    vips.hold_away = 1;
+    stop_within(-1000);
+    ck_assert_str_eq(story.data, "stop-documents(3) vips-away ");
+    ck_assert(hooks_running(hooks, HOOK_FENCE));
+    run();
+    ck_assert_str_eq(story.data, "stop-documents(3) vips-away ");
+    answer_away(HM_OK);
+    ck_assert_str_eq(story.data, "stop-documents(3) vips-away stopped:ok ");
+}
+END_TEST
+
+START_TEST(a_promote_hook_that_ends_meanwhile_is_followed_by_one_fence_hook)
+{
+    set_up_with("true", "true", NULL);
+    give_vips();
+    vips.hold_away = 1;
+    start();
+    stop_within(10000);
+    run();
+    ck_assert_str_eq(story.data, "start-documents(3) vips-away started:cancelled ");
+    answer_away(HM_OK);
+    run();
+    ck_assert_str_eq(story.data, "start-documents(3) vips-away started:cancelled "
+                                 "stop-documents(3) stopped:ok ");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("workload");
@@ -387,6 +562,16 @@ int main(void)
     tcase_add_test(t, late_stop_kills_beside_the_hook);
     tcase_add_test(t, stop_that_is_asked_for_sooner_kills_sooner);
     tcase_add_test(t, nothing_is_promoted_when_the_lease_ran_out_meanwhile);
+    tcase_add_test(t, virtual_ips_are_put_up_last_and_taken_away_first);
+    tcase_add_test(t, no_virtual_ip_over_what_does_not_run);
+    tcase_add_test(t, a_virtual_ip_that_can_not_be_put_up_fails_the_start);
+    tcase_add_test(t, a_resumed_workload_has_its_virtual_ips);
+    tcase_add_test(t, nothing_is_stopped_while_a_virtual_ip_is_being_taken_away);
+    tcase_add_test(t, a_slow_one_holds_up_nothing_and_is_seen_gone_in_the_end);
+    tcase_add_test(t, a_virtual_ip_that_stays_is_no_good_stop);
+    tcase_add_test(t, one_that_can_not_be_taken_away_is_no_good_stop);
+    tcase_add_test(t, a_late_stop_waits_for_no_virtual_ip);
+    tcase_add_test(t, a_promote_hook_that_ends_meanwhile_is_followed_by_one_fence_hook);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
