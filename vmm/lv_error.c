@@ -53,6 +53,8 @@ static enum hm_code code_of(const virError *e)
     if (e->message &&
         strstr(e->message, strerror(ENOSPC))) /* its own, or what qemu-img said to it */
         return HM_E_NO_SPACE;
+    if (e->message && strstr(e->message, strerror(EIO)))
+        return HM_E_IO;
     if (e->domain == VIR_FROM_RPC || e->domain == VIR_FROM_REMOTE)
         return HM_E_CONNECTION;
     return e->code == VIR_ERR_SYSTEM_ERROR ? HM_E_IO : HM_E_LIBVIRT;

@@ -48,6 +48,12 @@ static int fail_as_said(const char *what, const char *path, const struct hm_ran 
                    ran->exit_code, shown);
 }
 
+/* qemu-img ends with 0 also when what it kept in memory could not be written at the end; then it says so. */
+static bool has_lost_writes(const struct hm_ran *ran)
+{
+    return strstr(ran->err, "Failed to flush") != NULL;
+}
+
 static int run(const char *what, const char *path, const char *const *argv, int64_t timeout_ms,
                struct hm_ran *ret, struct hm_error *err)
 {
@@ -57,7 +63,7 @@ static int run(const char *what, const char *path, const char *const *argv, int6
     int r = hm_run((char *const *)argv, timeout_ms, OUTPUT_MAX, &ran, err);
     if (r < 0)
         return hm_wrap(err, "%s: %s", path, what);
-    if (ran.exit_code != 0)
+    if (ran.exit_code != 0 || has_lost_writes(&ran))
         r = fail_as_said(what, path, &ran, err);
     if (r < 0)
         hm_ran_clear(&ran);

@@ -19,6 +19,12 @@ def interposed(**environ):
             "ASAN_OPTIONS": "verify_asan_link_order=0", **environ}
 
 
+def failing_writes(at, error=False):
+    """Environment of a drive whose qemu-img is killed at its write number `at`, or fails from there on with EIO."""
+    return {"LD_PRELOAD": built("interpose_writes.so"), "ASAN_OPTIONS": "verify_asan_link_order=0",
+            "HARMONY_TEST_WRITE_AT": at, **({"HARMONY_TEST_WRITE_ERROR": 1} if error else {})}
+
+
 def vm(name="web", words="", **fields):
     return {"vcpus": 1, "memory": "128MiB", "kernel": KERNEL, "initramfs": INITRAMFS,
             "cmdline": guest.CMDLINE.format(name=name) + words, "stop_grace": "20s",

@@ -1,7 +1,7 @@
 """The test guest (tests/lib/guest/): boots in 2 s under emulation and talks on its console.
 
 Its kernel command line: "console=ttyS0 quiet name=NAME", and beat=MS, deaf, watch, web, seed,
-ask=ADDRESS, pets=N or end=WAY:S (see guest/init).
+ask=ADDRESS, pets=N, scribble or end=WAY:S (see guest/init).
 """
 
 import re

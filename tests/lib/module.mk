@@ -48,11 +48,11 @@ $(BUILD)/native: $(BUILD)/obj/tests/lib/native.o $(call archives,netalloc vmm bu
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
-# For LD_PRELOAD: kill -9 at the k-th libvirt call that changes something.
+# For LD_PRELOAD: kill -9 at the k-th libvirt call that changes something, or at a write of qemu-img; EIO.
 .PHONY: interpose
-interpose: $(BUILD)/interpose_libvirt.so
+interpose: $(BUILD)/interpose_libvirt.so $(BUILD)/interpose_writes.so
 
-$(BUILD)/interpose_libvirt.so: tests/lib/interpose_libvirt.c
+$(BUILD)/interpose_%.so: tests/lib/interpose_%.c
 	@mkdir -p $(@D)
 	@$(if $(Q),echo "  LINK    $@")
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 $(WARN) -fPIC -shared $(CFLAGS) -o $@ $< -ldl

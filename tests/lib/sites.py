@@ -170,9 +170,11 @@ class Site:
         """libvirtd as reached from outside of the site."""
         return f"qemu:///system?socket={self.host}/run/libvirt/libvirt-sock"
 
-    def start_libvirtd(self):
+    def start_libvirtd(self, **environ):
+        """`environ` besides what there is. libvirtd passes LD_PRELOAD on to QEMU."""
+        words = [f"{name}={value}" for name, value in environ.items()]
         self._libvirtd = EnteredProcess(f"{self.name} libvirtd", self.enter(
-            system("libvirtd"), "-f", "/etc/libvirt/libvirtd.conf", "-p", "/run/libvirt/pid"),
+            *(["env", *words] if words else []), system("libvirtd"), "-f", "/etc/libvirt/libvirtd.conf", "-p", "/run/libvirt/pid"),
             self.logs / "libvirtd.log").start()
         wait_until(lambda: self._libvirtd.check_running() and self.virsh("version"), 20,
                    f"libvirtd of {self.name} to answer", 0.05)
