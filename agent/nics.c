@@ -1,9 +1,11 @@
 #include "agent/nics.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "proto/field.h"
+#include "vmm/domain_xml.h"
 
 #if HM_WITH_NETALLOC
 #include "netalloc/attach.h"
@@ -72,4 +74,57 @@ const char *nics_address(const struct things *things, const char *key, const jso
             return address;
     }
     return NULL;
+}
+
+uint64_t nics_held(const struct things *things, uint64_t before)
+{
+    for (size_t i = 0; i < things->count; i++) {
+        const struct thing *t = &things->items[i];
+        if (!strcmp(t->kind, "network") && json_object_get(t->details, "addresses"))
+            before = (before ^ (uint64_t)(uintptr_t)t->details) * 1099511628211u;
+    }
+    return before;
+}
+
+static json_t *card_with(json_t *details, const char *mac)
+{
+    size_t i;
+    json_t *card;
+    json_array_foreach(json_object_get(details, "networks"), i, card)
+    {
+        const char *own = spec_str(card, "mac");
+        if (own && !strcasecmp(own, mac))
+            return card;
+    }
+    return NULL;
+}
+
+static void show_on(const struct thing *network, const char *key, const json_t *spec,
+                    json_t *details)
+{
+    const json_t *held = json_object_get(network->details, "addresses");
+    size_t i;
+    json_t *nic;
+    json_array_foreach(json_object_get(spec, "networks"), i, nic)
+    {
+        HM_AUTOFREE char *owner = hm_printf("%s#%zu", key, i);
+        json_t *address = json_object_get(held, owner);
+        char made[VM_MAC_TEXT];
+        vm_mac(key, i, made);
+        json_t *card =
+            address ? card_with(details, spec_str(nic, "mac") ? spec_str(nic, "mac") : made) : NULL;
+        if (card)
+            json_object_set(card, "address", address);
+    }
+}
+
+void nics_show(const struct things *things, const char *key, const json_t *spec, json_t *status)
+{
+    if (!nics_address(things, key, spec) || !json_object_get(status, "details"))
+        return;
+    json_t *details = json_deep_copy(json_object_get(status, "details")); /* shared with others */
+    for (size_t i = 0; i < things->count; i++)
+        if (!strcmp(things->items[i].kind, "network"))
+            show_on(&things->items[i], key, spec, details);
+    json_object_set_new(status, "details", details);
 }

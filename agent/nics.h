@@ -7,6 +7,8 @@
 #ifndef HM_AGENT_NICS_H
 #define HM_AGENT_NICS_H
 
+#include <stdint.h>
+
 #include "agent/plan.h"
 
 /* Before the verb. On success order->placed is set for a verb that builds a VM; nics_release() frees it.
@@ -18,5 +20,10 @@ void nics_release(struct order *order);
 /* The first address that a card of this VM holds on a native network, as the networks among the things
  * tell; NULL: none. Borrowed. Pure. */
 const char *nics_address(const struct things *things, const char *key, const json_t *spec);
+
+/* `before`, changed by whatever these native networks hold; `before` itself if there is none. Pure. */
+uint64_t nics_held(const struct things *things, uint64_t before);
+/* Into a VM's status: which address each of its cards holds (details.networks[].address). Pure. */
+void nics_show(const struct things *things, const char *key, const json_t *spec, json_t *status);
 
 #endif

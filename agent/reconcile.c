@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/doc_status.h"
+#include "agent/nics.h"
 #include "agent/reconcile_state.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -230,11 +231,22 @@ static void carry_out(struct reconciler *r, struct task *t, const struct plan_st
 /* -- Status ---------------------------------------------------------------------------------------
  */
 
+/* On a network that the agent makes itself the backend of the VM knows no address. */
+static json_t *status_of(const struct reconciler *r, const struct task *t,
+                         const struct plan_step *s, const struct desired_entry *e)
+{
+    json_t *status = doc_status_json(s, t, e, r->primary.serving, t->since);
+    if (r->held && !strcmp(s->doc->kind->name, "vm"))
+        for (size_t i = 0; i < r->backends->count; i++)
+            nics_show(&r->backends->items[i].things, s->doc->key, s->doc->spec, status);
+    return status;
+}
+
 static void say_status(struct reconciler *r, struct task *t, const struct plan_step *s)
 {
     const struct desired_entry *e = desired_find(r->options.desired, s->doc->key);
     bool serving = r->primary.serving;
-    uint64_t now = doc_status_fingerprint(s, t, e, serving);
+    uint64_t now = doc_status_fingerprint(s, t, e, serving) ^ r->held;
     if (now == t->said)
         return;
     t->said = now;
@@ -244,7 +256,7 @@ static void say_status(struct reconciler *r, struct task *t, const struct plan_s
         hm_time_text(hm_wall_ns(), t->since);
     }
     HM_AUTOFREE char *name = hm_printf("%s.%s", s->doc->kind->name, s->doc->name);
-    status_set(r->options.status, name, doc_status_json(s, t, e, serving, t->since));
+    status_set(r->options.status, name, status_of(r, t, s, e));
 }
 
 /* A delete marker stays for ever; what was declared under the other placement since then has the
@@ -478,6 +490,9 @@ static void on_looked(void *data, bool news)
 {
     struct reconciler *r = data;
     r->pass_ns = hm_boottime_ns();
+    r->held = 0;
+    for (size_t i = 0; i < r->backends->count; i++)
+        r->held = nics_held(&r->backends->items[i].things, r->held);
     if (news || !would_plan_the_same(r))
         run_pass(r);
     set_timer(r, r->pass_ns);

@@ -67,6 +67,7 @@ struct reconciler {
     struct reconciler_counts counts;
     uint32_t jitter;
     uint64_t passes;
+    uint64_t held; /* nics_held() of all that was observed; 0: no native network */
     /* The last plan was for this generation of the documents, and a plan for the same observation would
      * do and say the same: nothing is under way, failed, or waited for. */
     uint64_t planned_generation;

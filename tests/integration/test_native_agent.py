@@ -71,6 +71,10 @@ def addresses(docs):
     return docs.status("network", "lan")["details"]["addresses"]
 
 
+def shown(status):
+    return [card.get("address") for card in status["details"]["networks"]]
+
+
 def test_a_guest_keeps_its_address_and_is_reached_whatever_happens(with_agent):
     def check(site, docs):
         docs.put("network", "lan", {**LAN, "forwards": [{"port": 8080, "to": "10.100.0.2", "to_port": 80}]})
@@ -81,12 +85,14 @@ def test_a_guest_keeps_its_address_and_is_reached_whatever_happens(with_agent):
         docs.wait("network", "lan", "Running")
         docs.wait("vm", "one", "Running", where=lambda status: status.get("health") == "healthy")
         assert addresses(docs) == {"site-a.vm.one#0": "10.100.0.2"}
+        docs.wait("vm", "one", "Running", where=lambda status: shown(status) == ["10.100.0.2"])
         pid = site.qemu_pid("one")
 
         site.kill_agent()
         site.start_agent()
         docs.put("vm", "two", on_lan("two", "10.100.0.50"))
         assert site.wait_boot("two", timeout=60).address == "10.100.0.50"
+        docs.wait("vm", "two", "Running", where=lambda status: shown(status) == ["10.100.0.50"])
         assert site.qemu_pid("one") == pid and site.fetch("http://10.100.0.2/") == page
 
         docs.put("vm", "one", on_lan("one", power="off"))

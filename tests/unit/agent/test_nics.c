@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/domain_xml.h"
+
 static char dir[] = "/tmp/harmony-nics.XXXXXX";
 static struct driver_options options;
 
@@ -68,6 +70,29 @@ START_TEST(the_address_of_a_card_is_found_in_its_network)
     ck_assert_str_eq(nics_address(&things, "site-a.vm.web", spec), "10.0.0.2");
     ck_assert_str_eq(nics_address(&things, "site-a.vm.db", spec), "10.0.0.4");
     ck_assert_ptr_null(nics_address(&things, "site-a.vm.other", spec));
+
+    char mac[VM_MAC_TEXT];
+    vm_mac("site-a.vm.web", 1, mac);
+    json_t *shared = json_pack("{s:[{s:s},{s:s}]}", "networks", "mac", mac, "mac", "other");
+    json_t *status = json_pack("{s:O}", "details", shared);
+    nics_show(&things, "site-a.vm.web", spec, status);
+    json_t *cards = json_object_get(json_object_get(status, "details"), "networks");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(cards, 0), "address")),
+                     "10.0.0.2");
+    ck_assert_ptr_null(json_object_get(json_array_get(cards, 1), "address"));
+    ck_assert_ptr_null(
+        json_object_get(json_array_get(json_object_get(shared, "networks"), 0), "address"));
+    json_decref(status);
+    json_decref(shared);
+
+    uint64_t held = nics_held(&things, 0);
+    ck_assert(held != 0);
+    json_t *before = items[2].details;
+    items[2].details = json_deep_copy(before);
+    ck_assert(nics_held(&things, 0) != held);
+    json_decref(before);
+    things.count = 2;
+    ck_assert(nics_held(&things, 0) == 0);
     json_decref(items[0].details);
     json_decref(items[2].details);
     json_decref(spec);
