@@ -107,6 +107,7 @@ void link_answer_read(struct sim *w, unsigned site, uint32_t request, uint32_t i
         at += rng_below(&w->rng, 3 * w->shape.period);
     if (item != 0)
         item_hold(w, item);
+    s->reads_last = at > s->reads_last ? at : s->reads_last;
     queue_push(w, at, K_READ_ANSWER, site, item, request, 0);
 }
 

@@ -215,7 +215,7 @@ struct site {
     bool connected, told_disconnected;
     bool watch_dead;
     uint32_t watch_epoch; /* deliveries of an older watch are void */
-    int64_t watch_last;
+    int64_t watch_last, reads_last; /* when the last that is on its way arrives */
     int unreadable;  /* can't parse lease records */
     unsigned config; /* index of the one delivered last */
     uint64_t marks_epoch, marks_led, marks_open, marks_chosen;
