@@ -191,11 +191,20 @@ void rollback_ends(struct sim *w, const struct timed_fault *f)
 
 /* -- the operator ------------------------------------------------------------------------------------- */
 
+/* Where nobody has led yet nothing was lost that an alarm could tell of; an agent says that there is no
+ * bucket, and what makes one (agent/lead_check.c). */
+static bool misses_the_first(const struct fo_state *core)
+{
+    return core->history.missing && core->seen_epoch == 0;
+}
+
 static bool is_told(const struct sim *w)
 {
-    for (unsigned i = 0; i < w->shape.sites; i++)
-        if (w->sites[i].up && w->sites[i].core.history.told)
+    for (unsigned i = 0; i < w->shape.sites; i++) {
+        const struct fo_state *core = &w->sites[i].core;
+        if (w->sites[i].up && (core->history.told || misses_the_first(core)))
             return true;
+    }
     return false;
 }
 
