@@ -1,11 +1,16 @@
-"""The examples, applied to a real site with harmonyctl: everything that they declare is defined as they say."""
+"""The examples, applied to a real site with harmonyctl: everything that they declare is defined as they say, and what
+they fetch comes by its URL, from a publisher on this machine."""
 
+import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from lib import boot_sector
 from lib.declared import Documents
 from lib.paths import ROOT, built
 from lib.processes import run
+from lib.waiting import wait_until
+from lib.web_server import publishing
 
 GIB = 1 << 30
 
@@ -88,3 +93,63 @@ def test_the_okd_cluster_is_defined_and_off(nats, site, docs):
             mac = definition(site, f"{name}-harmony").find("devices/interface/mac").get("address")
             assert int(mac.split(":")[-1], 16) == last
     assert set(site.domains().values()) == {"shut off"} and len(site.domains()) == 7
+
+
+@pytest.fixture
+def publisher(folder, site):
+    """The site's agent believes it, and takes it for the publishers that the examples name."""
+    with publishing(folder) as server:
+        site.config["images"] = {"ca_file": str(server.ca)}
+        yield server
+
+
+def publish(publisher, folder, path, content):
+    """The file with a list of checksums beside it, as Ubuntu does it."""
+    name = path.rpartition("/")[2]
+    image = publisher.put(path, content)
+    publisher.put(f"{path.removesuffix(name)}SHA256SUMS", f"{'0' * 64} *other.img\n{image.sha256} *{name}\n".encode())
+    return image
+
+
+def booted_from(site, vm, name):
+    wait_until(lambda: boot_sector.said(name).strip() in site.console(vm), 60, f"{vm} to boot from {name}")
+
+
+def test_the_cloud_server_comes_by_its_url_and_boots(nats, publisher, site, docs, folder):
+    boot_sector.write_disk(folder / "cloud.raw", "cloud")
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", folder / "cloud.raw", folder / "cloud.img"], check=True)
+    text = (ROOT / "examples/ubuntu-cloud.yaml").read_text()
+    path = "/releases/24.04/release/ubuntu-24.04-server-cloudimg-amd64.img"
+    assert f"https://cloud-images.ubuntu.com{path}" in text
+    image = publish(publisher, folder, path, (folder / "cloud.img").read_bytes())
+    file = folder / "ubuntu-cloud.yaml"
+    file.write_text(text.replace("https://cloud-images.ubuntu.com", publisher.url("")))
+    apply(nats, file)
+    docs.wait("vm", "ubuntu-cloud", "Running")
+    booted_from(site, "ubuntu-cloud", "cloud")
+    assert docs.status("image-file", "ubuntu-24-04")["details"]["sha256"] == image.sha256
+    xml = definition(site, "ubuntu-cloud")
+    assert xml.findtext("vcpu") == "2" and booted(xml) == ["disk"]
+    assert capacity(site, xml.find("devices/disk/source").get("file")) == 20
+    assert site.run("ls", "/var/lib/libvirt/images/harmony-seeds").stdout == "ubuntu-cloud.iso\n"
+
+
+def test_the_installer_comes_by_its_url_as_the_page_says(nats, publisher, site, docs, folder):
+    boot_sector.write_cdrom(folder / "installer.iso", "installer", folder)
+    path = "/24.04.3/ubuntu-24.04.3-live-server-amd64.iso"
+    image = publish(publisher, folder, path, (folder / "installer.iso").read_bytes())
+    text = (ROOT / "examples/linux-vm.yaml").read_text()
+    drive = "{path: /var/lib/libvirt/images/iso/ubuntu-24.04.3-live-server-amd64.iso}"
+    page = (ROOT / "docs/examples.md").read_text()
+    assert drive in text
+    document = page.partition("    kind: image-file\n")[2].partition("\n\n")[0]
+    assert f"https://releases.ubuntu.com{path}" in document
+    fetched = "kind: image-file\n" + document.replace("\n    ", "\n").removeprefix("    ")
+    file = folder / "linux-vm.yaml"
+    file.write_text(text.replace(drive, "{image: ubuntu-installer}") + "\n---\n" +
+                    fetched.replace("https://releases.ubuntu.com", publisher.url("")))
+    apply(nats, file)
+    docs.wait("vm", "linux-vm", "Running")
+    booted_from(site, "linux-vm", "installer")
+    assert docs.status("image-file", "ubuntu-installer")["details"]["sha256"] == image.sha256
+    assert docs.status("vm", "linux-vm")["details"]["display"].startswith("127.0.0.1:")

@@ -11,7 +11,7 @@ from lib.declared import Documents, vm
 from lib.paths import built
 from lib.sites import IMAGES
 from lib.waiting import wait_until
-from lib.web_server import WebServer
+from lib.web_server import WebServer, publishing
 
 MIB = 1 << 20
 
@@ -298,12 +298,7 @@ def test_a_full_disk(web, small_disk):
 @pytest.fixture
 def publisher(folder):
     """An https server, and the authority that a client must believe."""
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=publisher",
-                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True,
-                   capture_output=True)
-    with WebServer((cert, key)) as server:
-        server.ca = cert
+    with publishing(folder) as server:
         yield server
 
 

@@ -1,10 +1,12 @@
 """A real HTTP server on loopback whose answers go wrong as a test says. Every resource has its own ways."""
 
+import contextlib
 import hashlib
 import http.server
 import re
 import socket
 import ssl
+import subprocess
 import threading
 
 
@@ -147,3 +149,15 @@ class WebServer:
 
     def url(self, path):
         return f"{self.scheme}://127.0.0.1:{self._http.server_address[1]}{path}"
+
+
+@contextlib.contextmanager
+def publishing(folder):
+    """An https server; `ca` is the authority that a client must believe."""
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=publisher",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True,
+                   capture_output=True)
+    with WebServer((cert, key)) as server:
+        server.ca = cert
+        yield server
