@@ -91,8 +91,8 @@ static void note_run(const struct plan_step *s, struct task *t)
         t->has_run = s->op != PLAN_RESTART && s->op != PLAN_REPLACE;
 }
 
-/* It ran in this epoch and does not any more. What is new on this leader, or changed by us, is no
- * illness even if it fails: its status says so, and no other site could do better. */
+/* It ran in this epoch and does not any more. What is new on this leader, changed by us, or starts again
+ * after it was to be off, is no illness even if it fails: its status says so, and no other site could do better. */
 static bool is_ill(const struct plan_step *s, const struct task *t)
 {
     return t && t->has_run && !runs(s);
@@ -151,8 +151,11 @@ static void look_for_health(struct reconciler *r, const struct plan *plan)
     struct look look = {0};
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_step *s = &plan->steps[i];
+        struct task *t = index_get(&r->tasks, "", s->doc->key);
         if (shall_run(s))
-            look_at(s, index_get(&r->tasks, "", s->doc->key), &look);
+            look_at(s, t, &look);
+        else if (t)
+            t->has_run = false;
     }
     p->ill = look.ill;
     p->down = look.down;

@@ -182,6 +182,54 @@ def test_a_paused_guest_is_fenced_with_its_lease(make_pair, nats):
     pair.a.wait_boot("db", 2)
 
 
+def test_who_ended_by_itself_moves_nothing_and_starts_with_the_next_leader(make_pair):
+    pair = make_pair()
+    ending = db(restart_policy="on-failure")
+    ending["cmdline"] += " end=off:3"
+    pair.docs.put("vm", "db", {**ending, "power": "off"})
+    pair.wait_phase("site-a", "Stopped")
+    pair.docs.put("vm", "db", ending)
+    pair.wait_phase("site-a", "Ended")
+    pair.wait_phase("site-b", "Standby")
+    heard = pair.lease()["counter"]
+    wait_until(lambda: pair.lease()["counter"] > heard + 10, 20, "more heartbeats than a probe may fail")
+    assert (pair.lease()["site_id"], pair.lease()["epoch"]) == ("site-a", 1)
+    assert len(pair.a.boots("db")) == 2 and not pair.b.boots("db")
+    pair.a.power_cut()
+    pair.b.wait_boot("db", 1, 60)  # another run of it
+    pair.wait_phase("site-b", "Ended")
+    assert (pair.lease()["site_id"], pair.lease()["epoch"]) == ("site-b", 2)
+
+
+def test_a_crash_is_mended_where_it_is_and_a_crash_loop_moves_the_role(make_pair):
+    """What is started again within n * T was not ill; what has to wait longer for its next start is."""
+    pair = make_pair(heartbeat_interval_ms=1000, failover_timeout_ms=8000)
+    pair.wait_phase("site-b", "Standby")
+    pair.docs.put("vm", "db", db(restart_policy="on-failure"))
+
+    def crash():
+        pid = wait_until(lambda: guests(pair.a, "db"), 30, "it to run on site-a")[0]
+        pair.a.run("kill", "-9", pid, check=False)
+        wait_until(lambda: pid not in guests(pair.a, "db"), 10, "its end")
+    with Watch(pair) as watch:
+        crash()
+        pair.wait_runs("site-a", boots=2)
+        wait_until(lambda: pair.status("site-a")["restarts"] == 1, 20, "the restart to be counted")
+        assert pair.lease()["epoch"] == 1 and not pair.b.boots("db")
+        for _ in range(4):  # the next starts are 1 s, 2 s, 4 s away
+            crash()
+            wait_until(lambda: guests(pair.a, "db") or pair.lease()["site_id"] != "site-a", 30, "a start, or a release")
+            if pair.lease()["site_id"] != "site-a":
+                break
+        pair.wait_runs("site-b")
+    watch.check_never_twice()
+    assert (pair.lease()["site_id"], pair.lease()["epoch"]) == ("site-b", 2)
+    there = pair.status("site-b")
+    assert there["restarts"] == 0 and not [c for c in there["conditions"] if c["type"] == "CrashLoop"], "a run of its own"
+    pair.wait_phase("site-a", "Standby")
+    assert pair.a.domains() == {"db": "shut off"}
+
+
 def test_orphan_is_fenced_like_any_other(make_pair, nats):
     """harmony_desired made anew: no document is left, but the VM still moves with the lease."""
     pair = make_pair("a")

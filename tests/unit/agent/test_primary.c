@@ -236,6 +236,21 @@ START_TEST(health_is_what_was_last_seen)
 }
 END_TEST
 
+START_TEST(what_was_to_be_off_is_not_ill_while_it_starts_again)
+{
+    struct hm_error err;
+    site_put(&s, "primary.vm.db", VM "}");
+    start_and_wait();
+    site_put(&s, "primary.vm.db", VM ",\"power\":\"off\"}");
+    SITE_UNTIL(&s, !strcmp(site_phase(&s, "vm.db"), "Stopped"));
+    fake_fail("start", "db", HM_E_LIBVIRT);
+    site_put(&s, "primary.vm.db", VM "}");
+    SITE_UNTIL(&s, !strcmp(site_phase(&s, "vm.db"), "Failed"));
+    site_settle(&s);
+    ck_assert_int_eq(s.workload.health(s.workload.data, &err), 0);
+}
+END_TEST
+
 START_TEST(thing_without_a_document_counts)
 {
     site_made(&s, "primary.vm.db", THING_RUNNING, VM "}");
@@ -698,6 +713,7 @@ static TCase *starts(void)
     tcase_add_test(c, start_waits_for_no_old_back_off);
     tcase_add_test(c, start_does_not_believe_old_news);
     tcase_add_test(c, health_is_what_was_last_seen);
+    tcase_add_test(c, what_was_to_be_off_is_not_ill_while_it_starts_again);
     tcase_add_test(c, thing_without_a_document_counts);
     tcase_add_test(c, free_during_a_start);
     return c;
