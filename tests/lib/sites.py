@@ -133,6 +133,9 @@ class Site:
         init = first_child(self._init.pid)
         before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         os.kill(init, signal.SIGKILL)
+        for process in (self._agent, self._libvirtd):
+            if process and process.is_running():  # one that was frozen has stopped nsenter, which has to reap it
+                process.popen.send_signal(signal.SIGCONT)
         self._init.popen.wait()  # the kernel has ended every process of the namespace before this
         for process in (self._agent, self._libvirtd):
             if process:
