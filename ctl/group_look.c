@@ -172,14 +172,26 @@ void group_look(const struct entries *last, const char *group, int64_t now_ns, i
     add_config_warnings(ret, replicas);
 }
 
-static void hear_agent(const struct entry *e, const char *group, struct site_now *s)
+static void hear_agent(const struct entry *e, struct group_now *g, size_t site)
 {
     json_t *status = entry_object(e);
     const json_t *failover = json_object_get(status, "failover");
     const char *why = text_of(failover, "unfit");
-    if (strcmp(text_of(failover, "group"), group) == 0 && *why)
-        hm_fail(&s->unfit, HM_E_REFUSED, "%s", why);
+    if (strcmp(text_of(failover, "group"), g->group) == 0) {
+        if (*why)
+            hm_fail(&g->sites[site].unfit, HM_E_REFUSED, "%s", why);
+        if (json_object_get(failover, "vip"))
+            group_hear_vips(g, site, json_object_get(failover, "vip"));
+    }
     json_decref(status);
+}
+
+static void warn_of_vips(struct group_now *g)
+{
+    struct hm_error why;
+    for (size_t i = 0; i < g->vip_count; i++)
+        if (group_vip_warning(g, &g->vips[i], &why))
+            *next_warning(g) = why;
 }
 
 void group_hear_agents(const struct entries *status, struct group_now *g)
@@ -188,8 +200,9 @@ void group_hear_agents(const struct entries *status, struct group_now *g)
         HM_AUTOFREE char *key = hm_printf("%s.agent", g->sites[i].site.text);
         const struct entry *e = entries_find(status, key);
         if (e)
-            hear_agent(e, g->group, &g->sites[i]);
+            hear_agent(e, g, i);
     }
+    warn_of_vips(g);
 }
 
 void group_clear(struct group_now *g)

@@ -180,6 +180,15 @@ static void add_sites(const struct group_now *g, bool colour, struct hm_buf *out
     table_finish(&t, 0, colour, out);
 }
 
+static void add_vips(const struct group_now *g, struct hm_buf *out)
+{
+    for (size_t i = 0; i < g->vip_count; i++) {
+        HM_AUTOFREE char *place = group_vip_place(g, &g->vips[i]);
+        add_label(i == 0 ? "virtual IP" : "", out);
+        hm_buf_printf(out, "%s %s\n", g->vips[i].address, place);
+    }
+}
+
 static void add_warnings(const struct group_now *g, bool colour, struct hm_buf *out)
 {
     for (size_t i = 0; i < g->warning_count; i++) {
@@ -217,6 +226,7 @@ void group_render(const struct group_now *g, bool colour, struct hm_buf *out)
     add_leader(g, out);
     add_config(g, out);
     add_sites(g, colour, out);
+    add_vips(g, out);
     add_warnings(g, colour, out);
     add_outlook(g, out);
 }
@@ -278,6 +288,21 @@ static json_t *config_json(const struct group_now *g)
     return config ? config : json_null();
 }
 
+static json_t *vips_json(const struct group_now *g)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < g->vip_count; i++) {
+        const struct group_vip *v = &g->vips[i];
+        json_t *up = json_array();
+        for (size_t s = 0; s < g->site_count; s++)
+            if (v->up & 1u << s)
+                json_array_append_new(up, json_string(g->sites[s].site.text));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:b}", "address", v->address, "up", up,
+                                              "contested", v->contested != 0));
+    }
+    return list;
+}
+
 json_t *group_json(const struct group_now *g)
 {
     json_t *sites = json_array(), *warnings = json_array();
@@ -288,9 +313,9 @@ json_t *group_json(const struct group_now *g)
         json_array_append_new(warnings, json_string(text));
     }
     const struct site_now *next = group_successor(g);
-    return json_pack("{s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "group", g->group, "lease",
-                     lease_json(g), "config", config_json(g), "config_revision",
-                     (json_int_t)g->config_revision, "leader_since_ms",
-                     known_or_null(g->leader_since_ms), "sites", sites, "warnings", warnings,
-                     "successor", next ? json_string(next->site.text) : json_null());
+    return json_pack(
+        "{s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "group", g->group, "lease", lease_json(g),
+        "config", config_json(g), "config_revision", (json_int_t)g->config_revision,
+        "leader_since_ms", known_or_null(g->leader_since_ms), "sites", sites, "vip", vips_json(g),
+        "warnings", warnings, "successor", next ? json_string(next->site.text) : json_null());
 }

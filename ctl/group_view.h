@@ -15,8 +15,13 @@
 #include "ctl/entry.h"
 #include "proto/cluster_config.h"
 #include "proto/heartbeat.h"
+#include "proto/vip.h"
 
-enum { GROUP_SITES_MAX = 16, GROUP_WARNINGS_MAX = CLUSTER_WARNINGS_MAX + 4 };
+enum {
+    GROUP_SITES_MAX = 16,
+    GROUP_VIPS_MAX = 16,
+    GROUP_WARNINGS_MAX = CLUSTER_WARNINGS_MAX + 4 + GROUP_VIPS_MAX
+};
 
 struct site_now {
     struct hb_site site;
@@ -30,6 +35,12 @@ struct site_now {
     struct hm_error unfit;     /* why it can't lead, by its agent's status; code OK: not known */
 };
 
+/* A virtual IP; sites as bits, by their place in `sites`. */
+struct group_vip {
+    char address[VIP_TEXT_MAX + 1];
+    unsigned configured, up, contested;
+};
+
 struct group_now {
     char *group;
     bool has_config, has_lease;
@@ -39,6 +50,9 @@ struct group_now {
     int64_t leader_since_ms; /* -1: not known */
     struct site_now sites[GROUP_SITES_MAX];
     size_t site_count;
+    struct group_vip vips[GROUP_VIPS_MAX];
+    size_t vip_count;
+    unsigned vips_told; /* sites whose agents say which they have, as bits */
     struct hm_error warnings[GROUP_WARNINGS_MAX];
     size_t warning_count;
 };
@@ -51,7 +65,14 @@ void group_look(const struct entries *last, const char *group, int64_t now_ns, i
                 struct group_now *ret);
 /* What the agents say of themselves: `status` are the last entries of `<site>.agent` in harmony_status. */
 void group_hear_agents(const struct entries *status, struct group_now *g);
+/* Of one of them, the list `vip` of its failover status. */
+void group_hear_vips(struct group_now *g, size_t site, const json_t *list);
 void group_clear(struct group_now *g);
+
+/* "at site-a", "nowhere"; the caller frees it. */
+char *group_vip_place(const struct group_now *g, const struct group_vip *v);
+/* False: all is well with it. */
+bool group_vip_warning(const struct group_now *g, const struct group_vip *v, struct hm_error *ret);
 
 void group_render(const struct group_now *g, bool colour, struct hm_buf *out);
 json_t *group_json(const struct group_now *g);

@@ -126,6 +126,8 @@ def test_power_cut(hosts):
     def check(group):
         cut = group.cut_power("site-a")
         group.moved_to("site-b", cut, "power cut")
+        wait_until(lambda: f"{V4}/24 at site-b\n" in group.harmonyctl("failover", "status"), 10,
+                   "harmonyctl to say so")
         group.boot("site-a")
         group.settle()
         assert group.holders.of(V4) == {"site-b"}
@@ -196,8 +198,17 @@ def test_restart_in_place_moves_nothing(hosts):
         assert not [move for move in group.holders.moves if move[0] > before]
         assert [v["state"] for v in group.failover("site-a")] == ["up", "up"]
         assert group.lease()["epoch"] == 1
+        take_away_by_hand(group, "site-a")  # and it holds them, it does not only find them there
 
     hosts(check)
+
+
+def take_away_by_hand(group, name):
+    """It is put up again."""
+    moves = len(group.holders.moves)
+    group.sites[name].cable.inside("ip", "address", "flush", "to", f"{V4}/32", "dev", "eth0")
+    wait_until(lambda: any(not has for *_, has in group.holders.moves[moves:]), 5, f"{V4} to go")
+    wait_until(lambda: group.holders.of(V4) == {name}, 10, f"{V4} to be there again")
 
 
 # -- others ----------------------------------------------------------------------------------------
@@ -227,8 +238,10 @@ def test_somebody_elses_address_is_left_alone(hosts):
     """A replica that could not put it up is not fit, and says so."""
     def check(group):
         cable = group.sites["site-b"].cable
-        group.holders.forget("site-b")  # what happens now is not ours
         cable.inside("ip", "address", "add", f"{V4}/32", "dev", "eth0")
+        wait_until(lambda: group.holders.overlaps, 5, "two holders to be noticed")  # so the look has eyes
+        group.holders.forget("site-b")  # what happens now is not ours
+        group.holders.overlaps.clear()
         wait_until(lambda: f"{V4}/32 is on eth0 already" in group.status("site-b")["unfit"], 20,
                    "site-b to say why it is unfit")
         wait_until(lambda: not group.heartbeat("site-b")["fit"], 20, "site-b to be unfit")
@@ -243,9 +256,7 @@ def test_somebody_elses_address_is_left_alone(hosts):
 
 def test_one_that_was_taken_away_is_put_up_again(hosts):
     def check(group):
-        group.sites["site-a"].cable.inside("ip", "address", "flush", "to", f"{V4}/32", "dev", "eth0")
-        wait_until(lambda: any(move[3] is False for move in group.holders.moves), 5, "it to go")
-        wait_until(lambda: group.holders.of(V4) == {"site-a"}, 10, "it to be there again")
+        take_away_by_hand(group, "site-a")
         assert group.lease()["epoch"] == 1
 
     hosts(check)

@@ -76,6 +76,80 @@ START_TEST(says_why_a_site_is_not_fit)
 }
 END_TEST
 
+/* What the agents say of the virtual IPs: `a` and `b` are the lists of site-a, which leads, and site-b. */
+static char *with_vips(const char *a, const char *b, int64_t now_ns)
+{
+    struct entries last = {0}, status = {0};
+    struct group_now g;
+    struct hm_buf out = {0};
+    fill(&last);
+    HM_AUTOFREE char *of_a = hm_printf("{'failover':{'group':'default','vip':%s}}", a);
+    HM_AUTOFREE char *of_b = hm_printf("{'failover':{'group':'default','vip':%s}}", b);
+    put_entry(&status, "site-a.agent", of_a, 5, NOW_NS);
+    put_entry(&status, "site-b.agent", of_b, 6, NOW_NS);
+    entries_keep_last(&last);
+    entries_keep_last(&status);
+    group_look(&last, "default", now_ns, 3, &g);
+    group_hear_agents(&status, &g);
+    group_render(&g, false, &out);
+    json_t *json = group_json(&g);
+    ck_assert_uint_eq(json_array_size(json_object_get(json, "vip")), g.vip_count);
+    json_decref(json);
+    group_clear(&g);
+    entries_clear(&last);
+    entries_clear(&status);
+    return hm_buf_steal(&out);
+}
+
+#define VIP(address, state) "{'address':'" address "','state':'" state "'}"
+
+START_TEST(says_where_the_virtual_ips_are)
+{
+    char *text =
+        with_vips("[" VIP("192.0.2.10/24", "up") "," VIP("2001:db8::1/64", "failed") "]",
+                  "[" VIP("192.0.2.10/24", "down") "," VIP("2001:db8::1/64", "down") "]", NOW_NS);
+    ck_assert_ptr_nonnull(strstr(text, "virtual IP       192.0.2.10/24 at site-a\n"
+                                       "                 2001:db8::1/64 nowhere\n"));
+    ck_assert_ptr_null(strstr(text, "failover.vip"));
+    free(text);
+}
+END_TEST
+
+START_TEST(warns_of_virtual_ips_that_are_not_as_they_should)
+{
+    char *text = with_vips("[" VIP("192.0.2.10/24", "up") "]", "[]", NOW_NS);
+    ck_assert_ptr_nonnull(strstr(text, "192.0.2.10/24 is not in failover.vip of site-b: no host"));
+    free(text);
+    text =
+        with_vips("[" VIP("192.0.2.10/24", "up") "]", "[" VIP("192.0.2.10/24", "up") "]", NOW_NS);
+    ck_assert_ptr_nonnull(strstr(text, "192.0.2.10/24 is at site-a and site-b: one of"));
+    free(text);
+    text = with_vips("[{'address':'192.0.2.10/24','state':'up','contested':true}]",
+                     "[" VIP("192.0.2.10/24", "down") "]", NOW_NS);
+    ck_assert_ptr_nonnull(strstr(text, "another host claims 192.0.2.10/24, site-a has heard it"));
+    free(text);
+}
+END_TEST
+
+/* What a site said last before it fell silent is not so any more, for all that is known. */
+START_TEST(silent_sites_have_no_virtual_ips)
+{
+    char *text = with_vips("[" VIP("192.0.2.10/24", "up") "]", "[" VIP("192.0.2.10/24", "down") "]",
+                           NOW_NS + 60000 * MS);
+    ck_assert_ptr_nonnull(strstr(text, "192.0.2.10/24 nowhere\n"));
+    free(text);
+}
+END_TEST
+
+START_TEST(what_is_no_address_is_not_shown)
+{
+    char *text =
+        with_vips("[{'address':'\\u001b[2J','state':'up'}, 7, {'state':'up'}]", "{}", NOW_NS);
+    ck_assert_ptr_null(strstr(text, "virtual IP"));
+    free(text);
+}
+END_TEST
+
 START_TEST(shows_who_leads_and_who_would_follow)
 {
     struct entries last = {0};
@@ -206,7 +280,9 @@ START_TEST(refuses_a_configuration_with_the_sum_shown)
 }
 END_TEST
 
-RUN_SUITE("group_view", says_why_a_site_is_not_fit, shows_who_leads_and_who_would_follow,
+RUN_SUITE("group_view", says_why_a_site_is_not_fit, says_where_the_virtual_ips_are,
+          warns_of_virtual_ips_that_are_not_as_they_should, silent_sites_have_no_virtual_ips,
+          what_is_no_address_is_not_shown, shows_who_leads_and_who_would_follow,
           names_what_is_missing, with_failsafe_only_voters_take_over, warns_of_a_single_copy,
           says_when_nobody_could_take_over, a_released_lease_has_no_leader,
           the_second_replica_waits_longer, refuses_a_configuration_with_the_sum_shown)
