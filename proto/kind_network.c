@@ -136,6 +136,14 @@ static const struct field network_fields[] = {
          "The host's own address on the network (the guests' gateway) and the prefix; absent and "
          "native: " NETWORK_NATIVE_SUBNET ". none: a bridge without address, DHCP and DNS, where a "
          "guest is the gateway; with mode: isolated."},
+    {.name = "subnet6",
+     .type = FIELD_STRING,
+     .cost = COST_REPLACE,
+     .min = 4,
+     .max = NETWORK_ADDRESS6_MAX + 3,
+     .help = "The host's own IPv6 address on the network, beside subnet, with the prefix /64 "
+             "(fd00:100::1/64); guests make addresses of their own in it (SLAAC). Mode nat hides "
+             "them behind the host's, as it does with IPv4. Not with backend: native."},
     {.name = "dhcp",
      .type = FIELD_OBJECT,
      .cost = COST_LIVE,
@@ -350,6 +358,9 @@ static int check_network(const json_t *spec, struct field_place *at, struct hm_e
     if (rc < 0)
         return rc;
     rc = network_check_forwards(spec, at, err);
+    if (rc < 0)
+        return rc;
+    rc = network_check_subnet6(spec, at, err);
     if (rc < 0)
         return rc;
     if (!network_subnet(spec, &s))

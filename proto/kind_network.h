@@ -16,4 +16,7 @@ int network_check_guest_address(const struct network_subnet *s, const json_t *ob
                                 const char *name, const char *path, struct field_place *at,
                                 struct hm_error *err);
 
+/* `subnet6` (kind_network6.c). */
+int network_check_subnet6(const json_t *spec, struct field_place *at, struct hm_error *err);
+
 #endif

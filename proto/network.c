@@ -85,3 +85,12 @@ bool network_dhcp_range(const json_t *spec, char start[NETWORK_ADDRESS_MAX + 1],
     }
     return true;
 }
+
+bool network_address6(const json_t *spec, char out[NETWORK_ADDRESS6_MAX + 1])
+{
+    const char *text = spec_str(spec, "subnet6");
+    if (!text)
+        return false;
+    snprintf(out, NETWORK_ADDRESS6_MAX + 1, "%.*s", (int)strcspn(text, "/"), text);
+    return true;
+}

@@ -13,7 +13,8 @@
 
 enum {
     NETWORK_BRIDGE_MAX = 15, /* IFNAMSIZ - 1: what the kernel takes */
-    NETWORK_ADDRESS_MAX = 15 /* 255.255.255.255 */
+    NETWORK_ADDRESS_MAX = 15, /* 255.255.255.255 */
+    NETWORK_ADDRESS6_MAX = 39
 };
 
 /* `subnet` of a bridge on which the host has no address. */
@@ -44,5 +45,8 @@ void network_netmask(const json_t *spec, char out[NETWORK_ADDRESS_MAX + 1]);
  * (192.168.100.2 to 192.168.100.254). False: no DHCP on this network. */
 bool network_dhcp_range(const json_t *spec, char start[NETWORK_ADDRESS_MAX + 1],
                         char end[NETWORK_ADDRESS_MAX + 1]);
+
+/* The host's IPv6 address, in a prefix of 64 bits (`subnet6`). False, and *out untouched: it has none. */
+bool network_address6(const json_t *spec, char out[NETWORK_ADDRESS6_MAX + 1]);
 
 #endif

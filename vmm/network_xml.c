@@ -55,6 +55,24 @@ static void add_address(xmlNodePtr root, const json_t *spec)
     add_dhcp(ip, spec);
 }
 
+/* Without DHCP: its dnsmasq says by which prefix guests make their own addresses. */
+static void add_address6(xmlNodePtr root, const json_t *spec)
+{
+    char address[NETWORK_ADDRESS6_MAX + 1];
+    if (network_address6(spec, address))
+        xml_add_set(root, "ip", "family", "ipv6", "address", address, "prefix", "64", NULL);
+}
+
+static void add_forward(xmlNodePtr root, const json_t *spec)
+{
+    const char *mode = mode_of(spec);
+    if (!strcmp(mode, "isolated"))
+        return;
+    xmlNodePtr forward = xml_add_set(root, "forward", "mode", mode, NULL);
+    if (!strcmp(mode, "nat") && spec_str(spec, "subnet6"))
+        xml_add_set(forward, "nat", "ipv6", "yes", NULL);
+}
+
 static void add_dns_host(xmlNodePtr dns, const json_t *host)
 {
     size_t i;
@@ -94,13 +112,13 @@ char *network_xml(const char *name, const char *uuid, const json_t *spec, struct
     xml_add_text(root, "name", name);
     if (uuid)
         xml_add_text(root, "uuid", uuid);
-    if (strcmp(mode_of(spec), "isolated") != 0)
-        xml_add_set(root, "forward", "mode", mode_of(spec), NULL);
+    add_forward(root, spec);
     xml_add_set(root, "bridge", "name", bridge, "stp", "on", "delay", "0", NULL);
     if (json_object_get(spec, "mtu"))
         xml_set_int(xml_add(root, "mtu"), "size", spec_int(spec, "mtu", 0));
     add_dns(root, spec);
     add_address(root, spec);
+    add_address6(root, spec);
     json_decref(mark->made);
     mark->made = shape_of(root);
     mark_to_xml(mark, root);
@@ -150,16 +168,40 @@ static void shape_dns(json_t *shape, xmlNodePtr root)
         shape_dns_host(shape, h);
 }
 
+static bool is_family6(xmlNodePtr ip)
+{
+    HM_AUTOFREE char *family = xml_get(ip, "family");
+    return family && !strcmp(family, "ipv6");
+}
+
+/* The first of that family, or NULL. */
+static xmlNodePtr find_ip(xmlNodePtr root, bool family6)
+{
+    xmlNodePtr ip = xml_at(root, "ip");
+    while (ip && is_family6(ip) != family6)
+        ip = xml_next(ip);
+    return ip;
+}
+
+static void shape_addresses6(json_t *shape, xmlNodePtr root)
+{
+    xmlNodePtr ip = find_ip(root, true);
+    shape_attribute(shape, ip, "address", "address6");
+    shape_attribute(shape, ip, "prefix", "prefix6");
+    shape_attribute(shape, xml_at(root, "forward/nat"), "ipv6", "nat6");
+}
+
 static json_t *shape_of(xmlNodePtr root)
 {
     json_t *shape = json_object();
-    xmlNodePtr forward = xml_at(root, "forward"), ip = xml_at(root, "ip");
+    xmlNodePtr forward = xml_at(root, "forward"), ip = find_ip(root, false);
     HM_AUTOFREE char *mode = xml_get(forward, "mode");
     shape_set(shape, mode ? mode : forward ? "nat" : "isolated", "mode");
     shape_attribute(shape, xml_at(root, "bridge"), "name", "bridge");
     shape_attribute(shape, ip, "address", "address");
     shape_attribute(shape, ip, "netmask", "netmask");
     shape_attribute(shape, ip, "prefix", "prefix");
+    shape_addresses6(shape, root);
     shape_attribute(shape, xml_at(root, "mtu"), "size", "mtu");
     shape_dns(shape, root);
     xmlNodePtr dhcp = xml_at(ip, "dhcp");
@@ -183,9 +225,10 @@ int network_read(const char *xml, struct network_info *ret, struct hm_error *err
                                 .uuid = xml_text(xml_at(root, "uuid")),
                                 .shape = shape_of(root)};
     info.marked = mark_from_xml(root, &info.mark) > 0;
-    info.details = json_pack("{s:O*, s:O*, s:O*}", "bridge", json_object_get(info.shape, "bridge"),
+    info.details = json_pack("{s:O*, s:O*, s:O*, s:O*}", "bridge", json_object_get(info.shape, "bridge"),
                              "mode", json_object_get(info.shape, "mode"), "address",
-                             json_object_get(info.shape, "address"));
+                             json_object_get(info.shape, "address"), "address6",
+                             json_object_get(info.shape, "address6"));
     *ret = info;
     return 0;
 }

@@ -11,6 +11,7 @@ from lib.waiting import wait_until
 from test_driver_libvirt import Host, vm
 
 OUTSIDE, UPLINK = "203.0.113.1", "203.0.113.2"
+OUTSIDE6, UPLINK6 = "2001:db8::1", "2001:db8::2"
 
 
 class Outside:
@@ -26,8 +27,10 @@ class Outside:
         pid = wait_until(lambda: site.pids("busybox"), 5, "the machine outside")[0]
         site.run("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "eth0", "netns", pid)
         site.run("ip", "address", "add", f"{UPLINK}/24", "dev", "uplink")
+        site.run("ip", "address", "add", f"{UPLINK6}/64", "dev", "uplink", "nodad")
         site.run("ip", "link", "set", "uplink", "up")
         self.ip("address", "add", f"{OUTSIDE}/24", "dev", "eth0")
+        self.ip("address", "add", f"{OUTSIDE6}/64", "dev", "eth0", "nodad")
         self.ip("link", "set", "eth0", "up")
 
     def ip(self, *words):
@@ -46,13 +49,28 @@ def host():
         yield host
 
 
+@pytest.fixture(autouse=True)
+def cleared(host):
+    """Guests are emulated: none is left to run beside the next test's."""
+    yield
+    for kind, name in host.things():
+        if kind == "vm":
+            host.do("remove", kind, name)
+
+
 def network(number, mode):
     hosts = [{"mac": mac(number, last), "ip": f"10.50.{number}.{last}"} for last in (10, 11)]
-    return {"mode": mode, "bridge": f"br-{mode}", "subnet": f"10.50.{number}.1/24", "dhcp": {"hosts": hosts}}
+    return {"mode": mode, "bridge": f"br-{mode}", "subnet": f"10.50.{number}.1/24", "dhcp": {"hosts": hosts},
+            "subnet6": f"fd00:50:{number}::1/64"}
 
 
 def mac(number, last):
     return f"52:54:00:50:{number:02x}:{last:02x}"
+
+
+def address6(number, last):
+    """What a guest makes of the network's prefix and its MAC address."""
+    return f"fd00:50:{number}:0:5054:ff:fe50:{number:x}{last:02x}"
 
 
 def start(host, name, mode, number, last, *asks):
@@ -76,7 +94,8 @@ def heard(host, name, address, what):
 
 def host_hears(host, address):
     """The host itself gets the guest's page."""
-    get = f"import urllib.request as u; print(u.urlopen('http://{address}/', timeout=5).read().decode(), end='')"
+    name = f"[{address}]" if ":" in address else address
+    get = f"import urllib.request as u; print(u.urlopen('http://{name}/', timeout=5).read().decode(), end='')"
     wait_until(lambda: host.site.run(sys.executable, "-c", get).stdout == "well\n", 60, f"a page from {address}")
 
 
@@ -118,3 +137,21 @@ def test_an_address_without_a_lease_of_its_own_survives_restarts(host):
     host.site.virsh("reset", "roams")
     assert host.site.wait_boot("roams", 3).address == first
     host.do("kill", "vm", "roams", spec)
+
+
+def test_who_reaches_whom_by_ipv6(host):
+    start(host, "six", "nat", 1, 22, address6(1, 23), OUTSIDE6)
+    start(host, "seven", "nat", 1, 23, address6(1, 22))
+    start(host, "alone6", "isolated", 3, 22, OUTSIDE6, address6(1, 22), address6(3, 23))
+    start(host, "with6", "isolated", 3, 23, address6(3, 22))
+    heard(host, "six", address6(1, 23), "well")
+    heard(host, "seven", address6(1, 22), "well")
+    heard(host, "six", OUTSIDE6, "outside")  # which has no way back: the host's own address was seen
+    host_hears(host, address6(1, 22))
+    heard(host, "alone6", address6(3, 23), "well")
+    host_hears(host, address6(3, 22))
+    heard(host, "alone6", OUTSIDE6, "no answer")
+    heard(host, "alone6", address6(1, 22), "no answer")
+    for mode in ("nat", "isolated"):
+        thing = host.thing("network", mode)
+        assert thing.get("drift") is None and thing["details"]["address6"].endswith("::1")

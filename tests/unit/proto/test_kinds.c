@@ -201,6 +201,27 @@ static const struct {
      "address "
      "in it (such as .1)",
      "subnet"},
+    {"network", "{\"subnet6\":\"fd00:1::1\"}",
+     "subnet6: fd00:1::1: guests make addresses of their own in a prefix of 64 bits alone: end it "
+     "with /64",
+     "subnet6"},
+    {"network", "{\"subnet6\":\"fd00:1::g/64\"}", "subnet6: fd00:1::g/64: it is no IPv6 address",
+     "subnet6"},
+    {"network", "{\"subnet6\":\"FD00:1::1/64\"}",
+     "subnet6: FD00:1::1/64: write it in its short form (lower case, without leading zeros, the "
+     "longest run of zeros as ::)",
+     "subnet6"},
+    {"network", "{\"subnet6\":\"fe80::1/64\"}",
+     "subnet6: fe80::1/64: a multicast or link-local address is no host's own", "subnet6"},
+    {"network", "{\"subnet6\":\"::1/64\"}", "subnet6: ::1/64: it is in no network", "subnet6"},
+    {"network", "{\"subnet6\":\"fd00:1::/64\"}",
+     "subnet6: fd00:1::/64: it is the subnet itself; give the host's own address in it (such as "
+     "::1 behind the prefix)",
+     "subnet6"},
+    {"network", "{\"subnet6\":\"fd00:1::1/64\",\"backend\":\"native\"}",
+     "subnet6: a native network has no IPv6; use backend: libvirt for it", "subnet6"},
+    {"network", "{\"subnet6\":\"fd00:1::1/64\",\"subnet\":\"none\",\"mode\":\"isolated\"}",
+     "subnet6: it needs a subnet beside it, and subnet is none", "subnet6"},
     {"network", "{\"subnet\":\"10.0.0.255/24\"}",
      "subnet: 10.0.0.255/24 is the subnet itself or its broadcast address; give the host's own "
      "address in it (such as .1)",

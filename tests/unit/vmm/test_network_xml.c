@@ -30,6 +30,20 @@ START_TEST(defaults_are_as_documented)
 }
 END_TEST
 
+START_TEST(ipv6_lies_beside_ipv4_and_nat_is_for_both)
+{
+    xmlDocPtr doc = build("lan", "{\"subnet6\":\"fd00:1::1/64\"}");
+    ck_xpath(doc, "/network/ip[1]/@address", "192.168.100.1");
+    ck_xpath(doc, "/network/ip[@family='ipv6'][@prefix='64']/@address", "fd00:1::1");
+    ck_xpath(doc, "count(/network/ip[@family='ipv6']/dhcp)", "0");
+    ck_xpath(doc, "/network/forward[@mode='nat']/nat/@ipv6", "yes");
+    xml_free(&doc);
+    doc = build("lan", "{\"subnet6\":\"fd00:1::1/64\",\"mode\":\"route\"}");
+    ck_xpath(doc, "count(/network/forward/nat)", "0");
+    xml_free(&doc);
+}
+END_TEST
+
 START_TEST(an_isolated_network_without_dhcp_has_neither_forward_nor_range)
 {
     xmlDocPtr doc = build("lan", "{\"mode\":\"isolated\",\"dhcp\":{\"enabled\":false}}");
@@ -123,6 +137,7 @@ END_TEST
 static const struct {
     const char *made, *xpath, *words;
 } drifts[] = {
+    {"{\"subnet6\":\"fd00:1::1/64\"}", "forward/nat", "nat6 (yes) is gone"},
     {"{\"mtu\":9000}", "mtu", "mtu (9000) is gone"},
     {"{\"dns\":{\"domain\":\"a\"}}", "domain", "dns.domain (a) is gone"},
     {"{\"dns\":{\"enabled\":false}}", "dns", "dns.enabled (no) is gone"},
@@ -196,6 +211,7 @@ int main(void)
     TCase *t = tcase_create("all");
     xml_setup();
     tcase_add_test(t, defaults_are_as_documented);
+    tcase_add_test(t, ipv6_lies_beside_ipv4_and_nat_is_for_both);
     tcase_add_test(t, an_isolated_network_without_dhcp_has_neither_forward_nor_range);
     tcase_add_test(t, static_hosts_and_a_range_have_their_places);
     tcase_add_test(t, what_was_built_reads_back_without_a_difference);
