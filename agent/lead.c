@@ -112,6 +112,7 @@ static void take_note(struct lead *l, const struct fo_effect *e)
 {
     enum fo_note note = e->note.note;
     lead_account_note(l, e);
+    lead_request_note(l, e);
     if (note == FO_NOTE_ROLE)
         role_changed(l, e);
     else
@@ -166,6 +167,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static void set_alarm(struct lead *l)
 {
     int64_t at = earlier(earlier(l->next_ns, l->follow.due), lead_guard_due(l));
+    at = earlier(at, lead_request_due(l));
     if (l->work.stop_again_at)
         at = earlier(at, l->work.stop_again_at);
     if (l->work.stopping)
@@ -229,6 +231,7 @@ void lead_event(struct lead *l, const struct fo_event *event)
     lead_follow(l);
     look_at_fitness(l);
     l->stepping = false;
+    lead_request_advance(l);
     set_alarm(l);
     lead_end_if_stepped_down(l);
 }

@@ -2,7 +2,7 @@
  * The failover driver's inside, shared by its parts only: lead.c (life, events in, effects out),
  * lead_store.c (what is in the bucket), lead_bucket.c (the bucket), lead_config.c (cluster_config),
  * lead_audit.c (records after the fact), lead_account.c (how an own epoch ended), lead_work.c (workload, marks), lead_guard.c (the guardian),
- * lead_consent.c (the other agents), lead_follow.c (another leader's hooks), lead_status.c. See lead.h.
+ * lead_request.c (what operators ask for), lead_consent.c (the other agents), lead_follow.c (another leader's hooks), lead_status.c. See lead.h.
  */
 #ifndef HM_AGENT_LEAD_INTERNAL_H
 #define HM_AGENT_LEAD_INTERNAL_H
@@ -16,6 +16,7 @@
 #include "agent/marks.h"
 #include "agent/vips.h"
 #include "failover/failover.h"
+#include "proto/failover_request.h"
 
 #define LEAD_LOG        "lead"
 #define LEAD_KEY_CONFIG "cluster_config"
@@ -129,6 +130,18 @@ struct lead {
         char boot[MARKS_BOOT_MAX + 1];
     } account;
 
+    struct { /* what an operator asks for, as it stands in the bucket */
+        struct failover_request asked;
+        uint64_t revision;    /* 0: there is none */
+        int64_t came_ns;      /* BOOTTIME: when it was asked for */
+        bool live;            /* the watch has given all that was stored */
+        bool given;           /* to the core, by this run, */
+        uint64_t given_epoch; /* while it led this one */
+        struct failover_request answer;
+        bool unsent, sending; /* the answer */
+        int64_t look_at;      /* BOOTTIME; 0: when something happens */
+    } request;
+
     struct peers *peers; /* NULL: failover.peer is not configured */
 
     void (*stopped)(void *data); /* lead_stop() was called, and is not done */
@@ -233,6 +246,13 @@ void lead_ask_consent(struct lead *l, const struct fo_effect *effect);
 void lead_answer_consent(struct lead *l, const struct fo_effect *effect);
 void lead_consent_warnings(const struct lead *l, json_t *list);
 json_t *lead_consent_status(const struct lead *l, int64_t now); /* a new reference */
+
+/* lead_request.c */
+void lead_request_changed(struct lead *l, const struct bus_entry *entry);
+void lead_request_note(struct lead *l, const struct fo_effect *effect);
+void lead_request_advance(struct lead *l); /* after every event */
+int64_t lead_request_due(const struct lead *l);
+json_t *lead_request_status(const struct lead *l); /* a new reference; null: nothing is open */
 
 /* lead_follow.c */
 void lead_follow(struct lead *l); /* after every event: tell the hooks who serves, or try again */

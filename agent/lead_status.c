@@ -114,6 +114,8 @@ static void why_unfit(const struct lead *l, int64_t now, struct hm_error *why)
     int64_t backs_off_ms = (s->back_off.until - now) / HM_MS;
     if (s->rank == 0)
         hm_fail(why, HM_E_REFUSED, "%s is not in cluster_config", s->site.text);
+    else if (s->barred)
+        hm_fail(why, HM_E_REFUSED, "nofailover bars it (sites in cluster_config)");
     else if (s->stepping_down)
         hm_fail(why, HM_E_REFUSED, "its agent is shutting down");
     else if (lead_guard_check(l, why) < 0 || lead_must_resync(l, why))
@@ -178,13 +180,14 @@ json_t *lead_status(const struct lead *l)
     int64_t now = hm_boottime_ns();
     int64_t promotes_at = fo_promotes_at(&l->core, now);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:o}",
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o, s:o, s:o, s:o}",
         "group", l->options.config->failover.group, "role", lead_role(l), "reason",
         hb_reason_text(l->core.reason), "epoch", (json_int_t)lead_epoch(l), "generation",
         (json_int_t)l->core.history.seen.generation, "seen_epoch",
         (json_int_t)l->core.history.seen.epoch, "holds", l->core.history.told, "leader",
-        lead_leader(l), "serving", lead_may_serve(l), "fit", fo_fit(&l->core, now), "unfit",
+        lead_leader(l), "serving", lead_may_serve(l), "fit", fo_fit(&l->core, now), "chosen",
+        fo_leads_by_choice(&l->core), "request", lead_request_status(l), "unfit",
         unfit_json(l, now), "guardian", lead_guard_json(l), "vip", vips_json(l->work.vips),
         "config", config_json(l), "heartbeat", heartbeat_json(&l->core), "peers",
         peers_json(l, now), "failsafe", lead_consent_status(l, now), "promotes_in_ms",

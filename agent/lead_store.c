@@ -227,6 +227,8 @@ static void on_entry(void *data, const struct bus_entry *entry)
         lease_changed(l, entry);
     else if (!strcmp(name, LEAD_KEY_CONFIG))
         lead_config_changed(l, entry);
+    else if (!strcmp(name, FAILOVER_REQUEST_KEY))
+        lead_request_changed(l, entry);
     else if (!strncmp(name, KEY_REPLICA, strlen(KEY_REPLICA)))
         site_heard(l, name + strlen(KEY_REPLICA), entry);
 }
@@ -236,6 +238,7 @@ static void on_ready(void *data)
     struct lead *l = data;
     hm_log(HM_LOG_DEBUG, LEAD_LOG, "the watch of %s works", LEAD_BUCKET);
     l->store.broken = (struct hm_error){0};
+    l->request.live = true;
     lead_check_store(l);
     lead_status_changed(l);
 }
@@ -245,6 +248,7 @@ static void on_broken(void *data, const struct hm_error *why)
     struct lead *l = data;
     hm_log(HM_LOG_DEBUG, LEAD_LOG, "the watch of %s is made anew: %s", LEAD_BUCKET, why->text);
     l->store.broken = *why;
+    l->request.live = false;
     if (why->code == HM_E_NOT_FOUND)
         lead_check_store(l);
     lead_status_changed(l);
@@ -268,6 +272,7 @@ static void start_watch(struct lead *l)
 void lead_restart_watch(struct lead *l, const struct fo_effect *effect)
 {
     (void)effect;
+    l->request.live = false;
     if (l->store.watch)
         bus_watch_restart(l->store.watch);
 }

@@ -18,7 +18,7 @@ int64_t hm_wall_ns(void);     /* CLOCK_REALTIME; for people and logs only */
 enum { HM_TIME_TEXT_MAX = 40 };
 /* RFC 3339 in UTC with milliseconds: 2026-11-22T14:03:12.481Z */
 void hm_time_text(int64_t wall_ns, char out[HM_TIME_TEXT_MAX]);
-/* The reverse, of that form alone. False: it is another, and *ret_ns untouched. */
+/* The reverse, of that form alone, from 1970 to 2199. False: it is another, and *ret_ns untouched. */
 bool hm_time_parse(const char *text, int64_t *ret_ns);
 
 #endif

@@ -110,7 +110,8 @@ static bool by_reason(const struct incident *i, enum hb_reason reason, struct ca
         conclude(c, CAUSE_WORKLOAD_DOWN, CONFIDENCE_SURE);
     else if (reason == HB_REASON_YIELD)
         conclude(c, CAUSE_HAND_BACK, CONFIDENCE_SURE);
-    else if (reason == HB_REASON_OPERATOR || reason == HB_REASON_STEP_DOWN)
+    else if (reason == HB_REASON_OPERATOR || reason == HB_REASON_STEP_DOWN ||
+             reason == HB_REASON_SWITCHOVER)
         conclude(c, CAUSE_OPERATOR, CONFIDENCE_SURE);
     else if (reason == HB_REASON_GUARDIAN_LOST)
         conclude(c, CAUSE_GUARDIAN_GONE, CONFIDENCE_SURE);
@@ -118,6 +119,16 @@ static bool by_reason(const struct incident *i, enum hb_reason reason, struct ca
         return false;
     because(c, "%s ended epoch %llu itself and said why: %s", old(i),
             (unsigned long long)i->from_epoch, hb_reason_text(reason));
+    return true;
+}
+
+/* Whatever had happened to the old leader, an operator decided that this one leads. */
+static bool by_force(const struct incident *i, struct cause *c)
+{
+    if (i->reason != HB_REASON_FORCED)
+        return false;
+    conclude(c, CAUSE_OPERATOR, CONFIDENCE_SURE);
+    because(c, "%s was promoted by force", i->to.text);
     return true;
 }
 
@@ -335,13 +346,15 @@ void cause_infer(const struct incident *i, struct cause *ret)
     if (is_first(i)) {
         conclude(&c, CAUSE_FIRST_LEADER, CONFIDENCE_SURE);
         because(&c, "nobody had led before");
-    } else if (by_reason(i, i->ended, &c)) {
+    } else if (by_force(i, &c) || by_reason(i, i->ended, &c)) {
         /* said by the old leader, in its release */
     } else if (i->has_account && !by_reason(i, i->account.reason, &c)) {
         by_account(i, &c);
     } else if (!i->has_account && last) {
         by_silence(i, last, &c);
     }
+    if (*i->asked)
+        because(&c, "asked for: %s", i->asked);
     *ret = c;
 }
 

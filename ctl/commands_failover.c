@@ -34,6 +34,8 @@ static const struct flag failover_repair_flags[] = {
     {"fence-timeout", 0, "TIME", false, "as for failover init"},
     {"yield-after", 0, "TIME", false, "as for failover init"},
     {"bucket-replicas", 0, "N", false, "copies of the bucket if it is made (default 1)"},
+    {"reason", 0, "TEXT", false, "why, for the history"},
+    {"by", 0, "NAME", false, "who, for the history (default: user@host)"},
     {0},
 };
 
@@ -45,6 +47,35 @@ static const struct flag failover_pause_flags[] = {
 };
 
 static const struct flag failover_resume_flags[] = {
+    {"reason", 0, "TEXT", false, "why, for the history"},
+    {"by", 0, "NAME", false, "who, for the history (default: user@host)"},
+    {0},
+};
+
+static const struct flag failover_switchover_flags[] = {
+    {"to", 0, "SITE", false, "who is to lead"},
+    {"at", 0, "TIME", false, "not now but then, in UTC (2026-11-30T01:30:00Z, or 01:30)"},
+    {"cancel", 0, NULL, false, "withdraw what was asked for, as long as it has not begun"},
+    {"dry-run", 0, NULL, false, "only say what would be done, or why not"},
+    {"reason", 0, "TEXT", false, "why, for the history"},
+    {"by", 0, "NAME", false, "who, for the history (default: user@host)"},
+    {0},
+};
+
+static const struct flag failover_promote_flags[] = {
+    {"force", 0, NULL, false, "required: there is no other promotion by hand"},
+    {"leader-is-off", 0, "SITE", false,
+     "your word that the last leader is off, where its silence does not prove it"},
+    {"dry-run", 0, NULL, false, "only say what would be done, or why not"},
+    {"reason", 0, "TEXT", false, "why, for the history"},
+    {"by", 0, "NAME", false, "who, for the history (default: user@host)"},
+    {0},
+};
+
+static const struct flag failover_site_flags[] = {
+    {"nofailover", 0, "WORD", false, "on: it takes the role only by force; off: as others do"},
+    {"priority", 0, "N", false, "replicas of a higher one take over first (0 to 1000, else 100)"},
+    {"dry-run", 0, NULL, false, "only say what would be changed"},
     {"reason", 0, "TEXT", false, "why, for the history"},
     {"by", 0, "NAME", false, "who, for the history (default: user@host)"},
     {0},
@@ -93,6 +124,37 @@ const struct command failover_commands[] = {
      "says paused: a leader that died meanwhile has to come back, or an operator decides "
      "(failover repair --force).",
      run_failover_resume},
+    {"failover switchover", "", 0, 0, "text", failover_switchover_flags,
+     "hand the role over to a site, now or at a time; --cancel: not after all",
+     "The leader stops its workload cleanly, verifies that, and releases to the site, which is "
+     "then "
+     "the\n"
+     "operator's choice: it yields to nobody. Refused, with the reason, when the site is not fit, "
+     "too far\n"
+     "behind, not heard or barred, when nobody leads, under a pause, and while another request is "
+     "open. The\n"
+     "leader looks again when it is due, by its own clock, and when the workload has stopped: if "
+     "the site is\n"
+     "gone by then, the role stays. One that nobody has begun within --timeout (default 120s) is "
+     "withdrawn; a\n"
+     "planned one a minute after it was due.",
+     run_failover_switchover},
+    {"failover promote", "SITE", 1, 1, "text", failover_promote_flags,
+     "by force, over what only people can decide about",
+     "For a leader that died under a pause, and for a site that is barred, too far behind, backing "
+     "off or without\n"
+     "a vote. It does not make anybody serve beside a leader that may serve: refused while the "
+     "leader was heard\n"
+     "within its promise, and, where silence proves nothing, without your word that it is off. "
+     "The site is the\n"
+     "operator's choice from then on. A pause of the group goes on.",
+     run_failover_promote},
+    {"failover site", "SITE", 1, 1, "text", failover_site_flags,
+     "nofailover and priority of a site",
+     "In cluster_config, live. With nofailover a site takes no role of another's, neither by "
+     "silence nor by a\n"
+     "release or a switchover, and is not waited for; what it leads it keeps.",
+     run_failover_site},
     {"failover status", "", 0, 0, "text|json|yaml", NULL,
      "who leads, who would follow, how they are",
      "Listens for up to 2 s for a fresh heartbeat, to know the server's time.",

@@ -24,19 +24,11 @@ static const char *word(const struct pausing *p)
     return p->on ? "pause" : "resume";
 }
 
-static const struct site_now *leader(const struct group_now *g)
-{
-    for (size_t i = 0; i < g->site_count; i++)
-        if (g->sites[i].is_leader)
-            return &g->sites[i];
-    return NULL;
-}
-
 /* -- May it be done? ---------------------------------------------------------------------------------- */
 
 static int check_leader(const struct pausing *p, struct hm_error *err)
 {
-    const struct site_now *who = leader(&p->now);
+    const struct site_now *who = group_leader(&p->now);
     if (!p->on || flag_is_set(p->in, "force"))
         return 0;
     if (!who)
@@ -87,7 +79,7 @@ static bool has_acknowledged(void *data, const struct entry *entry)
 static enum ctl_exit wait_for_leader(struct pausing *p, int64_t limit_ms)
 {
     struct hm_error err;
-    const struct site_now *who = leader(&p->now);
+    const struct site_now *who = group_leader(&p->now);
     HM_AUTOFREE char *key = group_key(group_name(p->in), KEY_LEASE);
     if (!who) {
         fprintf(p->in->out, "%s: nobody leads; it holds for whoever does\n", word(p));
@@ -97,13 +89,15 @@ static enum ctl_exit wait_for_leader(struct pausing *p, int64_t limit_ms)
         fprintf(p->in->out, "%s: acknowledged by %s\n", word(p), who->site.text);
         return CTL_OK;
     }
+    HM_AUTOFREE char *advice =
+        p->on
+            ? hm_strdup("it may still fence itself, look at harmonyctl failover status")
+            : hm_printf("nobody else may take the lease while its last record says paused: bring "
+                        "its agent back, or, when it is certainly off, harmonyctl failover promote "
+                        "SITE --force --leader-is-off %s",
+                        who->site.text);
     hm_fail(&err, err.code, "%s is set, and %s has not acknowledged it in time: %s", word(p),
-            who->site.text,
-            p->on
-                ? "it may still fence itself, look at harmonyctl failover status"
-                : "nobody else may take the lease while its last record says paused: bring "
-                  "its agent back, or, when it is certainly off, harmonyctl failover repair --yes "
-                  "--force --next SITE");
+            who->site.text, advice);
     return report_error(p->in, &err);
 }
 

@@ -14,6 +14,7 @@
 #include "ctl/group_config.h"
 #include "ctl/json_text.h"
 #include "ctl/open.h"
+#include "ctl/operator.h"
 #include "ctl/repair.h"
 #include "ctl/run.h"
 #include "ctl/show.h"
@@ -309,6 +310,7 @@ static enum ctl_exit release(struct repairing *r)
                     &r->revision, &err) < 0)
         return report_error(r->in, &err);
     r->done = true;
+    operator_note(r->in, r->session, "repair");
     return CTL_OK;
 }
 

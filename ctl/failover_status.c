@@ -20,18 +20,6 @@ static void print_group(struct invocation *in, const struct group_now *g)
     json_decref(json);
 }
 
-/* Where the agents' own words can't be had, the rest is shown all the same. */
-static void hear_agents(struct session *s, struct group_now *g)
-{
-    struct entries status = {0};
-    struct hm_error err;
-    if (session_list(s, BUCKET_STATUS, "*.agent", false, &status, &err) >= 0) {
-        entries_keep_last(&status);
-        group_hear_agents(&status, g);
-    }
-    entries_clear(&status);
-}
-
 enum ctl_exit run_failover_status(struct invocation *in)
 {
     struct session *s = NULL;
@@ -42,7 +30,7 @@ enum ctl_exit run_failover_status(struct invocation *in)
     if (code == CTL_OK && group_listen(in, s, &now, &last, &err) < 0) {
         code = report_error(in, &err);
     } else if (code == CTL_OK) {
-        hear_agents(s, &now);
+        group_hear_statuses(s, &now);
         print_group(in, &now);
         group_clear(&now);
         entries_clear(&last);

@@ -30,8 +30,8 @@ static bool is_own_key(const char *key)
 {
     return strcmp(key, KEY_LEASE) == 0 || strcmp(key, KEY_CONFIG) == 0 ||
            strcmp(key, KEY_STATE) == 0 || strcmp(key, KEY_OPERATOR) == 0 ||
-           begins_with(key, KEY_REPLICA) || begins_with(key, KEY_INCIDENT) ||
-           begins_with(key, KEY_ACCOUNT);
+           strcmp(key, KEY_REQUEST) == 0 || begins_with(key, KEY_REPLICA) ||
+           begins_with(key, KEY_INCIDENT) || begins_with(key, KEY_ACCOUNT);
 }
 
 const char *key_in_group(const char *group, const char *stored)

@@ -61,3 +61,14 @@ int group_listen(const struct invocation *in, struct session *s, struct group_no
         *ret_last = l.last;
     return r;
 }
+
+void group_hear_statuses(struct session *s, struct group_now *g)
+{
+    struct entries status = {0};
+    struct hm_error err;
+    if (session_list(s, BUCKET_STATUS, "*.agent", false, &status, &err) >= 0) {
+        entries_keep_last(&status);
+        group_hear_agents(&status, g);
+    }
+    entries_clear(&status);
+}

@@ -14,4 +14,7 @@
 int group_listen(const struct invocation *in, struct session *s, struct group_now *ret,
                  struct entries *ret_last, struct hm_error *err);
 
+/* What their agents say of themselves; where that can't be had, the rest is as good. */
+void group_hear_statuses(struct session *s, struct group_now *g);
+
 #endif

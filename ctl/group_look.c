@@ -124,6 +124,18 @@ static void look_at_state(struct group_now *g, const struct entries *last, int64
     json_decref(state);
 }
 
+static void look_at_request(struct group_now *g, const struct entries *last)
+{
+    HM_AUTOFREE char *key = group_key(g->group, KEY_REQUEST);
+    const struct entry *e = entries_find(last, key);
+    struct hm_error ignored;
+    if (!e)
+        return;
+    g->request_revision = e->revision;
+    g->has_request =
+        !e->deleted && failover_request_parse(e->value, e->len, &g->request, &ignored) >= 0;
+}
+
 /* docs/failover section 4: (1 + rho) x max(failover_timeout, expires_in) + (rank - 1) x 2T of
  * silence. */
 static int64_t silence_needed_ms(const struct group_now *g, unsigned rank)
@@ -132,7 +144,9 @@ static int64_t silence_needed_ms(const struct group_now *g, unsigned rank)
     if (g->has_lease && g->lease.expires_in_ms > longest)
         longest = g->lease.expires_in_ms;
     int64_t drift = longest * CLUSTER_DRIFT_PPM / 1000000 + 1;
-    int64_t turns = rank > 1 ? (int64_t)(rank - 1) * 2 * g->config.heartbeat_interval_ms : 0;
+    int64_t turns = 0;
+    for (unsigned i = 0; i + 1 < rank; i++)
+        turns += g->config.nofailover[i] ? 0 : 2 * g->config.heartbeat_interval_ms;
     return longest + drift + turns;
 }
 
@@ -168,6 +182,7 @@ void group_look(const struct entries *last, const char *group, int64_t now_ns, i
     look_at_replicas(ret, last, now_ns);
     look_at_lease(ret, last, now_ns);
     look_at_state(ret, last, now_ns);
+    look_at_request(ret, last);
     look_at_sites(ret);
     add_config_warnings(ret, replicas);
 }
@@ -211,6 +226,22 @@ void group_clear(struct group_now *g)
     *g = (struct group_now){0};
 }
 
+const struct site_now *group_leader(const struct group_now *g)
+{
+    for (size_t i = 0; i < g->site_count; i++)
+        if (g->sites[i].is_leader)
+            return &g->sites[i];
+    return NULL;
+}
+
+const struct site_now *group_site(const struct group_now *g, const struct hb_site *site)
+{
+    for (size_t i = 0; i < g->site_count; i++)
+        if (hb_site_equal(&g->sites[i].site, site))
+            return &g->sites[i];
+    return NULL;
+}
+
 bool group_lets_promote(const struct group_now *g, const struct site_now *s)
 {
     return !g->has_lease || !g->lease.failsafe || heartbeat_names_voter(&g->lease, &s->site);
@@ -219,7 +250,7 @@ bool group_lets_promote(const struct group_now *g, const struct site_now *s)
 static bool could_lead(const struct group_now *g, const struct site_now *s)
 {
     return group_lets_promote(g, s) && !s->is_leader && s->rank > 0 && s->has_heartbeat &&
-           !s->is_silent && s->hb.fit;
+           !s->is_silent && s->hb.fit && !cluster_config_bars(&g->config, &s->site);
 }
 
 const struct site_now *group_successor(const struct group_now *g)

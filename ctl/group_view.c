@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "ctl/request.h"
 #include "ctl/show.h"
 #include "ctl/table.h"
 
@@ -15,14 +16,6 @@ static void add_label(const char *label, struct hm_buf *out)
     size_t width = show_width(label);
     hm_buf_puts(out, label);
     show_pad(out, width, width + 2 > LABEL_WIDTH ? width + 2 : LABEL_WIDTH);
-}
-
-static const struct site_now *leader_of(const struct group_now *g)
-{
-    for (size_t i = 0; i < g->site_count; i++)
-        if (g->sites[i].is_leader)
-            return &g->sites[i];
-    return NULL;
 }
 
 static void add_reason(const struct heartbeat *lease, struct hm_buf *out)
@@ -49,8 +42,18 @@ static void add_leader(const struct group_now *g, struct hm_buf *out)
     }
     hm_buf_printf(out, " (epoch %llu", (unsigned long long)g->lease.epoch);
     add_reason(&g->lease, out);
-    hm_buf_printf(out, ")%s%s\n", g->lease.paused ? ", paused" : "",
-                  g->lease.failsafe ? ", failsafe" : "");
+    hm_buf_printf(out, ")%s%s%s\n", g->lease.paused ? ", paused" : "",
+                  g->lease.failsafe ? ", failsafe" : "",
+                  g->lease.chosen ? ", by an operator's choice: yields to nobody" : "");
+}
+
+static void add_request(const struct group_now *g, struct hm_buf *out)
+{
+    if (!g->has_request || !failover_request_is_open(&g->request))
+        return;
+    HM_AUTOFREE char *text = request_text(&g->request);
+    add_label("request", out);
+    hm_buf_printf(out, "%s (%s)\n", text, failover_request_state_name(g->request.state));
 }
 
 static void add_config(const struct group_now *g, struct hm_buf *out)
@@ -133,6 +136,8 @@ static char *note_of(const struct group_now *g, const struct site_now *s)
     }
     if (s->rank == 0)
         return hm_strdup("not in cluster_config");
+    if (cluster_config_bars(&g->config, &s->site))
+        return hm_strdup("nofailover: leads only by force");
     if (!s->hb.fit && s->unfit.code) {
         HM_AUTOFREE char *why = show_cleaned(s->unfit.text);
         return hm_printf("not fit: %s", why);
@@ -142,7 +147,11 @@ static char *note_of(const struct group_now *g, const struct site_now *s)
     if (!group_lets_promote(g, s))
         return hm_strdup("no voter: leads only after a release");
     show_duration(s->silence_needed_ms, time);
-    return hm_printf("would lead after %s of silence", time);
+    uint32_t priority = g->has_config ? g->config.priority[s->rank - 1] : CLUSTER_PRIORITY;
+    HM_AUTOFREE char *ranks = priority == CLUSTER_PRIORITY
+                                  ? hm_strdup("")
+                                  : hm_printf(", priority %u", (unsigned)priority);
+    return hm_printf("would lead after %s of silence%s", time, ranks);
 }
 
 static void add_site(struct table *t, const struct group_now *g, const struct site_now *s)
@@ -201,7 +210,7 @@ static void add_warnings(const struct group_now *g, bool colour, struct hm_buf *
 
 static void add_outlook(const struct group_now *g, struct hm_buf *out)
 {
-    const struct site_now *leader = leader_of(g), *next = group_successor(g);
+    const struct site_now *leader = group_leader(g), *next = group_successor(g);
     char time[SHOW_TIME_MAX];
     if (!leader)
         return;
@@ -224,6 +233,7 @@ void group_render(const struct group_now *g, bool colour, struct hm_buf *out)
     HM_AUTOFREE char *label = hm_printf("group %s", g->group);
     add_label(label, out);
     add_leader(g, out);
+    add_request(g, out);
     add_config(g, out);
     add_sites(g, colour, out);
     add_vips(g, out);
@@ -243,11 +253,21 @@ static json_t *known_or_null(int64_t number)
     return number < 0 ? json_null() : json_integer(number);
 }
 
-static json_t *site_json(const struct site_now *s)
+static void add_preferences(const struct group_now *g, const struct site_now *s, json_t *o)
+{
+    if (!g->has_config || s->rank == 0)
+        return;
+    json_object_set_new(o, "nofailover", json_boolean(g->config.nofailover[s->rank - 1]));
+    if (s->rank > 1)
+        json_object_set_new(o, "priority", json_integer(g->config.priority[s->rank - 1]));
+}
+
+static json_t *site_json(const struct group_now *g, const struct site_now *s)
 {
     json_t *o = json_pack("{s:s, s:i, s:b, s:b, s:b}", "site", s->site.text, "rank", (int)s->rank,
                           "leader", s->is_leader, "silent", s->is_silent, "fit",
                           s->is_leader || (s->has_heartbeat && !s->is_silent && s->hb.fit));
+    add_preferences(g, s, o);
     if (s->unfit.code)
         json_object_set_new(o, "unfit", json_string(s->unfit.text));
     if (s->silence_needed_ms && !s->is_leader)
@@ -271,11 +291,11 @@ static json_t *lease_json(const struct group_now *g)
 {
     if (!g->has_lease)
         return json_null();
-    return json_pack("{s:o, s:o, s:s, s:I, s:s, s:b, s:I}", "leader", site_or_null(&g->lease.site),
-                     "next", site_or_null(&g->lease.next), "status",
+    return json_pack("{s:o, s:o, s:s, s:I, s:s, s:b, s:b, s:I}", "leader",
+                     site_or_null(&g->lease.site), "next", site_or_null(&g->lease.next), "status",
                      hb_status_name(g->lease.status), "epoch", (json_int_t)g->lease.epoch, "reason",
-                     hb_reason_name(g->lease.reason), "paused", g->lease.paused, "expires_in_ms",
-                     (json_int_t)g->lease.expires_in_ms);
+                     hb_reason_name(g->lease.reason), "paused", g->lease.paused, "chosen",
+                     g->lease.chosen, "expires_in_ms", (json_int_t)g->lease.expires_in_ms);
 }
 
 static json_t *config_json(const struct group_now *g)
@@ -303,19 +323,31 @@ static json_t *vips_json(const struct group_now *g)
     return list;
 }
 
+/* Also one that is over: what became of it. */
+static json_t *request_json(const struct group_now *g)
+{
+    char text[FAILOVER_REQUEST_TEXT_MAX];
+    if (!g->has_request)
+        return json_null();
+    failover_request_render(&g->request, text);
+    json_t *request = json_loads(text, 0, NULL);
+    return request ? request : json_null();
+}
+
 json_t *group_json(const struct group_now *g)
 {
     json_t *sites = json_array(), *warnings = json_array();
     for (size_t i = 0; i < g->site_count; i++)
-        json_array_append_new(sites, site_json(&g->sites[i]));
+        json_array_append_new(sites, site_json(g, &g->sites[i]));
     for (size_t i = 0; i < g->warning_count; i++) {
         HM_AUTOFREE char *text = show_cleaned(g->warnings[i].text);
         json_array_append_new(warnings, json_string(text));
     }
     const struct site_now *next = group_successor(g);
-    return json_pack(
-        "{s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "group", g->group, "lease", lease_json(g),
-        "config", config_json(g), "config_revision", (json_int_t)g->config_revision,
-        "leader_since_ms", known_or_null(g->leader_since_ms), "sites", sites, "vip", vips_json(g),
-        "warnings", warnings, "successor", next ? json_string(next->site.text) : json_null());
+    return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "group", g->group,
+                     "lease", lease_json(g), "request", request_json(g), "config", config_json(g),
+                     "config_revision", (json_int_t)g->config_revision, "leader_since_ms",
+                     known_or_null(g->leader_since_ms), "sites", sites, "vip", vips_json(g),
+                     "warnings", warnings, "successor",
+                     next ? json_string(next->site.text) : json_null());
 }

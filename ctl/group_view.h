@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "ctl/entry.h"
 #include "proto/cluster_config.h"
+#include "proto/failover_request.h"
 #include "proto/heartbeat.h"
 #include "proto/vip.h"
 
@@ -48,6 +49,9 @@ struct group_now {
     struct cluster_config config;
     struct heartbeat lease;
     int64_t leader_since_ms; /* -1: not known */
+    bool has_request;        /* that could be read: the last one, whatever became of it */
+    struct failover_request request;
+    uint64_t request_revision; /* also of one that can't be read; 0: there was never one */
     struct site_now sites[GROUP_SITES_MAX];
     size_t site_count;
     struct group_vip vips[GROUP_VIPS_MAX];
@@ -76,6 +80,10 @@ bool group_vip_warning(const struct group_now *g, const struct group_vip *v, str
 
 void group_render(const struct group_now *g, bool colour, struct hm_buf *out);
 json_t *group_json(const struct group_now *g);
+
+/* Borrowed; NULL: there is none. */
+const struct site_now *group_leader(const struct group_now *g);
+const struct site_now *group_site(const struct group_now *g, const struct hb_site *site);
 
 /* With failsafe on only the voters that the lease names promote by silence. */
 bool group_lets_promote(const struct group_now *g, const struct site_now *s);

@@ -8,8 +8,10 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "ctl/group.h"
 #include "ctl/json_text.h"
+#include "ctl/request.h"
 
 /* -- Reading what others wrote ----------------------------------------------------------------- */
 
@@ -157,6 +159,25 @@ static void count_others(const struct entries *history, const char *group, struc
         i->others_heard = heard;
 }
 
+/* Who asked for it, if the old or the new leader says that somebody did. */
+static void find_request(const struct entries *history, const char *group, struct incident *i)
+{
+    bool was_asked = i->ended == HB_REASON_SWITCHOVER || i->reason == HB_REASON_FORCED;
+    struct failover_request r;
+    struct hm_error ignored;
+    for (size_t n = 0; was_asked && n < history->count; n++) {
+        const struct entry *e = &history->items[n];
+        const char *key = key_in_group(group, e->key);
+        if (!key || strcmp(key, KEY_REQUEST) != 0 || e->deleted || e->stamp_ns > i->taken_ns ||
+            failover_request_parse(e->value, e->len, &r, &ignored) < 0 ||
+            !failover_request_is_open(&r) || !hb_site_equal(&r.site, &i->to))
+            continue;
+        HM_AUTOFREE char *text = request_text(&r);
+        snprintf(i->asked, sizeof i->asked, "%s", text);
+        hm_utf8_trim(i->asked);
+    }
+}
+
 /* -- Finding ------------------------------------------------------------------------------------ */
 
 /* The first that is stored under the key has the stamp; the last says the most. */
@@ -248,6 +269,7 @@ int incident_read(const struct entries *history, const char *group, uint64_t epo
     complete(&i);
     find_account(history, group, &i);
     count_others(history, group, &i);
+    find_request(history, group, &i);
     *ret = i;
     return 0;
 }

@@ -17,7 +17,7 @@
 #include "ctl/entry.h"
 #include "proto/heartbeat.h"
 
-enum { INCIDENT_BEATS_MAX = 64 };
+enum { INCIDENT_BEATS_MAX = 64, INCIDENT_ASKED_MAX = 200 };
 
 /* A record of the lease, as the one who took over saw it. */
 struct incident_beat {
@@ -53,6 +53,7 @@ struct incident {
     int64_t others_heard; /* heartbeats of other sites than `from` in the silence */
     struct incident_beat beats[INCIDENT_BEATS_MAX]; /* oldest first */
     size_t beat_count;
+    char asked[INCIDENT_ASKED_MAX]; /* the operator's request that it fulfils, in words; "": none */
     bool has_account;
     struct incident_account account;
 };

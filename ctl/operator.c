@@ -23,7 +23,7 @@ static const char *user(void)
     return entry ? entry->pw_name : "?";
 }
 
-static char *whoever(const struct invocation *in)
+char *operator_name(const struct invocation *in)
 {
     char host[HOST_MAX + 1] = "?";
     const char *given = flag_value(in, "by");
@@ -36,7 +36,7 @@ static char *whoever(const struct invocation *in)
 char *operator_record(const struct invocation *in, const char *action)
 {
     char at[HM_TIME_TEXT_MAX];
-    HM_AUTOFREE char *by = whoever(in);
+    HM_AUTOFREE char *by = operator_name(in);
     const char *reason = flag_value(in, "reason");
     hm_time_text(hm_wall_ns(), at);
     json_t *record = json_object();

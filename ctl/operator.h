@@ -8,7 +8,9 @@
 #include "ctl/command.h"
 #include "ctl/session.h"
 
-/* The record: {"action","by","reason","host_time"}. `by`: --by, else user@host; the caller frees it. */
+/* --by, else user@host; the caller frees it. */
+char *operator_name(const struct invocation *in);
+/* The record: {"action","by","reason","host_time"}. The caller frees it. */
 char *operator_record(const struct invocation *in, const char *action);
 /* Write it. A failure is told and changes nothing: what was to be done is done already. */
 void operator_note(struct invocation *in, struct session *s, const char *action);

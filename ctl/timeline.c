@@ -7,6 +7,7 @@
 #include "ctl/config_change.h"
 #include "ctl/group.h"
 #include "ctl/json_text.h"
+#include "ctl/request.h"
 #include "ctl/show.h"
 
 enum { FALLBACK_INTERVAL_MS = 1000, WRITERS_MAX = 32, NO_ITEM = -1 };
@@ -290,6 +291,27 @@ static void add_operator(struct making *m, const struct entry *e)
     json_decref(action);
 }
 
+static char *answer_text(const struct failover_request *r)
+{
+    HM_AUTOFREE char *what = request_text(r), *text = show_cleaned(r->text);
+    return hm_printf("%s (%s)%s%s", failover_request_state_name(r->state), what, *text ? ": " : "",
+                     text);
+}
+
+/* Asked for or withdrawn by an operator, and each answer of an agent. */
+static void add_request(struct making *m, const struct entry *e)
+{
+    struct failover_request r;
+    struct hm_error ignored;
+    if (failover_request_parse(e->value, e->len, &r, &ignored) < 0) {
+        add_words(m, TL_UNREADABLE, e, KEY_REQUEST " can't be read");
+        return;
+    }
+    struct tl_item *item = add_item(m, TL_OPERATOR, e);
+    item->text = r.state == REQUEST_ASKED ? request_text(&r) : answer_text(&r);
+    item->site = r.answered_by;
+}
+
 static void add_deleted(struct making *m, const struct entry *e, const char *key)
 {
     HM_AUTOFREE char *text =
@@ -320,6 +342,8 @@ static void add_entry(struct making *m, const struct entry *e, const char *key)
         add_config(m, e);
     else if (strncmp(key, KEY_INCIDENT, strlen(KEY_INCIDENT)) == 0)
         add_incident(m, e, key);
+    else if (strcmp(key, KEY_REQUEST) == 0)
+        add_request(m, e);
     else if (strcmp(key, KEY_OPERATOR) == 0)
         add_operator(m, e);
     else if (strncmp(key, KEY_ACCOUNT, strlen(KEY_ACCOUNT)) == 0)

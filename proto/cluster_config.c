@@ -518,7 +518,10 @@ static json_t *to_json(const struct cluster_config *c)
         json_object_set_new(o, "replica_site_id", json_string(c->sites[1].text));
     else if (c->site_count > 2)
         json_object_set_new(o, "replica_site_ids", replicas_json(c));
-    json_object_set_new(o, "sites", sites_json(c));
+    json_t *special = sites_json(c);
+    if (json_array_size(special) > 0)
+        json_object_set(o, "sites", special);
+    json_decref(special);
     json_object_set_new(o, "failover_timeout_ms", json_integer(c->failover_timeout_ms));
     json_object_set_new(o, "heartbeat_interval_ms", json_integer(c->heartbeat_interval_ms));
     json_object_set_new(o, "failure_threshold", json_integer(c->failure_threshold));

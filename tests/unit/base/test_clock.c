@@ -67,7 +67,9 @@ START_TEST(time_text_is_parsed_again)
 }
 END_TEST
 
-static const char *const no_times[] = {"",
+static const char *const no_times[] = {"1013-11-22T14:03:12.481Z",
+                                       "9999-11-22T14:03:12.481Z",
+                                       "",
                                        "?",
                                        "2026-11-22",
                                        "2026-11-22T14:03:12Z",

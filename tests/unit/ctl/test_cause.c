@@ -259,10 +259,22 @@ START_TEST(own_gap_without_an_account_is_likely_nats)
 }
 END_TEST
 
-RUN_SUITE("cause", reason_of_a_release_is_the_cause, first_leader_is_no_failover,
-          silence_after_regular_heartbeats_is_likely_a_power_cut, another_boot_was_a_power_cut,
-          another_agent_in_the_same_boot_died, agent_alone_stood_still,
-          guardian_that_was_late_too_means_the_host, clock_that_stood_still_means_the_host,
+START_TEST(what_an_operator_asked_for_is_the_operators)
+{
+    struct incident i = silence();
+    i.reason = HB_REASON_FORCED;
+    snprintf(i.asked, sizeof i.asked, "forced promotion of site-b, by ann");
+    names(&i, CAUSE_OPERATOR, CONFIDENCE_SURE);
+    ck_assert(says(&i, "asked for: forced promotion of site-b, by ann"));
+    gave_up_for(HB_REASON_SWITCHOVER, CAUSE_OPERATOR);
+}
+END_TEST
+
+RUN_SUITE("cause", what_an_operator_asked_for_is_the_operators, reason_of_a_release_is_the_cause,
+          first_leader_is_no_failover, silence_after_regular_heartbeats_is_likely_a_power_cut,
+          another_boot_was_a_power_cut, another_agent_in_the_same_boot_died,
+          agent_alone_stood_still, guardian_that_was_late_too_means_the_host,
+          clock_that_stood_still_means_the_host,
           unanswered_while_the_other_site_was_heard_is_isolation,
           unanswered_while_nobody_was_heard_is_nats, what_is_not_kept_is_not_known,
           late_echoes_mean_a_slow_link, last_heartbeat_out_of_step_means_a_slow_link,

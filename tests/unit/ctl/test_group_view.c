@@ -280,9 +280,39 @@ START_TEST(refuses_a_configuration_with_the_sum_shown)
 }
 END_TEST
 
-RUN_SUITE("group_view", says_why_a_site_is_not_fit, says_where_the_virtual_ips_are,
-          warns_of_virtual_ips_that_are_not_as_they_should, silent_sites_have_no_virtual_ips,
-          what_is_no_address_is_not_shown, shows_who_leads_and_who_would_follow,
-          names_what_is_missing, with_failsafe_only_voters_take_over, warns_of_a_single_copy,
+START_TEST(shows_what_an_operator_wants)
+{
+    struct entries last = {0};
+    fill(&last);
+    put_entry(&last, "cluster_config",
+              "{'primary_site_id':'site-a','replica_site_ids':['site-b','site-c'],"
+              "'failover_timeout_ms':8000,'heartbeat_interval_ms':1000,'failure_threshold':3,"
+              "'fence_timeout_ms':2000,'sites':[{'site':'site-b','nofailover':true},"
+              "{'site':'site-c','priority':7}]}",
+              10, NOW_NS);
+    put_entry(&last, "replica_heartbeat.site-c",
+              "{'site_id':'site-c','status':'HEALTHY','role':'replica','epoch':7,'counter':12,"
+              "'interval_ms':1000,'rtt_us':1000,'fit':true,'timestamp':1}",
+              3001, NOW_NS - 100 * MS);
+    put_entry(&last, "request",
+              "{'action':'switchover','site':'site-c','state':'asked','by':'ann',"
+              "'at':'2026-11-30T01:30:00.000Z'}",
+              11, NOW_NS);
+    char *text = shown(&last, 3);
+    ck_assert_ptr_nonnull(
+        strstr(text, "switchover to site-c, planned for 2026-11-30T01:30:00.000Z, by ann (asked)"));
+    ck_assert_ptr_nonnull(strstr(text, "nofailover: leads only by force"));
+    ck_assert_ptr_nonnull(strstr(text, ", priority 7\n"));
+    ck_assert_ptr_nonnull(strstr(text, "if site-a died now: site-c would lead"));
+    free(text);
+    entries_clear(&last);
+}
+END_TEST
+
+RUN_SUITE("group_view", shows_what_an_operator_wants, says_why_a_site_is_not_fit,
+          says_where_the_virtual_ips_are, warns_of_virtual_ips_that_are_not_as_they_should,
+          silent_sites_have_no_virtual_ips, what_is_no_address_is_not_shown,
+          shows_who_leads_and_who_would_follow, names_what_is_missing,
+          with_failsafe_only_voters_take_over, warns_of_a_single_copy,
           says_when_nobody_could_take_over, a_released_lease_has_no_leader,
           the_second_replica_waits_longer, refuses_a_configuration_with_the_sum_shown)

@@ -181,7 +181,31 @@ START_TEST(epochs_are_listed_once_and_in_order)
 }
 END_TEST
 
-RUN_SUITE("incident", last_revision_says_the_most_and_the_first_says_when,
+START_TEST(who_asked_for_it_is_named)
+{
+    struct entries list = {0};
+    char text[1024];
+    snprintf(text, sizeof text, record, "400");
+    char *reason = strstr(text, "'STALE'");
+    memcpy(reason, "'FORCED", 7);
+    memmove(reason + 8, reason + 7, strlen(reason + 7) + 1);
+    reason[7] = '\'';
+    put_entry(&list, "incident.7", text, 3, TAKEN_NS);
+    put_entry(&list, "request", "{'action':'promote','site':'site-a','state':'asked','by':'eve'}",
+              1, TAKEN_NS - 3000 * MS);
+    put_entry(&list, "request", "{'action':'promote','site':'site-b','state':'asked','by':'ann'}",
+              2, TAKEN_NS - 2000 * MS);
+    put_entry(&list, "request", "{'action':'promote','site':'site-b','state':'asked','by':'bob'}",
+              4, TAKEN_NS + 2000 * MS);
+    struct incident i = read_one(&list);
+    ck_assert_int_eq(i.reason, HB_REASON_FORCED);
+    ck_assert_str_eq(i.asked, "forced promotion of site-b, by ann");
+    entries_clear(&list);
+}
+END_TEST
+
+RUN_SUITE("incident", who_asked_for_it_is_named,
+          last_revision_says_the_most_and_the_first_says_when,
           account_of_the_leader_before_belongs_to_it, others_are_counted_while_they_are_kept,
           what_is_not_there_is_told_with_what_is, told_as_people_read_it,
           page_escapes_and_fetches_nothing, epochs_are_listed_once_and_in_order)

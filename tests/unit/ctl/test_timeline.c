@@ -261,6 +261,27 @@ START_TEST(tells_what_a_person_did)
 }
 END_TEST
 
-RUN_SUITE("timeline", tells_what_a_person_did, a_leader_owes_no_replica_heartbeats,
-          tells_a_power_cut, tells_a_handover, a_late_heartbeat_is_a_gap, failures_break_a_run,
-          tells_changes_of_the_configuration, survives_what_others_write, gives_the_same_as_json)
+START_TEST(tells_what_was_asked_for_and_what_became_of_it)
+{
+    struct recording r = {0};
+    record(&r, "request",
+           "{'action':'switchover','site':'site-b','state':'asked','by':'ann','reason':'disks'}",
+           0);
+    record(&r, "request",
+           "{'action':'switchover','site':'site-b','state':'refused','by':'ann','reason':'disks',"
+           "'answered_by':'site-a','text':'it is not fit'}",
+           1000);
+    record(&r, "request", "{'action':'dance'}", 2000);
+    HM_AUTOFREE char *text = told(&r, 0);
+    ck_assert_ptr_nonnull(strstr(text, "switchover to site-b, by ann: disks\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "refused (switchover to site-b, by ann: disks): it is not fit\n"));
+    ck_assert_ptr_nonnull(strstr(text, "request can't be read"));
+    entries_clear(&r.entries);
+}
+END_TEST
+
+RUN_SUITE("timeline", tells_what_a_person_did, tells_what_was_asked_for_and_what_became_of_it,
+          a_leader_owes_no_replica_heartbeats, tells_a_power_cut, tells_a_handover,
+          a_late_heartbeat_is_a_gap, failures_break_a_run, tells_changes_of_the_configuration,
+          survives_what_others_write, gives_the_same_as_json)
