@@ -35,7 +35,8 @@ pytestmark = pytest.mark.skipif(not SERVERS, reason="no PostgreSQL: apt install 
 class Databases(Lab):
     """Two hosts. PostgreSQL's data are made on site-a, as docs/postgresql.md says; site-b has nothing."""
 
-    def __init__(self, folder, network, **config):
+    def __init__(self, folder, network, settings="", **config):
+        self.settings = settings
         super().__init__(folder, network, servers=1, hooks=self._hooks, **{**TIMES, **config})
         for site in self.sites.values():
             site.config["failover"].update(hook_timeout="30s", follow_timeout="5m")
@@ -47,7 +48,7 @@ class Databases(Lab):
 
     def _hooks(self, name, folder):
         home, file = self.home(name), folder / name / "postgresql.toml"
-        file.write_text(f'directory = "{home}"\nport = {postgresql.PORT}\n[sites]\n' + "".join(
+        file.write_text(f'directory = "{home}"\nport = {postgresql.PORT}\n{self.settings}\n[sites]\n' + "".join(
             f'{site} = "{address}"\n' for site, address in SITE_ADDRESSES.items() if site in ("site-a", "site-b")))
         return {hook: [str(HOOKS), "--config", str(file), hook]
                 for hook in ("probe", "promote", "fence", "follow", "resync")}
@@ -219,3 +220,37 @@ def test_standby_that_does_not_keep_up_is_not_fit(lab):
     assert lab.heartbeat("site-b")["lag"] > 1 << 20, lab.heartbeat("site-b")
     lab.sql("site-b", "SELECT pg_wal_replay_resume()")
     lab.wait_pair("site-a")
+
+
+@on_two_hosts()
+def test_taking_over_by_hand_what_lacks_rows(lab):
+    """As docs/postgresql.md says. The one that was lost comes back with rows that the other one never had, on a timeline
+    of the same number: it is not rewound."""
+    lab.a.power_cut()
+    lab.writers.wait_acknowledged("site-b")
+    lab.b.power_cut()
+    lab.a.power_on()
+    lab.a.config["failover"]["hooks"].pop("resync")
+    lab.a.start_agent()
+    wait_until(lambda: "epoch 2 was the last that served" in lab.a.agent_log.read_text(), 20, "the reason", 0.1)
+    (lab.home("site-a") / "epoch").write_text("2\n")
+    lab.writers.wait_acknowledged("site-a")
+    lab.b.power_on()
+    lab.b.start_agent()
+    wait_until(lambda: "have nothing of epoch 2, which this site served" in lab.b.agent_log.read_text(), 30,
+               "site-b to see it", 0.1)
+    (lab.home("site-b") / "data").rename(lab.home("site-b") / "kept")
+    lab.wait_pair("site-a")
+    lab.writers.forget("site-b")  # what only it had is lost: that is what was decided
+
+
+@on_two_hosts(settings="synchronous = false")
+def test_planned_handover_without_synchronous_replication_loses_nothing(lab):
+    """The clean stop waits until the standby has everything."""
+    asked = boottime_ns()
+    lab.a.stop_agent()
+    lab.writers.wait_acknowledged("site-b")
+    print(f"handover: no writes for {lab.writers.outage_ms(asked):.0f} ms")
+    lab.a.start_agent()
+    lab.wait_pair("site-b")
+    assert lab.sql("site-b", "SHOW synchronous_standby_names") == ""

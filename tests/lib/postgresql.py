@@ -125,6 +125,10 @@ class Writers:
         wait_until(lambda: any(w.site == site and w.sent_ns > now for w in list(self.writes))
                    and self.serving() == [site], timeout, f"{site} alone to take writes")
 
+    def forget(self, site):
+        """What was acknowledged there need not be anywhere."""
+        self.writes = [w for w in self.writes if w.site != site]
+
     def acknowledged(self):
         return {w.number for w in list(self.writes)}
 
