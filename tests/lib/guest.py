@@ -18,6 +18,7 @@ HAS = re.compile(r"harmony-guest: (?P<name>\S+) has (?P<cpus>\d+) cpus, (?P<mib>
                  r"cards(?P<cards>.*?), devices(?P<devices>.*?)\r?$", re.M)
 SEED = re.compile(r"harmony-guest: \S+ seed (?P<file>[a-z-]+): (?P<line>.*?)\r?$", re.M)
 SEED_DEVICE = re.compile(r"harmony-guest: \S+ seed (?P<device>\w+) (?P<how>read-only|writable)\r?$", re.M)
+POSSIBLE = re.compile(r"harmony-guest: \S+ can have cpus (?P<cpus>[0-9,-]+)\r?$", re.M)
 STOPPING = "harmony-guest: stopping"
 
 
@@ -72,6 +73,11 @@ def hardware(console):
     disks = dict(disk.split("=") for disk in m["disks"].split())
     return Hardware(int(m["cpus"]), int(m["mib"]), {n: int(size) for n, size in disks.items()},
                     m["cards"].split(), m["devices"].split())
+
+
+def takes_processors(console):
+    """Whether the guest's kernel takes processors that are plugged in. Debian 13's does not under emulation."""
+    return "-" in POSSIBLE.search(console)["cpus"]
 
 
 def seed(console):
