@@ -478,6 +478,14 @@ static bool is_to_be_forgotten(const struct world *w, const struct plan_step *s)
            run_was_started(s->thing, epoch_of(w, s->doc));
 }
 
+/* By whom the driver says, where it knows more than that it is. */
+static char *paused_by_others(const struct thing *t)
+{
+    const char *by = t->reason && !strncmp(t->reason, "by ", 3) ? t->reason : "by someone else";
+    return hm_printf("paused %s; it is left alone until it is paused and resumed, or resumed by hand",
+                     by);
+}
+
 static void plan_power(const struct world *w, struct plan_step *s)
 {
     const struct thing *t = s->thing;
@@ -494,7 +502,7 @@ static void plan_power(const struct world *w, struct plan_step *s)
     else if (!wanted && is_stopped(t) && is_to_be_forgotten(w, s))
         plan_stop(s);
     else if (wanted && t->state == THING_PAUSED && !shall_stand_still(s->doc))
-        wait_for(s, hm_strdup("paused by someone else; it is left alone"));
+        wait_for(s, paused_by_others(t));
     else if (wanted && t->state == THING_MAKING)
         wait_for(s, hm_strdup(t->reason));
     else if (wanted && t->state == THING_STOPPING)

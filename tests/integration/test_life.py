@@ -83,6 +83,22 @@ def test_crash_loop_is_told_and_outlives_the_agent(site, docs):
     assert fresh["restarts"] == 0 and not condition(fresh, "CrashLoop")
 
 
+def test_a_watchdog_ends_what_is_started_again_and_pauses_what_waits_for_a_person(site, docs):
+    def fed(name, **fields):
+        return vm(name, cmdline=f"{guest.CMDLINE.format(name=name)} pets=2", restart_policy="on-failure", **fields)
+    docs.put("vm", "ends", fed("ends", watchdog="poweroff"))
+    docs.put("vm", "stands", fed("stands", watchdog="pause"))
+    site.wait_boot("ends", 2, timeout=90)
+    docs.wait("vm", "ends", "Running", where=lambda s: s["restarts"] == 1)
+    docs.wait("vm", "stands", "Waiting", where=lambda s: s["reason"].startswith("paused by its watchdog: "))
+    assert len(site.boots("stands")) == 1
+    docs.put("vm", "stands", fed("stands", watchdog="pause", power="paused"))
+    docs.wait("vm", "stands", "Paused")
+    docs.put("vm", "stands", fed("stands", watchdog="pause"))
+    docs.wait("vm", "stands", "Running")
+    assert len(site.boots("stands")) == 1
+
+
 @pytest.fixture
 def inside(nats, site):
     """Documents of a site whose agent runs in the site's own network, so that it reaches the guests."""
