@@ -1,11 +1,12 @@
 """make bench-failover: how long a failover takes, and what being ready for one costs.
 
-    bench_failover.py [PART...]     cuts, cost, groups; all of them without an argument
+    bench_failover.py [PART...]     cuts, switchovers, cost, groups; all of them without an argument
 
 Raw numbers beside each ratio; nothing here passes or fails but an overlap. BENCH_CUTS (10) power cuts
-each, BENCH_IDLE_SECONDS (60). The table also goes to BUILD/bench-failover.md.
+and switchovers each, BENCH_IDLE_SECONDS (60). The table also goes to BUILD/bench-failover.md.
 """
 
+import calendar
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "chaos")]
-from lib import paths  # noqa: E402
+from lib import paths, witness  # noqa: E402
 
 sys.path.insert(0, str(paths.TOOLS / "python"))
 from case import Case  # noqa: E402
@@ -26,7 +27,8 @@ from lab import HUB_ADDRESSES, Lab, memory_folder  # noqa: E402
 from lib.nats_server import NatsServer  # noqa: E402
 from lib.network import Network, enter_private_network  # noqa: E402
 from lib.paths import built  # noqa: E402
-from lib.processes import Process, TemporaryFolder  # noqa: E402
+from lib.failover import boottime_ns  # noqa: E402
+from lib.processes import Process, TemporaryFolder, run  # noqa: E402
 from lib.waiting import wait_until  # noqa: E402
 
 CUTS = int(os.environ.get("BENCH_CUTS") or 10)
@@ -71,6 +73,80 @@ def power_cuts(network, servers):
 def bench_cuts(network):
     for servers in (3, 1):
         power_cuts(network, servers)
+
+
+# -- planned switchovers ------------------------------------------------------------------------------
+
+def wall_minus_boottime_ns():
+    return time.time_ns() - boottime_ns()
+
+
+def bare_outage_ms(folder):
+    """What the workload's own hooks need, with nothing around them: from the last record of one to the first
+    of the next."""
+    folder.mkdir()
+    hooks = witness.hooks(folder)
+    took = []
+    for epoch in range(1, CUTS + 2):
+        began = boottime_ns()
+        run(hooks["promote"], env={**os.environ, "HARMONY_SITE": "site-a", "HARMONY_EPOCH": str(epoch)})
+        wait_until(lambda: any(v["epoch"] == epoch for v in witness.report(folder)["intervals"]), 5,
+                   "the witness to serve", 0.01)
+        run(hooks["fence"])
+        ended = boottime_ns()
+        served = next(v for v in witness.report(folder)["intervals"] if v["epoch"] == epoch)
+        took.append((served["first_ns"] - began + ended - served["last_ns"]) / 1e6)
+    return took
+
+
+def stamps_ns(lab, epoch):
+    """By the server's clock: the release of the epoch before, and the claim of this one."""
+    told = json.loads(lab.harmonyctl("failover", "history", "-o", "json"))["items"]
+    at = {}
+    for item in told:
+        if item["type"] == "release" and item["epoch"] == epoch - 1:
+            at["release"] = nanoseconds(item["from"])
+        if item["type"] == "promotion" and item["epoch"] == epoch:
+            at["claim"] = nanoseconds(item["from"])
+    return at
+
+
+def nanoseconds(text):
+    whole, _, ms = text.rstrip("Z").partition(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(ms) * 10**6
+
+
+def one_switchover(lab):
+    """Milliseconds of each step of the outage."""
+    leader, epoch = lab.settle()
+    target = lab.others(leader)[0]
+    lab.harmonyctl("failover", "switchover", "--to", target)
+    lab.wait_serving(target, epoch + 1)
+    move, at = lab.handover(leader, target), stamps_ns(lab, epoch + 1)
+    apart = wall_minus_boottime_ns()
+    last, first = lab.last_of_epoch(epoch) + apart, at["claim"]
+    serves = next(v["first_ns"] for v in lab.report()["intervals"] if v["epoch"] == epoch + 1) + apart
+    return {"outage": move["outage_ms"], "stop": (at["release"] - last) / 1e6,
+            "handover": (first - at["release"]) / 1e6, "start": (serves - first) / 1e6}
+
+
+def bench_switchovers(network):
+    for servers in (3, 1):
+        with memory_folder() as folder, Lab(folder, network, servers=servers,
+                                            heartbeat_interval_ms=400) as lab:
+            bare = bare_outage_ms(Path(folder) / "bare")
+            lab.begin()
+            runs = [one_switchover(lab) for _ in range(CUTS)]
+            assert lab.report()["overlap_ms"] == 0
+        aim = statistics.median(bare) + 100
+        outages = [r["outage"] for r in runs]
+        row(f"switchover, {servers} NATS server(s): outage, {CUTS} times", spread(outages),
+            f"stop and start + 100 = {aim:.0f} ms", f"{statistics.median(outages) / aim:.2f}")
+        for step, what in (("stop", "last record to RELEASED stored"),
+                           ("handover", "RELEASED to the claim stored"),
+                           ("start", "claim to the first record")):
+            row(f"of it: {what}", spread([r[step] for r in runs]))
+        row("the workload's own stop and start, by its hooks alone", spread(bare))
 
 
 # -- what heartbeats cost -----------------------------------------------------------------------------
@@ -194,7 +270,7 @@ def bench_groups(_):
             f"{r['record'] * 128 / 1024:.1f} KiB a group")
 
 
-PARTS = {"cuts": bench_cuts, "cost": bench_cost, "groups": bench_groups}
+PARTS = {"cuts": bench_cuts, "switchovers": bench_switchovers, "cost": bench_cost, "groups": bench_groups}
 
 
 def main():

@@ -27,7 +27,7 @@ $(BUILD)/bench/first_call.so: tests/bench/first_call.c
 
 # Failover alone: outage at a power cut, what a heartbeat costs, and many groups on one server.
 .PHONY: bench-failover
-#: make bench-failover      outage at a power cut, cost of heartbeats and of many groups (PARTS="cuts cost groups")
+#: make bench-failover      outage at a power cut and a switchover, cost of heartbeats and of many groups (PARTS="cuts switchovers cost groups")
 bench-failover: all witness $(BUILD)/bench/bench_groups | $(HARMONY_TOOLS)/python/requirements.txt
 	$(Q)$(AS_ROOT) BENCH_CUTS=$(BENCH_CUTS) BENCH_IDLE_SECONDS=$(BENCH_IDLE_SECONDS) python3 tests/bench/bench_failover.py $(PARTS)
 
