@@ -122,7 +122,7 @@ const struct command failover_commands[] = {
      "its "
      "last record\n"
      "says paused: a leader that died meanwhile has to come back, or an operator decides "
-     "(failover repair --force).",
+     "(failover promote --force).",
      run_failover_resume},
     {"failover switchover", "", 0, 0, "text", failover_switchover_flags,
      "hand the role over to a site, now or at a time; --cancel: not after all",

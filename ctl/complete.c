@@ -147,6 +147,8 @@ static void complete_argument(struct completion *c, const struct command *comman
     } else if (!strcmp(name, "NAME") && count > 0) {
         c->what = COMPLETE_NAMES;
         c->kind = given[count - 1];
+    } else if (!strcmp(name, "SITE")) {
+        c->what = COMPLETE_SITES;
     } else if (!strcmp(name, "EPOCH")) {
         c->what = COMPLETE_EPOCHS;
     } else if (!strcmp(name, "COMMAND")) {

@@ -45,6 +45,11 @@ def test_commands_kinds_and_the_names_of_what_is_declared(complete, store):
     assert sorted(complete("delete", "vm", "web")) == ["web", "web-2"]
     assert complete("get", "network", "") == ["web-lan"]
     assert sorted(complete("get", "--site", "")) == ["site-a", "site-b"]
+    for site in "site-a", "site-b":
+        store.put(f"{site}.agent", {}, "harmony_status")
+    assert sorted(complete("failover", "switchover", "--to", "")) == ["site-a", "site-b"]
+    assert sorted(complete("failover", "promote", "--leader-is-off", "")) == ["site-a", "site-b"]
+    assert sorted(complete("failover", "site", "")) == ["site-a", "site-b"]
 
 
 def test_what_lies_in_the_bucket_is_never_evaluated(complete, store, folder):

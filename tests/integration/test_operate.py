@@ -84,7 +84,8 @@ def test_a_switchover_moves_the_role_and_its_choice_stays(make_group, ctl):
 
 
 def test_the_choice_outlasts_a_restart_of_the_agent(make_group, ctl):
-    group = make_group(yield_after_ms=1000)
+    group = make_group(yield_after_ms=1000, heartbeat_interval_ms=500, fence_timeout_ms=1000,
+                       failover_timeout_ms=4000)  # the lease outlasts the agent on a busy machine
     ctl("switchover", "--to", "site-b")
     assert group.wait_serving("site-b") == 2
     wait_until(lambda: group.lease()["role"] == "leader", 10, "site-b to say that it leads", 0.02)

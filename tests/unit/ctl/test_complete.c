@@ -68,6 +68,8 @@ START_TEST(values_by_what_they_are)
     offers("get --color a", "auto always");
     asks_for("apply -f ", COMPLETE_FILES);
     asks_for("plan --site ", COMPLETE_SITES);
+    asks_for("failover switchover --to ", COMPLETE_SITES);
+    asks_for("failover promote ", COMPLETE_SITES);
     asks_for("get --site ", COMPLETE_WHERE);
     asks_for("--server ", COMPLETE_NOTHING);
 }
