@@ -182,6 +182,8 @@ def test_planned_stop_and_return_of_the_preferred_primary(hosts):
         back = group.wait_hears("site-a", boottime_ns())
         group.moved_to("site-a", asked, "return")
         gaps = [client.longest_gap_ms(min(back) - 2_000_000_000) for client in group.clients]
+        for site in group.sites.values():  # neither takes the other's announcement for a stranger's claim
+            assert "another host" not in site.agent_log.read_text()
         print(f"return: longest gap of the clients {gaps[0]:.0f} ms (IPv4), {gaps[1]:.0f} ms (IPv6)")
 
     hosts(check, yield_to_primary=True, yield_after_ms=1000)

@@ -37,6 +37,24 @@ static void empty_environment(void)
 
 /* -- what is read ----------------------------------------------------------------------------- */
 
+#if HM_WITH_NETALLOC
+START_TEST(virtual_ips_are_read)
+{
+    struct agent_config c = parse("site_id: site-a\n"
+                                  "failover:\n"
+                                  "  vip:\n"
+                                  "    - {address: 192.0.2.10/24, link: eth0}\n"
+                                  "    - {address: 2001:DB8::10/64, link: br-lan}\n");
+    ck_assert_uint_eq(c.failover.vips.count, 2);
+    ck_assert_str_eq(c.failover.vips.wants[0].link, "eth0");
+    ck_assert(!c.failover.vips.wants[0].address.is_v6);
+    ck_assert_uint_eq(c.failover.vips.wants[1].address.prefix, 64);
+    ck_assert_str_eq(c.failover.vips.wants[1].link, "br-lan");
+    config_clear(&c);
+}
+END_TEST
+#endif
+
 START_TEST(defaults_are_filled_in)
 {
     struct agent_config c = parse("site_id: site-a\n");
@@ -84,9 +102,6 @@ static const char full[] =
     "  hooks:\n"
     "    probe: [/bin/check, -q]\n"
     "    fence: [/bin/stop]\n"
-    "  vip:\n"
-    "    - {address: 192.0.2.10/24, link: eth0}\n"
-    "    - {address: 2001:DB8::10/64, link: br-lan}\n"
     "  peer:\n"
     "    listen: '[::]:7422'\n"
     "    tls: {ca: /etc/p/ca.pem, cert: /etc/p/b.pem, key: /etc/p/b.key}\n"
@@ -120,11 +135,6 @@ START_TEST(everything_is_read)
     ck_assert_str_eq(c.failover.group, "db");
     ck_assert_int_eq(c.failover.hook_timeout_ms, 3000);
     ck_assert_int_eq(c.failover.follow_timeout_ms, 12 * 3600000);
-    ck_assert_uint_eq(c.failover.vips.count, 2);
-    ck_assert_str_eq(c.failover.vips.wants[0].link, "eth0");
-    ck_assert(!c.failover.vips.wants[0].address.is_v6);
-    ck_assert_uint_eq(c.failover.vips.wants[1].address.prefix, 64);
-    ck_assert_str_eq(c.failover.vips.wants[1].link, "br-lan");
     ck_assert_str_eq(c.failover.peer.listen, "[::]:7422");
     ck_assert_str_eq(c.failover.peer.tls_ca, "/etc/p/ca.pem");
     ck_assert_str_eq(c.failover.peer.tls_cert, "/etc/p/b.pem");
@@ -262,6 +272,7 @@ static const struct {
      "h.yaml:4: guardian.fence.command[0]: \"poweroff\" is not an absolute path of a program"},
     {"site_id: a\nguardian:\n  fence:\n    links: ['']\n",
      "h.yaml:4: guardian.fence.links[0]: must have 1 to 255 bytes"},
+#if HM_WITH_NETALLOC
     {"site_id: a\nfailover:\n  vip: [{address: 192.0.2.10, link: eth0}]\n",
      "h.yaml:3: failover.vip[0].address: \"192.0.2.10\" is no address with its prefix "
      "(192.0.2.10/24, 2001:db8::10/64)"},
@@ -270,6 +281,10 @@ static const struct {
     {"site_id: a\nfailover:\n  vip:\n    - {address: 192.0.2.10/24, link: eth0}\n"
      "    - {address: 192.0.2.10/32, link: eth1}\n",
      "h.yaml:5: failover.vip[1].address: is the address of failover.vip[0], too"},
+#else
+    {"site_id: a\nfailover:\n  vip: [{address: 192.0.2.10/24, link: eth0}]\n",
+     "h.yaml:3: failover.vip: this build has no virtual IPs (make WITH_NETALLOC=1)"},
+#endif
     {"site_id: a\nfailover:\n  peer: {listen: 'db1:7422', tls: {ca: /c, cert: /d, key: /k}}\n",
      "h.yaml:3: failover.peer.listen: \"db1:7422\" is no numeric address and port (0.0.0.0:7422)"},
     {"site_id: a\nfailover:\n  peer: {listen: '0.0.0.0:0', tls: {ca: /c, cert: /d, key: /k}}\n",
@@ -356,6 +371,9 @@ int main(void)
     Suite *s = suite_create("config");
     TCase *t = tcase_create("all");
     tcase_add_checked_fixture(t, empty_environment, NULL);
+#if HM_WITH_NETALLOC
+    tcase_add_test(t, virtual_ips_are_read);
+#endif
     tcase_add_test(t, defaults_are_filled_in);
     tcase_add_test(t, everything_is_read);
     tcase_add_test(t, one_server_needs_no_list);
