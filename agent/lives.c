@@ -60,11 +60,11 @@ static void see(struct reconciler *r, struct task *t, const struct plan_step *s)
                                                           : json_object_get(s->doc->spec, "health"),
                                 .runs = thing && thing->state == THING_RUNNING,
                                 .whom = t};
-    if (view.runs) {
+    if (view.runs && view.health) { /* few have one, and a pass looks at all */
         view.began_ns = began_ns(thing);
         view.run = spec_int(thing->details, "id", 0);
         view.address = first_address(thing);
-        if (!view.address && view.health)
+        if (!view.address)
             view.address = native_address(r, s);
     }
     checkup_see(r->checkups, &t->checkup, &view);

@@ -55,9 +55,17 @@ static bool is_held_by(const struct thing *t, const char *site)
            !strcmp(t->mark_site, site);
 }
 
+static bool limits_anything(const struct quota *quota)
+{
+    for (size_t r = 0; quota && r < QUOTA_COUNT; r++)
+        if (quota->most[r])
+            return true;
+    return false;
+}
+
 void quota_ledger_open(struct quota_ledger *l, const struct quota *quota)
 {
-    *l = (struct quota_ledger){.quota = quota};
+    *l = (struct quota_ledger){.quota = limits_anything(quota) ? quota : NULL};
 }
 
 void quota_ledger_add(struct quota_ledger *l, const struct things *things, const char *site)
