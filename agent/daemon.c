@@ -94,7 +94,7 @@ static json_t *status_for_http(void *data)
     return make_status(data);
 }
 
-static char *metrics_for_http(void *data)
+static struct http_text metrics_for_http(void *data)
 {
     const struct daemon *d = data;
     return metrics_news(d->metrics);

@@ -43,6 +43,7 @@ struct http {
     int64_t told_ns;   /* the last news; BOOTTIME */
     int64_t status_ns; /* the last status; 0: none */
     char *status, *metrics, *not_ready;
+    struct http_text next_metrics; /* not made yet: newer than `metrics` */
 };
 
 struct reply {
@@ -141,8 +142,24 @@ static struct reply status_reply(struct http *h)
                   (long long)((now - h->status_ns) / HM_MS), h->status ? h->status : "null")};
 }
 
+/* With the lock, which is let go of meanwhile. */
+static void have_metrics_made(struct http *h)
+{
+    struct http_text next = h->next_metrics;
+    if (!next.make)
+        return;
+    h->next_metrics = (struct http_text){0};
+    pthread_mutex_unlock(&h->lock);
+    char *text = next.make(next.data);
+    next.free(next.data);
+    pthread_mutex_lock(&h->lock);
+    free(h->metrics);
+    h->metrics = text;
+}
+
 static struct reply metrics_reply(struct http *h)
 {
+    have_metrics_made(h);
     return (struct reply){MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
                           hm_strdup(h->metrics ? h->metrics : "")};
 }
@@ -299,6 +316,14 @@ int http_new(const struct http_options *options, struct http **ret, struct hm_er
     return 0;
 }
 
+static void forget_metrics(struct http *h)
+{
+    if (h->next_metrics.make)
+        h->next_metrics.free(h->next_metrics.data);
+    free(h->metrics);
+    h->metrics = NULL;
+}
+
 void http_free(struct http *h)
 {
     if (!h)
@@ -307,8 +332,8 @@ void http_free(struct http *h)
         MHD_stop_daemon(h->daemon);
     pthread_mutex_destroy(&h->lock);
     pthread_cond_destroy(&h->news);
+    forget_metrics(h);
     free(h->status);
-    free(h->metrics);
     free(h->not_ready);
     free(h->site);
     free(h);
@@ -333,6 +358,14 @@ static void take(char **place, char *text)
     *place = text;
 }
 
+static void take_metrics(struct http *h, const struct http_text *text)
+{
+    if (!text->make)
+        return;
+    forget_metrics(h);
+    h->next_metrics = *text;
+}
+
 void http_say(struct http *h, const struct http_news *news)
 {
     pthread_mutex_lock(&h->lock);
@@ -340,7 +373,7 @@ void http_say(struct http *h, const struct http_news *news)
     if (news->status)
         h->status_ns = h->told_ns;
     take(&h->status, news->status);
-    take(&h->metrics, news->metrics);
+    take_metrics(h, &news->metrics);
     take(&h->not_ready, news->not_ready);
     pthread_cond_broadcast(&h->news);
     pthread_mutex_unlock(&h->lock);

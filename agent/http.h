@@ -46,12 +46,19 @@ void http_free(struct http *h);
 /* What is at once different when the role changes. `role` is the core's word. */
 void http_say_role(struct http *h, const char *role, uint64_t epoch, bool fit);
 
+/* A text that costs something: made when it is first asked for, by the thread that answers. */
+struct http_text {
+    char *(*make)(void *data); /* NULL: there is none */
+    void (*free)(void *data);
+    void *data;
+};
+
 /* To be said at least every few seconds: the loop turns. What is NULL stays as it was. Everything is
  * taken over. */
 struct http_news {
-    char *status;    /* JSON text */
-    char *metrics;   /* Prometheus' text form */
-    char *not_ready; /* why, one reason on a line; "" when ready */
+    char *status;             /* JSON text */
+    struct http_text metrics; /* Prometheus' text form */
+    char *not_ready;          /* why, one reason on a line; "" when ready */
 };
 void http_say(struct http *h, const struct http_news *news);
 

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "agent/http.h"
 #include "base/alloc.h"
 #include "base/log.h"
 

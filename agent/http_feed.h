@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <uv.h>
 
+#include "agent/http.h"
 #include "agent/lead.h"
 #include "agent/lease.h"
 #include "agent/status.h"
@@ -21,9 +22,9 @@ struct http_feed_options {
     struct lease_limit *lease;
     const struct lead *lead;
     const struct status *statuses;
-    json_t *(*agent_status)(void *data); /* a new reference */
-    char *(*metrics)(void *data);        /* Prometheus' text form, taken over; NULL: no news */
-    char *(*not_ready)(void *data);      /* one reason on a line, "": ready; taken over */
+    json_t *(*agent_status)(void *data);     /* a new reference */
+    struct http_text (*metrics)(void *data); /* Prometheus' text form, taken over */
+    char *(*not_ready)(void *data);          /* one reason on a line, "": ready; taken over */
     void *data;
 };
 

@@ -1,5 +1,7 @@
 #include "agent/metrics.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,46 +9,36 @@
 #include "agent/metrics_agent.h"
 #include "agent/metrics_vm.h"
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
-#include "base/workq.h"
 
 enum { EVERY_MS = 10000 };
 
-/* One round: what all backends said, and what a worker makes of it. */
+/* One round: what all backends said. Once it is whole it does not change. */
 struct round {
-    struct metrics *owner;
+    atomic_uint refs;
+    struct metrics *owner; /* until it is whole */
     struct vm_stats_list stats;
     int64_t at_ns;        /* BOOTTIME */
     unsigned outstanding; /* backends that have not answered */
-    char *text;
 };
 
 struct metrics {
     struct metrics_options options;
     uv_timer_t timer;
-    struct hm_workq *work;
     struct round *asking; /* the one that waits for backends, or NULL */
-    char *news;
-    struct vm_stats_list last; /* of the last round, which began at */
-    int64_t last_ns;           /* BOOTTIME; 0: there was none */
-    double *cores;             /* that each of them used since the round before; -1: not known */
+    struct round *last;   /* NULL: there was none */
+    bool is_news;         /* nobody was given the last one */
+    double *cores;        /* that each of its VMs used since the round before; -1: not known */
     char at[HM_TIME_TEXT_MAX];
 };
 
-static void free_round(void *data)
+static void unref(struct round *r)
 {
-    struct round *r = data;
+    if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
+        return;
     vm_stats_clear(&r->stats);
-    free(r->text);
     free(r);
-}
-
-static void render(void *data) /* worker */
-{
-    struct round *r = data;
-    struct hm_buf text = {0};
-    metrics_vm_text(&r->stats, &text);
-    r->text = hm_buf_steal(&text);
 }
 
 /* -- What was used between two rounds ------------------------------------------------------------- */
@@ -72,45 +64,29 @@ static double cores_of(const struct vm_stats *now, const struct vm_stats *before
     return (double)(now->values[VM_VALUE_CPU] - before->values[VM_VALUE_CPU]) / (double)took_ns;
 }
 
-static void keep(struct metrics *m, struct round *r)
+static double *all_cores(const struct round *now, const struct round *before)
 {
-    double *cores = hm_alloc((r->stats.count + 1) * sizeof *cores);
-    for (size_t i = 0; i < r->stats.count; i++)
-        cores[i] = cores_of(&r->stats.items[i], find_vm(&m->last, r->stats.items[i].name, i),
-                            m->last_ns ? r->at_ns - m->last_ns : 0);
-    free(m->cores);
-    vm_stats_clear(&m->last);
-    m->cores = cores;
-    m->last = r->stats;
-    m->last_ns = r->at_ns;
-    r->stats = (struct vm_stats_list){0};
-    hm_time_text(hm_wall_ns(), m->at);
+    static const struct vm_stats_list none;
+    const struct vm_stats_list *was = before ? &before->stats : &none;
+    double *cores = hm_alloc((now->stats.count + 1) * sizeof *cores);
+    for (size_t i = 0; i < now->stats.count; i++)
+        cores[i] = cores_of(&now->stats.items[i], find_vm(was, now->stats.items[i].name, i),
+                            before ? now->at_ns - before->at_ns : 0);
+    return cores;
 }
 
 /* -- Loop ----------------------------------------------------------------------------------------- */
-
-static void rendered(void *data, bool timed_out)
-{
-    struct round *r = data;
-    struct metrics *m = r->owner;
-    struct hm_buf text = {0};
-    (void)timed_out; /* it has no deadline */
-    struct metrics_facts facts = m->options.facts(m->options.data);
-    metrics_agent_text(m->options.reconciler, &facts, &text);
-    lead_metrics(facts.lead, &text);
-    hm_buf_puts(&text, r->text);
-    free(m->news);
-    m->news = hm_buf_steal(&text);
-    keep(m, r);
-}
 
 static void finish(struct round *r)
 {
     struct metrics *m = r->owner;
     m->asking = NULL;
-    struct hm_job job = {.work = render, .done = rendered, .release = free_round, .data = r};
-    if (hm_workq_submit(m->work, &job, NULL) < 0)
-        free_round(r);
+    free(m->cores);
+    m->cores = all_cores(r, m->last);
+    unref(m->last);
+    m->last = r;
+    m->is_news = true;
+    hm_time_text(hm_wall_ns(), m->at);
 }
 
 static void append(struct vm_stats_list *to, struct vm_stats_list *from)
@@ -141,25 +117,62 @@ static void on_timer(uv_timer_t *timer)
     if (m->asking)
         return;
     struct round *r = m->asking = hm_alloc(sizeof *r);
-    *r = (struct round){.owner = m, .at_ns = hm_boottime_ns(), .outstanding = 1};
+    *r = (struct round){.refs = 1, .owner = m, .at_ns = hm_boottime_ns(), .outstanding = 1};
     for (size_t i = 0; i < all->count; i++)
         r->outstanding += backend_take_stats(all->items[i].backend, taken, r);
     taken(r, NULL); /* all were asked */
 }
 
-char *metrics_news(struct metrics *m)
+/* -- As a text ------------------------------------------------------------------------------------ */
+
+struct text {
+    struct round *round;
+    char *agent; /* the agent's own, which only the loop knows */
+};
+
+static char *make_text(void *data) /* any thread */
 {
-    char *news = m->news;
-    m->news = NULL;
-    return news;
+    const struct text *t = data;
+    struct hm_buf text = {0};
+    hm_buf_puts(&text, t->agent);
+    metrics_vm_text(&t->round->stats, &text);
+    return hm_buf_steal(&text);
+}
+
+static void free_text(void *data) /* any thread */
+{
+    struct text *t = data;
+    unref(t->round);
+    free(t->agent);
+    free(t);
+}
+
+static char *agent_text(const struct metrics *m)
+{
+    struct hm_buf text = {0};
+    struct metrics_facts facts = m->options.facts(m->options.data);
+    metrics_agent_text(m->options.reconciler, &facts, &text);
+    lead_metrics(facts.lead, &text);
+    return hm_buf_steal(&text);
+}
+
+struct http_text metrics_news(struct metrics *m)
+{
+    if (!m->is_news)
+        return (struct http_text){0};
+    m->is_news = false;
+    atomic_fetch_add(&m->last->refs, 1);
+    struct text *t = hm_alloc(sizeof *t);
+    *t = (struct text){.round = m->last, .agent = agent_text(m)};
+    return (struct http_text){.make = make_text, .free = free_text, .data = t};
 }
 
 json_t *metrics_top(const struct metrics *m)
 {
-    if (!m->last_ns)
+    if (!m->last)
         return NULL;
-    json_t *vms = metrics_vm_json(&m->last);
-    for (size_t i = 0; i < m->last.count; i++)
+    json_t *vms = metrics_vm_json(&m->last->stats);
+    for (size_t i = 0; i < m->last->stats.count; i++)
         if (m->cores[i] >= 0)
             json_object_set_new(json_array_get(vms, i), "cpu_cores", json_real(m->cores[i]));
     return json_pack("{s:s, s:o}", "at", m->at, "vms", vms);
@@ -172,7 +185,6 @@ struct metrics *metrics_new(const struct metrics_options *options)
     struct metrics *m = hm_alloc(sizeof *m);
     uint64_t every = (uint64_t)(options->every_ms ? options->every_ms : EVERY_MS);
     m->options = *options;
-    m->work = hm_workq_new(options->loop, "metrics", 1, 1);
     uv_timer_init(options->loop, &m->timer);
     m->timer.data = m;
     uv_timer_start(&m->timer, on_timer, every < 1000 ? every : 1000, every);
@@ -182,9 +194,8 @@ struct metrics *metrics_new(const struct metrics_options *options)
 static void on_closed(uv_handle_t *handle)
 {
     struct metrics *m = handle->data;
-    free(m->news);
+    unref(m->last);
     free(m->cores);
-    vm_stats_clear(&m->last);
     free(m);
 }
 
@@ -192,9 +203,7 @@ void metrics_free(struct metrics *m)
 {
     if (!m)
         return;
-    if (m->asking)
-        free_round(m->asking);
+    unref(m->asking);
     m->asking = NULL;
-    hm_workq_free(m->work);
     uv_close((uv_handle_t *)&m->timer, on_closed);
 }

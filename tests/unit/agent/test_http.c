@@ -191,15 +191,64 @@ END_TEST
 
 START_TEST(status_is_made_for_those_who_ask)
 {
-    struct http_news news = {.status = hm_strdup("{\"site\":\"site-a\"}"),
-                             .metrics = hm_strdup("harmony_up 1\n")};
+    struct http_news news = {.status = hm_strdup("{\"site\":\"site-a\"}")};
     http_say(http, &news);
     lease_set(&lease, INT64_MAX);
     ck_assert(!http_is_watched(http));
     ck_assert(body_has("/status", "{\"lease_left_ms\":-1,"));
     ck_assert(body_has("/status", "\"agent\":{\"site\":\"site-a\"}}"));
     ck_assert(http_is_watched(http));
-    ck_assert(body_has("/metrics", "\r\n\r\nharmony_up 1\n"));
+}
+END_TEST
+
+struct measured {
+    const char *text;
+    int made, freed;
+};
+
+static char *make_text(void *data)
+{
+    struct measured *m = data;
+    m->made++;
+    return hm_strdup(m->text);
+}
+
+static void free_text(void *data)
+{
+    struct measured *m = data;
+    m->freed++;
+}
+
+static void say_measured(struct measured *m)
+{
+    struct http_news news = {.metrics = {.make = make_text, .free = free_text, .data = m}};
+    http_say(http, &news);
+}
+
+START_TEST(metrics_are_made_once_and_only_for_who_asks)
+{
+    struct measured unread = {.text = "a 1\n"}, read = {.text = "a 2\n"}, next = {.text = "a 3\n"};
+    ck_assert_int_eq(get("/metrics"), 200); /* there are none yet */
+    say_measured(&unread);
+    say_measured(&read);
+    ck_assert(unread.made == 0 && unread.freed == 1);
+    ck_assert(body_has("/metrics", "\r\n\r\na 2\n"));
+    turn("");
+    ck_assert(body_has("/metrics", "\r\n\r\na 2\n"));
+    ck_assert(read.made == 1 && read.freed == 1);
+    say_measured(&next);
+    ck_assert(body_has("/metrics", "\r\n\r\na 3\n"));
+    ck_assert(next.made == 1 && next.freed == 1);
+}
+END_TEST
+
+START_TEST(metrics_that_nobody_read_are_freed_at_the_end)
+{
+    struct measured unread = {.text = "a 1\n"};
+    say_measured(&unread);
+    http_free(http);
+    http = NULL;
+    ck_assert(unread.made == 0 && unread.freed == 1);
 }
 END_TEST
 
@@ -319,6 +368,10 @@ int main(void)
     tcase_add_test(t, ready_says_what_is_in_the_way);
     tcase_add_test(t, loop_that_stands_still_is_not_live);
     tcase_add_test(t, status_is_made_for_those_who_ask);
+    tcase_add_test(t, metrics_are_made_once_and_only_for_who_asks);
+    tcase_add_test(t, metrics_that_nobody_read_are_freed_at_the_end);
+    tcase_add_test(t, metrics_are_made_once_and_only_for_who_asks);
+    tcase_add_test(t, metrics_that_nobody_read_are_freed_at_the_end);
     tcase_add_test(t, old_status_is_made_anew_for_who_asks);
     tcase_add_test(t, page_is_whole_and_fetches_nothing_from_elsewhere);
     tcase_add_test(t, it_only_reads);
