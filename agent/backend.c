@@ -330,7 +330,7 @@ static void run_call(struct backend_ticket *c, struct session *s)
         return;
     }
     cut_grace(&c->given);
-    c->result = nics_prepare(&c->backend->driver_options, c->given.verb, &c->given.order, &c->err);
+    c->result = nics_prepare(d, &c->backend->driver_options, c->given.verb, &c->given.order, &c->err);
     if (c->result >= 0)
         c->result = run_verb(d, s->self, &c->given, &c->err);
     nics_release(&c->given.order);

@@ -38,6 +38,8 @@ static int check_driver(const struct agent_config *c, const struct driver *d, st
         .image_stall_ms = c->images.stall_timeout_ms,
         .state_dir = c->state_dir,
         .runtime_dir = c->runtime_dir,
+        .vmm_program = c->cloud_hypervisor.program,
+        .vmm_firmware = c->cloud_hypervisor.firmware,
     };
     void *self;
     json_t *facts = NULL;

@@ -69,6 +69,17 @@ static const struct field libvirt_fields[] = {
     {.name = NULL},
 };
 
+static const struct field cloud_hypervisor_fields[] = {
+    {.name = "program",
+     .type = FIELD_PATH,
+     .help = "The program. CLOUD_HYPERVISOR in the environment wins; absent: found in the usual "
+             "folders."},
+    {.name = "firmware",
+     .type = FIELD_PATH,
+     .help = "What a guest without a kernel boots with (CLOUDHV.fd, or hypervisor-fw)."},
+    {.name = NULL},
+};
+
 static const struct field images_fields[] = {
     {.name = "ca_file",
      .type = FIELD_PATH,
@@ -210,6 +221,11 @@ const struct field config_fields[] = {
      .default_value = "{}",
      .fields = libvirt_fields,
      .help = "Where VMs run."},
+    {.name = "cloud_hypervisor",
+     .type = FIELD_OBJECT,
+     .default_value = "{}",
+     .fields = cloud_hypervisor_fields,
+     .help = "VMs with backend cloud-hypervisor (docs/cloud-hypervisor.md)."},
     {.name = "images",
      .type = FIELD_OBJECT,
      .default_value = "{}",
@@ -389,6 +405,15 @@ static void choose_image_dir(struct agent_config *c, const json_t *libvirt, env_
     c->libvirt.image_dir_from = hm_strdup(choices[i].from);
 }
 
+static void take_cloud_hypervisor(struct agent_config *c, const json_t *given, env_lookup get_env)
+{
+    const char *program = env_value(get_env, "CLOUD_HYPERVISOR");
+    if (!program)
+        program = spec_str(given, "program");
+    c->cloud_hypervisor.program = program ? hm_strdup(program) : NULL;
+    c->cloud_hypervisor.firmware = config_text(given, "firmware");
+}
+
 /* The file's paths were verified; those of the environment were not. */
 static int check_image_dir(const struct agent_config *c, struct hm_error *err)
 {
@@ -495,6 +520,7 @@ static void take_spec(struct agent_config *c, const json_t *spec, env_lookup get
     c->host_paths = config_texts(json_object_get(spec, "host_paths"));
     choose_uri(c, libvirt, get_env);
     choose_image_dir(c, libvirt, get_env);
+    take_cloud_hypervisor(c, json_object_get(spec, "cloud_hypervisor"), get_env);
     take_nats(c, json_object_get(spec, "nats"));
     take_images(c, json_object_get(spec, "images"));
     take_failover(c, json_object_get(spec, "failover"));
@@ -598,6 +624,8 @@ void config_clear(struct agent_config *c)
                            c->libvirt.image_dir,
                            c->libvirt.image_dir_from,
                            c->libvirt.accel,
+                           c->cloud_hypervisor.program,
+                           c->cloud_hypervisor.firmware,
                            c->images.ca_file,
                            c->failover.group,
                            c->failover.peer.listen,

@@ -39,6 +39,10 @@ struct agent_config {
         char *accel;                      /* auto | kvm | tcg */
     } libvirt;
     struct {
+        char *program;  /* or NULL: found where programs are */
+        char *firmware; /* or NULL: guests need a kernel */
+    } cloud_hypervisor;
+    struct {
         char *ca_file; /* or NULL: the system's authorities */
         int64_t stall_timeout_ms;
     } images;

@@ -208,10 +208,10 @@ static void on_pass(void *data)
         lead_documents_changed(d->lead);
 }
 
-static bool guards(void *data, const char *uuid)
+static bool guards(void *data, const char *word)
 {
     const struct daemon *d = data;
-    return d->lead && lead_guards(d->lead, uuid);
+    return d->lead && lead_guards(d->lead, word);
 }
 
 static void on_role_change(void *data, const char *role, uint64_t epoch, const char *reason)
@@ -323,6 +323,8 @@ static struct driver_options driver_options(const struct agent_config *c)
         .image_stall_ms = c->images.stall_timeout_ms,
         .state_dir = c->state_dir,
         .runtime_dir = c->runtime_dir,
+        .vmm_program = c->cloud_hypervisor.program,
+        .vmm_firmware = c->cloud_hypervisor.firmware,
     };
 }
 

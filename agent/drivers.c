@@ -6,6 +6,7 @@
 #if HM_WITH_NETALLOC
 #include "netalloc/native.h"
 #endif
+#include "vmm/cloud_hypervisor.h"
 #include "vmm/images.h"
 #include "vmm/libvirt.h"
 
@@ -16,6 +17,7 @@ static const struct driver *const drivers[] = {
     &native_driver,
 #endif
     &images_driver,
+    &cloud_hypervisor_driver,
     NULL,
 };
 

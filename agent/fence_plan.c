@@ -2,7 +2,11 @@
 
 #include <string.h>
 
-static const char VM_OPTION[] = "-uuid";
+/* Behind which option a word stands: that of QEMU, and that of a VMM by its socket. */
+static const char *option_of(const char *word)
+{
+    return strncmp(word, "path=", 5) ? "-uuid" : "--api-socket";
+}
 
 enum { ALIGNMENT = 8 };
 
@@ -70,9 +74,9 @@ void fence_plan_add_vip(struct fence_plan *p, const struct vip_address *address)
     add_one(p, GUARD_VIP, text);
 }
 
-void fence_plan_add_vm(struct fence_plan *p, const char *uuid)
+void fence_plan_add_vm(struct fence_plan *p, const char *word)
 {
-    add(p, GUARD_PROCESS, (const char *const[]){VM_OPTION, uuid, NULL});
+    add(p, GUARD_PROCESS, (const char *const[]){option_of(word), word, NULL});
 }
 
 /* FNV-1a; never 0, which means none. */
@@ -108,15 +112,16 @@ uint64_t fence_plan_number(const struct fence_plan *p)
     return p->text.data ? fence_plan_message(p)->number : 0;
 }
 
-bool fence_plan_has_vm(const struct fence_plan *p, const char *uuid)
+bool fence_plan_has_vm(const struct fence_plan *p, const char *word)
 {
+    const char *wanted = option_of(word);
     if (!p->text.data)
         return false;
     for (size_t at = sizeof(struct guard_plan); at < p->text.len;) {
         const struct guard_entry *e = (const struct guard_entry *)(p->text.data + at);
         const char *option = (const char *)(e + 1);
-        if (e->type == GUARD_PROCESS && !strcmp(option, VM_OPTION) &&
-            !strcmp(option + sizeof VM_OPTION, uuid))
+        if (e->type == GUARD_PROCESS && !strcmp(option, wanted) &&
+            !strcmp(option + strlen(wanted) + 1, word))
             return true;
         at += (sizeof *e + e->bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     }

@@ -90,7 +90,7 @@ const char *lead_leader(const struct lead *lead); /* site that leads, "" if none
 /* The documents, or what was seen of them, may have changed: does the guardian's plan still fit? */
 void lead_documents_changed(struct lead *lead);
 /* Is this VM in the plan that the guardian has confirmed? Else it must not be started. */
-bool lead_guards(const struct lead *lead, const char *uuid);
+bool lead_guards(const struct lead *lead, const char *word);
 
 /* For metrics: what lead_status() says in numbers. Borrowed texts. */
 struct lead_numbers {

@@ -90,9 +90,9 @@ void lead_guard_show(struct lead *l)
 
 /* -- The plan ----------------------------------------------------------------- */
 
-static void add_vm(void *arg, const char *uuid)
+static void add_vm(void *arg, const char *word)
 {
-    fence_plan_add_vm(arg, uuid);
+    fence_plan_add_vm(arg, word);
 }
 
 /* False while it can't be known yet what runs here. */
@@ -149,9 +149,9 @@ void lead_documents_changed(struct lead *l)
         tell_plan(l);
 }
 
-bool lead_guards(const struct lead *l, const char *uuid)
+bool lead_guards(const struct lead *l, const char *word)
 {
-    return is_in_force(l) && fence_plan_has_vm(&l->guard.plan, uuid);
+    return is_in_force(l) && fence_plan_has_vm(&l->guard.plan, word);
 }
 
 /* What waited for a plan may go on. */

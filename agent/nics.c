@@ -15,13 +15,15 @@ static bool builds(enum plan_verb verb)
     return verb == VERB_CREATE || verb == VERB_UPDATE || verb == VERB_START;
 }
 
-int nics_prepare(const struct driver_options *options, enum plan_verb verb, struct order *order,
-                 struct hm_error *err)
+int nics_prepare(const struct driver *driver, const struct driver_options *options,
+                 enum plan_verb verb, struct order *order, struct hm_error *err)
 {
     struct attach_options attach = {.site = options->site,
                                     .state_dir = options->state_dir,
                                     .runtime_dir = options->runtime_dir,
-                                    .starting = verb == VERB_START};
+                                    .by_tap = driver->opens_taps,
+                                    .starting = verb == VERB_START,
+                                    .plugging = verb == VERB_UPDATE};
     json_t *placed = NULL;
     int r = 0;
     if (strcmp(order->kind, "vm") != 0 || !options->state_dir || !options->runtime_dir)
@@ -35,9 +37,10 @@ int nics_prepare(const struct driver_options *options, enum plan_verb verb, stru
     return r;
 }
 #else
-int nics_prepare(const struct driver_options *options, enum plan_verb verb, struct order *order,
-                 struct hm_error *err)
+int nics_prepare(const struct driver *driver, const struct driver_options *options,
+                 enum plan_verb verb, struct order *order, struct hm_error *err)
 {
+    (void)driver;
     (void)options;
     (void)verb;
     (void)order;

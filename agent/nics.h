@@ -11,10 +11,10 @@
 
 #include "agent/plan.h"
 
-/* Before the verb. On success order->placed is set for a verb that builds a VM; nics_release() frees it.
- * A removal gives the VM's addresses back. */
-int nics_prepare(const struct driver_options *options, enum plan_verb verb, struct order *order,
-                 struct hm_error *err);
+/* Before the verb of this driver. On success order->placed is set for a verb that builds a VM; nics_release()
+ * frees it. A removal gives the VM's addresses back. */
+int nics_prepare(const struct driver *driver, const struct driver_options *options,
+                 enum plan_verb verb, struct order *order, struct hm_error *err);
 void nics_release(struct order *order);
 
 /* The first address that a card of this VM holds on a native network, as the networks among the things

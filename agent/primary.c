@@ -267,9 +267,22 @@ static bool any(void *data)
 
 struct vm_visit {
     const struct reconciler *r;
-    void (*visit)(void *arg, const char *uuid);
+    void (*visit)(void *arg, const char *word);
     void *arg;
 };
+
+/* By which its process is told from others, in the backend that runs it; the caller's. */
+static char *word_of(const struct reconciler *r, const struct member *m, const char *uuid)
+{
+    return m->driver->process_word ? m->driver->process_word(&r->options.driver_options, uuid)
+                                   : hm_strdup(uuid);
+}
+
+static void visit_vm(const struct vm_visit *v, const struct member *m, const char *uuid)
+{
+    HM_AUTOFREE char *word = word_of(v->r, m, uuid);
+    v->visit(v->arg, word);
+}
 
 /* By its document: it may be made, by libvirt as late as it likes. */
 static void visit_declared(const struct vm_visit *v)
@@ -278,20 +291,24 @@ static void visit_declared(const struct vm_visit *v)
     char uuid[VM_UUID_TEXT];
     const struct plan_doc *docs = desired_docs(v->r->options.desired, &count);
     for (size_t i = 0; i < count; i++) {
+        const struct member *m = backends_for(v->r->backends, docs[i].kind->name, docs[i].spec);
         if (docs[i].deleted || !made_is_primary_key(docs[i].key) ||
-            strcmp(docs[i].kind->name, "vm") != 0)
+            strcmp(docs[i].kind->name, "vm") != 0 || !m)
             continue;
         vm_uuid(v->r->options.site, docs[i].key, uuid);
-        v->visit(v->arg, uuid);
+        visit_vm(v, m, uuid);
     }
 }
 
-static bool was_declared(const struct vm_visit *v, const struct thing *t, const char *uuid)
+/* One that lies in another backend than its document says is not the one that the document may make. */
+static bool was_declared(const struct vm_visit *v, const struct member *m, const struct thing *t,
+                         const char *uuid)
 {
     char of_document[VM_UUID_TEXT];
     const struct desired_entry *e = desired_find(v->r->options.desired, t->mark_key);
     vm_uuid(v->r->options.site, t->mark_key, of_document);
-    return e && e->doc.kind && !e->deleted && !strcmp(uuid, of_document);
+    return e && e->doc.kind && !e->deleted && !strcmp(uuid, of_document) &&
+           backends_for(v->r->backends, e->doc.kind->name, e->doc.spec) == m;
 }
 
 /* Adopted, made by an agent of before, or an orphan. What carries no mark of this site is a stranger's. */
@@ -301,9 +318,8 @@ static bool visit_seen(void *data, const struct member *m, const struct thing *t
     const char *uuid = spec_str(t->details, "uuid");
     bool is_ours = t->marked && made_is_primary_key(t->mark_key) && !strcmp(t->kind, "vm") &&
                    t->mark_site && !strcmp(t->mark_site, v->r->options.site);
-    (void)m;
-    if (is_ours && uuid && !was_declared(v, t, uuid))
-        v->visit(v->arg, uuid);
+    if (is_ours && uuid && !was_declared(v, m, t, uuid))
+        visit_vm(v, m, uuid);
     return false; /* on to the next */
 }
 
@@ -316,7 +332,7 @@ static bool are_vms_known(const struct reconciler *r)
     return true;
 }
 
-static bool each_vm(void *data, void (*visit)(void *arg, const char *uuid), void *arg)
+static bool each_vm(void *data, void (*visit)(void *arg, const char *word), void *arg)
 {
     const struct reconciler *r = data;
     struct vm_visit v = {r, visit, arg};
@@ -396,11 +412,13 @@ static void recheck(void *data)
 bool primary_is_guarded(const struct reconciler *r, const struct plan_step *s)
 {
     const char *uuid = s->thing ? spec_str(s->thing->details, "uuid") : NULL;
+    const struct member *m = &r->backends->items[s->backend];
     bool serves = s->verb == VERB_START || s->verb == VERB_RESUME;
     bool is_vm = made_is_primary_key(s->doc->key) && !strcmp(s->doc->kind->name, "vm");
     if (!is_vm || !serves || !r->options.guards)
         return true;
-    return uuid && r->options.guards(r->options.data, uuid);
+    HM_AUTOFREE char *word = uuid ? word_of(r, m, uuid) : NULL;
+    return word && r->options.guards(r->options.data, word);
 }
 
 struct workload_documents reconciler_workload(struct reconciler *r)

@@ -42,7 +42,7 @@ struct reconciler_options {
     void (*on_pass)(void *data);
     /* Would the guardian end this VM? Until then it is not started: workload_documents.recheck says
      * when to look again. NULL: always. */
-    bool (*guards)(void *data, const char *uuid);
+    bool (*guards)(void *data, const char *word);
     void *data;
 };
 

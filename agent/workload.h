@@ -52,9 +52,10 @@ struct workload_documents {
     /* Are they well, by what was last observed? 0, or negative with the reason. NULL: always. */
     int (*health)(void *data, struct hm_error *err);
     bool (*any)(void *data); /* is there any such document, or a thing made from one? */
-    /* Visits the UUID of every VM that is, or may be made from, a primary document of this site, once.
+    /* Visits the word (agent/fence_plan.h) of every VM that is, or may be made from, a primary document of this site,
+     * once for each backend.
      * False while what there is was not seen yet. NULL: there are none. */
-    bool (*each_vm)(void *data, void (*visit)(void *arg, const char *uuid), void *arg);
+    bool (*each_vm)(void *data, void (*visit)(void *arg, const char *word), void *arg);
     /* How long they may take to stop if all are given their time, ms. NULL: no time. */
     int64_t (*clean_stop_ms)(void *data);
     /* Has somebody been asked to start one of them who may do so yet? NULL: nobody. */

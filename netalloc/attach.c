@@ -223,7 +223,8 @@ static int place_spec(const struct attachment *a, json_t **ret, struct hm_error 
     return r;
 }
 
-/* TAPs are made, and old ones go, once the record says so. */
+/* TAPs are made, and old ones go, once the record says so. A VM that is only changed has no need of a network
+ * that is down. */
 static int make_taps(struct attachment *a, struct hm_error *err)
 {
     size_t i;
@@ -235,6 +236,8 @@ static int make_taps(struct attachment *a, struct hm_error *err)
         size_t network = on ? work_find(&a->work, on) : SIZE_MAX;
         if (r >= 0 && network != SIZE_MAX)
             r = work_make_taps(&a->work, network, err);
+        if (r == -(int)HM_E_NETWORK_NOT_FOUND && !a->options->starting)
+            r = 0;
     }
     return r < 0 ? r : work_sweep(&a->work, err);
 }
@@ -283,7 +286,7 @@ int attach_vm(const struct attach_options *options, const struct order *o, json_
     r = place_spec(&a, &spec, err);
     for (size_t i = 0; i < a.work.definitions.count && r >= 0; i++)
         r = serve_network(&a, i, err);
-    if (r >= 0 && options->by_tap && options->starting)
+    if (r >= 0 && options->by_tap && (options->starting || options->plugging))
         r = make_taps(&a, err);
     end(&a);
     if (r < 0)

@@ -21,6 +21,7 @@ struct attach_options {
     const char *site, *state_dir, *runtime_dir;
     bool by_tap;   /* the backend opens TAPs by name; else it makes its own on a bridge */
     bool starting; /* the VM does not run, and is about to */
+    bool plugging; /* it may run, and get cards more: their TAPs are made where the network is up */
 };
 
 /* *ret_spec is a new reference: the order's own spec when nothing in it is native. HM_E_CONFLICT: an

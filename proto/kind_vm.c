@@ -6,7 +6,7 @@
 #include "proto/render.h"
 #include "proto/text.h"
 
-static const char *const backends[] = {"libvirt", NULL};
+static const char *const backends[] = {"libvirt", "cloud-hypervisor", NULL};
 static const char *const boot_devices[] = {"disk", "cdrom", "network", NULL};
 static const char *const power_words[] = {"on", "off", "paused", NULL};
 static const char *const displays[] = {"none", "vnc", NULL};
@@ -79,7 +79,7 @@ static const struct field vm_fields[] = {
      .cost = COST_REPLACE,
      .words = backends,
      .default_value = "\"libvirt\"",
-     .help = "What runs it."},
+     .help = "What runs it (docs/cloud-hypervisor.md)."},
     {.name = "vcpus",
      .type = FIELD_INT,
      .cost = COST_LIVE,
@@ -358,7 +358,9 @@ static int check_vm(const json_t *spec, struct field_place *at, struct hm_error 
         rc = check_hugepages(spec, at, err);
     if (rc >= 0)
         rc = check_firmware(spec, at, err);
-    return rc < 0 ? rc : vm_check_devices(spec, at, err);
+    if (rc >= 0)
+        rc = vm_check_devices(spec, at, err);
+    return rc < 0 ? rc : vm_check_backend(spec, at, err);
 }
 
 const struct kind kind_vm = {

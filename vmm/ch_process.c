@@ -120,32 +120,77 @@ char *ch_socket_word(const char *socket)
     return hm_printf("path=%s", socket);
 }
 
-static bool has_socket(const char *cmdline, size_t len, const char *word)
+/* The word after the option, or NULL. */
+static const char *socket_word_of(const char *cmdline, size_t len)
 {
     bool is_next = false;
     for (size_t at = 0; at < len; at += strlen(cmdline + at) + 1) {
-        if (is_next && !strcmp(cmdline + at, word))
-            return true;
+        if (is_next)
+            return cmdline + at;
         is_next = !strcmp(cmdline + at, CH_SOCKET_OPTION);
     }
-    return false;
+    return NULL;
 }
 
-int ch_process_find(const char *socket, struct ch_pid *ret)
+static void add_process(struct ch_processes *list, const char *socket, int pid)
 {
-    HM_AUTOFREE char *word = ch_socket_word(socket);
+    struct ch_socket_process p;
+    if (!ch_pid_of(pid, &p.pid))
+        return;
+    p.socket = hm_strdup(socket);
+    list->items = hm_realloc_array(list->items, list->count + 1, sizeof *list->items);
+    list->items[list->count++] = p;
+}
+
+/* Begins with "path=SOCKETS/". */
+static bool is_in_folder(const char *word, const char *prefix)
+{
+    return word && !strncmp(word, prefix, strlen(prefix));
+}
+
+void ch_processes_read(const char *sockets, struct ch_processes *ret)
+{
+    HM_AUTOFREE char *prefix = ch_socket_word(sockets);
     HM_AUTOFREE char *cmdline = hm_alloc(CMDLINE_MAX);
     DIR *proc = opendir("/proc");
-    int found = 0;
-    for (struct dirent *e; proc && !found && (e = readdir(proc));) {
+    *ret = (struct ch_processes){0};
+    for (struct dirent *e; proc && (e = readdir(proc));) {
         char path[300];
         if (!isdigit((unsigned char)e->d_name[0]))
             continue;
         snprintf(path, sizeof path, "/proc/%s/cmdline", e->d_name);
         size_t len = read_file(path, cmdline, CMDLINE_MAX);
-        found = has_socket(cmdline, len, word) && ch_pid_of((int)strtol(e->d_name, NULL, 10), ret);
+        const char *word = socket_word_of(cmdline, len);
+        if (is_in_folder(word, prefix))
+            add_process(ret, word + strlen("path="), (int)strtol(e->d_name, NULL, 10));
     }
     if (proc)
         closedir(proc);
+}
+
+void ch_processes_clear(struct ch_processes *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i].socket);
+    free(list->items);
+    *list = (struct ch_processes){0};
+}
+
+int ch_processes_find(const struct ch_processes *list, const char *socket, struct ch_pid *ret)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (!strcmp(list->items[i].socket, socket)) {
+            *ret = list->items[i].pid;
+            return 1;
+        }
+    return 0;
+}
+
+int ch_process_find(const char *socket, struct ch_pid *ret)
+{
+    struct ch_processes list;
+    ch_processes_read(socket, &list);
+    int found = ch_processes_find(&list, socket, ret);
+    ch_processes_clear(&list);
     return found;
 }

@@ -32,6 +32,18 @@ int ch_pid_kill(const struct ch_pid *p, int64_t wait_ms, struct hm_error *err);
 /* The VMM that was started for this socket, by its command line, whatever any record says. 1: found; 0: none. */
 int ch_process_find(const char *socket, struct ch_pid *ret);
 
+/* All that have their socket in that folder, by one walk. */
+struct ch_processes {
+    struct ch_socket_process {
+        char *socket;
+        struct ch_pid pid;
+    } * items;
+    size_t count;
+};
+void ch_processes_read(const char *sockets, struct ch_processes *ret);
+void ch_processes_clear(struct ch_processes *list);
+int ch_processes_find(const struct ch_processes *list, const char *socket, struct ch_pid *ret);
+
 #define CH_SOCKET_OPTION "--api-socket"
 /* The word after it: "path=SOCKET"; the caller's. */
 char *ch_socket_word(const char *socket);

@@ -15,6 +15,7 @@
 #define DEFINITION "vm.json"
 #define PROCESS    "process.json"
 #define NOTE       "note.json"
+#define EVENTS     "events"
 #define VMM_LOG    "vmm.log"
 
 enum { FILE_MAX = 2 * PROTO_MAX_BYTES };
@@ -50,6 +51,11 @@ static char *path_of(const char *records, const char *vm, const char *file)
 char *ch_log_path(const char *records, const char *vm)
 {
     return path_of(records, vm, VMM_LOG);
+}
+
+char *ch_events_path(const char *records, const char *vm)
+{
+    return path_of(records, vm, EVENTS);
 }
 
 static int by_name(const void *a, const void *b)
@@ -143,7 +149,7 @@ int ch_record_write(const char *records, const char *vm, const struct mark *m, s
 
 int ch_record_remove(const char *records, const char *vm, struct hm_error *err)
 {
-    static const char *const files[] = {PROCESS, NOTE, VMM_LOG, VMM_LOG ".1", DEFINITION};
+    static const char *const files[] = {PROCESS, NOTE, EVENTS, VMM_LOG, VMM_LOG ".1", DEFINITION};
     HM_AUTOFREE char *dir = ch_record_path(records, vm);
     if (access(dir, F_OK) < 0 && errno == ENOENT)
         return 1;

@@ -7,7 +7,7 @@
  *   process.json  its VMM as it was started: pid with start time, boot of the host, socket, cgroup, TAPs, and the mark of
  *                 what runs, which may be older than the definition's
  *   note.json     the run note (driver.h)
- * and vmm.log, what the VMM says. None of it is believed about what runs: a pid counts only with its start
+ * and vmm.log, what the VMM says, and events, what it tells of its guest. None of it is believed about what runs: a pid counts only with its start
  * time in this boot, and a state only as the VMM itself says it. Blocks on the disk; thread: any.
  */
 #ifndef HM_VMM_CH_RECORD_H
@@ -44,6 +44,7 @@ int ch_process_parse(const char *text, size_t len, struct ch_process *ret, struc
 char *ch_records_path(const char *state_dir);
 char *ch_record_path(const char *records, const char *vm);
 char *ch_log_path(const char *records, const char *vm);
+char *ch_events_path(const char *records, const char *vm);
 
 /* Names of all VMs that have a folder, sorted: a JSON array of texts; none: empty. */
 int ch_records_list(const char *records, json_t **ret, struct hm_error *err);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "proto/text.h"
 
 enum { WORDS_MAX = 400, PARTS_MAX = 12 };
 
@@ -48,14 +49,6 @@ static bool add_array(struct hm_buf *words, const char *text, size_t len)
     return is_array && parts > 0;
 }
 
-/* As one line of what can be shown; hm_fail() does the same for what is no UTF-8. */
-static void clean(char *text)
-{
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-}
-
 /* The outermost context comes first and the cause last, so a long one is cut in front. */
 static const char *end_of(const char *words)
 {
@@ -79,10 +72,10 @@ int ch_reply_check(const char *what, long status, const char *text, size_t len,
         return 0;
     if (text && !add_array(&words, text, len))
         hm_buf_add(&words, text, strnlen(text, len < WORDS_MAX ? len : WORDS_MAX));
-    if (words.data)
-        clean(words.data);
     const char *said = words.data && *words.data ? end_of(words.data) : "it gave no reason";
-    int r = hm_fail(err, code_of(status, said), "%s: cloud-hypervisor says: %s (%ld)", what, said,
+    char shown[WORDS_MAX + 100];
+    text_clean(said, shown, sizeof shown);
+    int r = hm_fail(err, code_of(status, said), "%s: cloud-hypervisor says: %s (%ld)", what, shown,
                     status);
     hm_buf_free(&words);
     return r;

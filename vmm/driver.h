@@ -151,7 +151,9 @@ struct driver_options {
     const char *image_ca;   /* authorities for downloads; NULL: the system's */
     int64_t image_stall_ms; /* a download from which nothing came for so long has failed; 0: 60 s */
     const char *state_dir;  /* for what is remembered across restarts */
-    const char *runtime_dir; /* for what holds for one boot of the host (vmm/accel_trial.h) */
+    const char *runtime_dir;  /* for what holds for one boot of the host (vmm/accel_trial.h) */
+    const char *vmm_program;  /* cloud-hypervisor; NULL: found where programs are */
+    const char *vmm_firmware; /* for its guests without a kernel; NULL: none */
     /* Called from any thread when something may have changed (event, connection lost): observe
      * again. It must not call the driver, and is not called after close() has returned. May be
      * NULL. */
@@ -162,6 +164,8 @@ struct driver_options {
 struct driver {
     const char *name;         /* "libvirt" */
     const char *const *kinds; /* document kinds it holds, NULL-terminated */
+    bool
+        opens_taps; /* a card on a network of the agent's own is a TAP that it opens, not a bridge */
     int (*check_options)(const struct driver_options *options,
                          struct hm_error *err); /* form only */
     /* Connect. On failure nothing is kept and it may be called again. Options are copied. */
@@ -193,6 +197,9 @@ struct driver {
      * backend. */
     int (*kill_seen)(const struct driver_options *options, const struct order *o,
                      struct hm_error *err);
+    /* The word by which the process of the VM of that UUID is known on this host (agent/fence_plan.h): the caller's.
+     * NULL: the UUID itself. */
+    char *(*process_word)(const struct driver_options *options, const char *uuid);
     int (*verify_stopped)(void *self, const struct order *o,
                           struct hm_error *err);                            /* 0 only if seen */
     int (*remove)(void *self, const struct order *o, struct hm_error *err); /* absent: fine (> 0) */

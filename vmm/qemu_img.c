@@ -102,6 +102,17 @@ int qemu_img_copy(const char *from, const char *from_format, const char *to, con
     return change("copy it", from, argv, err);
 }
 
+int qemu_img_create(const char *path, const char *format, int64_t bytes, const char *backing,
+                    const char *backing_format, struct hm_error *err)
+{
+    char size[NUMBER_MAX];
+    snprintf(size, sizeof size, "%lld", (long long)bytes);
+    const char *empty[] = {"qemu-img", "create", "-q", "-f", format, path, size, NULL};
+    const char *on_top[] = {"qemu-img", "create", "-q",           "-u", "-f", format, "-b",
+                            backing,    "-F",     backing_format, path, size, NULL};
+    return change("make it", path, backing ? on_top : empty, err);
+}
+
 int qemu_img_grow(const char *path, const char *format, int64_t bytes, struct hm_error *err)
 {
     char size[NUMBER_MAX];

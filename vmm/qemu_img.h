@@ -19,6 +19,9 @@ int qemu_img_info(const char *path, const char *format, struct image_info *ret,
 /* A new file that holds the same; sparse. What is there is written over. */
 int qemu_img_copy(const char *from, const char *from_format, const char *to, const char *to_format,
                   struct hm_error *err);
+/* A new one, empty or (backing not NULL) on top of that file, which is not opened. What is there is written over. */
+int qemu_img_create(const char *path, const char *format, int64_t bytes, const char *backing,
+                    const char *backing_format, struct hm_error *err);
 int qemu_img_grow(const char *path, const char *format, int64_t bytes, struct hm_error *err);
 
 int qemu_img_snapshot_create(const char *path, const char *snapshot, struct hm_error *err);

@@ -1,8 +1,8 @@
 /*
  * A driver's verbs, for tests: what the agent would call, without the agent.
  *
- *   drive [--backend libvirt|images] [--uri URI] [--image-dir DIR] [--image-ca FILE] [--stall MS]
- *         [--site SITE] [--accel WORD] [--primary] [--seen UUID] VERB [KIND NAME [SPEC]]
+ *   drive [--backend libvirt|images|cloud-hypervisor] [--uri URI] [--image-dir DIR] [--image-ca FILE] [--stall MS]
+ *         [--state DIR] [--runtime DIR] [--vmm PROGRAM] [--site SITE] [--accel WORD] [--primary] [--seen UUID] VERB [KIND NAME [SPEC]]
  *
  * VERB: observe, probe, create, update, start, stop, kill, verify_stopped, remove,
  * pause, resume, reboot. SPEC: the document
@@ -29,6 +29,7 @@
 #include "proto/doc.h"
 #include "proto/operation.h"
 #include "vmm/accel_trial.h"
+#include "vmm/cloud_hypervisor.h"
 #include "vmm/images.h"
 #include "vmm/libvirt.h"
 
@@ -232,14 +233,31 @@ static void serve(const struct call *given, const struct driver *d, void **self)
     free(line);
 }
 
+static const struct driver *find_driver(const char *name)
+{
+    static const struct driver *const drivers[] = {&libvirt_driver, &images_driver,
+                                                   &cloud_hypervisor_driver};
+    for (size_t i = 0; i < HM_COUNT(drivers); i++)
+        if (!strcmp(drivers[i]->name, name))
+            return drivers[i];
+    exit(2);
+}
+
 static struct call read_arguments(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"uri", required_argument, NULL, 'u'},     {"image-dir", required_argument, NULL, 'i'},
-        {"site", required_argument, NULL, 's'},    {"accel", required_argument, NULL, 'a'},
-        {"backend", required_argument, NULL, 'b'}, {"image-ca", required_argument, NULL, 'c'},
-        {"stall", required_argument, NULL, 't'},   {"primary", no_argument, NULL, 'p'},
-        {"seen", required_argument, NULL, 'k'},    {0}};
+    static const struct option options[] = {{"uri", required_argument, NULL, 'u'},
+                                            {"image-dir", required_argument, NULL, 'i'},
+                                            {"site", required_argument, NULL, 's'},
+                                            {"accel", required_argument, NULL, 'a'},
+                                            {"backend", required_argument, NULL, 'b'},
+                                            {"image-ca", required_argument, NULL, 'c'},
+                                            {"stall", required_argument, NULL, 't'},
+                                            {"primary", no_argument, NULL, 'p'},
+                                            {"seen", required_argument, NULL, 'k'},
+                                            {"state", required_argument, NULL, 'd'},
+                                            {"runtime", required_argument, NULL, 'r'},
+                                            {"vmm", required_argument, NULL, 'v'},
+                                            {0}};
     struct call c = {.driver = &libvirt_driver,
                      .options = {.uri = "qemu:///system",
                                  .image_dir = "/var/lib/libvirt/images",
@@ -257,11 +275,17 @@ static struct call read_arguments(int argc, char **argv)
         else if (option == 'a')
             c.options.accel = optarg;
         else if (option == 'b')
-            c.driver = strcmp(optarg, "images") ? &libvirt_driver : &images_driver;
+            c.driver = find_driver(optarg);
         else if (option == 'c')
             c.options.image_ca = optarg;
         else if (option == 't')
             c.options.image_stall_ms = strtol(optarg, NULL, 10);
+        else if (option == 'd')
+            c.options.state_dir = optarg;
+        else if (option == 'r')
+            c.options.runtime_dir = optarg;
+        else if (option == 'v')
+            c.options.vmm_program = optarg;
         else if (option == 'p')
             c.primary = true;
         else if (option == 'k')

@@ -23,6 +23,10 @@ END_TEST
 START_TEST(backend_of_the_document_decides)
 {
     json_t *libvirt = json_pack("{s:s}", "backend", "libvirt");
+    json_t *ch = json_pack("{s:s}", "backend", "cloud-hypervisor");
+    ck_assert_str_eq(taker("vm", ch)->name, "cloud-hypervisor");
+    ck_assert_ptr_null(taker("network", ch));
+    json_decref(ch);
     json_t *xen = json_pack("{s:s}", "backend", "xen");
     ck_assert_str_eq(taker("vm", libvirt)->name, "libvirt");
     ck_assert_ptr_null(taker("vm", xen));

@@ -92,6 +92,21 @@ START_TEST(knows_which_vms_it_has)
 }
 END_TEST
 
+START_TEST(a_vmm_is_named_by_its_socket)
+{
+    fence_plan_begin(&plan, &plain);
+    fence_plan_add_vm(&plan, "path=/run/harmony/vmm/1a3df4bc.sock");
+    ck_assert_int_eq(fence_plan_end(&plan, NULL), 0);
+    ck_assert(fence_plan_has_vm(&plan, "path=/run/harmony/vmm/1a3df4bc.sock"));
+    ck_assert(!fence_plan_has_vm(&plan, "path=/run/harmony/vmm/2a3df4bc.sock"));
+    ck_assert(!fence_plan_has_vm(&plan, "1a3df4bc"));
+    const struct guard_entry *e =
+        (const struct guard_entry *)(plan.text.data + sizeof(struct guard_plan));
+    ck_assert_int_eq(e->type, GUARD_PROCESS);
+    ck_assert_str_eq((const char *)(e + 1), "--api-socket");
+}
+END_TEST
+
 static uint64_t number_with(const char *uuid)
 {
     fence_plan_begin(&plan, &plain);
@@ -135,6 +150,7 @@ int main(void)
     tcase_add_test(t, says_what_the_operator_wants_and_which_vms_there_may_be);
     tcase_add_test(t, names_the_virtual_ips);
     tcase_add_test(t, knows_which_vms_it_has);
+    tcase_add_test(t, a_vmm_is_named_by_its_socket);
     tcase_add_test(t, equal_plans_have_equal_numbers);
     tcase_add_test(t, too_large_a_plan_is_refused_in_words);
     suite_add_tcase(s, t);

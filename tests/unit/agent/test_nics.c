@@ -11,6 +11,7 @@
 
 static char dir[] = "/tmp/harmony-nics.XXXXXX";
 static struct driver_options options;
+static const struct driver driver = {.name = "libvirt"};
 
 static void make(void)
 {
@@ -27,15 +28,15 @@ START_TEST(a_vm_is_built_as_it_was_declared_and_leaves_no_trace)
 {
     json_t *spec = json_loads("{\"networks\":[{\"network\":\"lan\"}]}", 0, NULL);
     struct order o = order_of(spec);
-    ck_assert_int_eq(nics_prepare(&options, VERB_CREATE, &o, NULL), 0);
+    ck_assert_int_eq(nics_prepare(&driver, &options, VERB_CREATE, &o, NULL), 0);
 #if HM_WITH_NETALLOC
     ck_assert_ptr_eq(o.placed, spec);
 #endif
     nics_release(&o);
     ck_assert_ptr_null(o.placed);
-    ck_assert_int_eq(nics_prepare(&options, VERB_STOP, &o, NULL), 0);
+    ck_assert_int_eq(nics_prepare(&driver, &options, VERB_STOP, &o, NULL), 0);
     ck_assert_ptr_null(o.placed);
-    ck_assert_int_eq(nics_prepare(&options, VERB_REMOVE, &o, NULL), 0);
+    ck_assert_int_eq(nics_prepare(&driver, &options, VERB_REMOVE, &o, NULL), 0);
     json_decref(spec);
     ck_assert_int_eq(rmdir(dir), 0); /* empty */
 }
@@ -46,7 +47,7 @@ START_TEST(an_agent_without_folders_has_no_native_networks)
     json_t *spec = json_loads("{\"networks\":[{\"network\":\"lan\"}]}", 0, NULL);
     struct order o = order_of(spec);
     options.state_dir = NULL;
-    ck_assert_int_eq(nics_prepare(&options, VERB_START, &o, NULL), 0);
+    ck_assert_int_eq(nics_prepare(&driver, &options, VERB_START, &o, NULL), 0);
     ck_assert_ptr_null(o.placed);
     json_decref(spec);
     rmdir(dir);

@@ -257,7 +257,8 @@ static const struct {
     {"vm", "{\"cdroms\":[{\"url\":\"file:///i\",\"sha256\":\"" SHA "\"}]}",
      "cdroms[0]: its url must begin with http:// or https://", "cdroms[0]"},
     {"vm",
-     "{\"disks\":[{\"device\":\"a\",\"size\":\"1GiB\",\"boot\":2}],\"networks\":[{\"network\":\"l\"},{"
+     "{\"disks\":[{\"device\":\"a\",\"size\":\"1GiB\",\"boot\":2}],\"networks\":[{\"network\":"
+     "\"l\"},{"
      "\"network\":\"m\",\"boot\":2}]}",
      "networks[1].boot: 2 is the place of a device in disks already", "networks[1].boot"},
     {"vm", "{\"disks\":[{\"device\":\"vda\",\"image\":\"/i\",\"base\":\"b\"}]}",
@@ -265,6 +266,34 @@ static const struct {
     {"vm", "{\"kernel\":\"/k\",\"cloud_init\":{\"user_data\":\"a\\u0007\"}}",
      "cloud_init.user_data: holds a control character (such as a newline or tab)",
      "cloud_init.user_data"},
+    {"vm", "{\"backend\":\"cloud-hypervisor\",\"disks\":[{\"device\":\"vda\",\"size\":\"1GiB\"}]}",
+     "firmware: cloud-hypervisor has no BIOS: give kernel, or firmware uefi", "firmware"},
+    {"vm", "{\"backend\":\"cloud-hypervisor\",\"kernel\":\"/k\",\"tpm\":true}",
+     "tpm: a TPM is not given to guests of cloud-hypervisor", "tpm"},
+    {"vm", "{\"backend\":\"cloud-hypervisor\",\"kernel\":\"/k\",\"display\":\"vnc\"}",
+     "display: cloud-hypervisor can't do vnc: it has no screen", "display"},
+    {"vm", "{\"backend\":\"cloud-hypervisor\",\"kernel\":\"/k\",\"accel\":\"tcg\"}",
+     "accel: cloud-hypervisor can't do tcg: it emulates nothing", "accel"},
+    {"vm", "{\"backend\":\"cloud-hypervisor\",\"kernel\":\"/k\",\"watchdog\":\"pause\"}",
+     "watchdog: cloud-hypervisor can't do pause: its watchdog resets the guest", "watchdog"},
+    {"vm", "{\"backend\":\"cloud-hypervisor\",\"kernel\":\"/k\",\"cdroms\":[{\"path\":\"/i\"}]}",
+     "cdroms: cloud-hypervisor has no CD-ROM drives; give the file as a disk with image, format "
+     "raw and readonly",
+     "cdroms"},
+    {"vm",
+     "{\"backend\":\"cloud-hypervisor\",\"kernel\":\"/"
+     "k\",\"memory\":\"256MiB\",\"max_memory\":\"300MiB\"}",
+     "max_memory: must be memory and a multiple of 128MiB: cloud-hypervisor plugs memory in "
+     "modules of that size",
+     "max_memory"},
+    {"vm",
+     "{\"backend\":\"cloud-hypervisor\",\"kernel\":\"/"
+     "k\",\"disks\":[{\"device\":\"sda\",\"size\":\"1GiB\",\"bus\":\"sata\"}]}",
+     "disks[0]: cloud-hypervisor has disks on bus virtio alone", "disks[0]"},
+    {"vm",
+     "{\"backend\":\"cloud-hypervisor\",\"kernel\":\"/"
+     "k\",\"networks\":[{\"network\":\"lan\",\"model\":\"e1000e\"}]}",
+     "networks[0]: cloud-hypervisor has cards of model virtio alone", "networks[0]"},
     {"network", "{\"dhcp\":{\"start\":\"192.168.100.5\"}}",
      "dhcp: start and end are given together, or neither", "dhcp"},
     {"network", "{\"dhcp\":{\"start\":\"192.168.100.9\",\"end\":\"192.168.100.5\"}}",

@@ -1,0 +1,107 @@
+/* Real processes, and who is told of their end. */
+#include <check.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/ch_watch.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int ends;
+static struct ch_loop *loop;
+static struct ch_watch *watch;
+
+static void on_end(void *data)
+{
+    (void)data;
+    pthread_mutex_lock(&lock);
+    ends++;
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void wait_for_ends(int n)
+{
+    pthread_mutex_lock(&lock);
+    while (ends < n)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static void set_up(void)
+{
+    struct hm_error err;
+    ends = 0;
+    ck_assert_int_eq(ch_loop_new(&loop, &err), 0);
+    watch = ch_watch_new(loop, on_end, NULL);
+}
+
+static void tear_down(void)
+{
+    ch_watch_free(watch);
+    ch_loop_free(loop);
+}
+
+static struct ch_pid start(void)
+{
+    struct ch_pid pid;
+    int child = fork();
+    if (child == 0) {
+        for (;;)
+            pause();
+    }
+    ck_assert(ch_pid_of(child, &pid));
+    return pid;
+}
+
+static void end(const struct ch_pid *pid)
+{
+    ck_assert_int_eq(kill(pid->pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(pid->pid, NULL, 0), pid->pid);
+}
+
+START_TEST(the_end_of_each_is_told_once_however_often_it_was_added)
+{
+    struct ch_pid a = start(), b = start();
+    ch_watch_add(watch, &a);
+    ch_watch_add(watch, &b);
+    ch_watch_add(watch, &a);
+    end(&a);
+    wait_for_ends(1);
+    end(&b);
+    wait_for_ends(2);
+    ck_assert_int_eq(ends, 2);
+}
+END_TEST
+
+START_TEST(one_that_is_gone_already_is_not_watched_and_the_rest_goes_with_the_watch)
+{
+    struct ch_pid gone = start(), stays = start();
+    end(&gone);
+    ch_watch_add(watch, &gone);
+    ch_watch_add(watch, &stays);
+    tear_down();
+    ck_assert_int_eq(ends, 0);
+    end(&stays);
+    set_up();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("ch_watch");
+    TCase *t = tcase_create("all");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, the_end_of_each_is_told_once_however_often_it_was_added);
+    tcase_add_test(t, one_that_is_gone_already_is_not_watched_and_the_rest_goes_with_the_watch);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,59 @@
+/* Cards on bridges that harmony does not manage: the VMM makes their TAPs, and takes them along when it ends. */
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/sockios.h>
+
+#include "base/alloc.h"
+#include "proto/field.h"
+#include "vmm/ch.h"
+
+static bool is_in(const char *tap, const char *bridge)
+{
+    HM_AUTOFREE char *path = hm_printf("/sys/class/net/%s/brif/%s", bridge, tap);
+    return access(path, F_OK) == 0;
+}
+
+static int fail(const char *what, const char *tap, const char *bridge, struct hm_error *err)
+{
+    return hm_fail(err, HM_E_IO, "its card %s: %s %s: %s", tap, what, bridge, strerror(errno));
+}
+
+static int join(int s, const char *tap, const char *bridge, struct hm_error *err)
+{
+    struct ifreq in_bridge = {.ifr_ifindex = (int)if_nametoindex(tap)}, up = {.ifr_flags = 0};
+    if (is_in(tap, bridge))
+        return 0;
+    snprintf(in_bridge.ifr_name, sizeof in_bridge.ifr_name, "%s", bridge);
+    snprintf(up.ifr_name, sizeof up.ifr_name, "%s", tap);
+    if (if_nametoindex(bridge) == 0)
+        return hm_fail(err, HM_E_NETWORK_NOT_FOUND, "the bridge %s does not exist on this host",
+                       bridge);
+    if (ioctl(s, SIOCBRADDIF, &in_bridge) < 0 && !is_in(tap, bridge))
+        return fail("put it into the bridge", tap, bridge, err);
+    if (ioctl(s, SIOCGIFFLAGS, &up) < 0)
+        return fail("look at it, on the bridge", tap, bridge, err);
+    up.ifr_flags |= IFF_UP;
+    return ioctl(s, SIOCSIFFLAGS, &up) < 0 ? fail("set it up, on the bridge", tap, bridge, err) : 0;
+}
+
+int ch_bridges_join(const char *key, const json_t *placed, struct hm_error *err)
+{
+    int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r = 0;
+    if (s < 0)
+        return hm_fail(err, HM_E_IO, "a socket for its bridges: %s", strerror(errno));
+    for (size_t i = 0; i < json_array_size(placed) && r >= 0; i++) {
+        const json_t *nic = json_array_get(placed, i);
+        char tap[CH_TAP_TEXT];
+        ch_tap_name(key, nic, i, tap);
+        if (spec_str(nic, "bridge"))
+            r = join(s, tap, spec_str(nic, "bridge"), err);
+    }
+    close(s);
+    return r;
+}

@@ -1,0 +1,136 @@
+/*
+ * Where the process of a VMM is kept, apart from the agent's: under systemd in a scope, which outlives the service of
+ * the agent and is stopped by nothing that stops it; else in a cgroup of v2.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "vmm/ch.h"
+
+enum { MOUNTS_MAX = 1 << 20, CGROUPS_MAX = 65536, BUS_MS = 5000, MOVE_MS = 2000, LOOK_MS = 5 };
+
+/* -- Folders --------------------------------------------------------------------------------------- */
+
+/* "36 35 0:31 / /sys/fs/cgroup rw ... - cgroup2 cgroup2 rw": the fifth word. */
+static char *mount_point(void)
+{
+    HM_AUTOFREE char *text = NULL;
+    char point[256];
+    if (hm_file_read("/proc/self/mountinfo", MOUNTS_MAX, &text, NULL, NULL) < 0)
+        return NULL;
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
+        if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s / %255s", point) == 1)
+            return hm_strdup(point);
+    return NULL;
+}
+
+static bool write_text(const char *folder, const char *file, const char *text)
+{
+    HM_AUTOFREE char *path = hm_printf("%s/%s", folder, file);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool written = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    close(fd);
+    return written;
+}
+
+/* Named after the socket, which no two VMs of a host share. */
+static char *own_folder(const char *mount, const char *socket)
+{
+    const char *name = strrchr(socket, '/') + 1;
+    return hm_printf("%s/harmony-vms/%.*s", mount, (int)strcspn(name, "."), name);
+}
+
+static char *join_own(const char *mount, const char *socket, int pid)
+{
+    char number[16];
+    char *folder = own_folder(mount, socket);
+    snprintf(number, sizeof number, "%d", pid);
+    if (hm_mkdirs(folder, 0755, NULL) >= 0 && write_text(folder, "cgroup.procs", number))
+        return folder;
+    rmdir(folder);
+    free(folder);
+    return NULL;
+}
+
+/* -- A scope of systemd's ---------------------------------------------------------------------------- */
+
+static int ask_for_scope(const char *unit, const char *what, unsigned pid)
+{
+    sd_bus *bus = NULL;
+    int r = sd_bus_open_system(&bus);
+    if (r >= 0)
+        r = sd_bus_set_method_call_timeout(bus, BUS_MS * 1000ULL);
+    if (r >= 0)
+        r = sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                               "org.freedesktop.systemd1.Manager", "StartTransientUnit", NULL, NULL,
+                               "ssa(sv)a(sa(sv))", unit, "fail", 5, "Description", "s", what,
+                               "Slice", "s", "machine.slice", "PIDs", "au", 1, pid, "Delegate", "b",
+                               1, "CollectMode", "s", "inactive-or-failed", 0);
+    sd_bus_flush_close_unref(bus);
+    return r;
+}
+
+/* "0::/machine.slice/UNIT", once it has been moved. */
+static char *scope_folder(const char *mount, const char *unit, int pid)
+{
+    HM_AUTOFREE char *path = hm_printf("/proc/%d/cgroup", pid), *text = NULL;
+    if (hm_file_read(path, CGROUPS_MAX, &text, NULL, NULL) < 0)
+        return NULL;
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
+        if (!strncmp(line, "0::/", 4) && strstr(line, unit))
+            return hm_printf("%s%s", mount, line + 3);
+    return NULL;
+}
+
+static char *join_scope(const char *mount, const char *vm, const char *socket, int pid)
+{
+    const char *name = strrchr(socket, '/') + 1;
+    HM_AUTOFREE char *unit = hm_printf("harmony-vm-%.*s.scope", (int)strcspn(name, "."), name);
+    HM_AUTOFREE char *what = hm_printf("harmony: virtual machine %s", vm);
+    const struct timespec pause = {.tv_nsec = LOOK_MS * HM_MS};
+    char *folder = NULL;
+    if (ask_for_scope(unit, what, (unsigned)pid) < 0)
+        return NULL;
+    for (int64_t until = hm_boottime_ns() + MOVE_MS * HM_MS;
+         !(folder = scope_folder(mount, unit, pid)) && hm_boottime_ns() < until;)
+        nanosleep(&pause, NULL);
+    return folder;
+}
+
+char *ch_cgroup_join(const struct ch *ch, const char *vm, const char *socket, int pid)
+{
+    HM_AUTOFREE char *mount = mount_point();
+    (void)ch;
+    if (!mount)
+        return NULL;
+    char *folder = sd_booted() > 0 ? join_scope(mount, vm, socket, pid) : NULL;
+    return folder ? folder : join_own(mount, socket, pid);
+}
+
+/* -- Its end ------------------------------------------------------------------------------------------- */
+
+void ch_cgroup_kill(const char *cgroup)
+{
+    if (cgroup)
+        write_text(cgroup, "cgroup.kill", "1");
+}
+
+void ch_cgroup_remove(const char *cgroup)
+{
+    if (cgroup)
+        rmdir(cgroup);
+}

@@ -1,0 +1,235 @@
+/* Bringing a VM up: its VMM behind a gate, then vm.create and vm.boot. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "proto/field.h"
+#include "vmm/ch.h"
+
+enum { LISTEN_MS = 10000, LOOK_MS = 2 };
+
+static bool stands_still(const struct order *o)
+{
+    const char *power = spec_str(o->spec, "power");
+    return power && !strcmp(power, "paused");
+}
+
+static const json_t *cards_of(const struct order *o)
+{
+    return json_object_get(o->placed ? o->placed : o->spec, "networks");
+}
+
+/* -- The console ------------------------------------------------------------------------------------- */
+
+/* The VMM begins an empty file; what the run before has said stays beside it. */
+static int make_console(const struct ch *ch, const char *vm, char **ret, struct hm_error *err)
+{
+    HM_AUTOFREE char *dir = hm_printf("%s/console", ch->image_dir);
+    char *path = ch_console_path(ch, vm);
+    HM_AUTOFREE char *before = hm_printf("%s.1", path);
+    int r = hm_mkdirs(dir, 0755, err);
+    if (r >= 0 && rename(path, before) < 0 && errno != ENOENT)
+        r = hm_fail(err, HM_E_IO, "cannot put %s aside: %s", path, strerror(errno));
+    if (r < 0)
+        free(path);
+    else
+        *ret = path;
+    return r;
+}
+
+/* -- Its process ------------------------------------------------------------------------------------- */
+
+/* Until it listens, or has ended: a VMM that is up answers within some 20 ms. */
+static int wait_for_socket(const char *vm, const char *socket, const struct ch_pid *pid,
+                           const char *log, struct hm_error *err)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * HM_MS};
+    int64_t until = hm_boottime_ns() + LISTEN_MS * HM_MS;
+    while (access(socket, F_OK) < 0) {
+        if (!ch_pid_is_alive(pid)) {
+            HM_AUTOFREE char *said = ch_log_tail(log);
+            return hm_fail(err, HM_E_VMM, "vm %s: cloud-hypervisor ended at once: %s", vm,
+                           *said ? said : "it gave no reason");
+        }
+        if (hm_boottime_ns() >= until)
+            return hm_fail(err, HM_E_TIMEOUT, "vm %s: cloud-hypervisor has not made its socket %s",
+                           vm, socket);
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
+/* What is on disk about it before its program runs. */
+static int record_process(const struct ch *ch, const struct order *o, const struct ch_pid *pid,
+                          const char *socket, const char *cgroup, struct hm_error *err)
+{
+    struct ch_process p = {.pid = *pid,
+                           .boot = hm_strdup(ch->boot),
+                           .socket = hm_strdup(socket),
+                           .cgroup = cgroup ? hm_strdup(cgroup) : NULL,
+                           .taps = ch_taps(o->key, cards_of(o)),
+                           .placed = json_incref((json_t *)(uintptr_t)cards_of(o))};
+    mark_of_order(o, &p.mark);
+    int r = ch_record_write_process(ch->records, o->name, &p, err);
+    ch_process_clear(&p);
+    return r;
+}
+
+static int spawn(const struct ch *ch, const struct order *o, const char *socket, const char *log,
+                 struct ch_pid *ret, struct hm_error *err)
+{
+    char *program = NULL;
+    int r = ch_program_find(ch, &program, err);
+    if (r < 0)
+        return hm_wrap(err, "vm %s", o->name);
+    HM_AUTOFREE char *word = ch_socket_word(socket);
+    HM_AUTOFREE char *events_path = ch_events_path(ch->records, o->name);
+    HM_AUTOFREE char *events = hm_printf("path=%s", events_path);
+    char *const argv[] = {program,
+                          (char *)(uintptr_t)CH_SOCKET_OPTION,
+                          word,
+                          (char *)(uintptr_t) "--event-monitor",
+                          events,
+                          (char *)(uintptr_t) "--seccomp",
+                          (char *)(uintptr_t) "true",
+                          NULL};
+    struct ch_spawn s = {.argv = argv, .log = log};
+    struct ch_gate gate;
+    r = ch_spawn(&s, &gate, err);
+    if (r >= 0) {
+        HM_AUTOFREE char *cgroup = ch_cgroup_join(ch, o->name, socket, gate.pid.pid);
+        r = record_process(ch, o, &gate.pid, socket, cgroup, err);
+        if (r < 0)
+            ch_gate_refuse(&gate);
+        else
+            r = ch_gate_open(&gate, program, err);
+    }
+    free(program);
+    *ret = gate.pid;
+    return r;
+}
+
+/* -- The guest --------------------------------------------------------------------------------------- */
+
+static int configure(struct ch *ch, const struct order *o, json_t **ret, struct hm_error *err)
+{
+    struct vm_disks disks;
+    char *console = NULL;
+    HM_AUTOFREE char *plugged = ch_plugged_path(ch, o->name);
+    const char *folders[] = {plugged, NULL};
+    vm_disks_of(o->spec, &disks);
+    int r = ch_disks_prepare(ch, o, false, &disks, err);
+    if (r >= 0)
+        r = make_console(ch, o->name, &console, err);
+    if (r >= 0)
+        r = hm_mkdirs(plugged, 0700, err);
+    struct ch_build build = {.key = o->key,
+                             .spec = o->spec,
+                             .placed = cards_of(o),
+                             .disks = &disks,
+                             .console = console,
+                             .firmware = ch->firmware,
+                             .landlock = ch->has_landlock,
+                             .folders = folders};
+    if (r >= 0)
+        r = ch_config(&build, ret, err);
+    vm_disks_clear(&disks);
+    free(console);
+    return r < 0 ? hm_wrap(err, "vm %s", o->name) : 0;
+}
+
+static int boot_guest(struct ch *ch, const struct order *o, const char *socket, json_t *config,
+                      struct hm_error *err)
+{
+    int r = ch_put(ch, o->name, socket, "configure it", "vm.create", config, CH_ANSWER_MS, err);
+    if (r >= 0)
+        r = ch_put(ch, o->name, socket, "boot it", "vm.boot", NULL, CH_BOOT_MS, err);
+    if (r >= 0)
+        r = ch_bridges_join(o->key, cards_of(o), err);
+    if (r >= 0 && stands_still(o))
+        r = ch_put(ch, o->name, socket, "pause it", "vm.pause", NULL, CH_ANSWER_MS, err);
+    return r;
+}
+
+/* What a start that failed has left is gone before it is tried again. */
+static int give_up(struct ch *ch, const struct order *o, struct hm_error *err)
+{
+    struct ch_vm vm;
+    struct hm_error why = *err;
+    if (ch_vm_look(ch, o->name, o->key, &vm, NULL) >= 0)
+        ch_vm_end(ch, o->name, &vm, NULL);
+    ch_vm_clear(&vm);
+    *err = why;
+    return -(int)why.code;
+}
+
+static int boot(struct ch *ch, const struct order *o, const struct ch_vm *vm, struct hm_error *err)
+{
+    HM_AUTOFREE char *log = ch_log_path(ch->records, o->name);
+    json_t *config = NULL;
+    struct ch_pid pid;
+    struct hm_error why = {0};
+    int r = configure(ch, o, &config, err);
+    if (r >= 0)
+        r = hm_mkdirs(ch->sockets, 0700, err);
+    if (r < 0) {
+        json_decref(config);
+        return r;
+    }
+    unlink(vm->socket);
+    ch_log_limit(log);
+    r = spawn(ch, o, vm->socket, log, &pid, &why);
+    if (r >= 0)
+        r = wait_for_socket(o->name, vm->socket, &pid, log, &why);
+    if (r >= 0)
+        r = boot_guest(ch, o, vm->socket, config, &why);
+    else
+        json_decref(config);
+    if (r < 0) {
+        give_up(ch, o, &why);
+        return hm_fail(err, why.code, "%s", why.text);
+    }
+    return 0;
+}
+
+/* -- The verb ---------------------------------------------------------------------------------------- */
+
+/* One that an agent which died had begun to bring up is begun anew. */
+static int start_alive(struct ch *ch, const struct order *o, const struct ch_vm *vm,
+                       struct hm_error *err)
+{
+    struct ch_info info = {0};
+    int r = ch_ask_info(ch, o->name, vm->socket, &info, err);
+    enum ch_state state = info.state;
+    ch_info_clear(&info);
+    if (r < 0)
+        return r;
+    if (state == CH_STATE_PAUSED && !stands_still(o))
+        return ch_put(ch, o->name, vm->socket, "resume it", "vm.resume", NULL, CH_ANSWER_MS, err);
+    if (state == CH_STATE_RUNNING)
+        return ch_bridges_join(o->key, vm->run.placed, err);
+    if (state == CH_STATE_PAUSED)
+        return 0;
+    r = ch_vm_end(ch, o->name, vm, err);
+    return r < 0 ? r : boot(ch, o, vm, err);
+}
+
+int ch_vm_start(struct ch *ch, const struct order *o, struct hm_error *err)
+{
+    struct ch_vm vm;
+    int r = ch_vm_find_ours(ch, o, &vm, err);
+    if (r == 0)
+        r = ch_vm_fail_absent(o, err);
+    else if (r > 0 && vm.is_alive)
+        r = start_alive(ch, o, &vm, err);
+    else if (r > 0)
+        r = boot(ch, o, &vm, err);
+    ch_vm_clear(&vm);
+    /* After the start: a note that it was started, though it never was, would keep it down for ever. */
+    return r < 0 ? r : ch_vm_keep_note(ch, o, err);
+}

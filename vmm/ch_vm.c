@@ -1,0 +1,206 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "proto/doc.h"
+#include "vmm/ch.h"
+#include "vmm/seed.h"
+
+/* -- Finding -------------------------------------------------------------------------------------- */
+
+void ch_vm_clear(struct ch_vm *vm)
+{
+    mark_clear(&vm->mark);
+    ch_process_clear(&vm->run);
+    free(vm->socket);
+    *vm = (struct ch_vm){0};
+}
+
+static int read_records(const struct ch *ch, const char *name, struct ch_vm *ret,
+                        struct hm_error *err)
+{
+    int found = ch_record_read(ch->records, name, &ret->mark, err);
+    if (found < 0)
+        return found;
+    ret->is_defined = found > 0;
+    found = ch_record_read_process(ch->records, name, &ret->run, err);
+    ret->has_process = found > 0;
+    return found;
+}
+
+/* By its record, if that is of this boot of the host. */
+static bool is_alive_by_record(const struct ch *ch, const struct ch_vm *vm)
+{
+    return vm->has_process && !strcmp(vm->run.boot, ch->boot) && ch_pid_is_alive(&vm->run.pid);
+}
+
+/* One that was adopted has the socket of its earlier key. */
+static void find_socket(const struct ch *ch, const char *key, struct ch_vm *vm)
+{
+    const char *made_from = vm->is_defined ? vm->mark.key : key;
+    vm->socket = vm->has_process ? hm_strdup(vm->run.socket)
+                                 : ch_socket_path(ch, made_from ? made_from : "");
+}
+
+int ch_vm_look(const struct ch *ch, const char *name, const char *key, struct ch_vm *ret,
+               struct hm_error *err)
+{
+    *ret = (struct ch_vm){0};
+    int r = read_records(ch, name, ret, err);
+    if (r < 0)
+        return r;
+    find_socket(ch, key, ret);
+    ret->is_alive = is_alive_by_record(ch, ret);
+    if (ret->is_alive)
+        ret->pid = ret->run.pid;
+    else /* whatever any record says */
+        ret->is_alive = ch_process_find(ret->socket, &ret->pid) > 0;
+    return 0;
+}
+
+int ch_vm_look_among(const struct ch *ch, const char *name, const struct ch_processes *processes,
+                     struct ch_vm *ret, struct hm_error *err)
+{
+    *ret = (struct ch_vm){0};
+    int r = read_records(ch, name, ret, err);
+    if (r < 0)
+        return r;
+    find_socket(ch, NULL, ret);
+    ret->is_alive = is_alive_by_record(ch, ret);
+    if (ret->is_alive)
+        ret->pid = ret->run.pid;
+    else
+        ret->is_alive = ch_processes_find(processes, ret->socket, &ret->pid) > 0;
+    return 0;
+}
+
+int ch_vm_find_ours(const struct ch *ch, const struct order *o, struct ch_vm *ret,
+                    struct hm_error *err)
+{
+    int r = ch_vm_look(ch, o->name, o->key, ret, err);
+    if (r < 0 || !ret->is_defined)
+        return r;
+    r = mark_check_ours(&ret->mark, o, err);
+    return r < 0 ? r : 1;
+}
+
+int ch_vm_fail_absent(const struct order *o, struct hm_error *err)
+{
+    return hm_fail(err, HM_E_VM_NOT_FOUND, "vm %s does not exist", o->name);
+}
+
+/* -- Defining ------------------------------------------------------------------------------------- */
+
+/* Said when it is declared, not only when it is to boot. */
+static int check_cards(const struct order *o, struct hm_error *err)
+{
+    size_t i;
+    json_t *nic;
+    const json_t *spec = o->placed ? o->placed : o->spec;
+    json_array_foreach(json_object_get(spec, "networks"), i, nic)
+    {
+        const char *network = spec_str(nic, "network");
+        if (network)
+            return hm_fail(
+                err, HM_E_UNSUPPORTED,
+                "vm %s: network %s is not one that the agent makes itself; on "
+                "cloud-hypervisor a card needs a network with backend native, or a bridge",
+                o->name, network);
+    }
+    return 0;
+}
+
+static int prepare_disks(const struct ch *ch, const struct order *o, bool runs,
+                         struct hm_error *err)
+{
+    struct vm_disks disks;
+    vm_disks_of(o->spec, &disks);
+    int r = ch_disks_prepare(ch, o, runs, &disks, err);
+    vm_disks_clear(&disks);
+    return r;
+}
+
+static int define(const struct ch *ch, const struct order *o, const struct ch_vm *vm,
+                  struct hm_error *err)
+{
+    struct mark mark;
+    int r = prepare_disks(ch, o, vm->is_alive, err);
+    if (r < 0)
+        return hm_wrap(err, "vm %s", o->name);
+    mark_of_order(o, &mark);
+    if (!vm->is_defined || strcmp(vm->mark.hash, mark.hash) != 0 ||
+        strcmp(vm->mark.key, mark.key) != 0)
+        r = ch_record_write(ch->records, o->name, &mark, err);
+    mark_clear(&mark);
+    return r;
+}
+
+int ch_vm_create(struct ch *ch, const struct order *o, struct hm_error *err)
+{
+    struct ch_vm vm;
+    int r = ch_vm_look(ch, o->name, o->key, &vm, err);
+    if (r >= 0 && vm.is_defined)
+        r = mark_check(&vm.mark, o, err);
+    if (r >= 0)
+        r = check_cards(o, err);
+    if (r >= 0)
+        r = define(ch, o, &vm, err);
+    ch_vm_clear(&vm);
+    return r < 0 ? r : 0;
+}
+
+/* -- The run note --------------------------------------------------------------------------------- */
+
+static bool is_same_note(const struct run_note *a, const struct run_note *b)
+{
+    return a->state == b->state && a->epoch == b->epoch && a->restarts == b->restarts &&
+           a->streak == b->streak && a->began_ms == b->began_ms &&
+           a->loop_since_ms == b->loop_since_ms;
+}
+
+int ch_vm_keep_note(const struct ch *ch, const struct order *o, struct hm_error *err)
+{
+    struct run_note kept = ch_record_read_note(ch->records, o->name);
+    if (o->run.state == RUN_NONE || is_same_note(&o->run, &kept))
+        return 0;
+    return ch_record_write_note(ch->records, o->name, &o->run, err);
+}
+
+int ch_vm_note(struct ch *ch, const struct order *o, struct hm_error *err)
+{
+    struct ch_vm vm;
+    int r = ch_vm_find_ours(ch, o, &vm, err);
+    ch_vm_clear(&vm);
+    if (r == 0)
+        return ch_vm_fail_absent(o, err);
+    return r < 0 ? r : ch_vm_keep_note(ch, o, err);
+}
+
+/* -- Removing ------------------------------------------------------------------------------------- */
+
+/* Its ephemeral disks go before the definition that names them, so a crash between leaves a VM that is
+ * removed again, not a volume that nobody knows. */
+int ch_vm_remove(struct ch *ch, const struct order *o, struct hm_error *err)
+{
+    struct ch_vm vm;
+    int found = ch_vm_find_ours(ch, o, &vm, err), r = found;
+    if (found > 0)
+        r = ch_vm_end(ch, o->name, &vm, err);
+    if (found > 0 && r >= 0)
+        r = ch_disks_remove_ephemeral(ch, o, vm.mark.spec, err);
+    if (found > 0 && r >= 0)
+        r = seed_remove(ch->image_dir, o->name, err);
+    if (found > 0 && r >= 0)
+        r = ch_record_remove(ch->records, o->name, err);
+    ch_vm_clear(&vm);
+    return r < 0 ? r : found == 0;
+}
+
+/* -- Changing ------------------------------------------------------------------------------------- */
+
+/* What needs a restart waits for that, with the mark of the run. */
+int ch_vm_update(struct ch *ch, const struct order *o, struct hm_error *err)
+{
+    return ch_vm_create(ch, o, err);
+}
