@@ -309,6 +309,15 @@ static int see_stopped(const struct driver *d, void *self, int result, const str
     return result;
 }
 
+/* Its cards are plugged into nothing from now on. A fence has no time for it: the next sweep has. */
+static bool unplugs(const struct backend_ticket *c)
+{
+    bool has_ended = c->given.verb == VERB_STOP || c->given.verb == VERB_KILL;
+    return c->given.lane == LANE_ACT &&
+           ((has_ended && c->result >= 0) || (c->given.verb == VERB_START && c->result < 0) ||
+            (c->given.verb == VERB_NOTE && c->given.order.run.state >= RUN_ENDED));
+}
+
 static void run_call(struct backend_ticket *c, struct session *s)
 {
     const struct driver *d = c->backend->options.driver;
@@ -330,9 +339,12 @@ static void run_call(struct backend_ticket *c, struct session *s)
         return;
     }
     cut_grace(&c->given);
-    c->result = nics_prepare(d, &c->backend->driver_options, c->given.verb, &c->given.order, &c->err);
+    c->result =
+        nics_prepare(d, &c->backend->driver_options, c->given.verb, &c->given.order, &c->err);
     if (c->result >= 0)
         c->result = run_verb(d, s->self, &c->given, &c->err);
+    if (unplugs(c))
+        nics_stopped(d, &c->backend->driver_options, &c->given.order);
     nics_release(&c->given.order);
     if (c->given.verify_stopped)
         c->result = see_stopped(d, s->self, c->result, &c->given.order, &c->err);

@@ -36,7 +36,27 @@ int nics_prepare(const struct driver *driver, const struct driver_options *optio
         order->placed = placed;
     return r;
 }
+
+void nics_stopped(const struct driver *driver, const struct driver_options *options,
+                  const struct order *order)
+{
+    struct attach_options attach = {.site = options->site,
+                                    .state_dir = options->state_dir,
+                                    .runtime_dir = options->runtime_dir,
+                                    .by_tap = true};
+    if (driver->opens_taps && !strcmp(order->kind, "vm") && options->state_dir &&
+        options->runtime_dir)
+        unplug_vm(&attach, order);
+}
 #else
+void nics_stopped(const struct driver *driver, const struct driver_options *options,
+                  const struct order *order)
+{
+    (void)driver;
+    (void)options;
+    (void)order;
+}
+
 int nics_prepare(const struct driver *driver, const struct driver_options *options,
                  enum plan_verb verb, struct order *order, struct hm_error *err)
 {

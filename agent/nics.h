@@ -16,6 +16,9 @@
 int nics_prepare(const struct driver *driver, const struct driver_options *options,
                  enum plan_verb verb, struct order *order, struct hm_error *err);
 void nics_release(struct order *order);
+/* After a VM was stopped, or could not be started: TAPs of its cards go. */
+void nics_stopped(const struct driver *driver, const struct driver_options *options,
+                  const struct order *order);
 
 /* The first address that a card of this VM holds on a native network, as the networks among the things
  * tell; NULL: none. Borrowed. Pure. */

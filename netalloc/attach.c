@@ -235,7 +235,7 @@ static int make_taps(struct attachment *a, struct hm_error *err)
         const char *on = spec_str(nic, "network");
         size_t network = on ? work_find(&a->work, on) : SIZE_MAX;
         if (r >= 0 && network != SIZE_MAX)
-            r = work_make_taps(&a->work, network, err);
+            r = work_make_taps(&a->work, network, a->order->key, err);
         if (r == -(int)HM_E_NETWORK_NOT_FOUND && !a->options->starting)
             r = 0;
     }
@@ -294,6 +294,15 @@ int attach_vm(const struct attach_options *options, const struct order *o, json_
     else
         *ret_spec = spec;
     return r < 0 ? r : 0;
+}
+
+void unplug_vm(const struct attach_options *options, const struct order *o)
+{
+    struct attachment a;
+    if (!has_natives(options) || begin(options, o, &a, NULL) < 0)
+        return;
+    work_drop_taps(&a.work, o->key);
+    end(&a);
 }
 
 int detach_vm(const struct attach_options *options, const struct order *o, struct hm_error *err)

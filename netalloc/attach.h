@@ -29,6 +29,9 @@ struct attach_options {
 int attach_vm(const struct attach_options *options, const struct order *o, json_t **ret_spec,
               struct hm_error *err);
 
+/* After a stop: its TAPs go, its addresses stay. What can't be done now is done by the next sweep. */
+void unplug_vm(const struct attach_options *options, const struct order *o);
+
 int detach_vm(const struct attach_options *options, const struct order *o, struct hm_error *err);
 
 #endif

@@ -10,6 +10,7 @@
 #include "netalloc/host.h"
 #include "netalloc/native_work.h"
 #include "netalloc/ruleset.h"
+#include "netalloc/tap.h"
 
 /* -- The firewall ------------------------------------------------------------------------------ */
 
@@ -88,6 +89,34 @@ int work_firewall_is_set(const struct work *w, struct hm_error *err)
 
 /* -- Links ------------------------------------------------------------------------------------- */
 
+/* "site-a.vm.web#0" is a card of site-a.vm.web. */
+static bool is_card_of(const char *owner, const char *vm_key)
+{
+    size_t len = strlen(vm_key);
+    return !strncmp(owner, vm_key, len) && owner[len] == '#';
+}
+
+static void keep_wants(struct link_want *wants, size_t *count,
+                       bool (*is_kept)(const struct link_want *want, const void *arg),
+                       const void *arg)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++)
+        if (is_kept(&wants[i], arg))
+            wants[kept++] = wants[i];
+    *count = kept;
+}
+
+static bool is_bridge_or_seen(const struct link_want *want, const void *seen)
+{
+    return want->kind != LINK_TAP || links_find(seen, want->name);
+}
+
+static bool is_of_vm(const struct link_want *want, const void *vm_key)
+{
+    return is_card_of(want->owner, vm_key);
+}
+
 static int carry_out(struct work *w, const struct link_steps *steps, struct hm_error *err)
 {
     int r = 0;
@@ -104,7 +133,7 @@ static const struct link_want *find_bridge(const struct link_want *wants, size_t
     return NULL;
 }
 
-/* Its bridge and TAPs, planned against what was seen. `wants` and `steps` are the caller's. */
+/* Its bridge, and TAPs that are there: others come when their VM starts. Planned against what was seen. `wants` and `steps` are the caller's. */
 static int plan_links(const struct work *w, size_t i, bool gone, struct link_want **wants,
                       size_t *count, struct link_steps *steps, struct hm_error *err)
 {
@@ -113,6 +142,7 @@ static int plan_links(const struct work *w, size_t i, bool gone, struct link_wan
     if (!work_bridge(w, i, gone, *wants))
         return hm_fail(err, HM_E_INVALID, "its mark can't be read");
     int r = work_taps(w, i, wants, count, err);
+    keep_wants(*wants, count, is_bridge_or_seen, &w->seen);
     for (size_t k = 0; k < *count; k++)
         (*wants)[k].gone = gone;
     link_wants_sort(*wants, *count);
@@ -182,12 +212,13 @@ int work_take_down(struct work *w, size_t i, struct hm_error *err)
     return r < 0 ? hm_wrap(err, "network %s", w->nets[i].name) : 0;
 }
 
-int work_make_taps(struct work *w, size_t i, struct hm_error *err)
+int work_make_taps(struct work *w, size_t i, const char *vm_key, struct hm_error *err)
 {
     struct link_want *wants = NULL;
     struct link_steps steps = {0};
     size_t count = 0;
     int r = work_taps(w, i, &wants, &count, err);
+    keep_wants(wants, &count, is_of_vm, vm_key);
     link_wants_sort(wants, count);
     if (r >= 0)
         link_plan(w->native->site, &w->seen, wants, count, &steps);
@@ -198,6 +229,17 @@ int work_make_taps(struct work *w, size_t i, struct hm_error *err)
     link_steps_clear(&steps);
     free(wants);
     return r < 0 ? r : 0;
+}
+
+void work_drop_taps(const struct work *w, const char *vm_key)
+{
+    for (size_t i = 0; i < w->seen.count; i++) {
+        const struct link *l = &w->seen.items[i];
+        struct alias alias;
+        if (l->kind == LINK_TAP && alias_parse(l->alias, &alias) &&
+            !strcmp(alias.site, w->native->site) && is_card_of(alias.owner, vm_key))
+            tap_delete(l->name, NULL);
+    }
 }
 
 int work_sweep(struct work *w, struct hm_error *err)

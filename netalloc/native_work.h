@@ -60,8 +60,10 @@ void tap_name(const char *site, const char *owner, char out[LINK_NAME_MAX + 1]);
 int work_set_firewall(const struct work *w, size_t also, size_t except, struct hm_error *err);
 int work_firewall_is_set(const struct work *w, struct hm_error *err); /* 1, 0 or an error */
 
-/* The TAPs of a network that is up. HM_E_NETWORK_NOT_FOUND: it is not. */
-int work_make_taps(struct work *w, size_t i, struct hm_error *err);
+/* The TAPs of one VM's cards on a network that is up. HM_E_NETWORK_NOT_FOUND: it is not. */
+int work_make_taps(struct work *w, size_t i, const char *vm_key, struct hm_error *err);
+/* They go, wherever they are plugged in; one that a process has open stays. */
+void work_drop_taps(const struct work *w, const char *vm_key);
 
 /* Everything of one network: brought up, whatever is there already; taken down. */
 int work_bring_up(struct work *w, size_t i, struct hm_error *err);

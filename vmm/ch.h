@@ -63,6 +63,7 @@ int ch_need_loop(struct ch *ch, struct hm_error *err);
 /* A call that answers with nothing. `what` it is for: "boot it". `body` is taken over; NULL: none. */
 int ch_put(struct ch *ch, const char *vm, const char *socket, const char *what, const char *call,
            json_t *body, int64_t timeout_ms, struct hm_error *err);
+int ch_ping(struct ch *ch, const char *vm, const char *socket, struct hm_error *err);
 int ch_ask_info(struct ch *ch, const char *vm, const char *socket, struct ch_info *ret,
                 struct hm_error *err);
 
@@ -112,6 +113,10 @@ int ch_vm_end(struct ch *ch, const char *name, const struct ch_vm *vm, struct hm
 int ch_vm_forget_run(const struct ch *ch, const char *name, const struct ch_vm *vm,
                      struct hm_error *err);
 
+/* What runs as the order says, as far as that can be done while it runs (ch_hot.c). */
+int ch_vm_change_running(struct ch *ch, const struct order *o, const struct ch_vm *vm,
+                         struct hm_error *err);
+
 /* -- Its disks (ch_disk.c) ---------------------------------------------------------------------------- */
 
 /* Volumes of its own are made, those of disk documents found, images looked into. Fills in path and format of
@@ -130,7 +135,8 @@ struct ch_build {
     const struct vm_disks *disks;
     const char *console, *firmware;
     bool landlock;
-    const char *const *folders; /* that it may open files of later on; ends in NULL */
+    const char *plugged; /* a folder of which it may open files later on */
+    bool has_taps;       /* this host has TAPs */
 };
 /* The body of vm.create: a new reference. HM_E_UNSUPPORTED, HM_E_INVALID: what can't be had, and why. */
 int ch_config(const struct ch_build *b, json_t **ret, struct hm_error *err);
@@ -165,5 +171,7 @@ extern const struct driver_operation ch_operations[];
 
 int ch_observe(struct ch *ch, struct things *ret, struct hm_error *err);
 void ch_cache_free(struct ch *ch);
+struct vm_stats_list;
+int ch_stats(struct ch *ch, struct vm_stats_list *ret, struct hm_error *err); /* ch_stats.c */
 
 #endif

@@ -43,3 +43,18 @@ int ch_ask_info(struct ch *ch, const char *vm, const char *socket, struct ch_inf
     free(c.text);
     return r;
 }
+
+int ch_ping(struct ch *ch, const char *vm, const char *socket, struct hm_error *err)
+{
+    HM_AUTOFREE char *context = hm_printf("vm %s: ask its VMM whether it is up", vm);
+    struct ch_call c = {
+        .socket = socket, .method = "GET", .name = "vmm.ping", .timeout_ms = CH_ANSWER_MS};
+    struct ch_ping ping;
+    int r = call(ch, &c, err);
+    if (r >= 0)
+        r = ch_reply_check(context, c.status, c.text, c.len, err);
+    if (r >= 0)
+        r = ch_ping_parse(c.text, c.len, &ping, err);
+    free(c.text);
+    return r;
+}

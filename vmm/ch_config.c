@@ -177,12 +177,16 @@ static int nics_of(const struct ch_build *b, json_t **ret, struct hm_error *err)
     return 0;
 }
 
-/* What it opens at boot it allows itself; this is what may come later. */
+/* What it opens at boot it allows itself; this is what may come later: disks, and TAPs. */
 static json_t *landlock_rules(const struct ch_build *b)
 {
-    json_t *rules = json_array();
-    for (const char *const *f = b->folders; f && *f; f++)
-        json_array_append_new(rules, json_pack("{s:s, s:s}", "path", *f, "access", "rw"));
+    json_t *rules = json_pack("[{s:s, s:s}]", "path", b->plugged, "access", "rw");
+    if (b->has_taps) {
+        json_array_append_new(rules,
+                              json_pack("{s:s, s:s}", "path", "/dev/net/tun", "access", "rw"));
+        json_array_append_new(
+            rules, json_pack("{s:s, s:s}", "path", "/sys/devices/virtual/net", "access", "r"));
+    }
     return rules;
 }
 

@@ -116,6 +116,7 @@ int ch_info_parse(const char *what, long status, const char *text, size_t len, s
     json_t *info = text ? json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const char *state = json_string_value(json_object_get(info, "state"));
     json_t *config = json_object_get(info, "config");
+    json_t *devices = json_object_get(info, "device_tree");
     json_int_t memory = json_integer_value(json_object_get(info, "memory_actual_size"));
     if (!state) {
         json_decref(info);
@@ -123,6 +124,7 @@ int ch_info_parse(const char *what, long status, const char *text, size_t len, s
     }
     *ret = (struct ch_info){.state = state_named(state),
                             .config = json_is_object(config) ? json_incref(config) : NULL,
+                            .devices = json_is_object(devices) ? json_incref(devices) : NULL,
                             .memory_bytes = memory > 0 ? (uint64_t)memory : 0};
     json_decref(info);
     return 0;
@@ -131,6 +133,7 @@ int ch_info_parse(const char *what, long status, const char *text, size_t len, s
 void ch_info_clear(struct ch_info *info)
 {
     json_decref(info->config);
+    json_decref(info->devices);
     *info = (struct ch_info){0};
 }
 

@@ -35,7 +35,9 @@ enum ch_state {
 
 struct ch_info {
     enum ch_state state;
-    json_t *config;        /* as the VMM holds it; an object, or NULL */
+    json_t *config; /* as the VMM holds it; an object, or NULL */
+    json_t *
+        devices; /* by id, those that are there until the guest has let go of them; an object, or NULL */
     uint64_t memory_bytes; /* that the guest has; 0: not said */
 };
 /* The answer to vm.info, with its status: that there is no VM is an answer. *ret is to be cleared; untouched

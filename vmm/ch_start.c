@@ -11,7 +11,7 @@
 #include "proto/field.h"
 #include "vmm/ch.h"
 
-enum { LISTEN_MS = 10000, LOOK_MS = 2 };
+enum { UP_MS = 10000, LOOK_MS = 2 };
 
 static bool stands_still(const struct order *o)
 {
@@ -44,24 +44,35 @@ static int make_console(const struct ch *ch, const char *vm, char **ret, struct 
 
 /* -- Its process ------------------------------------------------------------------------------------- */
 
-/* Until it listens, or has ended: a VMM that is up answers within some 20 ms. */
-static int wait_for_socket(const char *vm, const char *socket, const struct ch_pid *pid,
-                           const char *log, struct hm_error *err)
+static int fail_ended(const char *vm, const char *log, struct hm_error *err)
+{
+    HM_AUTOFREE char *said = ch_log_tail(log);
+    return hm_fail(err, HM_E_VMM, "vm %s: cloud-hypervisor ended at once: %s", vm,
+                   *said ? said : "it gave no reason");
+}
+
+/* Until it answers, or has ended; it is up within some 20 ms. The file of the socket is there before somebody
+ * listens on it. */
+static int wait_until_up(struct ch *ch, const char *vm, const char *socket,
+                         const struct ch_pid *pid, const char *log, struct hm_error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * HM_MS};
-    int64_t until = hm_boottime_ns() + LISTEN_MS * HM_MS;
-    while (access(socket, F_OK) < 0) {
-        if (!ch_pid_is_alive(pid)) {
-            HM_AUTOFREE char *said = ch_log_tail(log);
-            return hm_fail(err, HM_E_VMM, "vm %s: cloud-hypervisor ended at once: %s", vm,
-                           *said ? said : "it gave no reason");
-        }
+    int64_t until = hm_boottime_ns() + UP_MS * HM_MS;
+    struct hm_error why;
+    for (;;) {
+        bool is_there = access(socket, F_OK) == 0;
+        int r = is_there ? ch_ping(ch, vm, socket, &why) : -(int)HM_E_CONNECTION;
+        if (r >= 0)
+            return 0;
+        if (!ch_pid_is_alive(pid))
+            return fail_ended(vm, log, err);
+        if (r != -(int)HM_E_CONNECTION)
+            return hm_fail(err, why.code, "%s", why.text);
         if (hm_boottime_ns() >= until)
-            return hm_fail(err, HM_E_TIMEOUT, "vm %s: cloud-hypervisor has not made its socket %s",
-                           vm, socket);
+            return hm_fail(err, HM_E_TIMEOUT,
+                           "vm %s: cloud-hypervisor does not listen on its socket %s", vm, socket);
         nanosleep(&pause, NULL);
     }
-    return 0;
 }
 
 /* What is on disk about it before its program runs. */
@@ -121,7 +132,6 @@ static int configure(struct ch *ch, const struct order *o, json_t **ret, struct 
     struct vm_disks disks;
     char *console = NULL;
     HM_AUTOFREE char *plugged = ch_plugged_path(ch, o->name);
-    const char *folders[] = {plugged, NULL};
     vm_disks_of(o->spec, &disks);
     int r = ch_disks_prepare(ch, o, false, &disks, err);
     if (r >= 0)
@@ -135,7 +145,8 @@ static int configure(struct ch *ch, const struct order *o, json_t **ret, struct 
                              .console = console,
                              .firmware = ch->firmware,
                              .landlock = ch->has_landlock,
-                             .folders = folders};
+                             .plugged = plugged,
+                             .has_taps = access("/dev/net/tun", F_OK) == 0};
     if (r >= 0)
         r = ch_config(&build, ret, err);
     vm_disks_clear(&disks);
@@ -185,7 +196,7 @@ static int boot(struct ch *ch, const struct order *o, const struct ch_vm *vm, st
     ch_log_limit(log);
     r = spawn(ch, o, vm->socket, log, &pid, &why);
     if (r >= 0)
-        r = wait_for_socket(o->name, vm->socket, &pid, log, &why);
+        r = wait_until_up(ch, o->name, vm->socket, &pid, log, &why);
     if (r >= 0)
         r = boot_guest(ch, o, vm->socket, config, &why);
     else

@@ -202,5 +202,13 @@ int ch_vm_remove(struct ch *ch, const struct order *o, struct hm_error *err)
 /* What needs a restart waits for that, with the mark of the run. */
 int ch_vm_update(struct ch *ch, const struct order *o, struct hm_error *err)
 {
-    return ch_vm_create(ch, o, err);
+    struct ch_vm vm;
+    int r = ch_vm_create(ch, o, err);
+    if (r < 0)
+        return r;
+    r = ch_vm_look(ch, o->name, o->key, &vm, err);
+    if (r >= 0 && vm.is_alive)
+        r = ch_vm_change_running(ch, o, &vm, err);
+    ch_vm_clear(&vm);
+    return r < 0 ? r : 0;
 }

@@ -55,21 +55,31 @@ static bool is_watched(const struct ch_watch *w, const struct ch_pid *pid)
     return false;
 }
 
-static void begin(void *data)
+static bool begin_to_watch(struct watched *one)
 {
-    struct watched *one = data;
     struct ch_watch *w = one->owner;
-    one->fd = is_watched(w, &one->pid) ? -1 : ch_pid_open(&one->pid);
-    if (one->fd < 0 || uv_poll_init(ch_loop_uv(w->loop), &one->poll, one->fd) < 0) {
-        if (one->fd >= 0)
-            close(one->fd);
-        free(one);
-        return;
+    if (uv_poll_init(ch_loop_uv(w->loop), &one->poll, one->fd) < 0) {
+        close(one->fd);
+        return false;
     }
     one->poll.data = one;
     one->next = w->list;
     w->list = one;
     uv_poll_start(&one->poll, UV_READABLE, on_ended);
+    return true;
+}
+
+static void begin(void *data)
+{
+    struct watched *one = data;
+    const struct ch_watch *w = one->owner;
+    bool is_new = !is_watched(w, &one->pid);
+    one->fd = is_new ? ch_pid_open(&one->pid) : -1;
+    if (one->fd >= 0 && begin_to_watch(one))
+        return;
+    free(one);
+    if (is_new) /* it has ended since it was seen */
+        w->on_end(w->data);
 }
 
 struct ch_watch *ch_watch_new(struct ch_loop *loop, void (*on_end)(void *data), void *data)

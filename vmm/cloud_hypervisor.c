@@ -67,6 +67,11 @@ static int observe(void *self, struct things *ret, struct hm_error *err)
     return ch_observe(self, ret, err);
 }
 
+static int stats(void *self, struct vm_stats_list *ret, struct hm_error *err)
+{
+    return ch_stats(self, ret, err);
+}
+
 static bool is_alive(void *self)
 {
     (void)self;
@@ -102,6 +107,7 @@ const struct driver cloud_hypervisor_driver = {
     .close = close_instance,
     .probe = probe,
     .observe = observe,
+    .stats = stats,
 #define VERB_ROW(verb) .verb = verb_##verb,
     VERBS(VERB_ROW)
 #undef VERB_ROW

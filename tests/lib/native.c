@@ -4,7 +4,7 @@
  *   native [--site SITE] [--state DIR] [--runtime DIR] [--tap] VERB [NAME [SPEC]]
  *
  * VERB: observe, create, update, start, stop, remove, verify_stopped (a network); attach, boot (the same
- * before a start) and detach (a VM; --tap: by TAPs of the agent's own), which print the spec as it is
+ * before a start), unplug (after a stop) and detach (a VM; --tap: by TAPs of the agent's own), which print the spec as it is
  * connected. Prints one JSON object on one line ({"result": 0} or {"code": ..., "error": ...}); exits with
  * 1 on an error. `hold NAME` opens the TAP of that name and keeps it until its input ends. `bench NAME N`
  * makes N TAPs on the bridge NAME one by one, `bench-vms NAME N` attaches N VMs with a TAP each to the network
@@ -59,6 +59,10 @@ static int attach(const struct call *c, const struct order *o, json_t *out, stru
     json_t *spec = NULL;
     if (!strcmp(c->verb, "detach"))
         return detach_vm(&options, o, err);
+    if (!strcmp(c->verb, "unplug")) {
+        unplug_vm(&options, o);
+        return 0;
+    }
     int r = attach_vm(&options, o, &spec, err);
     if (r >= 0)
         json_object_set_new(out, "spec", spec);

@@ -36,7 +36,6 @@ static void give_files(struct vm_disks *disks)
 
 static int build(const json_t *spec, const json_t *placed, const char *firmware, json_t **ret)
 {
-    static const char *const folders[] = {"/images/plugged", NULL};
     struct vm_disks disks;
     vm_disks_of(spec, &disks);
     give_files(&disks);
@@ -47,7 +46,8 @@ static int build(const json_t *spec, const json_t *placed, const char *firmware,
                          .console = "/images/console/web.log",
                          .firmware = firmware,
                          .landlock = true,
-                         .folders = folders};
+                         .plugged = "/images/plugged",
+                         .has_taps = true};
     int r = ch_config(&b, ret, &err);
     vm_disks_clear(&disks);
     return r;
@@ -87,7 +87,9 @@ static const struct {
     {"{\"watchdog\":\"reset\"}", "watchdog", "true"},
     {"{}", "watchdog", "false"},
     {"{}", "serial", "{\"file\":\"/images/console/web.log\",\"mode\":\"File\"}"},
-    {"{}", "landlock_rules", "[{\"access\":\"rw\",\"path\":\"/images/plugged\"}]"},
+    {"{}", "landlock_rules",
+     "[{\"access\":\"rw\",\"path\":\"/images/plugged\"},{\"access\":\"rw\",\"path\":\"/dev/net/"
+     "tun\"},{\"access\":\"r\",\"path\":\"/sys/devices/virtual/net\"}]"},
     {"{}", "landlock_enable", "true"},
 };
 

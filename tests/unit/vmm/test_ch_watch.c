@@ -63,25 +63,35 @@ static void end(const struct ch_pid *pid)
     ck_assert_int_eq(waitpid(pid->pid, NULL, 0), pid->pid);
 }
 
+/* They are added in order: once the end of the last is told, the first is watched. */
 START_TEST(the_end_of_each_is_told_once_however_often_it_was_added)
 {
     struct ch_pid a = start(), b = start();
     ch_watch_add(watch, &a);
-    ch_watch_add(watch, &b);
     ch_watch_add(watch, &a);
-    end(&a);
-    wait_for_ends(1);
+    ch_watch_add(watch, &b);
     end(&b);
+    wait_for_ends(1);
+    end(&a);
     wait_for_ends(2);
+    tear_down();
     ck_assert_int_eq(ends, 2);
+    set_up();
 }
 END_TEST
 
-START_TEST(one_that_is_gone_already_is_not_watched_and_the_rest_goes_with_the_watch)
+START_TEST(one_that_is_gone_already_is_told_too)
 {
-    struct ch_pid gone = start(), stays = start();
+    struct ch_pid gone = start();
     end(&gone);
     ch_watch_add(watch, &gone);
+    wait_for_ends(1);
+}
+END_TEST
+
+START_TEST(what_is_watched_is_let_go_with_the_watch)
+{
+    struct ch_pid stays = start();
     ch_watch_add(watch, &stays);
     tear_down();
     ck_assert_int_eq(ends, 0);
@@ -97,7 +107,8 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, the_end_of_each_is_told_once_however_often_it_was_added);
-    tcase_add_test(t, one_that_is_gone_already_is_not_watched_and_the_rest_goes_with_the_watch);
+    tcase_add_test(t, one_that_is_gone_already_is_told_too);
+    tcase_add_test(t, what_is_watched_is_let_go_with_the_watch);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

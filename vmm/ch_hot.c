@@ -1,0 +1,388 @@
+/*
+ * Changes of a running VM. What the VMM says of its own configuration is compared with what the spec wants, so that
+ * after a crash the rest comes out, and each step is done when vm.info shows it.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "proto/doc.h"
+#include "vmm/ch.h"
+#include "vmm/qemu_img.h"
+
+enum {
+    CONSENT_WAIT_MS = 20000, /* how long a guest has to let go of a device */
+    POLL_MS = 50,
+    MEMORY_STEP = 128 << 20,
+};
+
+struct change {
+    struct ch *ch;
+    const struct order *o;
+    const struct ch_vm *vm;
+    struct ch_info info; /* as it was before the step */
+};
+
+static int put(const struct change *c, const char *what, const char *call, json_t *body,
+               struct hm_error *err)
+{
+    return ch_put(c->ch, c->o->name, c->vm->socket, what, call, body, CH_BOOT_MS, err);
+}
+
+static int look(struct change *c, struct hm_error *err)
+{
+    ch_info_clear(&c->info);
+    return ch_ask_info(c->ch, c->o->name, c->vm->socket, &c->info, err);
+}
+
+/* -- Processors and memory -------------------------------------------------------------------------- */
+
+static int set_vcpus(const struct change *c, struct hm_error *err)
+{
+    json_int_t wanted = spec_int(c->o->spec, "vcpus", 0);
+    const json_t *cpus = json_object_get(c->info.config, "cpus");
+    if (wanted <= json_integer_value(json_object_get(cpus, "boot_vcpus")))
+        return 0;
+    return put(c, "give it more vcpus", "vm.resize", json_pack("{s:I}", "desired_vcpus", wanted),
+               err);
+}
+
+static int set_memory(const struct change *c, struct hm_error *err)
+{
+    json_int_t wanted = spec_int(c->o->spec, "memory", 0);
+    json_int_t more = wanted - (json_int_t)c->info.memory_bytes;
+    if (more <= 0)
+        return 0;
+    if (more % MEMORY_STEP)
+        return hm_fail(
+            err, HM_E_UNSUPPORTED,
+            "vm %s: while it runs cloud-hypervisor gives memory in steps of 128 MiB; it has %lld "
+            "MiB: choose another size, or restart it",
+            c->o->name, (long long)(c->info.memory_bytes >> 20));
+    return put(c, "give it more memory", "vm.resize", json_pack("{s:I}", "desired_ram", wanted),
+               err);
+}
+
+/* -- Devices ---------------------------------------------------------------------------------------- */
+
+static const json_t *device(const struct change *c, const char *list, const char *id)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(c->info.config, list), i, item)
+    {
+        const char *its = json_string_value(json_object_get(item, "id"));
+        if (its && !strcmp(its, id))
+            return item;
+    }
+    return NULL;
+}
+
+/* It leaves the configuration as soon as it was asked for, and the tree of devices once the guest has let go. */
+static bool is_there(const struct change *c, const char *list, const char *id)
+{
+    return device(c, list, id) || json_object_get(c->info.devices, id);
+}
+
+static int unplug(struct change *c, const char *list, const char *id, struct hm_error *err)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * HM_MS};
+    HM_AUTOFREE char *what = hm_printf("unplug %s", id);
+    int64_t until = hm_boottime_ns() + CONSENT_WAIT_MS * HM_MS;
+    int r = device(c, list, id)
+                ? put(c, what, "vm.remove-device", json_pack("{s:s}", "id", id), err)
+                : 0;
+    while (r >= 0 && (r = look(c, err)) >= 0 && is_there(c, list, id)) {
+        if (hm_boottime_ns() >= until)
+            return hm_fail(err, HM_E_TIMEOUT,
+                           "vm %s: its guest has not let go of %s within %d s; it has been asked",
+                           c->o->name, id, CONSENT_WAIT_MS / 1000);
+        nanosleep(&pause, NULL);
+    }
+    return r;
+}
+
+/* -- Disks ------------------------------------------------------------------------------------------ */
+
+static const struct vm_disk *disk_with_id(const struct vm_disks *disks, const char *id)
+{
+    char its[CH_ID_MAX];
+    for (size_t i = 0; i < disks->count; i++) {
+        ch_disk_id(&disks->items[i], its);
+        if (!strcmp(its, id))
+            return &disks->items[i];
+    }
+    return NULL;
+}
+
+/* Ids of what is there, or is still on its way out, of one sort: an object with them as keys. */
+static json_t *ids_of(const struct change *c, const char *list, const char *prefix)
+{
+    size_t i;
+    json_t *item, *ids = json_object();
+    const char *id;
+    json_array_foreach(json_object_get(c->info.config, list), i, item)
+    {
+        id = spec_str(item, "id");
+        if (id && !strncmp(id, prefix, strlen(prefix)))
+            json_object_set(ids, id, item);
+    }
+    json_object_foreach(c->info.devices, id, item)
+    {
+        if (!strncmp(id, prefix, strlen(prefix)) && !json_object_get(ids, id))
+            json_object_set_new(ids, id, json_object());
+    }
+    return ids;
+}
+
+/* The link by which its VMM was let open it. */
+static void forget_link(const struct change *c, const char *path)
+{
+    HM_AUTOFREE char *folder = ch_plugged_path(c->ch, c->o->name);
+    size_t len = strlen(folder);
+    if (path && !strncmp(path, folder, len) && path[len] == '/')
+        unlink(path);
+}
+
+static int unplug_disks(struct change *c, const struct vm_disks *wanted, struct hm_error *err)
+{
+    json_t *ids = ids_of(c, "disks", "disk-"), *item;
+    const char *id;
+    int r = 0;
+    json_object_foreach(ids, id, item)
+    {
+        if (r < 0 || disk_with_id(wanted, id))
+            continue;
+        r = unplug(c, "disks", id, err);
+        if (r >= 0)
+            forget_link(c, spec_str(item, "path"));
+    }
+    json_decref(ids);
+    return r;
+}
+
+/* Landlock lets the VMM open what it was configured with at its start, and what is in this folder. */
+static int let_open(const struct change *c, struct vm_disk *d, struct hm_error *err)
+{
+    if (!c->ch->has_landlock)
+        return 0;
+    HM_AUTOFREE char *folder = ch_plugged_path(c->ch, c->o->name);
+    char *path = hm_printf("%s/%s", folder, strrchr(d->path, '/') + 1);
+    int r = hm_mkdirs(folder, 0700, err);
+    unlink(path);
+    if (r >= 0 && link(d->path, path) < 0)
+        r = hm_fail(err, HM_E_UNSUPPORTED,
+                    "vm %s: the disk %s can't be plugged in while it runs, since its VMM may not "
+                    "open files "
+                    "outside of %s's file system (%s); restart the VM",
+                    c->o->name, d->path, c->ch->image_dir, strerror(errno));
+    if (r < 0) {
+        free(path);
+        return r;
+    }
+    free(d->path);
+    d->path = path;
+    return 0;
+}
+
+static int plug_disk(const struct change *c, struct vm_disk *d, struct hm_error *err)
+{
+    int r = let_open(c, d, err);
+    HM_AUTOFREE char *what = hm_printf("plug in the disk %s", spec_str(d->spec, "device"));
+    return r < 0 ? r : put(c, what, "vm.add-disk", ch_config_disk(d), err);
+}
+
+/* Of the file as it is now; a VMM grows it, and tells the guest. */
+static int grow_disk(const struct change *c, const struct vm_disk *d, struct hm_error *err)
+{
+    struct image_info info = {0};
+    char id[CH_ID_MAX];
+    int64_t wanted = spec_int(d->spec, "size", 0);
+    if (wanted == 0)
+        return 0;
+    int r = qemu_img_info(d->path, d->format, &info, err);
+    bool is_smaller = r >= 0 && info.size < wanted;
+    image_info_clear(&info);
+    if (!is_smaller)
+        return r;
+    ch_disk_id(d, id);
+    return put(c, "grow its disk", "vm.resize-disk",
+               json_pack("{s:s, s:I}", "id", id, "desired_size", (json_int_t)wanted), err);
+}
+
+static int plug_disks(const struct change *c, struct vm_disks *disks, struct hm_error *err)
+{
+    char id[CH_ID_MAX];
+    int r = 0;
+    for (size_t i = 0; i < disks->count && r >= 0; i++) {
+        struct vm_disk *d = &disks->items[i];
+        if (d->seed)
+            continue;
+        ch_disk_id(d, id);
+        r = device(c, "disks", id) ? grow_disk(c, d, err) : plug_disk(c, d, err);
+    }
+    return r;
+}
+
+static int change_disks(struct change *c, struct hm_error *err)
+{
+    struct vm_disks disks;
+    vm_disks_of(c->o->spec, &disks);
+    int r = ch_disks_prepare(c->ch, c->o, true, &disks, err);
+    if (r >= 0)
+        r = unplug_disks(c, &disks, err);
+    if (r >= 0)
+        r = plug_disks(c, &disks, err);
+    vm_disks_clear(&disks);
+    return r;
+}
+
+/* -- Network cards ----------------------------------------------------------------------------------- */
+
+static const json_t *cards_of(const struct order *o)
+{
+    return json_object_get(o->placed ? o->placed : o->spec, "networks");
+}
+
+static bool has_id(const json_t *nics, const char *id)
+{
+    size_t i;
+    json_t *nic;
+    json_array_foreach((json_t *)(uintptr_t)nics, i, nic)
+    {
+        if (!strcmp(spec_str(nic, "id"), id))
+            return true;
+    }
+    return false;
+}
+
+static int unplug_nics(struct change *c, const json_t *wanted, struct hm_error *err)
+{
+    json_t *ids = ids_of(c, "net", "net-"), *item;
+    const char *id;
+    int r = 0;
+    json_object_foreach(ids, id, item)
+    {
+        if (r >= 0 && !has_id(wanted, id))
+            r = unplug(c, "net", id, err);
+    }
+    json_decref(ids);
+    return r;
+}
+
+/* One on a network that is down has none yet; the VMM would make one that is plugged into nothing. */
+static int check_tap(const struct change *c, const json_t *card, const json_t *nic,
+                     struct hm_error *err)
+{
+    const char *tap = spec_str(nic, "tap");
+    if (!spec_str(card, "tap") || if_nametoindex(tap) != 0)
+        return 0;
+    return hm_fail(err, HM_E_NETWORK_NOT_FOUND,
+                   "vm %s: the TAP %s of its new card is not there: is its network up?", c->o->name,
+                   tap);
+}
+
+static int plug_nics(const struct change *c, const json_t *nics, struct hm_error *err)
+{
+    size_t i;
+    json_t *nic;
+    int r = 0;
+    json_array_foreach((json_t *)(uintptr_t)nics, i, nic)
+    {
+        if (r < 0 || device(c, "net", spec_str(nic, "id")))
+            continue;
+        r = check_tap(c, json_array_get(cards_of(c->o), i), nic, err);
+        if (r >= 0)
+            r = put(c, "plug in a network card", "vm.add-net", json_incref(nic), err);
+    }
+    return r < 0 ? r : ch_bridges_join(c->o->key, cards_of(c->o), err);
+}
+
+static int nics_wanted(const struct order *o, json_t **ret, struct hm_error *err)
+{
+    json_t *list = json_array(), *nic = NULL;
+    for (size_t i = 0; i < json_array_size(cards_of(o)); i++) {
+        if (ch_config_nic(o->key, cards_of(o), i, &nic, err) < 0) {
+            json_decref(list);
+            return hm_wrap(err, "vm %s", o->name);
+        }
+        json_array_append_new(list, nic);
+    }
+    *ret = list;
+    return 0;
+}
+
+static int change_nics(struct change *c, struct hm_error *err)
+{
+    json_t *wanted = NULL;
+    int r = nics_wanted(c->o, &wanted, err);
+    if (r >= 0)
+        r = unplug_nics(c, wanted, err);
+    if (r >= 0)
+        r = plug_nics(c, wanted, err);
+    json_decref(wanted);
+    return r;
+}
+
+/* -- All of it ----------------------------------------------------------------------------------------- */
+
+static int change_guest(struct change *c, struct hm_error *err)
+{
+    int r = look(c, err);
+    if (r >= 0 && c->info.state != CH_STATE_RUNNING && c->info.state != CH_STATE_PAUSED)
+        return hm_fail(err, HM_E_REFUSED, "vm %s: its guest does not run", c->o->name);
+    if (r >= 0)
+        r = set_vcpus(c, err);
+    if (r >= 0)
+        r = set_memory(c, err);
+    if (r >= 0)
+        r = change_disks(c, err);
+    return r < 0 ? r : change_nics(c, err);
+}
+
+/* Its mark comes last: as long as it is the old one, the change is not done. */
+static int mark_run(const struct ch *ch, const struct order *o, const struct ch_vm *vm,
+                    struct hm_error *err)
+{
+    struct ch_process run = vm->run;
+    run.placed = (json_t *)(uintptr_t)cards_of(o);
+    run.taps = ch_taps(o->key, run.placed);
+    mark_of_order(o, &run.mark);
+    int r = ch_record_write_process(ch->records, o->name, &run, err);
+    json_decref(run.taps);
+    mark_clear(&run.mark);
+    return r;
+}
+
+/* Nothing of what changed needs a restart. */
+static bool is_live_change(const struct ch_vm *vm, const struct order *o)
+{
+    struct spec_diff diff;
+    spec_diff(kind_find("vm"), vm->run.mark.spec, o->spec, &diff);
+    bool is = diff.cost <= COST_LIVE;
+    spec_diff_clear(&diff);
+    return is;
+}
+
+int ch_vm_change_running(struct ch *ch, const struct order *o, const struct ch_vm *vm,
+                         struct hm_error *err)
+{
+    struct mark wanted;
+    if (!vm->has_process || !vm->run.mark.spec)
+        return 0;
+    mark_of_order(o, &wanted);
+    bool is_done = vm->run.mark.hash && !strcmp(vm->run.mark.hash, wanted.hash);
+    mark_clear(&wanted);
+    if (is_done || !is_live_change(vm, o))
+        return 0;
+    struct change c = {.ch = ch, .o = o, .vm = vm};
+    int r = change_guest(&c, err);
+    ch_info_clear(&c.info);
+    return r < 0 ? r : mark_run(ch, o, vm, err);
+}
