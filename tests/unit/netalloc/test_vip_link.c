@@ -47,7 +47,7 @@ static int lo(void)
     return (int)if_nametoindex("lo");
 }
 
-/* What `ip address add` does: no mark. */
+/* What `ip address add ... nodad` does: no mark. Else it is nobody's source for a moment, also on lo. */
 static void add_by_hand(const struct vip_address *a)
 {
     char buffer[RTNL_REQUEST_MAX];
@@ -57,6 +57,7 @@ static void add_by_hand(const struct vip_address *a)
     struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(m, sizeof *info);
     *info = (struct ifaddrmsg){.ifa_family = a->is_v6 ? AF_INET6 : AF_INET,
                                .ifa_prefixlen = (uint8_t)a->prefix,
+                               .ifa_flags = a->is_v6 ? IFA_F_NODAD : 0,
                                .ifa_index = (unsigned)lo()};
     mnl_attr_put(m, IFA_LOCAL, vip_address_size(a), a->bytes);
     ck_assert_int_eq(rtnl_change(rtnl, m, "lo", "add by hand", &err), 0);
