@@ -116,8 +116,11 @@ int daemon_check(const struct agent_config *c, struct hm_error *err)
     if (check_folder("state_dir", c->state_dir, err) < 0 ||
         check_folder("runtime_dir", c->runtime_dir, err) < 0)
         return -(int)err->code;
-    say_libvirt_settings(c);
-    for (const struct driver *const *d = drivers_all(); *d; d++)
+    if (c->libvirt.enabled)
+        say_libvirt_settings(c);
+    const struct driver *const *used =
+        c->libvirt.enabled ? drivers_all() : drivers_without_libvirt();
+    for (const struct driver *const *d = used; *d; d++)
         if (check_driver(c, *d, err) < 0) {
             say("no", (*d)->name, err->text);
             failed++;

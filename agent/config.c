@@ -51,6 +51,12 @@ static const struct field nats_fields[] = {
 };
 
 static const struct field libvirt_fields[] = {
+    {.name = "enabled",
+     .type = FIELD_BOOL,
+     .default_value = "true",
+     .help = "false: this host has no libvirt guests of harmony, and none are looked for; "
+             "documents then need a "
+             "backend that is not libvirt."},
     {.name = "uri",
      .type = FIELD_STRING,
      .min = 1,
@@ -517,6 +523,7 @@ static void take_spec(struct agent_config *c, const json_t *spec, env_lookup get
     c->state_dir = config_text(spec, "state_dir");
     c->runtime_dir = config_text(spec, "runtime_dir");
     c->libvirt.accel = config_text(libvirt, "accel");
+    c->libvirt.enabled = spec_bool(libvirt, "enabled");
     c->host_paths = config_texts(json_object_get(spec, "host_paths"));
     choose_uri(c, libvirt, get_env);
     choose_image_dir(c, libvirt, get_env);

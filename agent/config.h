@@ -37,6 +37,7 @@ struct agent_config {
         char *uri, *uri_from;             /* "qemu:///system", and what said so ("libvirt.uri") */
         char *image_dir, *image_dir_from; /* folder of the pool `default`, likewise */
         char *accel;                      /* auto | kvm | tcg */
+        bool enabled;                     /* else the host has none */
     } libvirt;
     struct {
         char *program;  /* or NULL: found where programs are */

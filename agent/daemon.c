@@ -312,6 +312,11 @@ static int open_bus(struct daemon *d, struct hm_error *err)
     return bus_open(&d->loop, &options, &d->bus, err);
 }
 
+static const struct driver *const *drivers_of(const struct agent_config *c)
+{
+    return c->libvirt.enabled ? drivers_all() : drivers_without_libvirt();
+}
+
 static struct driver_options driver_options(const struct agent_config *c)
 {
     return (struct driver_options){
@@ -337,7 +342,7 @@ static void start_reconciler(struct daemon *d)
         .site = d->config->site_id,
         .desired = d->desired,
         .status = d->status,
-        .drivers = drivers_all(),
+        .drivers = drivers_of(d->config),
         .driver_options = driver_options(d->config),
         .lease = &d->lease,
         .allows = allows,
@@ -406,7 +411,7 @@ static int check_drivers(const struct agent_config *c, struct hm_error *err)
 {
     struct driver_options options = driver_options(c);
     int r = 0;
-    for (const struct driver *const *d = drivers_all(); *d && r >= 0; d++)
+    for (const struct driver *const *d = drivers_of(c); *d && r >= 0; d++)
         r = (*d)->check_options(&options, err);
     return r;
 }

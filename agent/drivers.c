@@ -10,20 +10,23 @@
 #include "vmm/images.h"
 #include "vmm/libvirt.h"
 
-/* One row per backend. */
+/* One row per backend; libvirt is the first. */
 static const struct driver *const drivers[] = {
     &libvirt_driver,
 #if HM_WITH_NETALLOC
     &native_driver,
 #endif
-    &images_driver,
-    &cloud_hypervisor_driver,
-    NULL,
+    &images_driver,  &cloud_hypervisor_driver, NULL,
 };
 
 const struct driver *const *drivers_all(void)
 {
     return drivers;
+}
+
+const struct driver *const *drivers_without_libvirt(void)
+{
+    return drivers + 1;
 }
 
 bool driver_holds(const struct driver *d, const char *kind)

@@ -15,6 +15,7 @@
 #include "vmm/driver.h"
 
 const struct driver *const *drivers_all(void); /* NULL-terminated; the first one is the default */
+const struct driver *const *drivers_without_libvirt(void);
 
 bool driver_holds(const struct driver *d, const char *kind);
 

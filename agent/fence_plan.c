@@ -79,6 +79,11 @@ void fence_plan_add_vm(struct fence_plan *p, const char *word)
     add(p, GUARD_PROCESS, (const char *const[]){option_of(word), word, NULL});
 }
 
+void fence_plan_add_link(struct fence_plan *p, const char *name)
+{
+    add_one(p, GUARD_LINK, name);
+}
+
 /* FNV-1a; never 0, which means none. */
 static uint64_t number_of(const struct hm_buf *text)
 {

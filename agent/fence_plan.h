@@ -27,6 +27,8 @@ struct fence_plan {
 void fence_plan_begin(struct fence_plan *p, const struct guardian_config *config);
 void fence_plan_add_vip(struct fence_plan *p, const struct vip_address *address);
 void fence_plan_add_vm(struct fence_plan *p, const char *word); /* once each */
+/* A link that is set down when the kill can't be verified: a TAP of such a VM. */
+void fence_plan_add_link(struct fence_plan *p, const char *name);
 /* Fails when it is larger than the guardian takes. */
 int fence_plan_end(struct fence_plan *p, struct hm_error *err);
 void fence_plan_clear(struct fence_plan *p);

@@ -95,6 +95,11 @@ static void add_vm(void *arg, const char *word)
     fence_plan_add_vm(arg, word);
 }
 
+static void add_tap(void *arg, const char *name)
+{
+    fence_plan_add_link(arg, name);
+}
+
 /* False while it can't be known yet what runs here. */
 static bool compile(struct lead *l)
 {
@@ -104,6 +109,8 @@ static bool compile(struct lead *l)
     for (size_t i = 0; i < vips->count; i++)
         fence_plan_add_vip(&l->guard.plan, &vips->wants[i].address);
     bool is_known = !d->each_vm || d->each_vm(d->data, add_vm, &l->guard.plan);
+    if (d->each_tap)
+        d->each_tap(d->data, add_tap, &l->guard.plan);
     l->guard.too_large = (struct hm_error){0};
     fence_plan_end(&l->guard.plan, &l->guard.too_large);
     return is_known;

@@ -9,6 +9,7 @@
 
 #if HM_WITH_NETALLOC
 #include "netalloc/attach.h"
+#include "netalloc/native_work.h"
 
 static bool builds(enum plan_verb verb)
 {
@@ -48,7 +49,25 @@ void nics_stopped(const struct driver *driver, const struct driver_options *opti
         options->runtime_dir)
         unplug_vm(&attach, order);
 }
+
+static bool native_tap(const char *site, const char *key, size_t index, char out[NICS_TAP_TEXT])
+{
+    char owner[OWNER_MAX + 1];
+    if (!owner_make(key, index, owner))
+        return false;
+    tap_name(site, owner, out);
+    return true;
+}
 #else
+static bool native_tap(const char *site, const char *key, size_t index, char out[NICS_TAP_TEXT])
+{
+    (void)site;
+    (void)key;
+    (void)index;
+    (void)out;
+    return false;
+}
+
 void nics_stopped(const struct driver *driver, const struct driver_options *options,
                   const struct order *order)
 {
@@ -68,6 +87,17 @@ int nics_prepare(const struct driver *driver, const struct driver_options *optio
     return 0;
 }
 #endif
+
+bool nics_tap(const struct driver *driver, const char *site, const char *key, const json_t *nic,
+              size_t index, char out[NICS_TAP_TEXT])
+{
+    if (!driver->opens_taps)
+        return false;
+    if (!spec_str(nic, "bridge"))
+        return native_tap(site, key, index, out);
+    driver->bridge_tap(key, index, out);
+    return true;
+}
 
 void nics_release(struct order *order)
 {

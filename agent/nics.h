@@ -20,6 +20,11 @@ void nics_release(struct order *order);
 void nics_stopped(const struct driver *driver, const struct driver_options *options,
                   const struct order *order);
 
+/* The TAP that this card of a VM is plugged into while it runs, where the driver opens TAPs. False: none. Pure. */
+enum { NICS_TAP_TEXT = 16 };
+bool nics_tap(const struct driver *driver, const char *site, const char *key, const json_t *nic,
+              size_t index, char out[NICS_TAP_TEXT]);
+
 /* The first address that a card of this VM holds on a native network, as the networks among the things
  * tell; NULL: none. Borrowed. Pure. */
 const char *nics_address(const struct things *things, const char *key, const json_t *spec);

@@ -7,6 +7,7 @@
 
 #include "agent/depends.h"
 #include "agent/made.h"
+#include "agent/nics.h"
 #include "agent/plan_world.h"
 #include "agent/reconcile_state.h"
 #include "base/alloc.h"
@@ -341,6 +342,31 @@ static bool each_vm(void *data, void (*visit)(void *arg, const char *word), void
     return are_vms_known(r);
 }
 
+/* TAPs that a VM of a primary document is plugged into, where its backend opens them. */
+static void visit_taps(const struct reconciler *r, const struct member *m,
+                       const struct plan_doc *doc, void (*visit)(void *arg, const char *name),
+                       void *arg)
+{
+    char tap[NICS_TAP_TEXT];
+    const json_t *cards = json_object_get(doc->spec, "networks");
+    for (size_t i = 0; i < json_array_size(cards); i++)
+        if (nics_tap(m->driver, r->options.site, doc->key, json_array_get(cards, i), i, tap))
+            visit(arg, tap);
+}
+
+static void each_tap(void *data, void (*visit)(void *arg, const char *name), void *arg)
+{
+    const struct reconciler *r = data;
+    size_t count;
+    const struct plan_doc *docs = desired_docs(r->options.desired, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct member *m = backends_for(r->backends, docs[i].kind->name, docs[i].spec);
+        if (!docs[i].deleted && made_is_primary_key(docs[i].key) &&
+            !strcmp(docs[i].kind->name, "vm") && m)
+            visit_taps(r, m, &docs[i], visit, arg);
+    }
+}
+
 /* -- How long a clean stop takes
  * ---------------------------------------------------------------------------------------------- */
 
@@ -429,6 +455,7 @@ struct workload_documents reconciler_workload(struct reconciler *r)
                                        .health = health,
                                        .any = any,
                                        .each_vm = each_vm,
+                                       .each_tap = each_tap,
                                        .clean_stop_ms = clean_stop_ms,
                                        .may_still_start = may_still_start,
                                        .recheck = recheck,

@@ -47,9 +47,10 @@ static void run_release(void *data)
     free(r);
 }
 
-static bool concerns_this_host(const char *uri)
+static bool concerns_this_host(const struct agent_config *c)
 {
-    return !strncmp(uri, "qemu:", 5) && !libvirt_uri_is_remote(uri);
+    return c->libvirt.enabled && !strncmp(c->libvirt.uri, "qemu:", 5) &&
+           !libvirt_uri_is_remote(c->libvirt.uri);
 }
 
 struct trial *trial_begin(uv_loop_t *loop, const struct agent_config *config,
@@ -57,8 +58,7 @@ struct trial *trial_begin(uv_loop_t *loop, const struct agent_config *config,
 {
     struct accel_host host = {
         .dev = ACCEL_DEV, .modules = ACCEL_MODULES, .runtime_dir = config->runtime_dir};
-    if (!concerns_this_host(config->libvirt.uri) ||
-        !accel_trial_is_due(config->libvirt.accel, &host))
+    if (!concerns_this_host(config) || !accel_trial_is_due(config->libvirt.accel, &host))
         return NULL;
     struct trial *t = hm_alloc(sizeof *t);
     struct run *r = hm_alloc(sizeof *r);

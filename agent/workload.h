@@ -56,6 +56,8 @@ struct workload_documents {
      * once for each backend.
      * False while what there is was not seen yet. NULL: there are none. */
     bool (*each_vm)(void *data, void (*visit)(void *arg, const char *word), void *arg);
+    /* The TAPs of those that are declared, by their names, whether they are there or not. NULL: there are none. */
+    void (*each_tap)(void *data, void (*visit)(void *arg, const char *name), void *arg);
     /* How long they may take to stop if all are given their time, ms. NULL: no time. */
     int64_t (*clean_stop_ms)(void *data);
     /* Has somebody been asked to start one of them who may do so yet? NULL: nobody. */

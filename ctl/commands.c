@@ -39,6 +39,15 @@ static const struct flag validate_flags[] = {
     {0},
 };
 
+static const struct flag import_flags[] = {
+    {"name", 0, "NAME", false, "of the VM"},
+    {"site", 0, "SITE", false, "where it is to run"},
+    {"network", 0, "NAME", false,
+     "the network document that its cards are on (default: one is made for the address of each "
+     "TAP)"},
+    {0},
+};
+
 static const struct flag plan_flags[] = {
     {"file", 'f', "FILE|DIR", true,
      "documents as if they were applied (default: what is declared now)"},
@@ -78,6 +87,14 @@ static const struct command document_commands[] = {
      run_apply},
     {"validate", "", 0, 0, "text|json", validate_flags, "check documents; needs no server",
      "Prints every error with file and line.", run_validate},
+    {"import", "FILE|DIR", 1, 1, "text", import_flags,
+     "documents from a vm-config.json of cloud-hypervisor; needs no server",
+     "Prints them, for a file that apply -f takes; declares nothing. In a folder it reads "
+     "vm-config.json. "
+     "A disk that\n"
+     "nobody may write to (in a read-only store) becomes a volume on top of it. Run it where the "
+     "disks are.",
+     run_import},
     {"plan", "", 0, 0, "text|json|yaml", plan_flags, "what the agents would do; nothing is changed",
      "The plan is made by the agent that would execute it. ~ changes, + creates, - removes, ! is "
      "blocked\n"

@@ -12,6 +12,7 @@
 enum ctl_exit run_apply(struct invocation *in);
 enum ctl_exit run_validate(struct invocation *in);
 enum ctl_exit run_plan(struct invocation *in);
+enum ctl_exit run_import(struct invocation *in);
 enum ctl_exit run_get(struct invocation *in);
 enum ctl_exit run_delete(struct invocation *in);
 enum ctl_exit run_start(struct invocation *in);

@@ -166,6 +166,13 @@ void ch_cgroup_remove(const char *cgroup); /* if it is empty; NULL is allowed */
 
 /* What can be asked of it beside the verbs (ch_operation.c). */
 extern const struct driver_operation ch_operations[];
+#define CH_OPERATION(name)                                                                         \
+    int ch_op_##name(void *self, const struct driver_call *call, struct driver_result *ret,        \
+                     struct hm_error *err)
+CH_OPERATION(snapshot_create); /* ch_snapshot.c */
+CH_OPERATION(snapshot_list);
+CH_OPERATION(snapshot_apply);
+CH_OPERATION(snapshot_delete);
 
 /* -- Looking (ch_observe.c) ------------------------------------------------------------------------------- */
 

@@ -177,15 +177,25 @@ static int nics_of(const struct ch_build *b, json_t **ret, struct hm_error *err)
     return 0;
 }
 
-/* What it opens at boot it allows itself; this is what may come later: disks, and TAPs. */
+static void allow(json_t *rules, const char *path, const char *access)
+{
+    json_array_append_new(rules, json_pack("{s:s, s:s}", "path", path, "access", access));
+}
+
+/* What its configuration names it allows itself; this is what it does not think of: what a disk is made on top
+ * of, and what may come later, disks and TAPs. */
 static json_t *landlock_rules(const struct ch_build *b)
 {
-    json_t *rules = json_pack("[{s:s, s:s}]", "path", b->plugged, "access", "rw");
+    json_t *rules = json_array();
+    allow(rules, b->plugged, "rw");
+    for (size_t i = 0; i < b->disks->count; i++) {
+        const char *backing = spec_str(b->disks->items[i].spec, "backing");
+        if (backing)
+            allow(rules, backing, "r");
+    }
     if (b->has_taps) {
-        json_array_append_new(rules,
-                              json_pack("{s:s, s:s}", "path", "/dev/net/tun", "access", "rw"));
-        json_array_append_new(
-            rules, json_pack("{s:s, s:s}", "path", "/sys/devices/virtual/net", "access", "r"));
+        allow(rules, "/dev/net/tun", "rw");
+        allow(rules, "/sys/devices/virtual/net", "r");
     }
     return rules;
 }

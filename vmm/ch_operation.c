@@ -46,5 +46,9 @@ static int logs(void *self, const struct driver_call *call, struct driver_result
 const struct driver_operation ch_operations[] = {
     {"reboot", reboot},
     {"logs", logs},
+    {"snapshot-create", ch_op_snapshot_create},
+    {"snapshot-list", ch_op_snapshot_list},
+    {"snapshot-apply", ch_op_snapshot_apply},
+    {"snapshot-delete", ch_op_snapshot_delete},
     {NULL, NULL},
 };

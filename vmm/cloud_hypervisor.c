@@ -85,6 +85,11 @@ static char *process_word(const struct driver_options *options, const char *uuid
     return ch_socket_word(socket);
 }
 
+static void bridge_tap(const char *key, size_t index, char out[CH_TAP_TEXT])
+{
+    ch_tap_name(key, NULL, index, out);
+}
+
 #define VERBS(X)                                                                                   \
     X(create)                                                                                      \
     X(update)                                                                                      \
@@ -113,6 +118,7 @@ const struct driver cloud_hypervisor_driver = {
 #undef VERB_ROW
         .kill_seen = ch_vm_kill_seen,
     .process_word = process_word,
+    .bridge_tap = bridge_tap,
     .is_alive = is_alive,
     .operations = ch_operations,
 };

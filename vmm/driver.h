@@ -129,8 +129,8 @@ struct driver_call {
 struct driver_result {
     json_t *value; /* the answer, a new reference; NULL: {} */
     /* Of one that streams, one of: */
-    int fd;     /* a socket or pipe, for both directions where it takes input; -1: none */
-    char *path; /* a file that grows, on this host; NULL: none */
+    int fd;       /* a socket or pipe, for both directions where it takes input; -1: none */
+    char *path;   /* a file that grows, on this host; NULL: none */
     int64_t from; /* of that file: where what was asked for begins */
 };
 /* Not for people: does the agent in the guest answer? HM_E_REFUSED: no; all else: it could not be asked. */
@@ -197,6 +197,8 @@ struct driver {
      * backend. */
     int (*kill_seen)(const struct driver_options *options, const struct order *o,
                      struct hm_error *err);
+    /* The TAP of a card of the VM of that document on a bridge of the host; with opens_taps. */
+    void (*bridge_tap)(const char *key, size_t index, char out[16]);
     /* The word by which the process of the VM of that UUID is known on this host (agent/fence_plan.h): the caller's.
      * NULL: the UUID itself. */
     char *(*process_word)(const struct driver_options *options, const char *uuid);

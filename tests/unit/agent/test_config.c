@@ -201,6 +201,40 @@ START_TEST(the_uri_is_chosen_in_order)
 END_TEST
 
 static const struct {
+    const char *env[4], *yaml, *program;
+} programs[] = {
+    {{"CLOUD_HYPERVISOR=/1"}, "/2", "/1"},
+    {{"CLOUD_HYPERVISOR="}, "/2", "/2"},
+    {{NULL}, "/2", "/2"},
+    {{NULL}, NULL, NULL},
+};
+
+START_TEST(the_vmm_is_chosen_in_order)
+{
+    memcpy(environment, programs[_i].env, sizeof programs[_i].env);
+    HM_AUTOFREE char *line =
+        programs[_i].yaml ? hm_printf("cloud_hypervisor: {program: '%s'}\n", programs[_i].yaml)
+                          : NULL;
+    HM_AUTOFREE char *text = hm_printf("site_id: a\n%s", line ? line : "");
+    struct agent_config c = parse(text);
+    if (programs[_i].program)
+        ck_assert_str_eq(c.cloud_hypervisor.program, programs[_i].program);
+    else
+        ck_assert_ptr_null(c.cloud_hypervisor.program);
+    ck_assert(c.libvirt.enabled);
+    config_clear(&c);
+}
+END_TEST
+
+START_TEST(a_host_may_have_no_libvirt)
+{
+    struct agent_config c = parse("site_id: a\nlibvirt: {enabled: false}\n");
+    ck_assert(!c.libvirt.enabled);
+    config_clear(&c);
+}
+END_TEST
+
+static const struct {
     const char *env[4], *yaml, *dir;
 } image_dirs[] = {
     {{"HARMONY_KVM_IMAGE_DIR=/1", "HARMONY_DATA_DIR=/3"}, "/2", "/1"},
@@ -378,6 +412,8 @@ int main(void)
     tcase_add_test(t, everything_is_read);
     tcase_add_test(t, one_server_needs_no_list);
     tcase_add_loop_test(t, the_uri_is_chosen_in_order, 0, HM_COUNT(uris));
+    tcase_add_loop_test(t, the_vmm_is_chosen_in_order, 0, HM_COUNT(programs));
+    tcase_add_test(t, a_host_may_have_no_libvirt);
     tcase_add_loop_test(t, the_image_dir_is_chosen_in_order, 0, HM_COUNT(image_dirs));
     tcase_add_test(t, a_relative_image_dir_of_the_environment_is_refused);
     tcase_add_loop_test(t, a_wrong_file_gets_one_sentence, 0, HM_COUNT(refusals));

@@ -49,6 +49,15 @@ START_TEST(names_are_unique)
 }
 END_TEST
 
+START_TEST(a_host_without_libvirt_has_all_others)
+{
+    const struct driver *const *all = drivers_all(), *const *others = drivers_without_libvirt();
+    ck_assert_str_eq(all[0]->name, "libvirt");
+    for (size_t i = 0; all[i]; i++)
+        ck_assert_ptr_eq(all[i + 1], others[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("drivers");
@@ -56,6 +65,7 @@ int main(void)
     tcase_add_test(c, kinds_find_their_driver);
     tcase_add_test(c, backend_of_the_document_decides);
     tcase_add_test(c, names_are_unique);
+    tcase_add_test(c, a_host_without_libvirt_has_all_others);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -107,6 +107,17 @@ START_TEST(a_vmm_is_named_by_its_socket)
 }
 END_TEST
 
+START_TEST(a_tap_is_a_link_of_the_cut)
+{
+    fence_plan_begin(&plan, &plain);
+    fence_plan_add_vm(&plan, "path=/run/harmony/vmm/1a3df4bc.sock");
+    fence_plan_add_link(&plan, "hm0123456789ab");
+    ck_assert_int_eq(fence_plan_end(&plan, NULL), 0);
+    ck_assert_str_eq(read_plan(), "1 --api-socket path=/run/harmony/vmm/1a3df4bc.sock\n"
+                                  "4 hm0123456789ab\n");
+}
+END_TEST
+
 static uint64_t number_with(const char *uuid)
 {
     fence_plan_begin(&plan, &plain);
@@ -151,6 +162,7 @@ int main(void)
     tcase_add_test(t, names_the_virtual_ips);
     tcase_add_test(t, knows_which_vms_it_has);
     tcase_add_test(t, a_vmm_is_named_by_its_socket);
+    tcase_add_test(t, a_tap_is_a_link_of_the_cut);
     tcase_add_test(t, equal_plans_have_equal_numbers);
     tcase_add_test(t, too_large_a_plan_is_refused_in_words);
     suite_add_tcase(s, t);

@@ -3,6 +3,7 @@
 #include "agent/nics.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -50,6 +51,36 @@ START_TEST(an_agent_without_folders_has_no_native_networks)
     ck_assert_int_eq(nics_prepare(&driver, &options, VERB_START, &o, NULL), 0);
     ck_assert_ptr_null(o.placed);
     json_decref(spec);
+    rmdir(dir);
+}
+END_TEST
+
+static void fake_bridge_tap(const char *key, size_t index, char out[16])
+{
+    (void)key;
+    snprintf(out, 16, "hv%u", (unsigned)(index % 100));
+}
+
+START_TEST(a_card_has_a_tap_where_the_driver_opens_them)
+{
+    static const struct driver opens = {
+        .name = "vmm", .opens_taps = true, .bridge_tap = fake_bridge_tap};
+    json_t *on_bridge = json_pack("{s:s}", "bridge", "br0");
+    json_t *on_network = json_pack("{s:s}", "network", "lan");
+    char tap[NICS_TAP_TEXT], again[NICS_TAP_TEXT], other[NICS_TAP_TEXT];
+    ck_assert(!nics_tap(&driver, "site-a", "site-a.vm.web", on_network, 0, tap));
+    ck_assert(nics_tap(&opens, "site-a", "site-a.vm.web", on_bridge, 3, tap));
+    ck_assert_str_eq(tap, "hv3");
+#if HM_WITH_NETALLOC
+    ck_assert(nics_tap(&opens, "site-a", "site-a.vm.web", on_network, 0, tap));
+    ck_assert(nics_tap(&opens, "site-a", "site-a.vm.web", on_network, 0, again));
+    ck_assert(nics_tap(&opens, "site-b", "site-a.vm.web", on_network, 0, other));
+    ck_assert_int_eq(strncmp(tap, "hm", 2), 0);
+    ck_assert_str_eq(tap, again);
+    ck_assert_str_ne(tap, other);
+#endif
+    json_decref(on_bridge);
+    json_decref(on_network);
     rmdir(dir);
 }
 END_TEST
@@ -108,6 +139,7 @@ int main(void)
     tcase_add_checked_fixture(c, make, NULL);
     tcase_add_test(c, a_vm_is_built_as_it_was_declared_and_leaves_no_trace);
     tcase_add_test(c, an_agent_without_folders_has_no_native_networks);
+    tcase_add_test(c, a_card_has_a_tap_where_the_driver_opens_them);
     tcase_add_test(c, the_address_of_a_card_is_found_in_its_network);
     suite_add_tcase(s, c);
     SRunner *sr = srunner_create(s);

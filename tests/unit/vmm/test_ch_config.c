@@ -90,6 +90,11 @@ static const struct {
     {"{}", "landlock_rules",
      "[{\"access\":\"rw\",\"path\":\"/images/plugged\"},{\"access\":\"rw\",\"path\":\"/dev/net/"
      "tun\"},{\"access\":\"r\",\"path\":\"/sys/devices/virtual/net\"}]"},
+    {"{\"disks\":[{\"device\":\"vda\",\"size\":\"1GiB\",\"backing\":\"/store/base.qcow2\"}]}",
+     "landlock_rules",
+     "[{\"access\":\"rw\",\"path\":\"/images/plugged\"},{\"access\":\"r\",\"path\":\"/store/"
+     "base.qcow2\"},{\"access\":\"rw\",\"path\":\"/dev/net/tun\"},{\"access\":\"r\",\"path\":\"/"
+     "sys/devices/virtual/net\"}]"},
     {"{}", "landlock_enable", "true"},
 };
 
