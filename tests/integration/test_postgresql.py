@@ -18,7 +18,7 @@ from lib import postgresql  # noqa: E402
 from lib.failover import boottime_ns  # noqa: E402
 from lib.kept import keep_logs  # noqa: E402
 from lib.network import Network, privately  # noqa: E402
-from lib.paths import ROOT  # noqa: E402
+from lib.paths import ROOT, built  # noqa: E402
 from lib.processes import run  # noqa: E402
 from lib.waiting import wait_until  # noqa: E402
 
@@ -86,6 +86,12 @@ class Databases(Lab):
             f"host={','.join(self.writers.hosts.values())} port={postgresql.PORT} dbname=postgres "
             f"user={postgresql.USER} connect_timeout=2 target_session_attrs=read-write")]).stdout
 
+    def harmonyctl_fails(self, *args):
+        """What it says."""
+        done = run([built("harmonyctl"), "--server", ",".join(self.urls), *args], check=False)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
     # -- who serves: whose server takes writes ---------------------------------------------------------
 
     def serving(self, within_ns=1_000_000_000):
@@ -97,8 +103,32 @@ class Databases(Lab):
         return self.sites[name].find("postgres")
 
     def wait_pair(self, leader):
-        """Until the other site's disk is waited for, and that site could lead."""
+        """Until the other site's disk is waited for, and that site says that it could lead."""
+        def complete():
+            told = self.do(other, "tell").strip()
+            assert told == f"epoch {self.lease()['epoch']}, standby", told
+            return True
+
+        other, = self.others(leader)
+        self.wait_leader(90)
+        wait_until(complete, 90, f"{other} to have all of {leader}'s", 0.2)
+        self.wait_heartbeats(other, 2)  # the last one may be of a time before
         assert self.settle(90)[0] == leader
+
+    def lose_standby(self, name):
+        """Its primary goes on alone, in a new epoch, which it lacks, and can't catch up with: it is back, and reaches
+        NATS, but not the primary."""
+        site, (leader, epoch) = self.sites[name], self.settle()
+        run_before = self.heartbeat(name)["nonce"]
+        site.power_cut()
+        wait_until(lambda: self.lease()["epoch"] > epoch and self.lease()["role"] == "leader", 60, "a new epoch", 0.1)
+        self.writers.wait_acknowledged(leader)
+        site.power_on()
+        site.cable.cut([SITE_ADDRESSES[leader]])
+        site.start_agent()
+        wait_until(lambda: self.heartbeat(name)["nonce"] != run_before, 20, f"{name} to be heard again", 0.1)
+        self.wait_heartbeats(name, 5)
+        assert not self.heartbeat(name)["fit"]
 
     def check(self):
         """On whichever leads now: everything that was acknowledged is there, and there were never two."""
@@ -190,16 +220,9 @@ def test_cut_from_nats_and_from_the_standby(lab):
 @on_two_hosts()
 def test_standby_that_lacks_rows_does_not_take_over(lab):
     """Its primary went on alone, in an epoch of its own, and died before the standby had caught up."""
-    lab.b.power_cut()
     lost = boottime_ns()
-    wait_until(lambda: lab.lease()["epoch"] > 1 and lab.lease()["role"] == "leader", 60, "a new epoch", 0.1)
-    lab.writers.wait_acknowledged("site-a")
+    lab.lose_standby("site-b")
     print(f"standby lost: no writes for {lab.writers.outage_ms(lost):.0f} ms")
-    lab.b.power_on()
-    lab.b.cable.cut([SITE_ADDRESSES["site-a"]])
-    lab.b.start_agent()
-    lab.wait_heartbeats("site-b", 5)
-    assert not lab.heartbeat("site-b")["fit"]
     lab.a.power_cut()
     lab.wait_heartbeats("site-b", 15)  # T is 1 s, failover_timeout 8 s
     assert lab.lease()["site_id"] == "site-a", "site-b took over with data that lack rows"
@@ -254,3 +277,20 @@ def test_planned_handover_without_synchronous_replication_loses_nothing(lab):
     lab.a.start_agent()
     lab.wait_pair("site-b")
     assert lab.sql("site-b", "SHOW synchronous_standby_names") == ""
+
+
+@on_two_hosts()
+def test_switchover_there_and_back(lab):
+    """The clean stop brings the standby everything, so the old primary has nothing to take back. Refused to a site that
+    lacks rows."""
+    for target in ("site-b", "site-a"):
+        asked = boottime_ns()
+        lab.harmonyctl("failover", "switchover", "--to", target)
+        lab.writers.wait_acknowledged(target)
+        print(f"switchover to {target}: no writes for {lab.writers.outage_ms(asked):.0f} ms")
+        lab.wait_pair(target)
+    lab.lose_standby("site-b")
+    refusal = lab.harmonyctl_fails("failover", "switchover", "--to", "site-b")
+    assert "site-b" in refusal and "fit" in refusal, refusal
+    lab.b.cable.mend()
+    lab.wait_pair("site-a")
