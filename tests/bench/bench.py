@@ -265,8 +265,9 @@ PARTS = {"bus": bench_bus, "latency": bench_latency, "pass": bench_pass, "resour
 
 
 def main():
-    import bench_vms  # which uses what is above
-    parts = {**PARTS, **bench_vms.PARTS}
+    import bench_vmm  # which, as the other one, uses what is above
+    import bench_vms
+    parts = {**PARTS, **bench_vms.PARTS, **bench_vmm.PARTS}
     print(f"  {'':<44} {'harmony':>14} {'beside':>20} {'ratio':>8}")
     for name in sys.argv[1:] or parts:
         with TemporaryFolder() as folder:

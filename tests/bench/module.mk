@@ -1,11 +1,11 @@
-# make bench [PARTS="bus latency pass resources failover network disk boot change"]: figures, each beside the bare thing.
+# make bench [PARTS="bus latency pass resources failover network disk boot change vmm"]: figures, each beside the bare thing.
 
 .PHONY: bench
 BENCH_TOOLS := $(BUILD)/bench/bench_pass $(BUILD)/bench/domains $(BUILD)/bench/bench_bus $(BUILD)/bench/bare \
                $(BUILD)/bench/first_call.so
 
 #: make bench               figures beside the bare tools (PARTS=..., BENCH_IDLE_SECONDS, BENCH_CUTS)
-bench: all drive witness native $(BENCH_TOOLS) | $(HARMONY_TOOLS)/python/requirements.txt
+bench: all drive witness native fake-vmm tiny-guest $(BENCH_TOOLS) | $(HARMONY_TOOLS)/python/requirements.txt
 	$(Q)HARMONY_BUILD=$(BUILD) python3 tests/bench/bench.py $(PARTS)
 
 $(BUILD)/bench/bench_pass $(BUILD)/bench/domains: $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/obj/tests/bench/bench_domain.o $(call archives,agent $(NETALLOC) vmm bus failover proto base)

@@ -2,7 +2,6 @@
 at hand (CLOUD_HYPERVISOR, or in PATH), that it still answers so. Then processes, the tiny guest, faults."""
 
 import json
-import os
 import signal
 import socket
 import time
@@ -11,9 +10,8 @@ import pytest
 
 from lib import vmm_talks
 from lib.netns import Machine
-from lib.paths import built
-from lib.processes import environment, run
-from lib.vmm_process import Vmm, ask, real_vmm
+from lib.processes import run
+from lib.vmm_process import Unavailable, Vmm, vmm_program
 from lib.waiting import wait_until
 
 OBSERVED = json.loads(vmm_talks.OBSERVED.read_text())
@@ -22,13 +20,10 @@ VMMS = ["fake", "real"]
 
 def program(which):
     """Skips the real one where it is not."""
-    if which != "real":
-        return built("fake_vmm")
-    if not real_vmm():
-        pytest.skip("no cloud-hypervisor in CLOUD_HYPERVISOR or PATH")
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        pytest.skip("cloud-hypervisor needs /dev/kvm")
-    return real_vmm()
+    try:
+        return vmm_program(which)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture
@@ -317,9 +312,9 @@ def test_does_what_was_asked_and_never_says_so(fake):
     assert fake.state() == "Running"
 
 
-def test_one_file_can_hold_faults_for_all(make_vmm, folder):
+def test_one_file_can_hold_faults_for_all_of_a_folder(make_vmm, folder):
     (folder / "faults").write_text("vm.boot garbage\n")
-    fakes = [make_vmm("fake", name, FAKE_VMM_FAULTS=str(folder / "faults")).start() for name in "ab"]
+    fakes = [make_vmm("fake", name).start() for name in "ab"]
     for fake in fakes:
         fake.do("vm.create", fake.config())
         with pytest.raises(Exception, match="BadStatusLine|not HTTP"):

@@ -19,6 +19,21 @@ def real_vmm():
     return Path(named) if named else shutil.which("cloud-hypervisor", path=SYSTEM_PATH)
 
 
+class Unavailable(Exception):
+    """It can't be had here; the message is the reason."""
+
+
+def vmm_program(which):
+    """Of the "fake", or the "real" one; raises Unavailable."""
+    if which == "fake":
+        return built("fake_vmm")
+    if not real_vmm():
+        raise Unavailable("no cloud-hypervisor in CLOUD_HYPERVISOR or PATH")
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Unavailable("cloud-hypervisor needs /dev/kvm")
+    return Path(real_vmm())
+
+
 class Connection(http.client.HTTPConnection):
     def __init__(self, path, timeout=10):
         super().__init__("localhost", timeout=timeout)

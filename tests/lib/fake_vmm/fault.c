@@ -1,7 +1,7 @@
 /*
  * Faults on request. A test writes lines "CALL FAULT [MS] [COUNT]" into API_SOCKET.fault, or into
- * the file that FAKE_VMM_FAULTS names for every fake of a host; CALL is "vm.boot", or "*". COUNT is
- * how often it happens in this process (default: always). It is read before each call.
+ * the file "faults" beside the socket for all that have theirs in that folder; CALL is "vm.boot", or
+ * "*". COUNT is how often it happens in this process (default: always). It is read before each call.
  *
  *   hang      no answer to this or any later call, and deaf to SIGTERM; the guest runs on
  *   slow MS   the answer comes MS later, and all others with it
@@ -63,9 +63,11 @@ static struct fault asked_in(const char *path, const char *call)
 
 struct fault fault_for(const struct vmm *v, const char *call)
 {
-    char path[PATH_LIMIT + sizeof(".fault")];
-    snprintf(path, sizeof(path), "%s.fault", v->options.api_socket);
+    const char *socket = v->options.api_socket, *slash = strrchr(socket, '/');
+    int folder = slash ? (int)(slash - socket) + 1 : 0;
+    char path[PATH_LIMIT + sizeof("faults")];
+    snprintf(path, sizeof(path), "%s.fault", socket);
     struct fault fault = asked_in(path, call);
-    const char *all = getenv("FAKE_VMM_FAULTS");
-    return fault.sort == FAULT_NONE && all ? asked_in(all, call) : fault;
+    snprintf(path, sizeof(path), "%.*sfaults", folder, socket);
+    return fault.sort == FAULT_NONE ? asked_in(path, call) : fault;
 }
