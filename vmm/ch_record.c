@@ -147,17 +147,31 @@ int ch_record_write(const char *records, const char *vm, const struct mark *m, s
     return write_json(records, vm, DEFINITION, mark_to_json(m), err);
 }
 
+/* Also what an agent that was killed had not written to its end. */
+static int forget_remains(const char *records, const char *vm, DIR *dir, struct hm_error *err)
+{
+    int r = 0;
+    for (struct dirent *e; r >= 0 && (e = readdir(dir));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            strcmp(e->d_name, DEFINITION) != 0)
+            r = forget(records, vm, e->d_name, err);
+    return r;
+}
+
 int ch_record_remove(const char *records, const char *vm, struct hm_error *err)
 {
-    static const char *const files[] = {PROCESS, NOTE, EVENTS, VMM_LOG, VMM_LOG ".1", DEFINITION};
     HM_AUTOFREE char *dir = ch_record_path(records, vm);
-    if (access(dir, F_OK) < 0 && errno == ENOENT)
+    DIR *open_dir = opendir(dir);
+    if (!open_dir && errno == ENOENT)
         return 1;
-    for (size_t i = 0; i < HM_COUNT(files); i++) {
-        int r = forget(records, vm, files[i], err);
-        if (r < 0)
-            return r;
-    }
+    if (!open_dir)
+        return hm_fail(err, HM_E_IO, "cannot list %s: %s", dir, strerror(errno));
+    int r = forget_remains(records, vm, open_dir, err);
+    closedir(open_dir);
+    if (r >= 0)
+        r = forget(records, vm, DEFINITION, err);
+    if (r < 0)
+        return r;
     if (rmdir(dir) < 0 && errno != ENOENT && errno != ENOTEMPTY)
         return hm_fail(err, HM_E_IO, "cannot remove %s: %s", dir, strerror(errno));
     return 0;

@@ -106,13 +106,14 @@ static int fail_to_read(const char *what, struct hm_error *err)
 int ch_info_parse(const char *what, long status, const char *text, size_t len, struct ch_info *ret,
                   struct hm_error *err)
 {
-    int r = ch_reply_check(what, status, text, len, err);
-    if (r == -(int)HM_E_VM_NOT_FOUND) {
+    struct hm_error why = {0};
+    int r = ch_reply_check(what, status, text, len, &why);
+    if (r == -(int)HM_E_VM_NOT_FOUND) { /* an answer, and no error to the caller */
         *ret = (struct ch_info){.state = CH_STATE_NONE};
         return 0;
     }
     if (r < 0)
-        return r;
+        return hm_fail(err, why.code, "%s", why.text);
     json_t *info = text ? json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const char *state = json_string_value(json_object_get(info, "state"));
     json_t *config = json_object_get(info, "config");

@@ -162,8 +162,10 @@ START_TEST(removal_leaves_nothing_and_only_others_alone)
 {
     struct mark mark = a_mark("h1");
     HM_AUTOFREE char *folder = ch_record_path(records, "web");
+    HM_AUTOFREE char *cut_short = hm_printf("%s/process.json.Hgx5Wj", folder);
     ck_assert_int_eq(ch_record_remove(records, "web", &err), 1);
     ck_assert_int_eq(ch_record_write(records, "web", &mark, &err), 0);
+    ck_assert_int_eq(hm_file_write_atomic(cut_short, "{", 1, 0600, &err), 0);
     ck_assert_int_eq(ch_record_remove(records, "web", &err), 0);
     ck_assert_int_lt(access(folder, F_OK), 0);
     mark_clear(&mark);

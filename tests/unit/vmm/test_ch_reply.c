@@ -106,8 +106,10 @@ START_TEST(no_vm_is_a_state_in_both_versions)
 {
     static const char none[] =
         "[\"Error from API\",\"The VM info is not available\",\"VM is not created\"]";
+    err = (struct hm_error){0};
     ck_assert_int_eq(info_of(404, none).state, CH_STATE_NONE);
     ck_assert_int_eq(info_of(500, none).state, CH_STATE_NONE);
+    ck_assert_int_eq(err.code, 0); /* who looks at it alone would take the VM for unknown */
 }
 END_TEST
 
