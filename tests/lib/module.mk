@@ -10,6 +10,9 @@ witness: $(BUILD)/witness
 $(FETCHED) &:
 	$(Q)tests/lib/fetch $(HARMONY_TOOLS)
 
+$(HARMONY_TOOLS)/pytest/requirements-tests.txt: tests/lib/requirements-tests.txt
+	$(Q)tests/lib/fetch $(HARMONY_TOOLS) tests && touch $@
+
 $(HARMONY_TOOLS)/debian/usr/sbin/nats-server:
 	$(Q)tests/lib/fetch $(HARMONY_TOOLS) tests
 
