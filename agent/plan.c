@@ -525,7 +525,9 @@ static void plan_document(const struct world *w, struct plan_step *s)
     if (unseen)
         wait_for(s, hm_strdup(unseen));
     else if (s->thing && is_unknown(s->thing))
-        wait_for(s, hm_strdup("its state is unknown; it is left alone"));
+        wait_for(s,
+                 hm_printf("its state is unknown%s%s; it is left alone",
+                           s->thing->reason ? ": " : "", s->thing->reason ? s->thing->reason : ""));
     else if (runs_without_the_lead(w, s))
         decide(s, PLAN_STOP, VERB_KILL, hm_strdup("this site does not lead"));
     else if (s->doc->deleted)

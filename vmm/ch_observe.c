@@ -259,6 +259,30 @@ void ch_cache_free(struct ch *ch)
     ch->cache = NULL;
 }
 
+/* It says so itself, or it has neither a record nor a socket, so that nobody ever knew of it nor can ask it. */
+static bool has_no_guest(const struct seen *s)
+{
+    if (s->unknown.code)
+        return !s->vm.has_process && s->vm.socket && access(s->vm.socket, F_OK) < 0;
+    return s->info.state == CH_STATE_NONE || s->info.state == CH_STATE_CREATED;
+}
+
+/*
+ * What an agent that was killed has left: a VMM that has no guest yet, a folder without a definition. Only when it is
+ * looked at for the first time: no verb of this agent is under way yet that could be making it.
+ */
+static void sweep(struct ch *ch, struct seen *s)
+{
+    if (s->vm.is_alive && has_no_guest(s) && ch_vm_end(ch, s->name, &s->vm, NULL) >= 0) {
+        s->vm.is_alive = s->vm.has_process = false;
+        s->unknown = (struct hm_error){0};
+    }
+    if (s->unknown.code)
+        return;
+    if (!s->vm.is_defined && !s->vm.is_alive)
+        ch_record_sweep(ch->records, s->name);
+}
+
 /* Who is told of the death of a VMM is told of it once, and looks. */
 static void watch_all(struct ch *ch, const struct seen *list, size_t count)
 {
@@ -288,7 +312,8 @@ int ch_observe(struct ch *ch, struct things *ret, struct hm_error *err)
     int r = ch_records_list(ch->records, &names, err);
     if (r < 0)
         return r;
-    if (!ch->cache)
+    bool is_first = !ch->cache;
+    if (is_first)
         ch->cache = hm_alloc(sizeof *ch->cache);
     size_t count = json_array_size(names);
     struct seen *list = hm_alloc((count + 1) * sizeof *list);
@@ -304,6 +329,8 @@ int ch_observe(struct ch *ch, struct things *ret, struct hm_error *err)
     now.watch = ch->cache->watch;
     for (size_t i = 0; i < count; i++) {
         take_answer(&list[i]);
+        if (is_first)
+            sweep(ch, &list[i]);
         if (list[i].vm.is_defined || list[i].unknown.code)
             add_thing(ch, &list[i], ch->cache, &now, &found);
         clear_seen(&list[i]);

@@ -116,7 +116,7 @@ int ch_vm_stop(struct ch *ch, const struct order *o, struct hm_error *err)
     return r < 0 ? r : found == 0;
 }
 
-/* By its socket alone, whose name follows from our site and the document's key: its record can't be read. */
+/* By its socket alone, whose name follows from our site and the document's key. 1: it was there; 0: not. */
 static int kill_by_socket(const char *socket, const struct order *o, struct hm_error *err)
 {
     struct ch_pid pid;
@@ -125,6 +125,7 @@ static int kill_by_socket(const char *socket, const struct order *o, struct hm_e
     return ch_pid_kill(&pid, CH_KILL_WAIT_MS, err) < 0 ? hm_wrap(err, "vm %s", o->name) : 1;
 }
 
+/* A record that can't be read, or written, keeps nothing alive. */
 int ch_vm_kill(struct ch *ch, const struct order *o, struct hm_error *err)
 {
     struct order at_once = *o;
@@ -133,8 +134,8 @@ int ch_vm_kill(struct ch *ch, const struct order *o, struct hm_error *err)
     int r = ch_vm_stop(ch, &at_once, err);
     if (r == 0 || r == -(int)HM_E_CONFLICT)
         return r;
-    int killed = kill_by_socket(socket, o, r < 0 ? NULL : err);
-    return r < 0 ? r : killed < 0 ? killed : 0;
+    r = kill_by_socket(socket, o, err);
+    return r < 0 ? r : 0;
 }
 
 int ch_vm_kill_seen(const struct driver_options *options, const struct order *o,

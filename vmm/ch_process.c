@@ -67,10 +67,14 @@ bool ch_pid_of(int pid, struct ch_pid *ret)
     return true;
 }
 
+/* What can't be looked at for want of descriptors or memory is not dead. */
 bool ch_pid_is_alive(const struct ch_pid *p)
 {
     struct ch_pid now;
-    return ch_pid_of(p->pid, &now) && now.start == p->start;
+    errno = 0;
+    if (ch_pid_of(p->pid, &now))
+        return now.start == p->start;
+    return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
 }
 
 /* The descriptor holds the process: what is looked at after it was opened is what it means. */
@@ -99,6 +103,9 @@ int ch_pidfd_wait(int pidfd, int64_t ms)
 int ch_pid_kill(const struct ch_pid *p, int64_t wait_ms, struct hm_error *err)
 {
     int fd = ch_pid_open(p), r = 0;
+    if (fd < 0 && ch_pid_is_alive(p))
+        return hm_fail(err, HM_E_PROCESS, "its process %d can't be held: %s", p->pid,
+                       strerror(errno));
     if (fd < 0)
         return 0;
     if (pidfd_send_signal(fd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)

@@ -158,6 +158,17 @@ static int forget_remains(const char *records, const char *vm, DIR *dir, struct 
     return r;
 }
 
+void ch_record_sweep(const char *records, const char *vm)
+{
+    HM_AUTOFREE char *path = ch_record_path(records, vm);
+    DIR *dir = opendir(path);
+    if (!dir)
+        return;
+    forget_remains(records, vm, dir, NULL);
+    closedir(dir);
+    rmdir(path);
+}
+
 int ch_record_remove(const char *records, const char *vm, struct hm_error *err)
 {
     HM_AUTOFREE char *dir = ch_record_path(records, vm);

@@ -62,6 +62,8 @@ int ch_record_forget_process(const char *records, const char *vm, struct hm_erro
 struct run_note ch_record_read_note(const char *records, const char *vm);
 int ch_record_write_note(const char *records, const char *vm, const struct run_note *note,
                          struct hm_error *err);
+/* What a crash has left of one without a definition: its folder, with whatever is in it. */
+void ch_record_sweep(const char *records, const char *vm);
 /* All of it, the definition last. > 0: there was none. */
 int ch_record_remove(const char *records, const char *vm, struct hm_error *err);
 

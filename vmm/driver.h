@@ -189,7 +189,7 @@ struct driver {
      * HM_E_UNSUPPORTED: nothing that could stand still. The same holds for the next two. */
     int (*pause)(void *self, const struct order *o, struct hm_error *err);
     int (*resume)(void *self, const struct order *o, struct hm_error *err);
-    /* Asked, and after grace_ms reset hard; its process stays. Done when it begins to boot. Repeated
+    /* Asked, and after grace_ms reset hard; its process stays if the backend can ask (ADR 50). Done when it begins to boot. Repeated
      * after a crash it reboots once more. HM_E_REFUSED when it does not run. */
     int (*reboot)(void *self, const struct order *o, struct hm_error *err);
     /* The backend can't be reached: end what runs o->seen_uuid on this host, without asking. 1: seen

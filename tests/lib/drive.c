@@ -4,7 +4,7 @@
  *   drive [--backend libvirt|images|cloud-hypervisor] [--uri URI] [--image-dir DIR] [--image-ca FILE] [--stall MS]
  *         [--state DIR] [--runtime DIR] [--vmm PROGRAM] [--site SITE] [--accel WORD] [--primary] [--seen UUID] VERB [KIND NAME [SPEC]]
  *
- * VERB: observe, probe, create, update, start, stop, kill, verify_stopped, remove,
+ * VERB: observe, probe, stats, create, update, start, stop, kill, verify_stopped, remove,
  * pause, resume, reboot. SPEC: the document
  * as JSON; it is verified as the agent verifies it, and its key is SITE.KIND.NAME (or primary.KIND.NAME).
  * Prints the result as one JSON object on one line ({"result": 0} or {"code": ..., "error": ...}); exits
@@ -32,6 +32,7 @@
 #include "vmm/cloud_hypervisor.h"
 #include "vmm/images.h"
 #include "vmm/libvirt.h"
+#include "vmm/vm_stats.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -89,6 +90,18 @@ static int observe(const struct driver *d, void *self, json_t *out, struct hm_er
         json_array_append_new(list, thing_to_json(&found.items[i]));
     json_object_set_new(out, "things", list);
     things_clear(&found);
+    return r;
+}
+
+static int stats(const struct driver *d, void *self, json_t *out, struct hm_error *err)
+{
+    struct vm_stats_list found = {0};
+    int r = d->stats(self, &found, err);
+    json_t *list = json_array();
+    for (size_t i = 0; i < found.count; i++)
+        json_array_append_new(list, vm_stats_to_json(&found.items[i]));
+    json_object_set_new(out, "stats", list);
+    vm_stats_clear(&found);
     return r;
 }
 
@@ -185,6 +198,8 @@ static int run(const struct call *c, const struct driver *d, void **self, json_t
         return reopen(c, d, self, err);
     if (!strcmp(c->verb, "wait"))
         return wait_for_change();
+    if (!strcmp(c->verb, "stats"))
+        return stats(d, *self, out, err);
     if (!strcmp(c->verb, "observe"))
         return observe(d, *self, out, err);
     if (!strcmp(c->verb, "probe"))

@@ -172,6 +172,20 @@ START_TEST(removal_leaves_nothing_and_only_others_alone)
 }
 END_TEST
 
+START_TEST(what_a_crash_has_left_of_a_removal_is_swept)
+{
+    struct ch_process process = a_process();
+    HM_AUTOFREE char *folder = ch_record_path(records, "web");
+    HM_AUTOFREE char *half = hm_printf("%s/vm.json.tmp-1", folder);
+    ck_assert_int_eq(ch_record_write_process(records, "web", &process, &err), 0);
+    ck_assert_int_eq(hm_file_write_atomic(half, "{", 1, 0600, &err), 0);
+    ch_record_sweep(records, "web");
+    ck_assert_int_ne(access(folder, F_OK), 0);
+    ch_record_sweep(records, "web");
+    ch_process_clear(&process);
+}
+END_TEST
+
 START_TEST(nobody_else_can_read_it)
 {
     struct stat st;
@@ -198,6 +212,7 @@ int main(void)
     tcase_add_test(t, what_cannot_be_read_is_an_error_and_not_absent);
     tcase_add_test(t, records_are_listed_by_name);
     tcase_add_test(t, removal_leaves_nothing_and_only_others_alone);
+    tcase_add_test(t, what_a_crash_has_left_of_a_removal_is_swept);
     tcase_add_test(t, nobody_else_can_read_it);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -1,0 +1,246 @@
+/* The driver without a VMM: what its records say, and the end of processes that are known by their socket alone. A
+ * shell with a VMM's arguments stands in for its command line. */
+#include <check.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "proto/doc.h"
+#include "vmm/ch.h"
+#include "vmm/cloud_hypervisor.h"
+#include "vmm/vm_uuid.h"
+
+#define KEY "site-a.vm.web"
+
+static char dir[64];
+static struct driver_options options;
+static void *self;
+static json_t *spec;
+static struct hm_error err;
+static const struct driver *const d = &cloud_hypervisor_driver;
+
+static void set_up(void)
+{
+    snprintf(dir, sizeof dir, "/tmp/harmony-ch-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    options = (struct driver_options){.site = "site-a",
+                                      .state_dir = dir,
+                                      .runtime_dir = dir,
+                                      .image_dir = dir,
+                                      .vmm_program = "/nowhere/cloud-hypervisor"};
+    json_t *given = json_pack("{s:s, s:s}", "backend", "cloud-hypervisor", "kernel", "/k");
+    ck_assert_int_ge(kind_verify(kind_find("vm"), given, &spec, NULL, &err), 0);
+    json_decref(given);
+    ck_assert_int_eq(d->open(&options, &self, &err), 0);
+}
+
+static int drop(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+static void tear_down(void)
+{
+    d->close(self);
+    json_decref(spec);
+    ck_assert_int_eq(nftw(dir, drop, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static struct order order(void)
+{
+    return (struct order){.kind = "vm", .name = "web", .key = KEY, .site = "site-a", .spec = spec};
+}
+
+static char *record(const char *file)
+{
+    return hm_printf("%s/cloud-hypervisor/web/%s", dir, file);
+}
+
+static void write_record(const char *file, const char *text)
+{
+    HM_AUTOFREE char *folder = hm_printf("%s/cloud-hypervisor/web", dir), *path = record(file);
+    ck_assert_int_ge(hm_mkdirs(folder, 0700, &err), 0);
+    ck_assert_int_ge(hm_file_write_atomic(path, text, strlen(text), 0600, &err), 0);
+}
+
+/* The state of the one thing there; THING_ABSENT: none. */
+static enum thing_state look(char **ret_reason)
+{
+    struct things things = {0};
+    ck_assert_msg(d->observe(self, &things, &err) >= 0, "%s", err.text);
+    ck_assert_uint_le(things.count, 1);
+    enum thing_state state = things.count ? things.items[0].state : THING_ABSENT;
+    if (ret_reason)
+        *ret_reason =
+            things.count && things.items[0].reason ? hm_strdup(things.items[0].reason) : NULL;
+    things_clear(&things);
+    return state;
+}
+
+static pid_t run_as_vmm(void)
+{
+    char uuid[VM_UUID_TEXT];
+    vm_uuid("site-a", KEY, uuid);
+    HM_AUTOFREE char *sockets = ch_sockets_path(dir), *socket = ch_socket_of(sockets, uuid),
+                     *word = ch_socket_word(socket);
+    struct ch_pid found;
+    int up[2];
+    char byte;
+    ck_assert_int_eq(pipe(up), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(up[1], STDOUT_FILENO);
+        execl("/bin/sh", "sh", "-c", "echo; kill -STOP $$", "vmm", CH_SOCKET_OPTION, word, NULL);
+        _exit(1);
+    }
+    ck_assert_int_eq(read(up[0], &byte, 1), 1);
+    close(up[0]);
+    close(up[1]);
+    ck_assert_int_eq(ch_process_find(socket, &found), 1);
+    ck_assert_int_eq(found.pid, child);
+    return child;
+}
+
+static bool is_killed(pid_t child)
+{
+    int status;
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+           WTERMSIG(status) == SIGKILL;
+}
+
+START_TEST(a_vm_is_its_record_until_it_is_removed)
+{
+    struct order o = order();
+    ck_assert_int_eq(look(NULL), THING_ABSENT);
+    ck_assert_msg(d->create(self, &o, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(look(NULL), THING_OFF);
+    ck_assert_int_eq(d->stop(self, &o, &err), 0);
+    ck_assert_int_eq(d->remove(self, &o, &err), 0);
+    ck_assert_int_eq(look(NULL), THING_ABSENT);
+    ck_assert_int_gt(d->remove(self, &o, &err), 0);
+}
+END_TEST
+
+START_TEST(without_the_program_a_start_says_so_and_leaves_it_off)
+{
+    struct order o = order();
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    ck_assert_int_eq(d->start(self, &o, &err), -HM_E_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.text, "cloud_hypervisor.program"));
+    ck_assert_int_eq(look(NULL), THING_OFF);
+}
+END_TEST
+
+START_TEST(another_documents_vm_is_a_conflict)
+{
+    struct order mine = order(), other = order();
+    other.key = "primary.vm.web";
+    ck_assert_int_eq(d->create(self, &mine, &err), 0);
+    ck_assert_int_eq(d->create(self, &other, &err), -HM_E_CONFLICT);
+    ck_assert_int_eq(d->kill(self, &other, &err), -HM_E_CONFLICT);
+    ck_assert_int_eq(d->remove(self, &other, &err), -HM_E_CONFLICT);
+    ck_assert_int_eq(look(NULL), THING_OFF);
+}
+END_TEST
+
+START_TEST(a_record_that_cannot_be_read_makes_it_unknown_and_not_absent)
+{
+    HM_AUTOFREE char *reason = NULL;
+    write_record("vm.json", "{");
+    ck_assert_int_eq(look(&reason), THING_UNKNOWN);
+    ck_assert_ptr_nonnull(strstr(reason, "vm.json"));
+}
+END_TEST
+
+START_TEST(a_kill_needs_no_record_to_end_the_process_of_the_socket)
+{
+    struct order o = order();
+    write_record("vm.json", "{");
+    pid_t child = run_as_vmm();
+    ck_assert_int_eq(d->verify_stopped(self, &o, &err), -HM_E_REFUSED);
+    ck_assert_msg(d->kill(self, &o, &err) == 0, "%s", err.text);
+    ck_assert(is_killed(child));
+    ck_assert_int_eq(d->verify_stopped(self, &o, &err), 0);
+}
+END_TEST
+
+START_TEST(what_was_seen_is_killed_unasked_by_its_uuid)
+{
+    struct order o = order();
+    char uuid[VM_UUID_TEXT];
+    vm_uuid("site-a", KEY, uuid);
+    ck_assert_int_eq(d->kill_seen(&options, &o, &err), 0); /* none was seen */
+    o.seen_uuid = uuid;
+    ck_assert_int_eq(d->kill_seen(&options, &o, &err), 0);
+    pid_t child = run_as_vmm();
+    ck_assert_int_eq(d->kill_seen(&options, &o, &err), 1);
+    ck_assert(is_killed(child));
+}
+END_TEST
+
+START_TEST(the_first_look_ends_what_an_agent_that_died_has_left)
+{
+    struct order o = order();
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    pid_t child = run_as_vmm(); /* nobody can ask it, and no record knows of it */
+    ck_assert_int_eq(look(NULL), THING_OFF);
+    ck_assert(is_killed(child));
+}
+END_TEST
+
+START_TEST(the_first_look_sweeps_what_is_left_of_a_removal)
+{
+    HM_AUTOFREE char *folder = hm_printf("%s/cloud-hypervisor/web", dir);
+    write_record("note.json", "{}");
+    ck_assert_int_eq(look(NULL), THING_ABSENT);
+    ck_assert_int_ne(access(folder, F_OK), 0);
+    write_record("note.json", "{}"); /* by a verb of this agent, for all that a later look knows */
+    ck_assert_int_eq(look(NULL), THING_ABSENT);
+    ck_assert_int_eq(access(folder, F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_vmm_that_does_not_answer_is_unknown_and_left_alone)
+{
+    struct order o = order();
+    ck_assert_int_eq(look(NULL), THING_ABSENT);
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    pid_t child = run_as_vmm();
+    ck_assert_int_eq(look(NULL), THING_UNKNOWN);
+    ck_assert_int_eq(kill(child, 0), 0);
+    ck_assert_int_eq(d->kill(self, &o, &err), 0);
+    ck_assert(is_killed(child));
+    ck_assert_int_eq(look(NULL), THING_OFF);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("cloud_hypervisor");
+    TCase *t = tcase_create("all");
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, a_vm_is_its_record_until_it_is_removed);
+    tcase_add_test(t, without_the_program_a_start_says_so_and_leaves_it_off);
+    tcase_add_test(t, another_documents_vm_is_a_conflict);
+    tcase_add_test(t, a_record_that_cannot_be_read_makes_it_unknown_and_not_absent);
+    tcase_add_test(t, a_kill_needs_no_record_to_end_the_process_of_the_socket);
+    tcase_add_test(t, what_was_seen_is_killed_unasked_by_its_uuid);
+    tcase_add_test(t, the_first_look_ends_what_an_agent_that_died_has_left);
+    tcase_add_test(t, the_first_look_sweeps_what_is_left_of_a_removal);
+    tcase_add_test(t, a_vmm_that_does_not_answer_is_unknown_and_left_alone);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
