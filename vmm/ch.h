@@ -160,8 +160,9 @@ int ch_bridges_join(const char *key, const json_t *placed, struct hm_error *err)
 
 /* A scope of systemd's, else a cgroup of its own; the process is moved into it. Its folder, the caller's; NULL:
  * this host has none for us, and its own session has to do. */
-char *ch_cgroup_join(const struct ch *ch, const char *vm, const char *socket, int pid);
+char *ch_cgroup_join(const char *vm, const char *socket, const struct ch_pid *pid);
 void ch_cgroup_kill(const char *cgroup);   /* all that is in it; NULL is allowed */
+void ch_cgroup_sweep(void);                /* empty ones, whose VMM ended while no agent looked */
 void ch_cgroup_remove(const char *cgroup); /* if it is empty; NULL is allowed */
 
 /* What can be asked of it beside the verbs (ch_operation.c). */

@@ -2,6 +2,7 @@
  * Where the process of a VMM is kept, apart from the agent's: under systemd in a scope, which outlives the service of
  * the agent and is stopped by nothing that stops it; else in a cgroup of v2.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -47,20 +48,23 @@ static bool write_text(const char *folder, const char *file, const char *text)
     return written;
 }
 
-/* Named after the socket, which no two VMs of a host share. */
-static char *own_folder(const char *mount, const char *socket)
+/* Of this run alone: another agent on this host, in namespaces of its own, may have a VM of the same UUID, and what is in the
+ * folder is killed with it. */
+static char *name_of(const char *socket, const struct ch_pid *pid)
 {
-    const char *name = strrchr(socket, '/') + 1;
-    return hm_printf("%s/harmony-vms/%.*s", mount, (int)strcspn(name, "."), name);
+    const char *uuid = strrchr(socket, '/') + 1;
+    return hm_printf("%.*s-%d-%llu", (int)strcspn(uuid, "."), uuid, pid->pid,
+                     (unsigned long long)pid->start);
 }
 
-static char *join_own(const char *mount, const char *socket, int pid)
+static char *join_own(const char *mount, const char *name, int pid)
 {
     char number[16];
-    char *folder = own_folder(mount, socket);
+    char *folder = hm_printf("%s/harmony-vms/%s", mount, name);
     snprintf(number, sizeof number, "%d", pid);
-    if (hm_mkdirs(folder, 0755, NULL) >= 0 && write_text(folder, "cgroup.procs", number))
-        return folder;
+    for (int tries = 2; tries > 0; tries--) /* a sweep may take it away while it is empty */
+        if (hm_mkdirs(folder, 0755, NULL) >= 0 && write_text(folder, "cgroup.procs", number))
+            return folder;
     rmdir(folder);
     free(folder);
     return NULL;
@@ -96,10 +100,9 @@ static char *scope_folder(const char *mount, const char *unit, int pid)
     return NULL;
 }
 
-static char *join_scope(const char *mount, const char *vm, const char *socket, int pid)
+static char *join_scope(const char *mount, const char *vm, const char *name, int pid)
 {
-    const char *name = strrchr(socket, '/') + 1;
-    HM_AUTOFREE char *unit = hm_printf("harmony-vm-%.*s.scope", (int)strcspn(name, "."), name);
+    HM_AUTOFREE char *unit = hm_printf("harmony-vm-%s.scope", name);
     HM_AUTOFREE char *what = hm_printf("harmony: virtual machine %s", vm);
     const struct timespec pause = {.tv_nsec = LOOK_MS * HM_MS};
     char *folder = NULL;
@@ -111,14 +114,13 @@ static char *join_scope(const char *mount, const char *vm, const char *socket, i
     return folder;
 }
 
-char *ch_cgroup_join(const struct ch *ch, const char *vm, const char *socket, int pid)
+char *ch_cgroup_join(const char *vm, const char *socket, const struct ch_pid *pid)
 {
-    HM_AUTOFREE char *mount = mount_point();
-    (void)ch;
+    HM_AUTOFREE char *mount = mount_point(), *name = name_of(socket, pid);
     if (!mount)
         return NULL;
-    char *folder = sd_booted() > 0 ? join_scope(mount, vm, socket, pid) : NULL;
-    return folder ? folder : join_own(mount, socket, pid);
+    char *folder = sd_booted() > 0 ? join_scope(mount, vm, name, pid->pid) : NULL;
+    return folder ? folder : join_own(mount, name, pid->pid);
 }
 
 /* -- Its end ------------------------------------------------------------------------------------------- */
@@ -127,6 +129,18 @@ void ch_cgroup_kill(const char *cgroup)
 {
     if (cgroup)
         write_text(cgroup, "cgroup.kill", "1");
+}
+
+void ch_cgroup_sweep(void)
+{
+    HM_AUTOFREE char *mount = mount_point();
+    HM_AUTOFREE char *folder = mount ? hm_printf("%s/harmony-vms", mount) : NULL;
+    DIR *dir = folder ? opendir(folder) : NULL;
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(dir), e->d_name, AT_REMOVEDIR); /* one that is in use refuses */
+    if (dir)
+        closedir(dir);
 }
 
 void ch_cgroup_remove(const char *cgroup)

@@ -322,6 +322,8 @@ int ch_observe(struct ch *ch, struct things *ret, struct hm_error *err)
     struct things found = {0};
     if (count > 0)
         ch_processes_read(ch->sockets, &processes);
+    if (count > 0 && is_first)
+        ch_cgroup_sweep();
     for (size_t i = 0; i < count; i++)
         read_one(ch, &processes, json_string_value(json_array_get(names, i)), &list[i]);
     ask_all(ch, list, count);

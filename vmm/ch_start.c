@@ -113,7 +113,7 @@ static int spawn(const struct ch *ch, const struct order *o, const char *socket,
     struct ch_gate gate;
     r = ch_spawn(&s, &gate, err);
     if (r >= 0) {
-        HM_AUTOFREE char *cgroup = ch_cgroup_join(ch, o->name, socket, gate.pid.pid);
+        HM_AUTOFREE char *cgroup = ch_cgroup_join(o->name, socket, &gate.pid);
         r = record_process(ch, o, &gate.pid, socket, cgroup, err);
         if (r < 0)
             ch_gate_refuse(&gate);

@@ -1,0 +1,89 @@
+/* Real cgroups, where this machine has them (v2): a process in one of its own, which no other process is killed with. */
+#include <check.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "vmm/ch.h"
+
+#define SOCKET "/run/harmony/vmm/test-of-cgroups.sock"
+
+static struct ch_pid start(void)
+{
+    struct ch_pid pid;
+    int child = fork();
+    if (child == 0)
+        for (;;)
+            pause();
+    ck_assert(ch_pid_of(child, &pid));
+    return pid;
+}
+
+static int end_of(const struct ch_pid *pid)
+{
+    int status = 0;
+    ck_assert_int_eq(waitpid(pid->pid, &status, 0), pid->pid);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static bool is_in(const struct ch_pid *pid, const char *cgroup)
+{
+    HM_AUTOFREE char *path = hm_printf("/proc/%d/cgroup", pid->pid), *text = NULL;
+    ck_assert_int_ge(hm_file_read(path, 65536, &text, NULL, NULL), 0);
+    return strstr(text, strrchr(cgroup, '/')) != NULL;
+}
+
+START_TEST(each_run_has_one_of_its_own_also_of_the_same_socket)
+{
+    struct ch_pid one = start(), other = start();
+    char *a = ch_cgroup_join("web", SOCKET, &one), *b = ch_cgroup_join("web", SOCKET, &other);
+    ck_assert_int_eq(a == NULL, b == NULL); /* this machine has none for us: nothing is joined */
+    if (a) {
+        ck_assert_str_ne(a, b);
+        ck_assert(is_in(&one, a) && is_in(&other, b));
+        ch_cgroup_sweep();
+        ch_cgroup_kill(a);
+        ck_assert_int_eq(end_of(&one), SIGKILL);
+        ck_assert(is_in(&other, b));
+    } else {
+        kill(one.pid, SIGKILL);
+        end_of(&one);
+    }
+    ck_assert_int_eq(kill(other.pid, SIGKILL), 0);
+    end_of(&other);
+    ch_cgroup_remove(a);
+    ch_cgroup_remove(b);
+    if (a)
+        ck_assert(access(a, F_OK) < 0 && access(b, F_OK) < 0);
+    free(a);
+    free(b);
+}
+END_TEST
+
+START_TEST(no_cgroup_is_nothing_to_end)
+{
+    ch_cgroup_kill(NULL);
+    ch_cgroup_remove(NULL);
+    ch_cgroup_kill("/nowhere");
+    ch_cgroup_remove("/nowhere");
+    ck_assert_int_ne(access("/nowhere", F_OK), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("ch_cgroup");
+    TCase *t = tcase_create("all");
+    tcase_add_test(t, each_run_has_one_of_its_own_also_of_the_same_socket);
+    tcase_add_test(t, no_cgroup_is_nothing_to_end);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
