@@ -89,14 +89,14 @@ def heard(host, name, address, what):
         assert line in console, console[-1000:]
         return True
 
-    wait_until(has_heard, 60, f"{name} to hear {what} from {address}")
+    wait_until(has_heard, 150, f"{name} to hear {what} from {address}")
 
 
 def host_hears(host, address):
     """The host itself gets the guest's page."""
     name = f"[{address}]" if ":" in address else address
     get = f"import urllib.request as u; print(u.urlopen('http://{name}/', timeout=5).read().decode(), end='')"
-    wait_until(lambda: host.site.run(sys.executable, "-c", get).stdout == "well\n", 60, f"a page from {address}")
+    wait_until(lambda: host.site.run(sys.executable, "-c", get).stdout == "well\n", 150, f"a page from {address}")
 
 
 def test_who_reaches_whom(host):
