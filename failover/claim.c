@@ -1,8 +1,9 @@
 /* Who may take the lease, and when. (docs/failover sections 3, 4 and 11) */
 #include "failover/core.h"
 
-/* A record that can't be read may be of an epoch that was not seen: leave room for that many. */
-enum { EPOCHS_UNREAD = 16 };
+/* A record that can't be read may be of an epoch that was not seen: leave room for that many. Another site that
+ * can't read either may have claimed over an earlier one: the bucket's numbers tell them apart. */
+enum { EPOCHS_UNREAD = 16, EPOCHS_BY_REVISION = 1 << 16 };
 
 static bool may_claim(const struct fo_state *s)
 {
@@ -176,7 +177,7 @@ static uint64_t epoch_to_claim(const struct fo_state *s)
         unused++;
     uint64_t above = s->seen_epoch;
     if (fo_rule_on(s, FO_RULE_EPOCH_ABOVE_SEEN))
-        above += s->known.readable ? 1 : EPOCHS_UNREAD;
+        above += s->known.readable ? 1 : EPOCHS_UNREAD + s->known.revision % EPOCHS_BY_REVISION;
     return unused > above ? unused : above;
 }
 

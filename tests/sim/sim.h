@@ -28,7 +28,7 @@ enum {
     SIM_QUEUE = 4096,
     SIM_CONFIGS = 48,
     SIM_DEDUP = 4096,
-    SIM_EPOCHS = 1024,
+    SIM_EPOCHS = 8192,
     SIM_HISTORY = 192, /* stored records that can be lost again */
     OPERATOR_WITHDRAWS = 1000,
 };
