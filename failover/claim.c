@@ -192,7 +192,8 @@ void fo_claim(struct fo_run *r, enum hb_reason reason)
                                  .epoch = epoch,
                                  .first_counter = first_counter,
                                  .reason = reason};
-    s->chosen_epoch = fo_is_choice(s, reason) ? epoch : 0;
+    bool was_chosen = again && s->chosen_epoch == epoch; /* its first claim may still be stored */
+    s->chosen_epoch = was_chosen || fo_is_choice(s, reason) ? epoch : 0;
     fo_role_set(r, HB_ROLE_CLAIMING, reason);
     fo_emit_persist(r);
     /* "promotion: expects the revision of the last heartbeat seen" (3) */

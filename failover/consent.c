@@ -107,6 +107,7 @@ void fo_consent_advance(struct fo_run *r)
     int64_t promise_ms = shortest ? c->promise_ms : s->terms.promise_ms;
     c->asked_start[c->rounds % FO_CONSENT_ROUNDS] =
         shortest ? c->fence_start : s->terms.fence_start;
+    c->asked_limit[c->rounds % FO_CONSENT_ROUNDS] = s->lease.fence_limit;
     for (unsigned i = 0; i < c->voter_count; i++)
         fo_emit_consent_ask(r, &c->voters[i].site, s->nonce + c->rounds, promise_ms);
 }
@@ -117,6 +118,14 @@ int64_t fo_consent_next(const struct fo_state *s)
 }
 
 /* -- the leader: answers ------------------------------------------------------------------------ */
+
+/* A fence that takes longer than it would have when this was asked begins sooner by as much: what was
+ * promised is when it ends. */
+static int64_t longer_fence(const struct fo_state *s, const struct fo_voter *v)
+{
+    bool counts = fo_rule_on(s, FO_RULE_CONSENT_SHORTEST);
+    return counts ? fo_max(0, s->lease.fence_limit - v->fence_limit) : 0;
+}
 
 /* "goes on past F only while every voter's answer is fresh" (9): until when that is; 0: it is not. */
 static int64_t consented_until(const struct fo_state *s)
@@ -132,7 +141,7 @@ static int64_t consented_until(const struct fo_state *s)
         int64_t start = fo_rule_on(s, FO_RULE_CONSENT_SHORTEST)
                             ? fo_min(v->fence_start, c->fence_start)
                             : v->fence_start;
-        int64_t until = v->asked != 0 ? v->asked + start : 0;
+        int64_t until = v->asked != 0 ? v->asked + start - longer_fence(s, v) : 0;
         first = fo_min(first, until);
         last = fo_max(last, until);
     }
@@ -165,6 +174,7 @@ static void count(struct fo_run *r, struct fo_voter *voter, uint64_t round)
         return;
     voter->asked = asked;
     voter->fence_start = s->consent.asked_start[round % FO_CONSENT_ROUNDS];
+    voter->fence_limit = s->consent.asked_limit[round % FO_CONSENT_ROUNDS];
     s->lease.deadline = fo_max(s->lease.deadline, consented_until(s));
 }
 

@@ -113,7 +113,8 @@ enum { FO_VOTERS_MAX = 2 * HB_VOTERS_MAX, FO_CONSENT_ROUNDS = 8 };
 struct fo_voter {
     struct hb_site site;
     int64_t asked; /* when the latest request was sent that it granted; 0: none in this epoch */
-    int64_t fence_start; /* F that this request stood for */
+    int64_t fence_start; /* F that this request stood for, ... */
+    int64_t fence_limit; /* ... and the fence after it */
 };
 
 /* What this site may do by consent, as leader: of the last acknowledged record and those sent since. */
@@ -124,7 +125,7 @@ struct fo_consent {
     int64_t fence_start, promise_ms;       /* the shortest of them */
     int64_t due;                           /* not asked again before */
     uint64_t rounds, first_round;          /* a round asks them all; the first of this epoch */
-    int64_t sent[FO_CONSENT_ROUNDS], asked_start[FO_CONSENT_ROUNDS]; /* rings, by round */
+    int64_t sent[FO_CONSENT_ROUNDS], asked_start[FO_CONSENT_ROUNDS], asked_limit[FO_CONSENT_ROUNDS]; /* rings, by round */
 };
 
 /* What this site has promised as a voter. A start forgets it: its silence starts anew as well. */

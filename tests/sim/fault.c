@@ -160,6 +160,7 @@ static void step_stamps(struct sim *w, const struct timed_fault *f)
 static void stale_node(struct sim *w, struct site *s, bool begins)
 {
     s->link.stale_node += begins ? 1 : -1;
+    s->link.stale_until = w->now;
     if (begins && w->store.stale_lease == 0 && w->store.lease != 0) {
         w->store.stale_lease = w->store.lease;
         item_hold(w, w->store.lease);

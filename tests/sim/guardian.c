@@ -66,6 +66,9 @@ static int64_t promised_end(const struct sim *w, const struct site *s)
 {
     struct fo_guard view;
     fo_guard_view(&s->core, &view);
+    bool stops_leftover = view.phase == FO_GUARD_NONE && s->core.stop_tries > 0 && !s->core.stopped;
+    if (s->serving && stops_leftover) /* of before its start, when there was no guardian */
+        return site_real(s, s->core.workload_limit);
     if (view.phase == FO_GUARD_NONE || view.deadline == FO_NEVER || !s->serving)
         return INT64_MAX;
     const struct fo_lease *lease = &s->core.lease;

@@ -173,6 +173,7 @@ struct link {
     unsigned loss; /* per mille, of the background */
     /* by faults: how many that are under way say so, or how much */
     int cut_up, cut_down, duplicates, late_writes, late_reads, stale_node;
+    int64_t stale_until; /* when the last fault of that kind began or ended */
     unsigned fault_loss;
     int64_t slow, flap, flap_low; /* added; the last two by turns */
     int64_t watch_slow;

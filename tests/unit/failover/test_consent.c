@@ -146,6 +146,30 @@ START_TEST(it_is_back_to_normal_once_a_write_is_answered)
 }
 END_TEST
 
+/* A voter that was asked while 1500 ms of fence were promised knows nothing of the 3500 ms since. */
+START_TEST(a_longer_fence_since_begins_sooner_by_as_much)
+{
+    struct one_site t;
+    lead_with(&t, true, "ab", FO_RULES_ALL);
+    t.config.fence_timeout_ms = 3500;
+    configure(&t, true, "ab");
+    int64_t begun = t.core.lease_try.begun;
+    const struct fo_effect *ask = NULL;
+    while (!ask) {
+        tick_at(&t, (t.out.next_ns + MS - 1) / MS);
+        ask = effect(&t, FO_DO_CONSENT_ASK, 0);
+    }
+    uint64_t nonce = ask->consent.nonce;
+    ck_assert_int_eq(ask->consent.promise_ms, 4753);
+    int64_t asked = t.now * MS;
+    answer(&t, FO_KEY_LEASE, t.core.lease_try.record.counter, 1, FO_WRITE_STORED, ++t.revision);
+    ck_assert_int_eq(t.core.lease.fence_limit, 3500 * MS);
+    answer_consent(&t, "site-b", nonce, true, t.core.lease.epoch);
+    ck_assert_int_eq(t.core.consent.voters[0].asked, asked);
+    ck_assert_int_eq(t.core.lease.deadline, begun + 3000 * MS);
+}
+END_TEST
+
 START_TEST(a_record_sent_since_without_failsafe_ends_it)
 {
     struct one_site t;
@@ -393,6 +417,7 @@ int main(void)
     tcase_add_test(tc, it_goes_on_while_all_consent);
     tcase_add_test(tc, one_voter_that_is_silent_ends_it);
     tcase_add_test(tc, it_is_back_to_normal_once_a_write_is_answered);
+    tcase_add_test(tc, a_longer_fence_since_begins_sooner_by_as_much);
     tcase_add_test(tc, a_record_sent_since_without_failsafe_ends_it);
     tcase_add_test(tc, a_voter_named_since_has_to_consent_too);
     tcase_add_test(tc, only_what_was_asked_in_this_epoch_is_counted);

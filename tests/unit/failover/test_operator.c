@@ -313,6 +313,28 @@ START_TEST(nobody_is_forced_over_a_leader_that_is_heard)
 }
 END_TEST
 
+/* What was claimed by force may be stored without an answer: tried again for another reason, in the same
+ * epoch, it is still the operator's choice. */
+START_TEST(a_choice_that_was_not_answered_is_one_still)
+{
+    struct one_site t;
+    struct heartbeat leader = held_by("site-a", 1, 5);
+    barred_beside(&t, &leader, FO_RULES_ALL);
+    live_until(&t, t.now + 20000);
+    force(&t, false);
+    uint64_t epoch = t.core.lease.epoch;
+    while (t.core.role == HB_ROLE_CLAIMING)
+        tick_at(&t, (t.out.next_ns + MS - 1) / MS);
+    t.config.nofailover[1] = false;
+    config(&t);
+    live_until(&t, t.now + 20000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+    ck_assert_uint_eq(t.core.lease.epoch, epoch);
+    ck_assert_int_ne(t.core.lease.reason, HB_REASON_FORCED);
+    ck_assert(fo_leads_by_choice(&t.core));
+}
+END_TEST
+
 START_TEST(over_a_pause_it_takes_an_operators_word)
 {
     struct one_site t;
@@ -402,6 +424,7 @@ int main(void)
     tcase_add_test(c, a_barred_site_takes_no_lease_by_itself);
     tcase_add_test(c, who_is_barred_is_not_waited_for);
     tcase_add_test(c, nobody_is_forced_over_a_leader_that_is_heard);
+    tcase_add_test(c, a_choice_that_was_not_answered_is_one_still);
     tcase_add_test(c, over_a_pause_it_takes_an_operators_word);
     tcase_add_test(c, over_the_consent_of_others_it_takes_an_operators_word);
     tcase_add_test(c, a_forced_promotion_is_refused_with_its_reason);
