@@ -128,11 +128,11 @@ class Vmm:
         return self
 
     def said(self):
-        """Lines of the guest, without their prefix."""
+        """Whole lines of the guest, without their prefix: it says them letter by letter."""
         if not self.serial_file.exists():
             return []
-        return [line.removeprefix("tiny-guest: ") for line in
-                self.serial_file.read_text(errors="replace").splitlines()]
+        return [line.removeprefix("tiny-guest: ").rstrip() for line in
+                self.serial_file.read_bytes().decode(errors="replace").split("\n")[:-1]]
 
     def wait_said(self, start):
         return wait_until(lambda: self.process.check_running() and

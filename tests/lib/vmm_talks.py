@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from .netns import Machine
-from .paths import ROOT, system
+from .paths import ROOT, built, system
 from .processes import TemporaryFolder, run
 from .vmm_process import Vmm, real_vmm
 from .waiting import wait_until
@@ -52,8 +52,7 @@ class Talk:
                 if unsteady in body:
                     body[unsteady] = unsteady.upper()
             text = json.dumps(body)
-        text = text.replace(str(self.folder), "FOLDER").replace(str(ROOT), "ROOT")
-        text = re.sub(r"ROOT/build[^\"]*/tiny_guest", "TINY_GUEST", text)
+        text = text.replace(str(self.folder), "FOLDER").replace(str(built("tiny_guest")), "TINY_GUEST")
         text = re.sub(r'mac": "[0-9a-f:]*"', 'mac": "MAC"', text)
         return json.loads(text) if body is not None else text
 
