@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/spawn.h"
 
 #define PROGRAM  "harmony-guardian"
 #define PAUSE_NS (1000 * HM_MS)
@@ -72,16 +73,6 @@ char *guard_program(void)
 
 /* -- Starting it -------------------------------------------------------------- */
 
-static void default_signals(void)
-{
-    struct sigaction by_default = {.sa_handler = SIG_DFL};
-    sigset_t none;
-    for (int s = 1; s < NSIG; s++)
-        sigaction(s, &by_default, NULL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* In the child's child: only what signal-safety(7) allows. */
 static void become(char *const *argv, int output) __attribute__((noreturn));
 static void become(char *const *argv, int output)
@@ -91,7 +82,7 @@ static void become(char *const *argv, int output)
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
     close_range(FIRST_FREE, ~0U, CLOSE_RANGE_CLOEXEC);
-    default_signals();
+    hm_default_signals();
     execv(argv[0], argv);
     _exit(EXIT_FAILURE);
 }

@@ -50,7 +50,7 @@ static int open_pipes(struct pipes *pipes)
 
 /* -- In the child: only what signal-safety(7) allows --------------------------- */
 
-static void default_signals(void)
+void hm_default_signals(void)
 {
     struct sigaction by_default = {.sa_handler = SIG_DFL};
     sigset_t none;
@@ -81,7 +81,7 @@ static void become(char *const *argv, char *const *envp, int join, const struct 
 static void become(char *const *argv, char *const *envp, int join, const struct pipes *pipes)
 {
     setsid();
-    default_signals();
+    hm_default_signals();
     int joined = join_cgroup(join);
     int why = errno;
     take_descriptors(pipes);

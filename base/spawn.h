@@ -34,4 +34,7 @@ int hm_spawn(char *const *argv, char *const *envp, int join, struct hm_spawned *
 /* Once the child has ended: errno of execve(2), or of the join, if the program was not started, else 0. */
 int hm_spawn_errno(const struct hm_spawned *spawned);
 
+/* For a child between fork(2) and execve(2), which inherits what is ignored and blocked here. Signal-safe. */
+void hm_default_signals(void);
+
 #endif

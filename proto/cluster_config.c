@@ -362,19 +362,11 @@ static int from_spec(const json_t *spec, struct cluster_config *ret, struct hm_e
 int cluster_config_parse(const void *value, size_t len, struct cluster_config *ret,
                          struct hm_error *err)
 {
-    struct tree tree = {0};
     json_t *spec = NULL;
-    int rc = tree_parse(TREE_JSON, NULL, value, len, &tree, err);
-    if (rc < 0)
-        return rc;
-    if (json_array_size(tree.docs) != 1)
-        rc = hm_fail(err, HM_E_INVALID, "it is empty: expected one JSON object");
-    if (rc >= 0)
-        rc = fields_verify(cluster_config_fields, json_array_get(tree.docs, 0), &spec, err);
+    int rc = tree_read_record(cluster_config_fields, value, len, &spec, err);
     if (rc >= 0)
         rc = from_spec(spec, ret, err);
     json_decref(spec);
-    tree_clear(&tree);
     return rc;
 }
 

@@ -107,6 +107,11 @@ void field_place_set(struct field_place *at, const char *fmt, ...)
 int field_fail(const struct field_place *at, struct hm_error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Each element of `list` in turn, at its place, until one fails; an absent list has none. */
+int field_check_each(const json_t *spec, const char *list,
+                     int (*check)(const json_t *, struct field_place *, struct hm_error *),
+                     struct field_place *at, struct hm_error *err);
+
 /* A row of the table by its name, or NULL. */
 const struct field *field_find(const struct field *table, const char *name);
 

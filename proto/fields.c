@@ -305,3 +305,19 @@ const char *spec_str(const json_t *spec, const char *name)
 {
     return json_string_value(json_object_get(spec, name));
 }
+
+int field_check_each(const json_t *spec, const char *list,
+                     int (*check)(const json_t *, struct field_place *, struct hm_error *),
+                     struct field_place *at, struct hm_error *err)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(spec, list), i, item)
+    {
+        field_place_set(at, "%s[%zu]", list, i);
+        int rc = check(item, at, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}

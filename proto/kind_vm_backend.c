@@ -102,22 +102,6 @@ static int check_nic(const json_t *nic, struct field_place *at, struct hm_error 
     return 0;
 }
 
-static int check_each(const json_t *spec, const char *list,
-                      int (*check)(const json_t *, struct field_place *, struct hm_error *),
-                      struct field_place *at, struct hm_error *err)
-{
-    size_t i;
-    json_t *item;
-    json_array_foreach(json_object_get(spec, list), i, item)
-    {
-        field_place_set(at, "%s[%zu]", list, i);
-        int rc = check(item, at, err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
 int vm_check_backend(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
     if (!is_text(spec, "backend", "cloud-hypervisor"))
@@ -128,6 +112,6 @@ int vm_check_backend(const json_t *spec, struct field_place *at, struct hm_error
     if (rc >= 0)
         rc = check_max_memory(spec, at, err);
     if (rc >= 0)
-        rc = check_each(spec, "disks", check_disk, at, err);
-    return rc < 0 ? rc : check_each(spec, "networks", check_nic, at, err);
+        rc = field_check_each(spec, "disks", check_disk, at, err);
+    return rc < 0 ? rc : field_check_each(spec, "networks", check_nic, at, err);
 }

@@ -12,13 +12,12 @@ static const char *const buses[] = {"virtio", "sata", NULL};
 static const char *const nic_models[] = {"virtio", "e1000e", NULL};
 
 #define BOOT_FIELD                                                                                 \
-    {.name = "boot",                                                                               \
-     .type = FIELD_INT,                                                                            \
-     .cost = COST_RESTART,                                                                         \
-     .min = 1,                                                                                     \
-     .max = 100,                                                                                   \
-     .help = "Tried in this place, lowest first, before all that boot_order says; from its next "  \
-             "start on."}
+    {                                                                                              \
+        .name = "boot", .type = FIELD_INT, .cost = COST_RESTART, .min = 1, .max = 100,             \
+        .help =                                                                                    \
+            "Tried in this place, lowest first, before all that boot_order says; from its next "   \
+            "start on."                                                                            \
+    }
 
 /* What a disk holds is never thrown away for a change: a smaller size, pool and format are blocked. */
 const struct field vm_disk_fields[] = {
@@ -223,22 +222,6 @@ static int check_nic(const json_t *nic, struct field_place *at, struct hm_error 
     return kind_check_bridge(nic, at, err);
 }
 
-static int check_each(const json_t *spec, const char *list,
-                      int (*check)(const json_t *, struct field_place *, struct hm_error *),
-                      struct field_place *at, struct hm_error *err)
-{
-    size_t i;
-    json_t *item;
-    json_array_foreach(json_object_get(spec, list), i, item)
-    {
-        field_place_set(at, "%s[%zu]", list, i);
-        int rc = check(item, at, err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
 /* Each place is one device's; `taken` has those before it in the document. */
 static int check_boot(const json_t *spec, const char *list, json_t *taken, struct field_place *at,
                       struct hm_error *err)
@@ -273,10 +256,10 @@ static int check_boots(const json_t *spec, struct field_place *at, struct hm_err
 
 int vm_check_devices(const json_t *spec, struct field_place *at, struct hm_error *err)
 {
-    int rc = check_each(spec, "disks", check_disk, at, err);
+    int rc = field_check_each(spec, "disks", check_disk, at, err);
     if (rc >= 0)
-        rc = check_each(spec, "cdroms", check_cdrom, at, err);
+        rc = field_check_each(spec, "cdroms", check_cdrom, at, err);
     if (rc >= 0)
-        rc = check_each(spec, "networks", check_nic, at, err);
+        rc = field_check_each(spec, "networks", check_nic, at, err);
     return rc < 0 ? rc : check_boots(spec, at, err);
 }

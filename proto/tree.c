@@ -167,3 +167,18 @@ void tree_setup(void)
 {
     json_set_alloc_funcs(hm_alloc, free);
 }
+
+int tree_read_record(const struct field *table, const char *value, size_t len, json_t **ret_spec,
+                     struct hm_error *err)
+{
+    struct tree tree = {0};
+    int rc = tree_parse(TREE_JSON, NULL, value, len, &tree, err);
+    if (rc < 0)
+        return rc;
+    if (json_array_size(tree.docs) != 1)
+        rc = hm_fail(err, HM_E_INVALID, "it is empty: expected one JSON object");
+    if (rc >= 0)
+        rc = fields_verify(table, json_array_get(tree.docs, 0), ret_spec, err);
+    tree_clear(&tree);
+    return rc;
+}

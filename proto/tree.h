@@ -41,4 +41,9 @@ int tree_line(const struct tree *tree, const json_t *root, const char *path);
 /* Call once at the start of a program: jansson, too, aborts when memory is out (base/alloc.h). */
 void tree_setup(void);
 
+/* A record of a bucket: one JSON object, verified against its table. *ret_spec as with fields_verify(). */
+struct field;
+int tree_read_record(const struct field *table, const char *value, size_t len, json_t **ret_spec,
+                     struct hm_error *err);
+
 #endif

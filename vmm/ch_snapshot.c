@@ -124,22 +124,6 @@ static int create(const struct disk_set *set, const struct driver_call *call, js
     return r;
 }
 
-static json_t *entry_for(json_t *list, const struct image_snapshot *s)
-{
-    size_t i;
-    json_t *entry;
-    json_array_foreach(list, i, entry)
-    {
-        if (!strcmp(spec_str(entry, "name"), s->name))
-            return entry;
-    }
-    entry = image_snapshot_json(s);
-    json_object_set_new(entry, "disks", json_array());
-    json_object_set_new(entry, "declared", json_false());
-    json_array_append_new(list, entry);
-    return entry;
-}
-
 static int list(const struct disk_set *set, const struct driver_call *call, json_t **ret,
                 struct hm_error *err)
 {
@@ -151,7 +135,7 @@ static int list(const struct disk_set *set, const struct driver_call *call, json
         struct image_info info = {0};
         r = qemu_img_info(set->items[i].path, "qcow2", &info, err);
         for (size_t k = 0; k < info.snapshot_count; k++)
-            json_array_append_new(json_object_get(entry_for(found, &info.snapshots[k]), "disks"),
+            json_array_append_new(json_object_get(image_snapshot_entry(found, &info.snapshots[k]), "disks"),
                                   json_string(set->items[i].device));
         image_info_clear(&info);
     }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/spawn.h"
 #include "vmm/ch_process.h"
 
 enum {
@@ -23,16 +24,6 @@ enum {
 };
 
 /* -- In the child: only what signal-safety(7) allows ------------------------------------------------ */
-
-static void default_signals(void)
-{
-    struct sigaction by_default = {.sa_handler = SIG_DFL};
-    sigset_t none;
-    for (int s = 1; s < NSIG; s++)
-        sigaction(s, &by_default, NULL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* The agent's own is far from the default: a guest shall not be spared in its place. */
 static void default_oom_score(void)
@@ -70,7 +61,7 @@ static void become(char *const *argv, const struct ends *e)
 {
     static char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
     setsid();
-    default_signals();
+    hm_default_signals();
     default_oom_score();
     wait_at_gate(e);
     int verdict = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, FIRST_FREE);

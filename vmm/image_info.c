@@ -140,6 +140,22 @@ json_t *image_snapshot_json(const struct image_snapshot *s)
     return json_pack("{s:s, s:s}", "name", s->name, "created", created);
 }
 
+json_t *image_snapshot_entry(json_t *list, const struct image_snapshot *s)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(list, i, entry)
+    {
+        if (!strcmp(json_string_value(json_object_get(entry, "name")), s->name))
+            return entry;
+    }
+    entry = image_snapshot_json(s);
+    json_object_set_new(entry, "disks", json_array());
+    json_object_set_new(entry, "declared", json_false());
+    json_array_append_new(list, entry);
+    return entry;
+}
+
 json_t *image_info_json(const struct image_info *info)
 {
     json_t *o =

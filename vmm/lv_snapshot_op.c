@@ -72,28 +72,12 @@ static int create(struct lv *lv, const struct lv_disk_set *set, const char *name
 
 /* -- List -------------------------------------------------------------------------------------- */
 
-static json_t *entry_for(json_t *list, const struct image_snapshot *s)
-{
-    size_t i;
-    json_t *entry;
-    json_array_foreach(list, i, entry)
-    {
-        if (!strcmp(json_string_value(json_object_get(entry, "name")), s->name))
-            return entry;
-    }
-    entry = image_snapshot_json(s);
-    json_object_set_new(entry, "disks", json_array());
-    json_object_set_new(entry, "declared", json_false());
-    json_array_append_new(list, entry);
-    return entry;
-}
-
 static int list_one(const struct lv_disk_member *member, json_t *list, struct hm_error *err)
 {
     struct image_info info = {0};
     int r = qemu_img_info(member->disk.path, member->disk.format, &info, err);
     for (size_t i = 0; i < info.snapshot_count; i++) {
-        json_t *entry = entry_for(list, &info.snapshots[i]);
+        json_t *entry = image_snapshot_entry(list, &info.snapshots[i]);
         json_array_append_new(json_object_get(entry, "disks"), json_string(member->name));
         if (is_declared(member, info.snapshots[i].name))
             json_object_set_new(entry, "declared", json_true());

@@ -13,9 +13,10 @@ from lib import paths  # noqa: E402
 
 sys.path.insert(0, str(paths.TOOLS / "python"))
 
+from lib.failover import Group  # noqa: E402
 from lib.kept import keep_logs  # noqa: E402
 from lib.nats_server import NatsServer  # noqa: E402
-from lib.processes import TemporaryFolder  # noqa: E402
+from lib.processes import TemporaryFolder, free_port  # noqa: E402
 from lib.sites import Site  # noqa: E402
 
 
@@ -65,6 +66,21 @@ def make_site(folder):
 def site(make_site, nats):
     """site-a with libvirtd, on and without an agent yet."""
     return make_site(nats_url=nats.url).power_on()
+
+
+@pytest.fixture
+def web_group(folder, nats, make_site):
+    """site-a leads, site-b follows; `http` of each is the port of its endpoints."""
+    group = Group(folder, nats.url, make_site)
+    for site in group.sites.values():
+        site.http = free_port()
+        site.config["http"] = {"listen": f"127.0.0.1:{site.http}"}
+    group.init()
+    group.start()
+    assert group.wait_serving("site-a") == 1
+    group.wait_replica("site-b")
+    yield group
+    group.close()
 
 
 @pytest.fixture(scope="module")

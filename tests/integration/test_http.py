@@ -9,7 +9,6 @@ import urllib.request
 
 import pytest
 
-from lib.failover import Group
 from lib.paths import system
 from lib.processes import Process, free_port
 from lib.waiting import wait_until
@@ -58,26 +57,12 @@ def get(port, path):
 
 
 @pytest.fixture
-def group(folder, nats, make_site):
-    group = Group(folder, nats.url, make_site)
-    for site in group.sites.values():
-        site.http = free_port()
-        site.config["http"] = {"listen": f"127.0.0.1:{site.http}"}
-    group.init()
-    group.start()
-    assert group.wait_serving("site-a") == 1
-    group.wait_replica("site-b")
-    yield group
-    group.close()
-
-
-@pytest.fixture
-def proxy(group, folder):
+def proxy(web_group, folder):
     """The port at which haproxy offers the database."""
     port = free_port()
-    databases = {name: Database(name) for name in group.sites}
+    databases = {name: Database(name) for name in web_group.sites}
     servers = "".join(f"    server {name} 127.0.0.1:{databases[name].port} check port {site.http}\n"
-                      for name, site in group.sites.items())
+                      for name, site in web_group.sites.items())
     (folder / "haproxy.cfg").write_text(PROXY.format(port=port) + servers)
     process = Process("haproxy", [system("haproxy"), "-db", "-f", folder / "haproxy.cfg"],
                       folder / "haproxy.log").start()
@@ -96,25 +81,25 @@ def reached(port):
             return None
 
 
-def test_a_load_balancer_follows_the_primary(group, proxy):
+def test_a_load_balancer_follows_the_primary(web_group, proxy):
     wait_until(lambda: reached(proxy) == "site-a", 10, "haproxy to find the primary")
-    group.sites["site-a"].power_cut()
-    group.wait_serving("site-b")
+    web_group.sites["site-a"].power_cut()
+    web_group.wait_serving("site-b")
     wait_until(lambda: reached(proxy) == "site-b", 10, "haproxy to follow")
 
 
-def test_an_agent_that_hangs_is_no_primary(group, proxy):
+def test_an_agent_that_hangs_is_no_primary(web_group, proxy):
     """Its lease runs out while it can say nothing; haproxy's check is not answered, or answered with 503."""
     wait_until(lambda: reached(proxy) == "site-a", 10, "haproxy to find the primary")
-    group.sites["site-a"].freeze_agent()
-    group.wait_serving("site-b")
+    web_group.sites["site-a"].freeze_agent()
+    web_group.wait_serving("site-b")
     wait_until(lambda: reached(proxy) == "site-b", 10, "haproxy to follow")
-    group.sites["site-a"].thaw_agent()
-    wait_until(lambda: get(group.sites["site-a"].http, "/primary")[0] == 503, 10, "site-a to know it")
+    web_group.sites["site-a"].thaw_agent()
+    wait_until(lambda: get(web_group.sites["site-a"].http, "/primary")[0] == 503, 10, "site-a to know it")
 
 
-def test_what_the_endpoints_say(group, nats):
-    a, b = (group.sites[name].http for name in ("site-a", "site-b"))
+def test_what_the_endpoints_say(web_group, nats):
+    a, b = (web_group.sites[name].http for name in ("site-a", "site-b"))
     wait_until(lambda: get(a, "/primary")[0] == 200, 10, "site-a to know that its workload serves")
     assert json.loads(get(a, "/primary")[1]) == {"site": "site-a", "role": "leader", "epoch": 1, "serves": True}
     assert get(a, "/replica")[0] == 503 and get(b, "/primary")[0] == 503

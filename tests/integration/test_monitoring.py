@@ -6,12 +6,8 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-import pytest
-
 from lib import metrics
-from lib.failover import Group
 from lib.paths import ROOT, system
-from lib.processes import free_port
 from lib.waiting import wait_until
 
 EXAMPLES = ROOT / "examples" / "monitoring"
@@ -39,20 +35,6 @@ def dashboard_queries():
     return [target["expr"] for panel in panels for target in panel["targets"]]
 
 
-@pytest.fixture
-def group(folder, nats, make_site):
-    group = Group(folder, nats.url, make_site)
-    for site in group.sites.values():
-        site.http = free_port()
-        site.config["http"] = {"listen": f"127.0.0.1:{site.http}"}
-    group.init()
-    group.start()
-    assert group.wait_serving("site-a") == 1
-    group.wait_replica("site-b")
-    yield group
-    group.close()
-
-
 def text_of(site):
     with urllib.request.urlopen(f"http://127.0.0.1:{site.http}/metrics", timeout=5) as answer:
         return answer.read().decode()
@@ -70,8 +52,8 @@ def value(site, name, **labels):
     return family and family[1].get(tuple(sorted(labels.items())))
 
 
-def test_what_agents_tell_is_what_the_page_says(group):
-    a, b = group.sites["site-a"], group.sites["site-b"]
+def test_what_agents_tell_is_what_the_page_says(web_group):
+    a, b = web_group.sites["site-a"], web_group.sites["site-b"]
     wait_until(lambda: value(a, "harmony_failover_peer_ready", peer="site-b") == 1, 30, "site-a to count on site-b")
     page = documented()
     for site in (a, b):
@@ -85,9 +67,9 @@ def test_what_agents_tell_is_what_the_page_says(group):
     assert checked.returncode == 0, checked.stdout
 
 
-def test_numbers_of_a_failover(group):
+def test_numbers_of_a_failover(web_group):
     """What the alerts look at, before and after a power cut."""
-    a, b = group.sites["site-a"], group.sites["site-b"]
+    a, b = web_group.sites["site-a"], web_group.sites["site-b"]
     wait_until(lambda: value(a, "harmony_failover_serving") == 1, 30, "site-a to tell that it serves")
     wait_until(lambda: value(b, "harmony_failover_fit") == 1, 30, "site-b to tell that it could lead")
     assert value(b, "harmony_failover_serving") == 0 and value(b, "harmony_failover_epoch") == 1
@@ -95,7 +77,7 @@ def test_numbers_of_a_failover(group):
     assert 0 < value(a, "harmony_failover_round_trip_seconds") < 10
     assert value(a, "harmony_failover_holds") == 0 and value(a, "harmony_failover_paused") == 0
     a.power_cut()
-    group.wait_serving("site-b")
+    web_group.wait_serving("site-b")
     wait_until(lambda: value(b, "harmony_failover_serving") == 1, 30, "site-b to tell that it serves")
     assert value(b, "harmony_failover_epoch") == 2
     assert value(b, "harmony_failover_peer_ready", peer="site-a") == 0
