@@ -110,8 +110,8 @@ class Session:
     def ask(self, *words):
         self.process.stdin.write(json.dumps(words) + "\n")
         self.process.stdin.flush()
-        ready, _, _ = select.select([self.process.stdout], [], [], 30)
-        assert ready, f"no answer to {words} in 30 s"
+        ready, _, _ = select.select([self.process.stdout], [], [], 60)
+        assert ready, f"no answer to {words} in 60 s"
         return json.loads(self.process.stdout.readline())
 
     def thing(self, kind, name):
