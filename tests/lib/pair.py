@@ -120,8 +120,8 @@ def _is_guest(process, name):
 
 def guests(site, name):
     """Pids of the QEMUs of this VM in this site, in its own numbers."""
-    if not site.is_on():
-        return []
+    if not site.is_on() or not (site.host / "up").exists():
+        return []  # until it is up it may still have this machine's /proc, with the guests of others
     home = _processes(site)
     return [int(pid) for pid in os.listdir(home) if pid.isdigit() and _is_guest(home / pid, name)]
 
