@@ -129,7 +129,7 @@ const struct command operate_commands[] = {
      "harmony did not make. An orphan gets a delete marker, and goes the way of every deletion.",
      run_prune},
     {"doctor", "", 0, 0, "text|json", NULL, "look at everything, say what is wrong and what to do",
-     "Server, buckets, clocks, agents, guardians, libvirt, disks. Exits with 1 if there is a "
+     "Server, buckets, clocks, agents, guardians, backends, disks. Exits with 1 if there is a "
      "problem; "
      "warnings\n"
      "alone are 0.",
