@@ -12,8 +12,6 @@
 #include "netalloc/vip_set.h"
 #include "proto/field.h"
 
-enum { VIPS_MAX = 16 };
-
 struct vip_config {
     struct vip_want *wants;
     size_t count;

@@ -34,7 +34,7 @@ void hm_time_text(int64_t wall_ns, char out[HM_TIME_TEXT_MAX])
 }
 
 /* Nanoseconds since 1970 end in 2262. */
-static bool is_in_range(const struct tm *tm)
+bool hm_time_is_in_range(const struct tm *tm)
 {
     return tm->tm_year >= 70 && tm->tm_year < 300;
 }
@@ -45,7 +45,7 @@ bool hm_time_parse(const char *text, int64_t *ret_ns)
     int ms, end = 0;
     const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
     if (!rest || sscanf(rest, ".%3dZ%n", &ms, &end) != 1 || end != 5 || rest[end] || ms < 0 ||
-        !is_in_range(&tm))
+        !hm_time_is_in_range(&tm))
         return false;
     *ret_ns = (int64_t)timegm(&tm) * 1000000000LL + ms * HM_MS;
     return true;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #define HM_MS 1000000LL /* nanoseconds in a millisecond */
 
@@ -20,5 +21,6 @@ enum { HM_TIME_TEXT_MAX = 40 };
 void hm_time_text(int64_t wall_ns, char out[HM_TIME_TEXT_MAX]);
 /* The reverse, of that form alone, from 1970 to 2199. False: it is another, and *ret_ns untouched. */
 bool hm_time_parse(const char *text, int64_t *ret_ns);
+bool hm_time_is_in_range(const struct tm *tm); /* from 1970 to 2199 */
 
 #endif

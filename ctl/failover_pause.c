@@ -45,10 +45,8 @@ static int check_leader(const struct pausing *p, struct hm_error *err)
 
 static int check(const struct pausing *p, struct hm_error *err)
 {
-    if (!p->now.has_config)
-        return hm_fail(err, HM_E_INVALID, "group %s has no valid cluster_config: %s", p->now.group,
-                       p->now.warning_count ? p->now.warnings[0].text : "there is none");
-    return check_leader(p, err);
+    int r = group_check_config(&p->now, err);
+    return r < 0 ? r : check_leader(p, err);
 }
 
 /* -- Doing it ------------------------------------------------------------------------------------------ */

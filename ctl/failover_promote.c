@@ -29,9 +29,9 @@ static int check_site(const struct promoting *p, struct hm_error *err)
 {
     const struct group_now *g = &p->now;
     const struct site_now *s = group_site(g, &p->asked.site);
-    if (!g->has_config || cluster_config_rank(&g->config, &p->asked.site) == 0)
-        return hm_fail(err, HM_E_NOT_FOUND, "%s is no site of group %s (cluster_config)",
-                       p->asked.site.text, g->group);
+    int r = group_check_site(g, &p->asked.site, err);
+    if (r < 0)
+        return r;
     if (!s || !s->has_heartbeat || s->is_silent)
         return hm_fail(err, HM_E_REFUSED,
                        "%s is not heard: a site can only be promoted by its own agent",

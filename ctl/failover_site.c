@@ -55,17 +55,6 @@ static json_t *changed_config(const struct setting *w)
     return config;
 }
 
-static int check(const struct setting *w, struct hm_error *err)
-{
-    if (!w->now.has_config)
-        return hm_fail(err, HM_E_INVALID, "group %s has no valid cluster_config: %s", w->now.group,
-                       w->now.warning_count ? w->now.warnings[0].text : "there is none");
-    if (cluster_config_rank(&w->now.config, &w->site) == 0)
-        return hm_fail(err, HM_E_NOT_FOUND, "%s is no site of group %s (cluster_config)",
-                       w->site.text, w->now.group);
-    return 0;
-}
-
 static void say_warnings(const struct setting *w, const struct cluster_config *config)
 {
     struct hm_error found[CLUSTER_WARNINGS_MAX];
@@ -96,7 +85,7 @@ static enum ctl_exit change(struct setting *w)
 {
     struct cluster_config config;
     struct hm_error err;
-    if (check(w, &err) < 0)
+    if (group_check_site(&w->now, &w->site, &err) < 0)
         return report_error(w->in, &err);
     HM_AUTOFREE char *key = group_key(group_name(w->in), KEY_CONFIG);
     json_t *before = entry_object(entries_find(&w->last, key)), *after = changed_config(w);

@@ -24,11 +24,9 @@ struct switching {
 static int check_group(const struct switching *w, struct hm_error *err)
 {
     const struct group_now *g = &w->now;
-    if (!g->has_config)
-        return hm_fail(err, HM_E_INVALID, "group %s has no valid cluster_config", g->group);
-    if (cluster_config_rank(&g->config, &w->asked.site) == 0)
-        return hm_fail(err, HM_E_NOT_FOUND, "%s is no site of group %s (cluster_config)",
-                       w->asked.site.text, g->group);
+    int r = group_check_site(g, &w->asked.site, err);
+    if (r < 0)
+        return r;
     if (cluster_config_bars(&g->config, &w->asked.site))
         return hm_fail(err, HM_E_REFUSED,
                        "nofailover bars %s: harmonyctl failover site %s --nofailover off",

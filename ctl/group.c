@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "proto/failover_request.h"
 
 static bool is_default(const char *group)
 {
@@ -30,7 +31,7 @@ static bool is_own_key(const char *key)
 {
     return strcmp(key, KEY_LEASE) == 0 || strcmp(key, KEY_CONFIG) == 0 ||
            strcmp(key, KEY_STATE) == 0 || strcmp(key, KEY_OPERATOR) == 0 ||
-           strcmp(key, KEY_REQUEST) == 0 || begins_with(key, KEY_REPLICA) ||
+           strcmp(key, FAILOVER_REQUEST_KEY) == 0 || begins_with(key, KEY_REPLICA) ||
            begins_with(key, KEY_INCIDENT) || begins_with(key, KEY_ACCOUNT);
 }
 

@@ -11,7 +11,6 @@
 #define KEY_STATE    "cluster_state"
 #define KEY_INCIDENT "incident." /* + epoch */
 #define KEY_ACCOUNT  "account."  /* + epoch */
-#define KEY_REQUEST  "request"   /* what one asks the agents for (proto/failover_request.h) */
 #define KEY_OPERATOR "operator"  /* what people did, and who (ctl/operator.h) */
 
 /* The key in the bucket; the caller frees it. */

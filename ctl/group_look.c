@@ -126,7 +126,7 @@ static void look_at_state(struct group_now *g, const struct entries *last, int64
 
 static void look_at_request(struct group_now *g, const struct entries *last)
 {
-    HM_AUTOFREE char *key = group_key(g->group, KEY_REQUEST);
+    HM_AUTOFREE char *key = group_key(g->group, FAILOVER_REQUEST_KEY);
     const struct entry *e = entries_find(last, key);
     struct hm_error ignored;
     if (!e)
@@ -240,6 +240,23 @@ const struct site_now *group_site(const struct group_now *g, const struct hb_sit
         if (hb_site_equal(&g->sites[i].site, site))
             return &g->sites[i];
     return NULL;
+}
+
+int group_check_config(const struct group_now *g, struct hm_error *err)
+{
+    if (g->has_config)
+        return 0;
+    return hm_fail(err, HM_E_INVALID, "group %s has no valid cluster_config: %s", g->group,
+                   g->warning_count ? g->warnings[0].text : "there is none");
+}
+
+int group_check_site(const struct group_now *g, const struct hb_site *site, struct hm_error *err)
+{
+    int r = group_check_config(g, err);
+    if (r < 0 || cluster_config_rank(&g->config, site) != 0)
+        return r;
+    return hm_fail(err, HM_E_NOT_FOUND, "%s is no site of group %s (cluster_config)", site->text,
+                   g->group);
 }
 
 bool group_lets_promote(const struct group_now *g, const struct site_now *s)

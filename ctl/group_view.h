@@ -18,11 +18,7 @@
 #include "proto/heartbeat.h"
 #include "proto/vip.h"
 
-enum {
-    GROUP_SITES_MAX = 16,
-    GROUP_VIPS_MAX = 16,
-    GROUP_WARNINGS_MAX = CLUSTER_WARNINGS_MAX + 4 + GROUP_VIPS_MAX
-};
+enum { GROUP_SITES_MAX = 16, GROUP_WARNINGS_MAX = CLUSTER_WARNINGS_MAX + 4 + VIPS_MAX };
 
 struct site_now {
     struct hb_site site;
@@ -54,7 +50,7 @@ struct group_now {
     uint64_t request_revision; /* also of one that can't be read; 0: there was never one */
     struct site_now sites[GROUP_SITES_MAX];
     size_t site_count;
-    struct group_vip vips[GROUP_VIPS_MAX];
+    struct group_vip vips[VIPS_MAX];
     size_t vip_count;
     unsigned vips_told; /* sites whose agents say which they have, as bits */
     struct hm_error warnings[GROUP_WARNINGS_MAX];
@@ -84,6 +80,10 @@ json_t *group_json(const struct group_now *g);
 /* Borrowed; NULL: there is none. */
 const struct site_now *group_leader(const struct group_now *g);
 const struct site_now *group_site(const struct group_now *g, const struct hb_site *site);
+
+/* Has it a valid cluster_config? Is the site in it? Else the sentence to refuse with. */
+int group_check_config(const struct group_now *g, struct hm_error *err);
+int group_check_site(const struct group_now *g, const struct hb_site *site, struct hm_error *err);
 
 /* With failsafe on only the voters that the lease names promote by silence. */
 bool group_lets_promote(const struct group_now *g, const struct site_now *s);

@@ -11,7 +11,7 @@ static struct group_vip *find(struct group_now *g, const char *address)
     for (size_t i = 0; i < g->vip_count; i++)
         if (!strcmp(g->vips[i].address, address))
             return &g->vips[i];
-    if (g->vip_count == GROUP_VIPS_MAX)
+    if (g->vip_count == VIPS_MAX)
         return NULL;
     struct group_vip *v = &g->vips[g->vip_count++];
     *v = (struct group_vip){0};

@@ -168,7 +168,8 @@ static void find_request(const struct entries *history, const char *group, struc
     for (size_t n = 0; was_asked && n < history->count; n++) {
         const struct entry *e = &history->items[n];
         const char *key = key_in_group(group, e->key);
-        if (!key || strcmp(key, KEY_REQUEST) != 0 || e->deleted || e->stamp_ns > i->taken_ns ||
+        if (!key || strcmp(key, FAILOVER_REQUEST_KEY) != 0 || e->deleted ||
+            e->stamp_ns > i->taken_ns ||
             failover_request_parse(e->value, e->len, &r, &ignored) < 0 ||
             !failover_request_is_open(&r) || !hb_site_equal(&r.site, &i->to))
             continue;

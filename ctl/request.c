@@ -22,8 +22,7 @@ static bool of_form(const char *text, const char *form, struct tm *ret)
 {
     *ret = (struct tm){0};
     const char *rest = strptime(text, form, ret);
-    return rest && *rest == '\0' &&
-           (ret->tm_year == 0 || (ret->tm_year >= 70 && ret->tm_year < 300));
+    return rest && *rest == '\0' && (ret->tm_year == 0 || hm_time_is_in_range(ret));
 }
 
 bool request_time(const char *text, int64_t now_ns, int64_t *ret_ns)

@@ -304,7 +304,7 @@ static void add_request(struct making *m, const struct entry *e)
     struct failover_request r;
     struct hm_error ignored;
     if (failover_request_parse(e->value, e->len, &r, &ignored) < 0) {
-        add_words(m, TL_UNREADABLE, e, KEY_REQUEST " can't be read");
+        add_words(m, TL_UNREADABLE, e, FAILOVER_REQUEST_KEY " can't be read");
         return;
     }
     struct tl_item *item = add_item(m, TL_OPERATOR, e);
@@ -342,7 +342,7 @@ static void add_entry(struct making *m, const struct entry *e, const char *key)
         add_config(m, e);
     else if (strncmp(key, KEY_INCIDENT, strlen(KEY_INCIDENT)) == 0)
         add_incident(m, e, key);
-    else if (strcmp(key, KEY_REQUEST) == 0)
+    else if (strcmp(key, FAILOVER_REQUEST_KEY) == 0)
         add_request(m, e);
     else if (strcmp(key, KEY_OPERATOR) == 0)
         add_operator(m, e);

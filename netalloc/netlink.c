@@ -17,8 +17,6 @@
 #include "netalloc/rtnl.h"
 #include "netalloc/tap.h"
 
-enum { DUMP_TRIES = 20 };
-
 struct netlink {
     struct rtnl *rtnl;
     int new_tap; /* the descriptor that holds a TAP which is not persistent yet, or -1 */
@@ -77,7 +75,7 @@ static int dump_all(struct netlink *nl, struct links *into)
 
 int netlink_links(struct netlink *nl, struct links *ret, struct hm_error *err)
 {
-    for (int i = 0; i < DUMP_TRIES; i++) {
+    for (int i = 0; i < RTNL_DUMP_TRIES; i++) {
         struct links seen = {0};
         int r = dump_all(nl, &seen);
         if (r >= 0) {
@@ -90,7 +88,7 @@ int netlink_links(struct netlink *nl, struct links *ret, struct hm_error *err)
             return hm_fail(err, HM_E_IO, "rtnetlink: list the links: %s", strerror(errno));
     }
     return hm_fail(err, HM_E_BUSY, "rtnetlink: the links changed each of %d times they were listed",
-                   DUMP_TRIES);
+                   RTNL_DUMP_TRIES);
 }
 
 /* -- Changing ---------------------------------------------------------------------------------- */

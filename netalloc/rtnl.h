@@ -15,7 +15,10 @@
 
 #include "base/error.h"
 
-enum { RTNL_REQUEST_MAX = 2048 };
+enum {
+    RTNL_REQUEST_MAX = 2048,
+    RTNL_DUMP_TRIES = 20, /* of one that changes while it is read */
+};
 
 struct rtnl;
 

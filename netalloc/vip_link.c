@@ -11,8 +11,6 @@
 
 #include "base/alloc.h"
 
-enum { DUMP_TRIES = 20 };
-
 /* -- Looking ------------------------------------------------------------------------- */
 
 struct attributes {
@@ -83,7 +81,7 @@ static bool read_place(const struct nlmsghdr *message, void *into)
 int vip_look(struct rtnl *rtnl, const struct vip_address *wanted, size_t count,
              struct vip_places *ret, struct hm_error *err)
 {
-    for (int i = 0; i < DUMP_TRIES; i++) {
+    for (int i = 0; i < RTNL_DUMP_TRIES; i++) {
         struct vip_places seen = {.wanted = wanted, .wanted_count = count};
         struct rtnl_answer answer = {.read = read_place, .into = &seen};
         if (rtnl_dump(rtnl, RTM_GETADDR, AF_UNSPEC, &answer) >= 0) {
@@ -96,7 +94,7 @@ int vip_look(struct rtnl *rtnl, const struct vip_address *wanted, size_t count,
     }
     return hm_fail(err, HM_E_BUSY,
                    "rtnetlink: the addresses changed each of %d times they were listed",
-                   DUMP_TRIES);
+                   RTNL_DUMP_TRIES);
 }
 
 void vip_places_clear(struct vip_places *places)

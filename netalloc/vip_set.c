@@ -596,11 +596,6 @@ void vip_set_free(struct vip_set *s)
     free(s);
 }
 
-size_t vip_set_count(const struct vip_set *s)
-{
-    return s->count;
-}
-
 struct vip_now vip_set_now(const struct vip_set *s, size_t i)
 {
     return s->kept[i].now;

@@ -80,7 +80,6 @@ int64_t vip_set_due_ns(const struct vip_set *s); /* INT64_MAX: nothing is */
 /* Room for `count` of the wants; returns how many. */
 nfds_t vip_set_poll(const struct vip_set *s, int64_t now, struct pollfd *out);
 
-size_t vip_set_count(const struct vip_set *s);
 struct vip_now vip_set_now(const struct vip_set *s, size_t i);
 /* Has the record any that is not wanted? */
 bool vip_set_has_leftovers(const struct vip_set *s);

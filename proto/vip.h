@@ -13,7 +13,10 @@
 
 #include "base/error.h"
 
-enum { VIP_TEXT_MAX = 45 + 4 };
+enum {
+    VIP_TEXT_MAX = 45 + 4,
+    VIPS_MAX = 16, /* of a group, at a site */
+};
 
 struct vip_address {
     bool is_v6;

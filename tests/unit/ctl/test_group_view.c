@@ -309,10 +309,38 @@ START_TEST(shows_what_an_operator_wants)
 }
 END_TEST
 
-RUN_SUITE("group_view", shows_what_an_operator_wants, says_why_a_site_is_not_fit,
-          says_where_the_virtual_ips_are, warns_of_virtual_ips_that_are_not_as_they_should,
-          silent_sites_have_no_virtual_ips, what_is_no_address_is_not_shown,
-          shows_who_leads_and_who_would_follow, names_what_is_missing,
-          with_failsafe_only_voters_take_over, warns_of_a_single_copy,
+static void check_refuses(const struct entries *last, const char *site, int code, const char *text)
+{
+    struct group_now g;
+    struct hb_site who;
+    struct hm_error err;
+    ck_assert(hb_site_from(site, &who));
+    group_look(last, "default", NOW_NS, 3, &g);
+    ck_assert_int_eq(group_check_site(&g, &who, &err), code);
+    if (code < 0)
+        ck_assert_str_eq(err.text, text);
+    group_clear(&g);
+}
+
+START_TEST(says_why_a_site_is_none_of_the_group)
+{
+    struct entries last = {0}, none = {0};
+    fill(&last);
+    entries_keep_last(&last);
+    check_refuses(&last, "site-b", 0, NULL);
+    check_refuses(&last, "site-z", -HM_E_NOT_FOUND,
+                  "site-z is no site of group default (cluster_config)");
+    check_refuses(&none, "site-b", -HM_E_INVALID,
+                  "group default has no valid cluster_config: there is no cluster_config "
+                  "(harmonyctl failover init makes it)");
+    entries_clear(&last);
+}
+END_TEST
+
+RUN_SUITE("group_view", says_why_a_site_is_none_of_the_group, shows_what_an_operator_wants,
+          says_why_a_site_is_not_fit, says_where_the_virtual_ips_are,
+          warns_of_virtual_ips_that_are_not_as_they_should, silent_sites_have_no_virtual_ips,
+          what_is_no_address_is_not_shown, shows_who_leads_and_who_would_follow,
+          names_what_is_missing, with_failsafe_only_voters_take_over, warns_of_a_single_copy,
           says_when_nobody_could_take_over, a_released_lease_has_no_leader,
           the_second_replica_waits_longer, refuses_a_configuration_with_the_sum_shown)
