@@ -29,18 +29,7 @@ static void say_facts(const char *driver, const json_t *facts)
 
 static int check_driver(const struct agent_config *c, const struct driver *d, struct hm_error *err)
 {
-    struct driver_options options = {
-        .uri = c->libvirt.uri,
-        .image_dir = c->libvirt.image_dir,
-        .accel = c->libvirt.accel,
-        .site = c->site_id,
-        .image_ca = c->images.ca_file,
-        .image_stall_ms = c->images.stall_timeout_ms,
-        .state_dir = c->state_dir,
-        .runtime_dir = c->runtime_dir,
-        .vmm_program = c->cloud_hypervisor.program,
-        .vmm_firmware = c->cloud_hypervisor.firmware,
-    };
+    struct driver_options options = driver_options_of(c);
     void *self;
     json_t *facts = NULL;
     int r = d->check_options(&options, err);
@@ -118,9 +107,7 @@ int daemon_check(const struct agent_config *c, struct hm_error *err)
         return -(int)err->code;
     if (c->libvirt.enabled)
         say_libvirt_settings(c);
-    const struct driver *const *used =
-        c->libvirt.enabled ? drivers_all() : drivers_without_libvirt();
-    for (const struct driver *const *d = used; *d; d++)
+    for (const struct driver *const *d = drivers_of(c); *d; d++)
         if (check_driver(c, *d, err) < 0) {
             say("no", (*d)->name, err->text);
             failed++;

@@ -104,12 +104,9 @@ static struct metrics_facts facts_for_metrics(void *data)
 {
     const struct daemon *d = data;
     struct metrics_facts facts = {.site = d->config->site_id,
-                                  .role = lead_role(d->lead),
-                                  .epoch = lead_epoch(d->lead),
-                                  .is_connected = bus_is_connected(d->bus),
                                   .lead = d->lead,
+                                  .is_connected = bus_is_connected(d->bus),
                                   .reconnects = d->connections ? d->connections - 1 : 0};
-    lead_numbers(d->lead, &facts.failover);
     desired_docs(d->desired, &facts.documents);
     return facts;
 }
@@ -312,27 +309,6 @@ static int open_bus(struct daemon *d, struct hm_error *err)
     return bus_open(&d->loop, &options, &d->bus, err);
 }
 
-static const struct driver *const *drivers_of(const struct agent_config *c)
-{
-    return c->libvirt.enabled ? drivers_all() : drivers_without_libvirt();
-}
-
-static struct driver_options driver_options(const struct agent_config *c)
-{
-    return (struct driver_options){
-        .uri = c->libvirt.uri,
-        .image_dir = c->libvirt.image_dir,
-        .accel = c->libvirt.accel,
-        .site = c->site_id,
-        .image_ca = c->images.ca_file,
-        .image_stall_ms = c->images.stall_timeout_ms,
-        .state_dir = c->state_dir,
-        .runtime_dir = c->runtime_dir,
-        .vmm_program = c->cloud_hypervisor.program,
-        .vmm_firmware = c->cloud_hypervisor.firmware,
-    };
-}
-
 static void start_reconciler(struct daemon *d)
 {
     d->desired = desired_new(d->config->site_id);
@@ -343,7 +319,7 @@ static void start_reconciler(struct daemon *d)
         .desired = d->desired,
         .status = d->status,
         .drivers = drivers_of(d->config),
-        .driver_options = driver_options(d->config),
+        .driver_options = driver_options_of(d->config),
         .lease = &d->lease,
         .allows = allows,
         .quota = &d->config->quota,
@@ -409,7 +385,7 @@ static int make_lead(struct daemon *d, struct hm_error *err)
 
 static int check_drivers(const struct agent_config *c, struct hm_error *err)
 {
-    struct driver_options options = driver_options(c);
+    struct driver_options options = driver_options_of(c);
     int r = 0;
     for (const struct driver *const *d = drivers_of(c); *d && r >= 0; d++)
         r = (*d)->check_options(&options, err);

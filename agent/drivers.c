@@ -29,6 +29,27 @@ const struct driver *const *drivers_without_libvirt(void)
     return drivers + 1;
 }
 
+const struct driver *const *drivers_of(const struct agent_config *c)
+{
+    return c->libvirt.enabled ? drivers_all() : drivers_without_libvirt();
+}
+
+struct driver_options driver_options_of(const struct agent_config *c)
+{
+    return (struct driver_options){
+        .uri = c->libvirt.uri,
+        .image_dir = c->libvirt.image_dir,
+        .accel = c->libvirt.accel,
+        .site = c->site_id,
+        .image_ca = c->images.ca_file,
+        .image_stall_ms = c->images.stall_timeout_ms,
+        .state_dir = c->state_dir,
+        .runtime_dir = c->runtime_dir,
+        .vmm_program = c->cloud_hypervisor.program,
+        .vmm_firmware = c->cloud_hypervisor.firmware,
+    };
+}
+
 bool driver_holds(const struct driver *d, const char *kind)
 {
     for (const char *const *k = d->kinds; *k; k++)

@@ -12,10 +12,15 @@
 
 #include <jansson.h>
 
+#include "agent/config.h"
 #include "vmm/driver.h"
 
 const struct driver *const *drivers_all(void); /* NULL-terminated; the first one is the default */
 const struct driver *const *drivers_without_libvirt(void);
+
+/* Those that this configuration uses, and with what; the texts are the configuration's. */
+const struct driver *const *drivers_of(const struct agent_config *config);
+struct driver_options driver_options_of(const struct agent_config *config);
 
 bool driver_holds(const struct driver *d, const char *kind);
 

@@ -152,7 +152,6 @@ static char *agent_text(const struct metrics *m)
     struct hm_buf text = {0};
     struct metrics_facts facts = m->options.facts(m->options.data);
     metrics_agent_text(m->options.reconciler, &facts, &text);
-    lead_metrics(facts.lead, &text);
     return hm_buf_steal(&text);
 }
 

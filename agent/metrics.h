@@ -25,13 +25,11 @@ struct metrics_options {
     int64_t every_ms; /* 0: 10 s */
 };
 struct metrics_facts {
-    const char *site, *role;
-    uint64_t epoch;
-    struct lead_numbers failover;
+    const char *site;
+    const struct lead *lead;
     size_t documents;
     bool is_connected;   /* to NATS */
     uint64_t reconnects; /* since it began */
-    const struct lead *lead;
 };
 
 struct metrics *metrics_new(const struct metrics_options *options);

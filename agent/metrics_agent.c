@@ -187,7 +187,15 @@ static void add_peers(const struct lead_numbers *f, struct hm_buf *out)
     }
 }
 
-static void add_failover(const struct lead_numbers *f, struct hm_buf *out)
+static void add_role(const struct lead *lead, struct hm_buf *out)
+{
+    struct prometheus_label role[PROMETHEUS_LABELS] = {{"role", lead_role(lead)}};
+    begin(out, METRIC_ROLE);
+    sample(out, METRIC_ROLE, role, 1);
+    one(out, METRIC_EPOCH, (double)lead_epoch(lead));
+}
+
+static void add_numbers(const struct lead_numbers *f, struct hm_buf *out)
 {
     one(out, METRIC_SERVING, f->serving);
     one(out, METRIC_FIT, f->fit);
@@ -201,6 +209,15 @@ static void add_failover(const struct lead_numbers *f, struct hm_buf *out)
     add_peers(f, out);
 }
 
+static void add_failover(const struct lead *lead, struct hm_buf *out)
+{
+    struct lead_numbers numbers;
+    lead_numbers(lead, &numbers);
+    add_role(lead, out);
+    add_numbers(&numbers, out);
+    lead_metrics(lead, out);
+}
+
 /* -- The whole ------------------------------------------------------------------------------------ */
 
 void metrics_agent_text(const struct reconciler *r, const struct metrics_facts *facts,
@@ -208,13 +225,9 @@ void metrics_agent_text(const struct reconciler *r, const struct metrics_facts *
 {
     struct prometheus_label info[PROMETHEUS_LABELS] = {{"site", facts->site},
                                                        {"version", HM_VERSION}};
-    struct prometheus_label role[PROMETHEUS_LABELS] = {{"role", facts->role}};
     begin(out, METRIC_INFO);
     sample(out, METRIC_INFO, info, 1);
-    begin(out, METRIC_ROLE);
-    sample(out, METRIC_ROLE, role, 1);
-    one(out, METRIC_EPOCH, (double)facts->epoch);
-    add_failover(&facts->failover, out);
+    add_failover(facts->lead, out);
     one(out, METRIC_CONNECTED, facts->is_connected);
     one(out, METRIC_RECONNECTS, (double)facts->reconnects);
     one(out, METRIC_DOCUMENTS, (double)facts->documents);

@@ -285,6 +285,13 @@ static void visit_vm(const struct vm_visit *v, const struct member *m, const cha
     v->visit(v->arg, word);
 }
 
+/* Where a VM of a primary document lies; NULL: it declares none. */
+static const struct member *vm_member(const struct reconciler *r, const struct plan_doc *d)
+{
+    bool is_vm = !d->deleted && made_is_primary_key(d->key) && !strcmp(d->kind->name, "vm");
+    return is_vm ? backends_for(r->backends, d->kind->name, d->spec) : NULL;
+}
+
 /* By its document: it may be made, by libvirt as late as it likes. */
 static void visit_declared(const struct vm_visit *v)
 {
@@ -292,9 +299,8 @@ static void visit_declared(const struct vm_visit *v)
     char uuid[VM_UUID_TEXT];
     const struct plan_doc *docs = desired_docs(v->r->options.desired, &count);
     for (size_t i = 0; i < count; i++) {
-        const struct member *m = backends_for(v->r->backends, docs[i].kind->name, docs[i].spec);
-        if (docs[i].deleted || !made_is_primary_key(docs[i].key) ||
-            strcmp(docs[i].kind->name, "vm") != 0 || !m)
+        const struct member *m = vm_member(v->r, &docs[i]);
+        if (!m)
             continue;
         vm_uuid(v->r->options.site, docs[i].key, uuid);
         visit_vm(v, m, uuid);
@@ -360,9 +366,8 @@ static void each_tap(void *data, void (*visit)(void *arg, const char *name), voi
     size_t count;
     const struct plan_doc *docs = desired_docs(r->options.desired, &count);
     for (size_t i = 0; i < count; i++) {
-        const struct member *m = backends_for(r->backends, docs[i].kind->name, docs[i].spec);
-        if (!docs[i].deleted && made_is_primary_key(docs[i].key) &&
-            !strcmp(docs[i].kind->name, "vm") && m)
+        const struct member *m = vm_member(r, &docs[i]);
+        if (m)
             visit_taps(r, m, &docs[i], visit, arg);
     }
 }

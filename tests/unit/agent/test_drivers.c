@@ -58,6 +58,18 @@ START_TEST(a_host_without_libvirt_has_all_others)
 }
 END_TEST
 
+START_TEST(configuration_says_which_and_with_what)
+{
+    struct agent_config config = {.site_id = (char *)"site-a", .state_dir = (char *)"/state"};
+    ck_assert_ptr_eq(drivers_of(&config), drivers_without_libvirt());
+    config.libvirt.enabled = true;
+    ck_assert_ptr_eq(drivers_of(&config), drivers_all());
+    struct driver_options options = driver_options_of(&config);
+    ck_assert_str_eq(options.site, "site-a");
+    ck_assert_str_eq(options.state_dir, "/state");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("drivers");
@@ -66,6 +78,7 @@ int main(void)
     tcase_add_test(c, backend_of_the_document_decides);
     tcase_add_test(c, names_are_unique);
     tcase_add_test(c, a_host_without_libvirt_has_all_others);
+    tcase_add_test(c, configuration_says_which_and_with_what);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
