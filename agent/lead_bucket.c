@@ -52,6 +52,8 @@ static void note_bucket(struct lead *l, const struct bus_bucket *bucket, uint64_
     bool other = m->bucket_created_ns != bucket->created_ns;
     if (!other && bucket->last_revision >= at_least)
         return;
+    if (other)
+        lead_request_forget_before(l, bucket->created_ns);
     m->bucket_created_ns = bucket->created_ns;
     m->revision = bucket->last_revision;
     lead_save_marks(l);

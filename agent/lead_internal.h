@@ -133,6 +133,7 @@ struct lead {
     struct { /* what an operator asks for, as it stands in the bucket */
         struct failover_request asked;
         uint64_t revision;    /* 0: there is none */
+        int64_t stamp_ns;     /* of what the watch told last, by the store's clock */
         int64_t came_ns;      /* BOOTTIME: when it was asked for */
         bool live;            /* the watch has given all that was stored */
         bool given;           /* to the core, by this run, */
@@ -249,6 +250,8 @@ json_t *lead_consent_status(const struct lead *l, int64_t now); /* a new referen
 
 /* lead_request.c */
 void lead_request_changed(struct lead *l, const struct bus_entry *entry);
+/* What was asked for before this bucket was made is gone with the one before. By the store's clock. */
+void lead_request_forget_before(struct lead *l, int64_t created_ns);
 void lead_request_note(struct lead *l, const struct fo_effect *effect);
 void lead_request_advance(struct lead *l); /* after every event */
 int64_t lead_request_due(const struct lead *l);

@@ -21,6 +21,7 @@ enum { TIMEOUT_MS = 5000 };
 struct answer_sent {
     struct lead *lead;
     struct failover_request answer;
+    uint64_t revision; /* of what it answers */
 };
 
 static void send_answer(struct lead *l);
@@ -30,7 +31,7 @@ static void answer_stored(struct lead *l, const struct failover_request *answer,
     l->request.asked = *answer;
     l->request.revision = revision;
     lead_status_changed(l);
-    send_answer(l); /* of a later one */
+    send_answer(l); /* a later one to the same */
 }
 
 /* Somebody else's word is there meanwhile: the watch tells it. */
@@ -55,7 +56,9 @@ static void answer_answered(void *data, const struct bus_put_result *result)
     struct lead *l = s->lead;
     if (lead_call_ended(l)) {
         l->request.sending = false;
-        if (result->outcome == BUS_PUT_STORED || result->outcome == BUS_PUT_DUPLICATE)
+        if (s->revision != l->request.revision)
+            send_answer(l); /* the watch told more meanwhile: what is unsent now is about that */
+        else if (result->outcome == BUS_PUT_STORED || result->outcome == BUS_PUT_DUPLICATE)
             answer_stored(l, &s->answer, result->revision);
         else
             answer_not_stored(l, s, result);
@@ -70,7 +73,7 @@ static void send_answer(struct lead *l)
     if (!l->request.unsent || l->request.sending || l->request.revision == 0)
         return;
     struct answer_sent *s = hm_alloc(sizeof *s);
-    *s = (struct answer_sent){l, l->request.answer};
+    *s = (struct answer_sent){l, l->request.answer, l->request.revision};
     lead_key(l->options.config->failover.group, FAILOVER_REQUEST_KEY, key);
     struct bus_put put = {.bucket = LEAD_BUCKET,
                           .key = key,
@@ -226,9 +229,19 @@ void lead_request_note(struct lead *l, const struct fo_effect *e)
 
 static void withdraw(struct lead *l)
 {
+    l->request.revision = 0; /* nothing to begin while the core hears of it */
     if (l->request.given && l->request.asked.action == FAILOVER_SWITCHOVER)
         lead_event(l, &(struct fo_event){.type = FO_EV_SWITCHOVER});
     l->request.given = false;
+}
+
+void lead_request_forget_before(struct lead *l, int64_t created_ns)
+{
+    if (l->request.stamp_ns >= created_ns)
+        return; /* the watch told it before, from this bucket */
+    withdraw(l);
+    l->request.unsent = false;
+    lead_status_changed(l);
 }
 
 /* By the store's clock, if it lay there before this run, or this connection, came. */
@@ -238,12 +251,21 @@ static int64_t came_ns(const struct lead *l, const struct bus_entry *entry)
     return hm_boottime_ns() - (l->request.live || age < 0 ? 0 : age);
 }
 
+/* An own answer, since it was stored; or what was answered, if a watch that is made anew gives it once more.
+ * A lower revision that was stored later is of another bucket. */
+static bool is_known(const struct lead *l, const struct bus_entry *entry)
+{
+    uint64_t last = l->request.revision;
+    return entry->revision == last ||
+           (entry->revision < last && entry->stamp_ns <= l->request.stamp_ns);
+}
+
 void lead_request_changed(struct lead *l, const struct bus_entry *entry)
 {
     struct failover_request asked;
     struct hm_error why;
-    if (entry->revision <= l->request.revision)
-        return; /* an own answer, known since it was stored */
+    if (is_known(l, entry))
+        return;
     bool deleted = entry->deleted;
     if (!deleted && failover_request_parse(entry->value, entry->len, &asked, &why) < 0) {
         hm_log(HM_LOG_WARN, LEAD_LOG, "%s rev %" PRIu64 " is not done: %s", entry->key,
@@ -255,6 +277,7 @@ void lead_request_changed(struct lead *l, const struct bus_entry *entry)
     if (!goes_on)
         withdraw(l);
     l->request.revision = deleted ? 0 : entry->revision;
+    l->request.stamp_ns = entry->stamp_ns;
     l->request.unsent = l->request.unsent && own; /* a later answer than the one seen here */
     if (!deleted)
         l->request.asked = asked;

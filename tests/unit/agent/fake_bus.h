@@ -14,6 +14,7 @@ enum { FAKE_MAX = 512 };
 struct fake_entry {
     char *key, *value;
     uint64_t revision;
+    int64_t stamp_ns;
 };
 
 static struct {
@@ -73,7 +74,7 @@ static uint64_t fake_bus_store(const char *key, const char *value, size_t len)
     if (fake_bus.count == FAKE_MAX)
         abort();
     struct fake_entry *e = &fake_bus.log[fake_bus.count++];
-    *e = (struct fake_entry){hm_strdup(key), hm_strndup(value, len), fake_bus.count};
+    *e = (struct fake_entry){hm_strdup(key), hm_strndup(value, len), fake_bus.count, hm_wall_ns()};
     return e->revision;
 }
 
@@ -91,7 +92,7 @@ static void fake_bus_read(const char *key, bus_get_done done, void *data)
         entry.value = last->value;
         entry.len = strlen(last->value);
         entry.revision = last->revision;
-        entry.stamp_ns = hm_wall_ns();
+        entry.stamp_ns = last->stamp_ns;
     } else {
         hm_fail(&err, HM_E_NOT_FOUND, "no such key");
     }
@@ -113,18 +114,21 @@ static void fake_bus_answer(void)
     fake_bus.answer_count = 0;
 }
 
+static void fake_bus_give(const struct fake_entry *e)
+{
+    struct bus_entry entry = {.bucket = "harmony_failover",
+                              .key = e->key,
+                              .value = e->value,
+                              .len = strlen(e->value),
+                              .revision = e->revision,
+                              .stamp_ns = e->stamp_ns};
+    fake_bus.watch.on_entry(fake_bus.watch.data, &entry);
+}
+
 static void fake_bus_give_entries(void)
 {
-    while (fake_bus.watching && fake_bus.watched < fake_bus.count) {
-        const struct fake_entry *e = &fake_bus.log[fake_bus.watched++];
-        struct bus_entry entry = {.bucket = "harmony_failover",
-                                  .key = e->key,
-                                  .value = e->value,
-                                  .len = strlen(e->value),
-                                  .revision = e->revision,
-                                  .stamp_ns = hm_wall_ns()};
-        fake_bus.watch.on_entry(fake_bus.watch.data, &entry);
-    }
+    while (fake_bus.watching && fake_bus.watched < fake_bus.count)
+        fake_bus_give(&fake_bus.log[fake_bus.watched++]);
     if (fake_bus.watching && !fake_bus.ready) {
         fake_bus.ready = true;
         fake_bus.watch.on_ready(fake_bus.watch.data);

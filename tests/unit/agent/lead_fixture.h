@@ -174,7 +174,7 @@ static void set_up(void)
 }
 
 /* Another one, which knows nothing: as after a reboot. */
-static void replace_guardian(void)
+static inline void replace_guardian(void)
 {
     fake_guardian_close(&guardian);
     fake_guardian_open(&guardian, &loop, socket_path());
