@@ -60,10 +60,19 @@ static json_t *config_json(const struct lead *l)
         "paused", c->paused);
 }
 
+/* A leader is heard by the lease, a replica by its own record. -1: never. */
+static int64_t silence_ns(const struct lead *l, const struct fo_peer *p, int64_t now)
+{
+    const struct fo_known *known = &l->core.known;
+    bool leads = known->has_record && hb_site_equal(&known->record.site, &p->site);
+    int64_t heard = leads && known->learnt > p->heard ? known->learnt : p->heard;
+    return heard ? now - heard : -1;
+}
+
 static json_t *peer_json(const struct lead *l, const struct fo_peer *p, int64_t now)
 {
     return json_pack("{s:s, s:o, s:b, s:b, s:o}", "site", p->site.text, "heard_ms_ago",
-                     ms_json(p->heard ? now - p->heard : -1), "fit", p->fit, "ready",
+                     ms_json(silence_ns(l, p, now)), "fit", p->fit, "ready",
                      fo_peer_ready(&l->core, p, now), "lag", us_json(p->lag));
 }
 
@@ -194,20 +203,11 @@ json_t *lead_status(const struct lead *l)
         ms_json(promotes_at == FO_NEVER ? -1 : promotes_at - now), "warnings", warnings_json(l));
 }
 
-/* A leader is heard by the lease, a replica by its own record. 0: never. */
-static int64_t last_heard(const struct lead *l, const struct fo_peer *p)
-{
-    const struct fo_known *known = &l->core.known;
-    bool leads = known->has_record && hb_site_equal(&known->record.site, &p->site);
-    return leads && known->learnt > p->heard ? known->learnt : p->heard;
-}
-
 static struct lead_peer_numbers peer_numbers(const struct lead *l, const struct fo_peer *p,
                                              int64_t now)
 {
-    int64_t heard = last_heard(l, p);
     return (struct lead_peer_numbers){.site = p->site.text,
-                                      .silence_ns = heard ? now - heard : -1,
+                                      .silence_ns = silence_ns(l, p, now),
                                       .ready = fo_peer_ready(&l->core, p, now),
                                       .lag = p->lag};
 }
