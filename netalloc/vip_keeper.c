@@ -16,7 +16,7 @@
 struct vip_keeper {
     struct vip_keeper_options options;
     int wake;            /* eventfd */
-    struct vip_set *set; /* the thread's */
+    struct vip_set *set; /* the thread's, which frees it */
     size_t count;
 
     pthread_mutex_t lock; /* of all below */
@@ -172,6 +172,8 @@ static void *thread(void *arg)
     struct pollfd *fds = hm_alloc((k->count + 1) * sizeof *fds);
     keep(k, fds);
     free(fds);
+    vip_set_free(k->set); /* close() of a packet socket waits for the kernel; the loop must not */
+    k->set = NULL;
     leave(k);
     return NULL;
 }
