@@ -370,8 +370,6 @@ int main(void)
     tcase_add_test(t, status_is_made_for_those_who_ask);
     tcase_add_test(t, metrics_are_made_once_and_only_for_who_asks);
     tcase_add_test(t, metrics_that_nobody_read_are_freed_at_the_end);
-    tcase_add_test(t, metrics_are_made_once_and_only_for_who_asks);
-    tcase_add_test(t, metrics_that_nobody_read_are_freed_at_the_end);
     tcase_add_test(t, old_status_is_made_anew_for_who_asks);
     tcase_add_test(t, page_is_whole_and_fetches_nothing_from_elsewhere);
     tcase_add_test(t, it_only_reads);

@@ -129,22 +129,6 @@ START_TEST(taking_away_cancels_putting_up)
 }
 END_TEST
 
-START_TEST(one_that_is_not_put_up_in_time_is_told_so_once)
-{
-    make("lo");
-    calls.put_up(calls.data, in_ms(-1), answered, up);
-    while (!story.data)
-        uv_run(&loop, UV_RUN_ONCE);
-    ck_assert(!strcmp(story.data, "up:timeout ") || !strcmp(story.data, "up:ok "));
-    calls.take_away(calls.data, in_ms(20000), answered, down);
-    while (!strstr(story.data, "down:"))
-        uv_run(&loop, UV_RUN_ONCE);
-    ck_assert_ptr_nonnull(strstr(story.data, " down:ok "));
-    ck_assert_ptr_eq(strstr(story.data, "up:"), story.data);
-    ck_assert_ptr_null(strstr(story.data + 1, "up:"));
-}
-END_TEST
-
 START_TEST(without_a_lease_there_is_none)
 {
     lease_set(&lease, 0);
@@ -214,7 +198,6 @@ int main(void)
 #if HM_WITH_NETALLOC
     tcase_add_test(t, they_come_and_go_as_they_are_told);
     tcase_add_test(t, taking_away_cancels_putting_up);
-    tcase_add_test(t, one_that_is_not_put_up_in_time_is_told_so_once);
     tcase_add_test(t, without_a_lease_there_is_none);
     tcase_add_test(t, what_stands_in_the_way_is_said);
     tcase_add_test(t, metrics_name_each);
