@@ -159,8 +159,10 @@ static void count_others(const struct entries *history, const char *group, struc
         i->others_heard = heard;
 }
 
-/* Who asked for it, if the old or the new leader says that somebody did. */
-static void find_request(const struct entries *history, const char *group, struct incident *i)
+/* Who asked for it, if the old or the new leader says that somebody did: before its record was first stored.
+ * `taken_ns` is no limit: it is reckoned, and a few ms early it lies before a request that was done at once. */
+static void find_request(const struct entries *history, const char *group, int64_t stored_ns,
+                         struct incident *i)
 {
     bool was_asked = i->ended == HB_REASON_SWITCHOVER || i->reason == HB_REASON_FORCED;
     struct failover_request r;
@@ -169,8 +171,7 @@ static void find_request(const struct entries *history, const char *group, struc
         const struct entry *e = &history->items[n];
         const char *key = key_in_group(group, e->key);
         if (!key || strcmp(key, FAILOVER_REQUEST_KEY) != 0 || e->deleted ||
-            e->stamp_ns > i->taken_ns ||
-            failover_request_parse(e->value, e->len, &r, &ignored) < 0 ||
+            e->stamp_ns > stored_ns || failover_request_parse(e->value, e->len, &r, &ignored) < 0 ||
             !failover_request_is_open(&r) || !hb_site_equal(&r.site, &i->to))
             continue;
         HM_AUTOFREE char *text = request_text(&r);
@@ -270,7 +271,7 @@ int incident_read(const struct entries *history, const char *group, uint64_t epo
     complete(&i);
     find_account(history, group, &i);
     count_others(history, group, &i);
-    find_request(history, group, &i);
+    find_request(history, group, first_ns, &i);
     *ret = i;
     return 0;
 }

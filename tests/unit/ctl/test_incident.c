@@ -190,11 +190,12 @@ START_TEST(who_asked_for_it_is_named)
     memcpy(reason, "'FORCED", 7);
     memmove(reason + 8, reason + 7, strlen(reason + 7) + 1);
     reason[7] = '\'';
-    put_entry(&list, "incident.7", text, 3, TAKEN_NS);
+    int64_t stored = TAKEN_NS + 520 * MS; /* decided 20 ms before, by the beats */
+    put_entry(&list, "incident.7", text, 3, stored);
     put_entry(&list, "request", "{'action':'promote','site':'site-a','state':'asked','by':'eve'}",
               1, TAKEN_NS - 3000 * MS);
     put_entry(&list, "request", "{'action':'promote','site':'site-b','state':'asked','by':'ann'}",
-              2, TAKEN_NS - 2000 * MS);
+              2, stored - 15 * MS);
     put_entry(&list, "request", "{'action':'promote','site':'site-b','state':'asked','by':'bob'}",
               4, TAKEN_NS + 2000 * MS);
     struct incident i = read_one(&list);
