@@ -5,6 +5,7 @@ on a shared machine are for people to read.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import statistics
@@ -20,6 +21,7 @@ import nats  # noqa: E402
 from bench_disk import rows as bench_disk_rows  # noqa: E402
 from bench_taps import bench_taps  # noqa: E402
 from lib import witness  # noqa: E402
+from lib.guardian import Guardian  # noqa: E402
 from lib.nats_server import NatsServer  # noqa: E402
 from lib.paths import built  # noqa: E402
 from lib.processes import Process, TemporaryFolder, environment, run  # noqa: E402
@@ -44,10 +46,25 @@ def agent_config(folder, url, **more):
         "site_id": "site-a", "state_dir": str(folder / "state"), "runtime_dir": str(folder / "run"),
         "nats": {"servers": url}, "host_paths": ["/boot"],
         "libvirt": {"uri": "test:///default", "image_dir": str(folder), "accel": "tcg"},
-        "log": {"level": "warn", "format": "text"}, "http": {"listen": "off"}, **more}
+        "log": {"level": "warn", "format": "text"}, "http": {"listen": "off"},
+        "guardian": {"start": "unit"}, **more}
     path = folder / "harmonyd.yaml"
     path.write_text(json.dumps(config))
     return path
+
+
+@contextlib.contextmanager
+def running_agent(folder, url, env=None):
+    """With a guardian of ours: one that the agent starts outlives it, and us."""
+    guardian = Guardian(folder / "run").start()
+    agent = Process("agent", [built("harmonyd"), "--config", agent_config(folder, url)], folder / "agent.log",
+                    env=env).start()
+    try:
+        yield agent
+        agent.stop()
+    finally:
+        agent.kill()
+        guardian.kill()
 
 
 def init_group(url, interval_ms=1000, timeout_ms=8000, **more):
@@ -98,14 +115,12 @@ def bench_latency(folder):
     with NatsServer(folder) as server:
         init_group(server.url)
         preload = environment(LD_PRELOAD=str(built("bench/first_call.so")), HARMONY_BENCH_CALLS=str(calls))
-        agent = Process("agent", [built("harmonyd"), "--config", agent_config(folder, server.url)],
-                        folder / "agent.log", env=preload).start()
-        asyncio.run(put_documents(server.url, 1, first=9000))
-        wait_until(lambda: agent.check_running() and calls.exists(), 30, "the first definition")
-        sent = asyncio.run(put_documents(server.url, count, pause=0.02))
-        wait_until(lambda: len(calls.read_text().split()) >= count + 1, 30, "all definitions")
-        seen = [int(t) for t in calls.read_text().split()][1:count + 1]
-        agent.stop()
+        with running_agent(folder, server.url, env=preload) as agent:
+            asyncio.run(put_documents(server.url, 1, first=9000))
+            wait_until(lambda: agent.check_running() and calls.exists(), 30, "the first definition")
+            sent = asyncio.run(put_documents(server.url, count, pause=0.02))
+            wait_until(lambda: len(calls.read_text().split()) >= count + 1, 30, "all definitions")
+            seen = [int(t) for t in calls.read_text().split()][1:count + 1]
     ms = [(b - a) / 1e6 for a, b in zip(sent, seen)]
     row("document put -> define call, p50", f"{percentile(ms, 50):.2f} ms")
     row("document put -> define call, p99", f"{percentile(ms, 99):.2f} ms", aim="aim < 10 ms")
@@ -169,14 +184,12 @@ def bench_resources(folder):
         place.mkdir()
         with NatsServer(place) as server:
             init_group(server.url)
-            agent = Process("agent", [built("harmonyd"), "--config", agent_config(place, server.url)],
-                            place / "agent.log").start()
-            if count:
-                asyncio.run(put_documents(server.url, count))
-                wait_running(server.url, count)
-            cpu = idle_cost(agent.pid)
-            ours, bare = rss_mb(agent.pid), bare_cost(place, server.url, count)
-            agent.stop()
+            with running_agent(place, server.url) as agent:
+                if count:
+                    asyncio.run(put_documents(server.url, count))
+                    wait_running(server.url, count)
+                cpu = idle_cost(agent.pid)
+                ours, bare = rss_mb(agent.pid), bare_cost(place, server.url, count)
         row(f"RSS, {count} documents", f"{ours:.1f} MB", f"bare {bare:.1f} MB", f"+{ours - bare:.1f}",
             f"aim +{aim} MB")
         row(f"CPU a minute at T = 1 s, {count} documents", f"{cpu:.3f} s", aim="aim 0.03 s")

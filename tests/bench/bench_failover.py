@@ -6,7 +6,6 @@ Raw numbers beside each ratio; nothing here passes or fails but an overlap. BENC
 and switchovers each, BENCH_IDLE_SECONDS (60). The table also goes to BUILD/bench-failover.md.
 """
 
-import calendar
 import json
 import math
 import os
@@ -27,7 +26,7 @@ from lab import HUB_ADDRESSES, Lab, memory_folder  # noqa: E402
 from lib.nats_server import NatsServer  # noqa: E402
 from lib.network import Network, enter_private_network  # noqa: E402
 from lib.paths import built  # noqa: E402
-from lib.failover import boottime_ns  # noqa: E402
+from lib.failover import boottime_ns, nanoseconds, wall_minus_boottime_ns  # noqa: E402
 from lib.processes import Process, TemporaryFolder, run  # noqa: E402
 from lib.waiting import wait_until  # noqa: E402
 
@@ -77,10 +76,6 @@ def bench_cuts(network):
 
 # -- planned switchovers ------------------------------------------------------------------------------
 
-def wall_minus_boottime_ns():
-    return time.time_ns() - boottime_ns()
-
-
 def bare_outage_ms(folder):
     """What the workload's own hooks need, with nothing around them: from the last record of one to the first
     of the next."""
@@ -109,11 +104,6 @@ def stamps_ns(lab, epoch):
         if item["type"] == "promotion" and item["epoch"] == epoch:
             at["claim"] = nanoseconds(item["from"])
     return at
-
-
-def nanoseconds(text):
-    whole, _, ms = text.rstrip("Z").partition(".")
-    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(ms) * 10**6
 
 
 def one_switchover(lab):

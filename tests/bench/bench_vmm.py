@@ -37,10 +37,10 @@ wait
 class Bench:
     def __init__(self, folder):
         try:
-            self.which, self.host = "real", VmHost("real", folder)
+            self.host = VmHost("real", folder)
         except Unavailable as reason:
             print(f"  the fake of cloud-hypervisor: {reason}")
-            self.which, self.host = "fake", VmHost("fake", folder)
+            self.host = VmHost("fake", folder)
         self.backend, self.site = self.host.backend, self.host.site
         self.hand = folder / "by-hand"
         self.hand.mkdir()

@@ -14,7 +14,7 @@ import nats
 from lib.declared import DESIRED, STATUS, vm
 from lib.nats_server import NatsServer
 from lib.paths import built, system
-from lib.processes import Process, environment
+from lib.processes import environment
 from lib.sites import Site
 from lib.waiting import wait_until
 
@@ -140,14 +140,12 @@ def bench_change(folder):
         with NatsServer(place) as server:
             bench.init_group(server.url)
             preload = environment(LD_PRELOAD=str(built("bench/first_call.so")), HARMONY_BENCH_CALLS=str(calls))
-            agent = Process("agent", [built("harmonyd"), "--config", bench.agent_config(place, server.url)],
-                            place / "agent.log", env=preload).start()
-            asyncio.run(bench.put_documents(server.url, count))
-            wait_until(lambda: agent.check_running() and len(calls.read_bytes().split()) >= count, 300,
-                       f"{count} definitions", 0.5)
-            bench.wait_running(server.url, count)
-            took = asyncio.run(change_one_by_one(server.url, calls, count))
-            agent.stop()
+            with bench.running_agent(place, server.url, env=preload) as agent:
+                asyncio.run(bench.put_documents(server.url, count))
+                wait_until(lambda: agent.check_running() and len(calls.read_bytes().split()) >= count, 300,
+                           f"{count} definitions", 0.5)
+                bench.wait_running(server.url, count)
+                took = asyncio.run(change_one_by_one(server.url, calls, count))
         bench.row(f"one change among {count} VMs -> define call, p50", f"{bench.percentile(took, 50):.2f} ms")
         bench.row(f"one change among {count} VMs -> define call, p99", f"{bench.percentile(took, 99):.2f} ms")
 

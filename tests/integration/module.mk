@@ -1,7 +1,7 @@
 # Integration tests on real parts, and everything together.
 SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
 AS_ROOT = $(SUDO) env HARMONY_BUILD=$(BUILD) HARMONY_TOOLS=$(HARMONY_TOOLS) \
-          $(if $(CLOUD_HYPERVISOR),CLOUD_HYPERVISOR=$(CLOUD_HYPERVISOR))
+          $(foreach v,CLOUD_HYPERVISOR HARMONY_SEED HARMONY_VMS,$(if $($v),$v=$($v)))
 
 # They wait more than they work: as many at once as there are processors. A file's tests run in order.
 AT_ONCE ?= $(shell nproc)

@@ -1,7 +1,6 @@
 """The examples, applied to a real site with harmonyctl: everything that they declare is defined as they say, and what
 they fetch comes by its URL, from a publisher on this machine."""
 
-import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -103,7 +102,7 @@ def publisher(folder, site):
         yield server
 
 
-def publish(publisher, folder, path, content):
+def publish(publisher, path, content):
     """The file with a list of checksums beside it, as Ubuntu does it."""
     name = path.rpartition("/")[2]
     image = publisher.put(path, content)
@@ -117,11 +116,11 @@ def booted_from(site, vm, name):
 
 def test_the_cloud_server_comes_by_its_url_and_boots(nats, publisher, site, docs, folder):
     boot_sector.write_disk(folder / "cloud.raw", "cloud")
-    subprocess.run(["qemu-img", "convert", "-O", "qcow2", folder / "cloud.raw", folder / "cloud.img"], check=True)
+    run(["qemu-img", "convert", "-O", "qcow2", folder / "cloud.raw", folder / "cloud.img"])
     text = (ROOT / "examples/ubuntu-cloud.yaml").read_text()
     path = "/releases/24.04/release/ubuntu-24.04-server-cloudimg-amd64.img"
     assert f"https://cloud-images.ubuntu.com{path}" in text
-    image = publish(publisher, folder, path, (folder / "cloud.img").read_bytes())
+    image = publish(publisher, path, (folder / "cloud.img").read_bytes())
     file = folder / "ubuntu-cloud.yaml"
     file.write_text(text.replace("https://cloud-images.ubuntu.com", publisher.url("")))
     apply(nats, file)
@@ -137,7 +136,7 @@ def test_the_cloud_server_comes_by_its_url_and_boots(nats, publisher, site, docs
 def test_the_installer_comes_by_its_url_as_the_page_says(nats, publisher, site, docs, folder):
     boot_sector.write_cdrom(folder / "installer.iso", "installer", folder)
     path = "/24.04.3/ubuntu-24.04.3-live-server-amd64.iso"
-    image = publish(publisher, folder, path, (folder / "installer.iso").read_bytes())
+    image = publish(publisher, path, (folder / "installer.iso").read_bytes())
     text = (ROOT / "examples/linux-vm.yaml").read_text()
     drive = "{path: /var/lib/libvirt/images/iso/ubuntu-24.04.3-live-server-amd64.iso}"
     page = (ROOT / "docs/examples.md").read_text()

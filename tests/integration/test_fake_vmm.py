@@ -172,9 +172,11 @@ def test_a_guest_that_resets_itself_boots_anew_in_the_same_process(vmm):
 
 
 def test_a_paused_guest_does_nothing(vmm):
-    vmm.boot(cmdline="off=500")
+    vmm.boot(cmdline="off=2000")
+    due = time.monotonic() + 2.5
     vmm.do("vm.pause")
     vmm.do("vm.power-button")
+    wait_until(lambda: time.monotonic() >= due, 10, "the time at which it would have ended", 0.05)
     assert vmm.state() == "Paused" and len(vmm.said()) == 1
     vmm.do("vm.resume")
     assert vmm.wait_end() == 0

@@ -18,11 +18,12 @@ def host(request):
         host.backend.sockets(host.site).mkdir(parents=True, exist_ok=True)
         host.put("beside")
         host.beside = host.wait_up("beside")
+        failed = request.session.testsfailed
         try:
             yield host
         finally:
             host.close()
-            if request.session.testsfailed:
+            if request.session.testsfailed > failed:
                 print(f"logs are kept in {keep_logs(folder, 'vmm-faults')}")
 
 
@@ -71,12 +72,15 @@ def test_a_start_that_fails_is_tried_again_and_leaves_nothing(host, fault, backe
 
 
 def test_a_slow_one_comes_up_and_holds_nobody_up(host, backend):
-    strike(host, "vm.create slow 4000", "vm.boot slow 4000")
+    slow = ["vm.create slow 8000", "vm.boot slow 8000"]
+    strike(host, *slow)
     host.put("struck")
-    wait_until(lambda: vmms(host) == 2, 20, "the slow VMM to be started", 0.01)
-    mend(host)  # what it was asked first is on its way
+    wait_until(lambda: host.pid("struck"), 20, "the slow VMM to be started", 0.01)
+    strike(host, *slow, name="struck")
+    strike(host)  # no other one
     host.put("quick")
     host.wait_up("quick")
+    assert host.backend.boots(host.site, "struck") == 0, "it has waited for the slow one"
     assert host.wait("struck", "Running", timeout=60)["state"] == "running"
     host.wait_up("struck")
     assert vmms(host) == 3

@@ -2,7 +2,6 @@
 lives: none is lost, doubled or leaked, and neither is a TAP or an address. HARMONY_SEED makes the same instants."""
 
 import collections
-import json
 import os
 import random
 import time
@@ -37,17 +36,17 @@ class Killed:
     def kill(self):
         """After some random time, in which nothing is doubled whatever is going on."""
         until = time.monotonic() + self.random.uniform(0.05, 1.5)
-        wait_until(lambda: self.check_none_doubled() and time.monotonic() >= until, 10, "the instant", 0.01)
+        seen = wait_until(lambda: self.doubled() or time.monotonic() >= until, 10, "the instant", 0.01)
+        assert seen is True, seen
         self.host.site.kill_agent()
-        self.check_none_doubled()
+        assert not self.doubled(), self.doubled()
         self.host.start_agent()
 
-    def check_none_doubled(self):
+    def doubled(self):
+        """What is there too often, as a sentence; None: nothing."""
         sockets = collections.Counter(self.vmms().values())
-        assert len(sockets) <= VMS, f"{len(sockets)} VMMs for {VMS} VMs"
-        doubled = [socket for socket, count in sockets.items() if count > 1]
-        assert not doubled, f"two VMMs for each of {doubled}"
-        return True
+        twice = [socket for socket, count in sockets.items() if count > 1]
+        return f"{len(sockets)} VMMs for {VMS} VMs, two for each of {twice}" if twice or len(sockets) > VMS else None
 
     def vmms(self):
         return self.host.backend.vmms(self.host.site)

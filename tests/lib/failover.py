@@ -10,6 +10,7 @@
 """
 
 import asyncio
+import calendar
 import json
 import os
 import threading
@@ -35,6 +36,16 @@ CONFIG = {"primary_site_id": "site-a", "replica_site_id": "site-b", "heartbeat_i
 
 def boottime_ns():
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def wall_minus_boottime_ns():
+    return time.time_ns() - boottime_ns()
+
+
+def nanoseconds(text):
+    """Of a time as harmony writes it (2026-11-30T01:02:03.456Z), since 1970."""
+    whole, _, ms = text.rstrip("Z").partition(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(ms or 0) * 10**6
 
 
 class Store:

@@ -13,11 +13,13 @@ is told. Needs root.
 import ctypes
 import itertools
 import os
+import signal
 import traceback
 
 from .paths import system
 from .processes import run
 
+PR_SET_PDEATHSIG = 1
 CLONE_NEWNS, CLONE_NEWNET, MS_REC, MS_PRIVATE = 0x00020000, 0x40000000, 0x4000, 0x40000
 BRIDGE, BRIDGE_MAC, PREFIX_LENGTH = "hub", "02:00:00:00:00:01", 24
 WAYS = {"out": ("out",), "in": ("in",), "both": ("out", "in")}
@@ -37,6 +39,7 @@ def privately(check):
     pid = os.fork()
     if pid == 0:
         try:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             enter_private_network()
             check()
             os._exit(0)

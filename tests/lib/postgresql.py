@@ -14,7 +14,6 @@ import itertools
 import select
 import subprocess
 import threading
-import time
 from dataclasses import dataclass
 
 from .failover import boottime_ns

@@ -24,7 +24,7 @@ from .waiting import wait_until
 
 PORT = 7000
 CLONE_NEWNET = 0x40000000
-GETADDR, DUMP, DONE = 22, 0x301, 3
+GETADDR, DUMP, ERROR, DONE = 22, 0x301, 2, 3
 
 SERVER = f"""
 import socketserver, socket, sys
@@ -170,6 +170,7 @@ class Holders:
             if namespace is not None:
                 self._enter(namespace)
                 self._sockets[name] = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+                self._sockets[name].settimeout(5)
                 self._enter(self._home)
                 os.close(namespace)
             del self._wanted[name]
@@ -207,6 +208,8 @@ class Holders:
                 size, kind = struct.unpack_from("=IH", data)
                 if kind == DONE:
                     return found
+                if kind == ERROR:
+                    raise OSError("the kernel refuses to tell its addresses")
                 at = 24
                 while at + 4 <= size:
                     length, what = struct.unpack_from("=HH", data, at)

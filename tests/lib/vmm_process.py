@@ -4,8 +4,8 @@ import http.client
 import json
 import os
 import shutil
-import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from .paths import SYSTEM_PATH, built
@@ -65,7 +65,8 @@ def ask(path, call, body=None, method=None, timeout=10):
     method = method or ("GET" if call in ("vmm.ping", "vm.info", "vm.counters") else "PUT")
     try:
         text = body if body is None or isinstance(body, str) else json.dumps(body)
-        connection.request(method, f"/api/v1/{call}", body=text)
+        with suppress(BrokenPipeError):  # what is too large is answered and hung up on before it is whole
+            connection.request(method, f"/api/v1/{call}", body=text)
         response = connection.getresponse()
         return Answer(response.status, response.read().decode())
     finally:
@@ -151,5 +152,4 @@ class Vmm:
 
     def kill(self):
         if self.process:
-            self.process.signal(signal.SIGKILL)
             self.process.kill()

@@ -40,7 +40,7 @@ struct device {
 /* What the command line says. */
 struct options {
     char api_socket[PATH_LIMIT], event_monitor[PATH_LIMIT], log_file[PATH_LIMIT];
-    bool no_shutdown, landlock;
+    bool no_shutdown;
     int version; /* 48 or 53 */
 };
 

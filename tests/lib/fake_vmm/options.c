@@ -20,14 +20,10 @@ static void print_version(int version)
     exit(0);
 }
 
-/* By name of the program ("fake_vmm-v48") or FAKE_VMM_VERSION; else v53. */
-static int version_of(const char *program)
+static int wanted_version(void)
 {
     const char *wanted = getenv("FAKE_VMM_VERSION");
-    const char *suffix = strstr(program, "-v");
-    int version = wanted   ? (int)strtol(wanted, NULL, 10)
-                  : suffix ? (int)strtol(suffix + 2, NULL, 10)
-                           : 53;
+    int version = wanted ? (int)strtol(wanted, NULL, 10) : 53;
     if (version != 48 && version != 53)
         die("only v48 and v53 were observed");
     return version;
@@ -56,14 +52,14 @@ static bool is_flag(const char *word, struct options *ret)
     if (strcmp(word, "--no-shutdown") == 0)
         return ret->no_shutdown = true;
     if (strcmp(word, "--landlock") == 0)
-        return ret->landlock = true;
+        return true; /* it confines nothing: docs/testing.md says what only the real one shows */
     return strspn(word + 1, "v") == strlen(word) - 1 && word[0] == '-' && word[1];
 }
 
 void read_options(int argc, char **argv, struct options *ret)
 {
-    const char *base = strrchr(argv[0], '/'), *value;
-    *ret = (struct options){.version = version_of(base ? base : argv[0])};
+    const char *value;
+    *ret = (struct options){.version = wanted_version()};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0)
             print_version(ret->version);
