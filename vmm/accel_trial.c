@@ -20,12 +20,11 @@
 #include "base/file.h"
 #include "base/spawn.h"
 #include "vmm/accel_initramfs.h"
+#include "vmm/procfs.h"
 
 extern char **environ;
 
-enum { OUTPUT_MAX = 64 * 1024, RECORD_MAX = 4096, BOOT_ID_MAX = 64 };
-
-#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+enum { OUTPUT_MAX = 64 * 1024, RECORD_MAX = 4096 };
 
 static const char *const result_names[] = {
 #define ACCEL_TRIAL_NAME(id) #id,
@@ -38,16 +37,6 @@ static const char *const result_names[] = {
 static char *record_path(const char *runtime_dir)
 {
     return hm_printf("%s/accel-trial.json", runtime_dir);
-}
-
-static char *boot_id(void)
-{
-    char *text;
-    size_t len;
-    if (hm_file_read(BOOT_ID, BOOT_ID_MAX, &text, &len, NULL) < 0)
-        return NULL;
-    text[strcspn(text, "\n")] = '\0';
-    return text;
 }
 
 static void take_record(const json_t *o, struct accel_record *ret)
@@ -63,10 +52,10 @@ static void take_record(const json_t *o, struct accel_record *ret)
 
 void accel_record_read(const char *runtime_dir, struct accel_record *ret)
 {
-    HM_AUTOFREE char *path = record_path(runtime_dir), *boot = boot_id(), *text = NULL;
+    HM_AUTOFREE char *path = record_path(runtime_dir), *boot = host_boot_id(), *text = NULL;
     size_t len;
     *ret = (struct accel_record){0};
-    if (!boot || hm_file_read(path, RECORD_MAX, &text, &len, NULL) < 0)
+    if (!*boot || hm_file_read(path, RECORD_MAX, &text, &len, NULL) < 0)
         return;
     json_t *o = json_loadb(text, len, 0, NULL);
     const char *of = json_string_value(json_object_get(o, "boot_id"));
@@ -77,9 +66,9 @@ void accel_record_read(const char *runtime_dir, struct accel_record *ret)
 
 static int write_record(const char *runtime_dir, const struct accel_record *r, struct hm_error *err)
 {
-    HM_AUTOFREE char *path = record_path(runtime_dir), *boot = boot_id();
-    json_t *o = json_pack("{s:s, s:s, s:s}", "boot_id", boot ? boot : "", "result",
-                          result_names[r->result], "text", r->text);
+    HM_AUTOFREE char *path = record_path(runtime_dir), *boot = host_boot_id();
+    json_t *o = json_pack("{s:s, s:s, s:s}", "boot_id", boot, "result", result_names[r->result],
+                          "text", r->text);
     HM_AUTOFREE char *text = json_dumps(o, JSON_INDENT(2));
     json_decref(o);
     return hm_file_write_atomic(path, text, strlen(text), 0644, err);

@@ -310,8 +310,12 @@ int ch_observe(struct ch *ch, struct things *ret, struct hm_error *err)
     json_t *names = NULL;
     struct ch_processes processes = {0};
     int r = ch_records_list(ch->records, &names, err);
-    if (r < 0)
+    if (r >= 0 && json_array_size(names) > 0)
+        r = ch_processes_read(ch->sockets, &processes, err);
+    if (r < 0) {
+        json_decref(names);
         return r;
+    }
     bool is_first = !ch->cache;
     if (is_first)
         ch->cache = hm_alloc(sizeof *ch->cache);
@@ -320,8 +324,6 @@ int ch_observe(struct ch *ch, struct things *ret, struct hm_error *err)
     struct ch_cache now = {.items = hm_alloc((count + 1) * sizeof *now.items),
                            .watch = ch->cache->watch};
     struct things found = {0};
-    if (count > 0)
-        ch_processes_read(ch->sockets, &processes);
     if (count > 0 && is_first)
         ch_cgroup_sweep();
     for (size_t i = 0; i < count; i++)

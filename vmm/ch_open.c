@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "vmm/ch.h"
+#include "vmm/procfs.h"
 #include "vmm/vm_uuid.h"
 
 #define PROGRAM "cloud-hypervisor"
@@ -95,7 +96,7 @@ int ch_open(const struct driver_options *o, struct ch **ret, struct hm_error *er
                     .records = ch_records_path(o->state_dir),
                     .sockets = ch_sockets_path(o->runtime_dir),
                     .image_dir = hm_strdup(o->image_dir ? o->image_dir : "/var/lib/libvirt/images"),
-                    .boot = ch_boot_id(),
+                    .boot = host_boot_id(),
                     .program = o->vmm_program ? hm_strdup(o->vmm_program) : NULL,
                     .firmware = o->vmm_firmware ? hm_strdup(o->vmm_firmware) : NULL,
                     .has_landlock = kernel_has_landlock(),

@@ -7,6 +7,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "vmm/ch.h"
+#include "vmm/console_times.h"
+#include "vmm/procfs.h"
 
 enum {
     ASK_AGAIN_MS = 5000, /* a guest that was still booting did not hear the first button press */
@@ -78,7 +80,7 @@ static int ask_to_stop(struct ch *ch, const struct order *o, const struct ch_vm 
             return 0;
         press_button(ch, o, vm);
         left = (deadline - hm_boottime_ns()) / HM_MS;
-        if (ch_pidfd_wait(pidfd, left < ASK_AGAIN_MS ? left : ASK_AGAIN_MS))
+        if (pidfd_wait(pidfd, left < ASK_AGAIN_MS ? left : ASK_AGAIN_MS))
             return 1;
     }
 }
@@ -88,7 +90,7 @@ static void shut_down(struct ch *ch, const struct order *o, const struct ch_vm *
 {
     if (ch_put(ch, o->name, vm->socket, "stop it hard", "vmm.shutdown", NULL, SHUTDOWN_MS, NULL) >=
         0)
-        ch_pidfd_wait(pidfd, SHUTDOWN_MS);
+        pidfd_wait(pidfd, SHUTDOWN_MS);
 }
 
 static int stop_alive(struct ch *ch, const struct order *o, const struct ch_vm *vm,
@@ -120,8 +122,9 @@ int ch_vm_stop(struct ch *ch, const struct order *o, struct hm_error *err)
 static int kill_by_socket(const char *socket, const struct order *o, struct hm_error *err)
 {
     struct ch_pid pid;
-    if (ch_process_find(socket, &pid) <= 0)
-        return 0;
+    int found = ch_process_find(socket, &pid, err);
+    if (found <= 0)
+        return found;
     return ch_pid_kill(&pid, CH_KILL_WAIT_MS, err) < 0 ? hm_wrap(err, "vm %s", o->name) : 1;
 }
 
@@ -151,14 +154,14 @@ int ch_vm_kill_seen(const struct driver_options *options, const struct order *o,
 int ch_vm_verify_stopped(struct ch *ch, const struct order *o, struct hm_error *err)
 {
     struct ch_vm vm;
-    struct ch_pid pid;
+    struct ch_pid pid = {0};
     HM_AUTOFREE char *socket = ch_socket_path(ch, o->key);
-    int r = ch_vm_look(ch, o->name, o->key, &vm, err);
-    bool is_alive = r >= 0 ? vm.is_alive : ch_process_find(socket, &pid) > 0;
+    int r = ch_vm_look(ch, o->name, o->key, &vm, NULL);
+    int found = r >= 0 ? vm.is_alive : ch_process_find(socket, &pid, err);
     int number = r >= 0 ? vm.pid.pid : pid.pid;
     ch_vm_clear(&vm);
-    if (!is_alive)
-        return 0;
+    if (found <= 0)
+        return found < 0 ? hm_wrap(err, "vm %s", o->name) : 0;
     return hm_fail(err, HM_E_REFUSED, "vm %s is not off: its process %d is there", o->name, number);
 }
 

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
+#include "vmm/procfs.h"
 
 enum { STAT_MAX = 1024, CMDLINE_MAX = 65536 };
 
@@ -30,41 +29,52 @@ static size_t read_file(const char *path, char *buffer, size_t size)
     return len > 0 ? (size_t)len : 0;
 }
 
-char *ch_boot_id(void)
-{
-    char id[64];
-    if (!read_file("/proc/sys/kernel/random/boot_id", id, sizeof id))
-        return hm_strdup("");
-    id[strcspn(id, "\n")] = '\0';
-    return hm_strdup(id);
-}
+struct stat_line {
+    char state;
+    long threads;
+    uint64_t start;
+};
 
-/* After the name, which may hold anything: field 3 is the state, field 22 the start time. */
-static bool read_stat(int pid, char *ret_state, uint64_t *ret_start)
+/* Field `number` (from 3 on), behind the name, which may hold anything. */
+static const char *field(const char *stat, int number)
 {
-    char path[64], stat[STAT_MAX];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    char *at = read_file(path, stat, sizeof stat) ? strrchr(stat, ')') : NULL;
-    if (!at || at[1] != ' ')
-        return false;
-    at += 2;
-    *ret_state = *at;
-    for (int field = 3; at && field < 22; field++) {
+    const char *at = strrchr(stat, ')');
+    for (int i = 2; at && i < number; i++) {
         at = strchr(at, ' ');
         at = at ? at + 1 : NULL;
     }
-    *ret_start = at ? strtoull(at, NULL, 10) : 0;
-    return *ret_start > 0;
+    return at;
 }
 
+static bool read_stat(int pid, struct stat_line *ret)
+{
+    char path[64], stat[STAT_MAX];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    if (!read_file(path, stat, sizeof stat))
+        return false;
+    const char *state = field(stat, 3), *threads = field(stat, 20), *start = field(stat, 22);
+    if (!start)
+        return false;
+    *ret = (struct stat_line){*state, strtol(threads, NULL, 10), strtoull(start, NULL, 10)};
+    return ret->start > 0;
+}
+
+/* A leader that has ended while its threads run on is shown as a zombie, too. */
 bool ch_pid_of(int pid, struct ch_pid *ret)
 {
-    char state;
-    uint64_t start;
-    if (pid <= 0 || !read_stat(pid, &state, &start) || state == 'Z' || state == 'X')
+    struct stat_line now;
+    if (pid <= 0 || !read_stat(pid, &now))
         return false;
-    *ret = (struct ch_pid){pid, start};
+    if ((now.state == 'Z' || now.state == 'X') && now.threads <= 1)
+        return false;
+    *ret = (struct ch_pid){pid, now.start};
     return true;
+}
+
+/* Of descriptors or memory: it says nothing of what was looked for. */
+static bool is_want(void)
+{
+    return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
 }
 
 /* What can't be looked at for want of descriptors or memory is not dead. */
@@ -74,7 +84,7 @@ bool ch_pid_is_alive(const struct ch_pid *p)
     errno = 0;
     if (ch_pid_of(p->pid, &now))
         return now.start == p->start;
-    return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    return is_want();
 }
 
 /* The descriptor holds the process: what is looked at after it was opened is what it means. */
@@ -88,18 +98,6 @@ int ch_pid_open(const struct ch_pid *p)
     return -1;
 }
 
-int ch_pidfd_wait(int pidfd, int64_t ms)
-{
-    int64_t deadline = hm_boottime_ns() + ms * HM_MS;
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    for (;;) {
-        int64_t left = (deadline - hm_boottime_ns()) / HM_MS;
-        int n = poll(&ended, 1, left > 0 ? (int)left : 0);
-        if (n > 0 || left <= 0)
-            return n > 0;
-    }
-}
-
 int ch_pid_kill(const struct ch_pid *p, int64_t wait_ms, struct hm_error *err)
 {
     int fd = ch_pid_open(p), r = 0;
@@ -111,7 +109,7 @@ int ch_pid_kill(const struct ch_pid *p, int64_t wait_ms, struct hm_error *err)
     if (pidfd_send_signal(fd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         r = hm_fail(err, HM_E_PROCESS, "its process %d can't be killed: %s", p->pid,
                     strerror(errno));
-    else if (!ch_pidfd_wait(fd, wait_ms))
+    else if (!pidfd_wait(fd, wait_ms))
         r = hm_fail(err, HM_E_TIMEOUT,
                     "its process %d got SIGKILL and is still there after %lld ms: it hangs in the "
                     "kernel, see /proc/%d/stack",
@@ -139,14 +137,17 @@ static const char *socket_word_of(const char *cmdline, size_t len)
     return NULL;
 }
 
-static void add_process(struct ch_processes *list, const char *socket, int pid)
+/* False: it can't be told whether it is there. */
+static bool add_process(struct ch_processes *list, const char *socket, int pid)
 {
     struct ch_socket_process p;
+    errno = 0;
     if (!ch_pid_of(pid, &p.pid))
-        return;
+        return !is_want();
     p.socket = hm_strdup(socket);
     list->items = hm_realloc_array(list->items, list->count + 1, sizeof *list->items);
     list->items[list->count++] = p;
+    return true;
 }
 
 /* Begins with "path=SOCKETS/". */
@@ -155,24 +156,38 @@ static bool is_in_folder(const char *word, const char *prefix)
     return word && !strncmp(word, prefix, strlen(prefix));
 }
 
-void ch_processes_read(const char *sockets, struct ch_processes *ret)
+/* False: it can't be looked at. */
+static bool look_at(const char *number, const char *prefix, char *cmdline,
+                    struct ch_processes *list)
+{
+    char path[300];
+    snprintf(path, sizeof path, "/proc/%s/cmdline", number);
+    errno = 0;
+    size_t len = read_file(path, cmdline, CMDLINE_MAX);
+    if (len == 0)
+        return !is_want();
+    const char *word = socket_word_of(cmdline, len);
+    return !is_in_folder(word, prefix) ||
+           add_process(list, word + strlen("path="), (int)strtol(number, NULL, 10));
+}
+
+int ch_processes_read(const char *sockets, struct ch_processes *ret, struct hm_error *err)
 {
     HM_AUTOFREE char *prefix = ch_socket_word(sockets);
     HM_AUTOFREE char *cmdline = hm_alloc(CMDLINE_MAX);
     DIR *proc = opendir("/proc");
+    bool is_seen = proc != NULL;
     *ret = (struct ch_processes){0};
-    for (struct dirent *e; proc && (e = readdir(proc));) {
-        char path[300];
-        if (!isdigit((unsigned char)e->d_name[0]))
-            continue;
-        snprintf(path, sizeof path, "/proc/%s/cmdline", e->d_name);
-        size_t len = read_file(path, cmdline, CMDLINE_MAX);
-        const char *word = socket_word_of(cmdline, len);
-        if (is_in_folder(word, prefix))
-            add_process(ret, word + strlen("path="), (int)strtol(e->d_name, NULL, 10));
-    }
+    for (struct dirent *e; is_seen && (e = readdir(proc));)
+        if (isdigit((unsigned char)e->d_name[0]))
+            is_seen = look_at(e->d_name, prefix, cmdline, ret);
+    int why = errno;
     if (proc)
         closedir(proc);
+    if (is_seen)
+        return 0;
+    ch_processes_clear(ret);
+    return hm_fail(err, HM_E_IO, "cannot look at the processes of this host: %s", strerror(why));
 }
 
 void ch_processes_clear(struct ch_processes *list)
@@ -193,10 +208,12 @@ int ch_processes_find(const struct ch_processes *list, const char *socket, struc
     return 0;
 }
 
-int ch_process_find(const char *socket, struct ch_pid *ret)
+int ch_process_find(const char *socket, struct ch_pid *ret, struct hm_error *err)
 {
     struct ch_processes list;
-    ch_processes_read(socket, &list);
+    int r = ch_processes_read(socket, &list, err);
+    if (r < 0)
+        return r;
     int found = ch_processes_find(&list, socket, ret);
     ch_processes_clear(&list);
     return found;

@@ -15,24 +15,20 @@
 #include "base/error.h"
 #include "vmm/ch_record.h"
 
-/* Of this boot of the host; the caller's. "": it can't be told. */
-char *ch_boot_id(void);
-
-/* Looks at /proc. A zombie is not alive. */
+/* Looks at /proc. A zombie with no thread left is not alive; what can't be looked at is. */
 bool ch_pid_is_alive(const struct ch_pid *p);
 /* Of any process that is there; false: it is not. */
 bool ch_pid_of(int pid, struct ch_pid *ret);
 /* A pidfd of it, the caller's to close; -1: it is gone. */
 int ch_pid_open(const struct ch_pid *p);
-/* 1: it has ended; 0: not within that time. A pidfd is readable once its process has ended. */
-int ch_pidfd_wait(int pidfd, int64_t ms);
 /* SIGKILL, and see it ended: 0. HM_E_TIMEOUT: it hangs in the kernel. One that is gone is fine. */
 int ch_pid_kill(const struct ch_pid *p, int64_t wait_ms, struct hm_error *err);
 
-/* The VMM that was started for this socket, by its command line, whatever any record says. 1: found; 0: none. */
-int ch_process_find(const char *socket, struct ch_pid *ret);
+/* The VMM that was started for this socket, by its command line, whatever any record says. 1: found; 0: none;
+ * HM_E_IO: it can't be told, for want of descriptors. */
+int ch_process_find(const char *socket, struct ch_pid *ret, struct hm_error *err);
 
-/* All that have their socket in that folder, by one walk. */
+/* All that have their socket in that folder, by one walk. HM_E_IO as above, with nothing in *ret. */
 struct ch_processes {
     struct ch_socket_process {
         char *socket;
@@ -40,7 +36,7 @@ struct ch_processes {
     } * items;
     size_t count;
 };
-void ch_processes_read(const char *sockets, struct ch_processes *ret);
+int ch_processes_read(const char *sockets, struct ch_processes *ret, struct hm_error *err);
 void ch_processes_clear(struct ch_processes *list);
 int ch_processes_find(const struct ch_processes *list, const char *socket, struct ch_pid *ret);
 

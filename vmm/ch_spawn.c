@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/spawn.h"
 #include "vmm/ch_process.h"
+#include "vmm/procfs.h"
 
 enum {
     FIRST_FREE = STDERR_FILENO + 1,
@@ -179,8 +179,7 @@ void ch_gate_refuse(struct ch_gate *gate)
 static int read_verdict(struct ch_gate *gate)
 {
     int why = 0;
-    struct pollfd p = {.fd = gate->verdict, .events = POLLIN};
-    if (poll(&p, 1, EXEC_WAIT_MS) <= 0)
+    if (!pidfd_wait(gate->verdict, EXEC_WAIT_MS))
         return ETIMEDOUT;
     return read(gate->verdict, &why, sizeof why) == (ssize_t)sizeof why ? why : 0;
 }

@@ -110,7 +110,7 @@ static int spawn(const struct ch *ch, const struct order *o, const char *socket,
                           (char *)(uintptr_t) "true",
                           NULL};
     struct ch_spawn s = {.argv = argv, .log = log};
-    struct ch_gate gate;
+    struct ch_gate gate = {0};
     r = ch_spawn(&s, &gate, err);
     if (r >= 0) {
         HM_AUTOFREE char *cgroup = ch_cgroup_join(o->name, socket, &gate.pid);

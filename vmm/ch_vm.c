@@ -52,11 +52,13 @@ int ch_vm_look(const struct ch *ch, const char *name, const char *key, struct ch
         return r;
     find_socket(ch, key, ret);
     ret->is_alive = is_alive_by_record(ch, ret);
-    if (ret->is_alive)
+    if (ret->is_alive) {
         ret->pid = ret->run.pid;
-    else /* whatever any record says */
-        ret->is_alive = ch_process_find(ret->socket, &ret->pid) > 0;
-    return 0;
+        return 0;
+    }
+    int found = ch_process_find(ret->socket, &ret->pid, err); /* whatever any record says */
+    ret->is_alive = found > 0;
+    return found < 0 ? hm_wrap(err, "vm %s", name) : 0;
 }
 
 int ch_vm_look_among(const struct ch *ch, const char *name, const struct ch_processes *processes,

@@ -77,8 +77,9 @@ static void begin(void *data)
     one->fd = is_new ? ch_pid_open(&one->pid) : -1;
     if (one->fd >= 0 && begin_to_watch(one))
         return;
+    bool has_ended = is_new && !ch_pid_is_alive(&one->pid); /* since it was seen */
     free(one);
-    if (is_new) /* it has ended since it was seen */
+    if (has_ended)
         w->on_end(w->data);
 }
 

@@ -14,7 +14,8 @@ struct ch_watch;
 
 struct ch_watch *ch_watch_new(struct ch_loop *loop, void (*on_end)(void *data), void *data);
 void ch_watch_add(struct ch_watch *w,
-                  const struct ch_pid *pid); /* watched already: fine; ended: told at once */
+                  const struct ch_pid *pid); /* watched already: fine; ended: told at once;
+                                            * no descriptor left: not watched until it is added again */
 void ch_watch_free(struct ch_watch *w);      /* NULL is allowed */
 
 #endif

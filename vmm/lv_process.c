@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "vmm/lv.h"
+#include "vmm/procfs.h"
 
 enum { CMDLINE_MAX = 65536 };
 
@@ -113,24 +112,11 @@ static bool carries(int pid, const char *uuid)
     return seen && !strcmp(seen, uuid);
 }
 
-/* A pidfd is readable once its process has ended, reaped or not. */
-static bool has_ended(int pidfd, int64_t wait_ms)
-{
-    int64_t deadline = hm_boottime_ns() + wait_ms * HM_MS;
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    for (;;) {
-        int64_t left = (deadline - hm_boottime_ns()) / HM_MS;
-        int n = poll(&ended, 1, left > 0 ? (int)left : 0);
-        if (n > 0 || left <= 0)
-            return n > 0;
-    }
-}
-
 static int kill_and_see(int pidfd, int pid, int64_t wait_ms, struct hm_error *err)
 {
     if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         return 0; /* not ours to signal: libvirtd may */
-    if (has_ended(pidfd, wait_ms))
+    if (pidfd_wait(pidfd, wait_ms))
         return 1;
     return hm_fail(err, HM_E_TIMEOUT,
                    "its process %d got SIGKILL and is still there after %lld ms: it hangs in the "

@@ -2,17 +2,21 @@
  * stand-in for the command line only. */
 #include <check.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "vmm/ch_process.h"
+#include "vmm/procfs.h"
 
 enum { WAIT_MS = 20000 };
 
@@ -69,13 +73,13 @@ START_TEST(nothing_runs_before_the_gate_is_opened)
     struct ch_pid found;
     struct ch_gate gate = spawn(wait_script);
     ck_assert(ch_pid_is_alive(&gate.pid));
-    ck_assert_int_eq(ch_process_find(socket_path, &found), 0);
+    ck_assert_int_eq(ch_process_find(socket_path, &found, &err), 0);
     ck_assert_int_eq(ch_gate_open(&gate, "sh", &err), 0);
-    ck_assert_int_eq(ch_process_find(socket_path, &found), 1);
+    ck_assert_int_eq(ch_process_find(socket_path, &found, &err), 1);
     ck_assert_int_eq(found.pid, gate.pid.pid);
     ck_assert_uint_eq(found.start, gate.pid.start);
     ck_end(&gate.pid);
-    ck_assert_int_eq(ch_process_find(socket_path, &found), 0);
+    ck_assert_int_eq(ch_process_find(socket_path, &found, &err), 0);
 }
 END_TEST
 
@@ -85,7 +89,7 @@ START_TEST(a_gate_that_is_refused_ends_it)
     int fd = ch_pid_open(&gate.pid);
     ck_assert_int_ge(fd, 0);
     ch_gate_refuse(&gate);
-    ck_assert_int_eq(ch_pidfd_wait(fd, WAIT_MS), 1);
+    ck_assert_int_eq(pidfd_wait(fd, WAIT_MS), 1);
     close(fd);
     HM_AUTOFREE char *said = ch_log_tail(log_path);
     ck_assert_str_eq(said, "");
@@ -112,7 +116,7 @@ START_TEST(the_agents_death_ends_what_waits_at_a_gate)
     for (int i = 0; i < 2; i++) {
         int fd = ch_pid_open(&both[i]);
         if (fd >= 0)
-            ck_assert_int_eq(ch_pidfd_wait(fd, WAIT_MS), 1);
+            ck_assert_int_eq(pidfd_wait(fd, WAIT_MS), 1);
         if (fd >= 0)
             close(fd);
         ck_assert(!ch_pid_is_alive(&both[i]));
@@ -139,7 +143,7 @@ START_TEST(it_gets_no_descriptor_and_no_environment_of_the_agent)
     struct ch_gate gate = spawn("echo \"secret=$HARMONY_SECRET fds=$(echo /proc/$$/fd/*)\"");
     int pidfd = ch_pid_open(&gate.pid);
     ck_assert_int_eq(ch_gate_open(&gate, "sh", &err), 0);
-    ck_assert_int_eq(ch_pidfd_wait(pidfd, WAIT_MS), 1);
+    ck_assert_int_eq(pidfd_wait(pidfd, WAIT_MS), 1);
     HM_AUTOFREE char *said = ch_log_tail(log_path);
     ck_assert_ptr_nonnull(strstr(said, "secret= "));
     HM_AUTOFREE char *held = hm_printf("/fd/%d", fd);
@@ -177,7 +181,7 @@ START_TEST(the_socket_of_another_vm_is_not_its_own)
     HM_AUTOFREE char *other = hm_printf("%s.more", socket_path);
     struct ch_gate gate = spawn(wait_script);
     ck_assert_int_eq(ch_gate_open(&gate, "sh", &err), 0);
-    ck_assert_int_eq(ch_process_find(other, &found), 0);
+    ck_assert_int_eq(ch_process_find(other, &found, &err), 0);
     ck_end(&gate.pid);
 }
 END_TEST
@@ -203,6 +207,100 @@ START_TEST(a_log_is_bounded_and_goes_on)
 }
 END_TEST
 
+static void *run_on(void *data)
+{
+    for (;;)
+        pause();
+    return data;
+}
+
+/* Its first thread has ended, and another runs on: an I/O thread may still write. */
+static pid_t start_headless(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, run_on, NULL) != 0)
+            _exit(1);
+        pthread_exit(NULL);
+    }
+    HM_AUTOFREE char *path = hm_printf("/proc/%d/stat", child);
+    for (bool is_zombie = false; !is_zombie;) {
+        HM_AUTOFREE char *text = NULL;
+        ck_assert_int_ge(hm_file_read(path, 4096, &text, NULL, &err), 0);
+        is_zombie = strstr(text, ") Z ") != NULL;
+    }
+    return child;
+}
+
+START_TEST(a_leader_that_ended_before_its_threads_is_alive_until_it_is_killed)
+{
+    struct ch_pid pid;
+    pid_t child = start_headless();
+    ck_assert(ch_pid_of(child, &pid));
+    ck_assert(ch_pid_is_alive(&pid));
+    ck_end(&pid);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    ck_assert(!ch_pid_is_alive(&pid));
+}
+END_TEST
+
+static struct rlimit limit_descriptors(void)
+{
+    struct rlimit before;
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(next);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit few = {(rlim_t)next, before.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    return before;
+}
+
+START_TEST(what_cannot_be_looked_at_is_not_absent)
+{
+    struct ch_pid found;
+    struct ch_gate gate = spawn(wait_script);
+    ck_assert_int_eq(ch_gate_open(&gate, "sh", &err), 0);
+    struct rlimit before = limit_descriptors();
+    int r = ch_process_find(socket_path, &found, &err);
+    bool is_alive = ch_pid_is_alive(&gate.pid);
+    int killed = ch_pid_kill(&gate.pid, WAIT_MS, NULL);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(r, -HM_E_IO);
+    ck_assert(is_alive);
+    ck_assert_int_eq(killed, -HM_E_PROCESS);
+    ck_end(&gate.pid);
+}
+END_TEST
+
+static volatile sig_atomic_t ticks;
+static pid_t held;
+
+static void on_tick(int number)
+{
+    (void)number;
+    if (++ticks == 10)
+        kill(held, SIGCONT);
+}
+
+/* It is stopped at the gate, so that its program does not run before the tenth signal. */
+START_TEST(signals_to_the_agent_do_not_end_what_it_starts)
+{
+    const struct sigaction action = {.sa_handler = on_tick};
+    const struct itimerval often = {{0, 2000}, {0, 2000}}, never = {{0, 0}, {0, 0}};
+    struct ch_gate gate = spawn(wait_script);
+    held = gate.pid.pid;
+    ck_assert_int_eq(kill(held, SIGSTOP), 0);
+    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    int r = ch_gate_open(&gate, "sh", &err);
+    setitimer(ITIMER_REAL, &never, NULL);
+    ck_assert_msg(r == 0, "%s", err.text);
+    ck_assert_int_ge(ticks, 10);
+    ck_end(&gate.pid);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ch_process");
@@ -218,6 +316,9 @@ int main(void)
     tcase_add_test(t, another_process_of_the_same_pid_is_not_touched);
     tcase_add_test(t, the_socket_of_another_vm_is_not_its_own);
     tcase_add_test(t, a_log_is_bounded_and_goes_on);
+    tcase_add_test(t, a_leader_that_ended_before_its_threads_is_alive_until_it_is_killed);
+    tcase_add_test(t, what_cannot_be_looked_at_is_not_absent);
+    tcase_add_test(t, signals_to_the_agent_do_not_end_what_it_starts);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -1,8 +1,10 @@
 /* Real processes, and who is told of their end. */
 #include <check.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,6 +102,45 @@ START_TEST(what_is_watched_is_let_go_with_the_watch)
 }
 END_TEST
 
+static bool is_done;
+
+static void say_done(void *data)
+{
+    (void)data;
+    pthread_mutex_lock(&lock);
+    is_done = true;
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void wait_for_errands(void)
+{
+    ch_loop_do(loop, say_done, NULL);
+    pthread_mutex_lock(&lock);
+    while (!is_done)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+START_TEST(one_that_cannot_be_watched_for_want_of_descriptors_has_not_ended)
+{
+    struct ch_pid stays = start();
+    struct rlimit before;
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(next);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit few = {(rlim_t)next, before.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    ch_watch_add(watch, &stays);
+    wait_for_errands();
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(ends, 0);
+    ch_watch_add(watch, &stays);
+    end(&stays);
+    wait_for_ends(1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ch_watch");
@@ -109,6 +150,7 @@ int main(void)
     tcase_add_test(t, the_end_of_each_is_told_once_however_often_it_was_added);
     tcase_add_test(t, one_that_is_gone_already_is_told_too);
     tcase_add_test(t, what_is_watched_is_let_go_with_the_watch);
+    tcase_add_test(t, one_that_cannot_be_watched_for_want_of_descriptors_has_not_ended);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -104,7 +104,7 @@ static pid_t run_as_vmm(void)
     ck_assert_int_eq(read(up[0], &byte, 1), 1);
     close(up[0]);
     close(up[1]);
-    ck_assert_int_eq(ch_process_find(socket, &found), 1);
+    ck_assert_int_eq(ch_process_find(socket, &found, &err), 1);
     ck_assert_int_eq(found.pid, child);
     return child;
 }
