@@ -105,17 +105,29 @@ static int stop_alive(struct ch *ch, const struct order *o, const struct ch_vm *
     return ch_vm_end(ch, o->name, vm, err);
 }
 
-int ch_vm_stop(struct ch *ch, const struct order *o, struct hm_error *err)
+/* A note that can't be kept (a full disk) keeps nothing from being killed. */
+static int stop_noted(struct ch *ch, const struct order *o, const struct ch_vm *vm, bool is_kill,
+                      struct hm_error *err)
+{
+    /* Before the stop: that it went off may be seen sooner than this call ends, if it ever does. */
+    int r = ch_vm_keep_note(ch, o, is_kill ? NULL : err);
+    if (r < 0 && !is_kill)
+        return r;
+    return vm->is_alive ? stop_alive(ch, o, vm, err) : ch_vm_forget_run(ch, o->name, vm, err);
+}
+
+static int stop(struct ch *ch, const struct order *o, bool is_kill, struct hm_error *err)
 {
     struct ch_vm vm;
-    int found = ch_vm_find_ours(ch, o, &vm, err), r = found;
-    /* Before the stop: that it went off may be seen sooner than this call ends, if it ever does. */
-    if (found > 0)
-        r = ch_vm_keep_note(ch, o, err);
-    if (found > 0 && r >= 0)
-        r = vm.is_alive ? stop_alive(ch, o, &vm, err) : ch_vm_forget_run(ch, o->name, &vm, err);
+    int found = ch_vm_find_ours(ch, o, &vm, err);
+    int r = found > 0 ? stop_noted(ch, o, &vm, is_kill, err) : found;
     ch_vm_clear(&vm);
     return r < 0 ? r : found == 0;
+}
+
+int ch_vm_stop(struct ch *ch, const struct order *o, struct hm_error *err)
+{
+    return stop(ch, o, false, err);
 }
 
 /* By its socket alone, whose name follows from our site and the document's key. 1: it was there; 0: not. */
@@ -128,17 +140,18 @@ static int kill_by_socket(const char *socket, const struct order *o, struct hm_e
     return ch_pid_kill(&pid, CH_KILL_WAIT_MS, err) < 0 ? hm_wrap(err, "vm %s", o->name) : 1;
 }
 
-/* A record that can't be read, or written, keeps nothing alive. */
+/* A record that can't be read, or written, keeps nothing alive. What is not found by its socket may be seen by its
+ * record. */
 int ch_vm_kill(struct ch *ch, const struct order *o, struct hm_error *err)
 {
     struct order at_once = *o;
     HM_AUTOFREE char *socket = ch_socket_path(ch, o->key);
     at_once.grace_ms = 0;
-    int r = ch_vm_stop(ch, &at_once, err);
+    int r = stop(ch, &at_once, true, err);
     if (r == 0 || r == -(int)HM_E_CONFLICT)
         return r;
     r = kill_by_socket(socket, o, err);
-    return r < 0 ? r : 0;
+    return r < 0 ? r : ch_vm_verify_stopped(ch, o, err);
 }
 
 int ch_vm_kill_seen(const struct driver_options *options, const struct order *o,

@@ -1,11 +1,13 @@
 /* The driver without a VMM: what its records say, and the end of processes that are known by their socket alone. A
  * shell with a VMM's arguments stands in for its command line. */
 #include <check.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,6 +109,19 @@ static pid_t run_as_vmm(void)
     ck_assert_int_eq(ch_process_find(socket, &found, &err), 1);
     ck_assert_int_eq(found.pid, child);
     return child;
+}
+
+/* As its start leaves it. */
+static void record_run(pid_t child)
+{
+    struct order o = order();
+    struct ch *ch = self;
+    struct ch_process p = {.boot = ch->boot, .socket = ch_socket_path(ch, KEY)};
+    ck_assert(ch_pid_of(child, &p.pid));
+    mark_of_order(&o, &p.mark);
+    ck_assert_int_ge(ch_record_write_process(ch->records, "web", &p, &err), 0);
+    mark_clear(&p.mark);
+    free(p.socket);
 }
 
 static bool is_killed(pid_t child)
@@ -222,6 +237,51 @@ START_TEST(a_vmm_that_does_not_answer_is_unknown_and_left_alone)
 }
 END_TEST
 
+/* An answer that it is dead is believed by a fence. */
+START_TEST(a_kill_that_can_see_no_process_is_not_done)
+{
+    struct order o = order();
+    struct rlimit before;
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    pid_t child = run_as_vmm();
+    record_run(child);
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(next);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit few = {(rlim_t)next, before.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int killed = d->kill(self, &o, &err), verified = d->verify_stopped(self, &o, &err);
+    struct things things = {0};
+    int seen = d->observe(self, &things, &err);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_lt(killed, 0);
+    ck_assert_int_lt(verified, 0);
+    ck_assert_int_lt(seen, 0);
+    ck_assert_int_eq(kill(child, 0), 0);
+    ck_assert_int_eq(d->kill(self, &o, &err), 0);
+    ck_assert(is_killed(child));
+    ck_assert_int_eq(look(NULL), THING_OFF);
+}
+END_TEST
+
+START_TEST(a_note_that_cannot_be_kept_holds_up_a_stop_and_no_kill)
+{
+    struct order o = order();
+    HM_AUTOFREE char *note = record("note.json"), *run = record("process.json");
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    ck_assert_int_eq(mkdir(note, 0700), 0);
+    pid_t child = run_as_vmm();
+    record_run(child);
+    o.run.state = RUN_STOPPED;
+    ck_assert_int_lt(d->stop(self, &o, &err), 0);
+    ck_assert_int_eq(kill(child, 0), 0);
+    ck_assert_int_eq(access(run, F_OK), 0);
+    ck_assert_int_eq(d->kill(self, &o, &err), 0);
+    ck_assert(is_killed(child));
+    ck_assert_int_ne(access(run, F_OK), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cloud_hypervisor");
@@ -237,6 +297,8 @@ int main(void)
     tcase_add_test(t, the_first_look_ends_what_an_agent_that_died_has_left);
     tcase_add_test(t, the_first_look_sweeps_what_is_left_of_a_removal);
     tcase_add_test(t, a_vmm_that_does_not_answer_is_unknown_and_left_alone);
+    tcase_add_test(t, a_kill_that_can_see_no_process_is_not_done);
+    tcase_add_test(t, a_note_that_cannot_be_kept_holds_up_a_stop_and_no_kill);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
