@@ -66,11 +66,21 @@ static int start_thread(struct ch_loop *l)
     return r;
 }
 
+static void release(struct ch_loop *l)
+{
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}
+
 static void drop(struct ch_loop *l)
 {
     uv_loop_close(&l->uv);
-    pthread_mutex_destroy(&l->lock);
-    free(l);
+    release(l);
+}
+
+static int fail(int r, struct hm_error *err)
+{
+    return hm_fail(err, HM_E_IO, "cloud-hypervisor: a loop for its answers: %s", uv_strerror(r));
 }
 
 int ch_loop_new(struct ch_loop **ret, struct hm_error *err)
@@ -79,7 +89,11 @@ int ch_loop_new(struct ch_loop **ret, struct hm_error *err)
     l->last = &l->first;
     pthread_mutex_init(&l->lock, NULL);
     int r = uv_loop_init(&l->uv);
-    if (r == 0 && (r = uv_async_init(&l->uv, &l->wake, on_wake)) == 0) {
+    if (r != 0) {
+        release(l);
+        return fail(r, err);
+    }
+    if ((r = uv_async_init(&l->uv, &l->wake, on_wake)) == 0) {
         l->wake.data = l;
         int e = start_thread(l);
         if (e == 0) {
@@ -91,7 +105,7 @@ int ch_loop_new(struct ch_loop **ret, struct hm_error *err)
         uv_run(&l->uv, UV_RUN_DEFAULT);
     }
     drop(l);
-    return hm_fail(err, HM_E_IO, "cloud-hypervisor: a loop for its answers: %s", uv_strerror(r));
+    return fail(r, err);
 }
 
 static void send_errand(struct ch_loop *l, struct errand *e)
