@@ -141,13 +141,17 @@ static json_t *ids_of(const struct change *c, const char *list, const char *pref
     return ids;
 }
 
-/* The link by which its VMM was let open it. */
-static void forget_link(const struct change *c, const char *path)
+/* The link by which its VMM is let open a disk: by id, since files of two disks may have one name. */
+static char *link_of(const struct change *c, const char *id)
 {
     HM_AUTOFREE char *folder = ch_plugged_path(c->ch, c->o->name);
-    size_t len = strlen(folder);
-    if (path && !strncmp(path, folder, len) && path[len] == '/')
-        unlink(path);
+    return hm_printf("%s/%s", folder, id);
+}
+
+static void forget_link(const struct change *c, const char *id)
+{
+    HM_AUTOFREE char *path = link_of(c, id);
+    unlink(path);
 }
 
 static int unplug_disks(struct change *c, const struct vm_disks *wanted, struct hm_error *err)
@@ -161,7 +165,7 @@ static int unplug_disks(struct change *c, const struct vm_disks *wanted, struct 
             continue;
         r = unplug(c, "disks", id, err);
         if (r >= 0)
-            forget_link(c, spec_str(item, "path"));
+            forget_link(c, id);
     }
     json_decref(ids);
     return r;
@@ -172,8 +176,10 @@ static int let_open(const struct change *c, struct vm_disk *d, struct hm_error *
 {
     if (!c->ch->has_landlock)
         return 0;
+    char id[CH_ID_MAX];
+    ch_disk_id(d, id);
     HM_AUTOFREE char *folder = ch_plugged_path(c->ch, c->o->name);
-    char *path = hm_printf("%s/%s", folder, strrchr(d->path, '/') + 1);
+    char *path = link_of(c, id);
     int r = hm_mkdirs(folder, 0700, err);
     unlink(path);
     if (r >= 0 && link(d->path, path) < 0)

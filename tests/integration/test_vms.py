@@ -6,6 +6,7 @@ import pytest
 from lib.processes import TemporaryFolder
 from lib.vm_hosts import VmHost
 from lib.kept import keep_logs
+from lib.sites import IMAGES
 from lib.vmm_process import Unavailable
 from lib.waiting import wait_until
 
@@ -205,6 +206,21 @@ def test_a_disk_goes_while_it_runs(host):
     wait_until(lambda: not host.has_open("parts", "parts-data.qcow2"), 30, "the disk to be let go")
     assert host.is_up_since("parts", up)
     assert (host.site.images / "parts-data.qcow2").exists(), "a disk outlives its VM"
+
+
+def test_disks_whose_files_have_one_name_stay_apart_while_they_come(host):
+    disks = []
+    for place in ("left", "right"):
+        file = host.site.images / place / "data.raw"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(bytes(MIB))
+        disks.append({"device": place, "image": f"{IMAGES}/{place}/data.raw", "format": "raw"})
+    host.put("alike", disks=[ROOT])
+    up = host.wait_up("alike")
+    revision = host.put("alike", disks=[ROOT, *disks])
+    host.docs.wait_applied("vm", "alike", revision)
+    assert host.has_open("alike", "left/data.raw") and host.has_open("alike", "right/data.raw")
+    assert host.is_up_since("alike", up)
 
 
 def test_a_kernel_that_is_not_there_is_told_and_then_mended(host):

@@ -233,4 +233,6 @@ class VmHost:
     def has_open(self, name, file):
         """Whether its process has that file of the image folder open."""
         home = f"/proc/{first_child(self.site.init_pid)}/root/proc/{self.pid(name)}/fd"
-        return any(os.readlink(f"{home}/{fd}").endswith(f"/{file}") for fd in os.listdir(home))
+        wanted = self.site.images / file  # its process may know it by another name
+        return wanted.exists() and any(wanted.samefile(f"{home}/{fd}") for fd in os.listdir(home)
+                                       if os.readlink(f"{home}/{fd}").startswith("/"))
