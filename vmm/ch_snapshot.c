@@ -83,11 +83,21 @@ static int has(const struct member *m, const char *name, struct hm_error *err)
 {
     struct image_info info = {0};
     int r = qemu_img_info(m->path, "qcow2", &info, err);
-    if (r >= 0 && info.snapshot_count >= LV_SNAPSHOTS_MAX && !image_info_find(&info, name))
-        r = hm_fail(err, HM_E_TOO_LARGE, "disk %s has %zu snapshots; delete some first", m->device,
-                    info.snapshot_count);
     if (r >= 0)
         r = image_info_find(&info, name) != NULL;
+    image_info_clear(&info);
+    return r;
+}
+
+static int check_can_take(const struct member *m, const char *name, struct hm_error *err)
+{
+    struct image_info info = {0};
+    int r = qemu_img_info(m->path, "qcow2", &info, err);
+    if (r >= 0 && image_info_find(&info, name))
+        r = hm_fail(err, HM_E_CONFLICT, "disk %s has a snapshot %s already", m->device, name);
+    else if (r >= 0 && info.snapshot_count >= LV_SNAPSHOTS_MAX)
+        r = hm_fail(err, HM_E_TOO_LARGE, "disk %s has %zu snapshots; delete some first", m->device,
+                    info.snapshot_count);
     image_info_clear(&info);
     return r;
 }
@@ -96,10 +106,7 @@ static int has(const struct member *m, const char *name, struct hm_error *err)
 static int make(const struct disk_set *set, const char *name, struct hm_error *err)
 {
     for (size_t i = 0; i < set->count; i++) {
-        int r = has(&set->items[i], name, err);
-        if (r > 0)
-            r = hm_fail(err, HM_E_CONFLICT, "disk %s has a snapshot %s already",
-                        set->items[i].device, name);
+        int r = check_can_take(&set->items[i], name, err);
         if (r < 0)
             return r;
     }
@@ -127,21 +134,19 @@ static int create(const struct disk_set *set, const struct driver_call *call, js
 static int list(const struct disk_set *set, const struct driver_call *call, json_t **ret,
                 struct hm_error *err)
 {
-    json_t *found = json_array(), *entry;
-    size_t e;
+    json_t *found = json_array();
     int r = 0;
     (void)call;
     for (size_t i = 0; i < set->count && r >= 0; i++) {
         struct image_info info = {0};
         r = qemu_img_info(set->items[i].path, "qcow2", &info, err);
         for (size_t k = 0; k < info.snapshot_count; k++)
-            json_array_append_new(json_object_get(image_snapshot_entry(found, &info.snapshots[k]), "disks"),
-                                  json_string(set->items[i].device));
+            json_array_append_new(
+                json_object_get(image_snapshot_entry(found, &info.snapshots[k]), "disks"),
+                json_string(set->items[i].device));
         image_info_clear(&info);
     }
-    json_array_foreach(found, e, entry) json_object_set_new(
-        entry, "complete",
-        json_boolean(json_array_size(json_object_get(entry, "disks")) == set->count));
+    image_snapshots_complete(found, set->count);
     if (r >= 0)
         *ret = json_pack("{s:O}", "snapshots", found);
     json_decref(found);

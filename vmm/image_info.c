@@ -133,7 +133,7 @@ const struct image_snapshot *image_info_find(const struct image_info *info, cons
     return NULL;
 }
 
-json_t *image_snapshot_json(const struct image_snapshot *s)
+static json_t *image_snapshot_json(const struct image_snapshot *s)
 {
     char created[HM_TIME_TEXT_MAX];
     hm_time_text(s->created_s < INT64_MAX / 1000000000 ? s->created_s * 1000000000 : 0, created);
@@ -154,6 +154,17 @@ json_t *image_snapshot_entry(json_t *list, const struct image_snapshot *s)
     json_object_set_new(entry, "declared", json_false());
     json_array_append_new(list, entry);
     return entry;
+}
+
+void image_snapshots_complete(json_t *list, size_t count)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(list, i, entry)
+    {
+        bool complete = json_array_size(json_object_get(entry, "disks")) == count;
+        json_object_set_new(entry, "complete", json_boolean(complete));
+    }
 }
 
 json_t *image_info_json(const struct image_info *info)

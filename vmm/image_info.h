@@ -46,10 +46,11 @@ int image_info_check(const struct image_info *info, const char *path, const char
 
 const struct image_snapshot *image_info_find(const struct image_info *info, const char *snapshot);
 
-json_t *image_snapshot_json(const struct image_snapshot *s); /* name, created; a new reference */
-/* That of this name in a list for several disks, added if it is not there yet: the same, disks (none yet) and
- * declared (false). Borrowed from the list. */
+/* That of this name in a list for several disks, added if it is not there yet: name, created, disks (none yet)
+ * and declared (false). Borrowed from the list. */
 json_t *image_snapshot_entry(json_t *list, const struct image_snapshot *s);
+/* At the end: which of them all `count` disks have (complete), so that they can be applied to all. */
+void image_snapshots_complete(json_t *list, size_t count);
 /* For the status: size, allocation, format, backing, snapshots [{name, created}]; a new reference. */
 json_t *image_info_json(const struct image_info *info);
 

@@ -86,25 +86,13 @@ static int list_one(const struct lv_disk_member *member, json_t *list, struct hm
     return r;
 }
 
-/* One that only some of the disks have can't be applied to all. */
-static void mark_complete(const struct lv_disk_set *set, json_t *list)
-{
-    size_t i;
-    json_t *entry;
-    json_array_foreach(list, i, entry)
-    {
-        bool complete = json_array_size(json_object_get(entry, "disks")) == set->count;
-        json_object_set_new(entry, "complete", json_boolean(complete));
-    }
-}
-
 static int list(const struct lv_disk_set *set, json_t **ret, struct hm_error *err)
 {
     json_t *found = json_array();
     int r = 0;
     for (size_t i = 0; i < set->count && r >= 0; i++)
         r = list_one(&set->items[i], found, err);
-    mark_complete(set, found);
+    image_snapshots_complete(found, set->count);
     if (r >= 0)
         *ret = json_pack("{s:O}", "snapshots", found);
     json_decref(found);

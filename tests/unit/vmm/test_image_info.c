@@ -97,6 +97,22 @@ START_TEST(only_the_expected_backing_file_is_allowed)
 }
 END_TEST
 
+START_TEST(only_what_all_disks_have_is_complete)
+{
+    static char both[] = "both", one[] = "one";
+    const struct image_snapshot snapshots[] = {{.name = both}, {.name = one}, {.name = both}};
+    json_t *list = json_array();
+    for (size_t i = 0; i < 3; i++)
+        json_array_append_new(json_object_get(image_snapshot_entry(list, &snapshots[i]), "disks"),
+                              json_string("vda"));
+    image_snapshots_complete(list, 2);
+    ck_assert_uint_eq(json_array_size(list), 2);
+    ck_assert(json_is_true(json_object_get(json_array_get(list, 0), "complete")));
+    ck_assert(json_is_false(json_object_get(json_array_get(list, 1), "complete")));
+    json_decref(list);
+}
+END_TEST
+
 static const char *const broken[] = {
     "",
     "{",
@@ -131,6 +147,7 @@ int main(void)
     tcase_add_test(t, what_makes_an_image_odd_is_told);
     tcase_add_test(t, the_status_shows_it);
     tcase_add_test(t, only_the_expected_backing_file_is_allowed);
+    tcase_add_test(t, only_what_all_disks_have_is_complete);
     tcase_add_loop_test(t, anything_else_is_refused, 0, sizeof broken / sizeof *broken);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
