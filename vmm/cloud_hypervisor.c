@@ -90,17 +90,12 @@ static void bridge_tap(const char *key, size_t index, char out[CH_TAP_TEXT])
     ch_tap_name(key, NULL, index, out);
 }
 
-#define VERBS(X)                                                                                   \
-    X(create)                                                                                      \
-    X(update)                                                                                      \
-    X(start) X(stop) X(kill) X(verify_stopped) X(remove) X(pause) X(resume) X(reboot) X(note)
-
 #define VERB(verb)                                                                                 \
     static int verb_##verb(void *self, const struct order *o, struct hm_error *err)                \
     {                                                                                              \
         return ch_vm_##verb(self, o, err);                                                         \
     }
-VERBS(VERB)
+DRIVER_VERBS(VERB)
 #undef VERB
 
 const struct driver cloud_hypervisor_driver = {
@@ -114,7 +109,7 @@ const struct driver cloud_hypervisor_driver = {
     .observe = observe,
     .stats = stats,
 #define VERB_ROW(verb) .verb = verb_##verb,
-    VERBS(VERB_ROW)
+    DRIVER_VERBS(VERB_ROW)
 #undef VERB_ROW
         .kill_seen = ch_vm_kill_seen,
     .process_word = process_word,

@@ -170,6 +170,12 @@ struct driver {
                          struct hm_error *err); /* form only */
     /* Connect. On failure nothing is kept and it may be called again. Options are copied. */
     int (*open)(const struct driver_options *options, void **ret_self, struct hm_error *err);
+/* Those of struct driver that are told an order and nothing else, and that a backend may give by kind. */
+#define DRIVER_VERBS(X)                                                                            \
+    X(create)                                                                                      \
+    X(update)                                                                                      \
+    X(start) X(stop) X(kill) X(verify_stopped) X(remove) X(pause) X(resume) X(reboot) X(note)
+
     void (*close)(void *self);
     /* What this backend is and can do, for status and `--check`: a new reference. */
     int (*probe)(void *self, json_t **ret_facts, struct hm_error *err);

@@ -98,7 +98,7 @@ static const struct lv_kind *kind_of(const struct order *o)
         int r = lv_check_alive(self, err);                                                         \
         return r < 0 ? r : kind->verb(self, o, err);                                               \
     }
-LV_VERBS(VERB)
+DRIVER_VERBS(VERB)
 #undef VERB
 
 const struct driver libvirt_driver = {
@@ -111,7 +111,7 @@ const struct driver libvirt_driver = {
     .observe = observe,
     .stats = stats,
 #define VERB_ROW(verb) .verb = verb_##verb,
-    LV_VERBS(VERB_ROW)
+    DRIVER_VERBS(VERB_ROW)
 #undef VERB_ROW
         .kill_seen = lv_vm_kill_seen,
     .is_alive = is_alive,

@@ -149,14 +149,10 @@ int lv_process_kill(const char *uuid, int64_t wait_ms, struct hm_error *err);
 
 /* Verbs by kind (lv_vm.c, lv_network.c, lv_disk.c); see vmm/driver.h. */
 typedef int (*lv_verb)(struct lv *lv, const struct order *o, struct hm_error *err);
-#define LV_VERBS(X)                                                                                \
-    X(create)                                                                                      \
-    X(update)                                                                                      \
-    X(start) X(stop) X(kill) X(verify_stopped) X(remove) X(pause) X(resume) X(reboot) X(note)
 struct lv_kind {
     const char *name;
 #define LV_VERB_MEMBER(verb) lv_verb verb; /* NULL: this kind has no such verb */
-    LV_VERBS(LV_VERB_MEMBER)
+    DRIVER_VERBS(LV_VERB_MEMBER)
 #undef LV_VERB_MEMBER
 };
 extern const struct lv_kind lv_vm_kind, lv_network_kind, lv_disk_kind;
