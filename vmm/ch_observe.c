@@ -9,6 +9,7 @@
 #include "proto/field.h"
 #include "vmm/ch.h"
 #include "vmm/ch_watch.h"
+#include "vmm/run_note.h"
 #include "vmm/spec_pool.h"
 #include "vmm/thing.h"
 #include "vmm/vm_uuid.h"
@@ -195,19 +196,12 @@ static bool is_same_text(const char *a, const char *b)
     return a && b ? !strcmp(a, b) : a == b;
 }
 
-static bool is_same_run(const struct run_note *a, const struct run_note *b)
-{
-    return a->state == b->state && a->epoch == b->epoch && a->restarts == b->restarts &&
-           a->streak == b->streak && a->began_ms == b->began_ms &&
-           a->loop_since_ms == b->loop_since_ms;
-}
-
 static bool is_same(const struct thing *a, const struct thing *b)
 {
     return !strcmp(a->name, b->name) && a->marked == b->marked &&
            is_same_text(a->reason, b->reason) && is_same_text(a->mark_site, b->mark_site) &&
            is_same_text(a->mark_key, b->mark_key) && is_same_text(a->mark_hash, b->mark_hash) &&
-           is_same_text(a->drift, b->drift) && is_same_run(&a->run, &b->run) &&
+           run_note_is_same(&a->run, &b->run) &&
            (a->details == b->details || json_equal(a->details, b->details));
 }
 

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "proto/field.h"
+#include "vmm/run_note.h"
 
 #define FOLDER     "cloud-hypervisor"
 #define DEFINITION "vm.json"
@@ -249,14 +250,6 @@ int ch_record_forget_process(const char *records, const char *vm, struct hm_erro
 }
 
 /* -- The run note --------------------------------------------------------------------------------- */
-
-static enum run_state run_state_named(const char *name)
-{
-    for (int s = RUN_NONE; name && s <= RUN_FAILED; s++)
-        if (!strcmp(run_state_name((enum run_state)s), name))
-            return (enum run_state)s;
-    return RUN_NONE;
-}
 
 /* 0 for what is out of range. */
 static int64_t number_at(const json_t *json, const char *name, int64_t max)

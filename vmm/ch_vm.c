@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "proto/doc.h"
 #include "vmm/ch.h"
+#include "vmm/run_note.h"
 #include "vmm/seed.h"
 
 /* -- Finding -------------------------------------------------------------------------------------- */
@@ -154,17 +155,10 @@ int ch_vm_create(struct ch *ch, const struct order *o, struct hm_error *err)
 
 /* -- The run note --------------------------------------------------------------------------------- */
 
-static bool is_same_note(const struct run_note *a, const struct run_note *b)
-{
-    return a->state == b->state && a->epoch == b->epoch && a->restarts == b->restarts &&
-           a->streak == b->streak && a->began_ms == b->began_ms &&
-           a->loop_since_ms == b->loop_since_ms;
-}
-
 int ch_vm_keep_note(const struct ch *ch, const struct order *o, struct hm_error *err)
 {
     struct run_note kept = ch_record_read_note(ch->records, o->name);
-    if (o->run.state == RUN_NONE || is_same_note(&o->run, &kept))
+    if (o->run.state == RUN_NONE || run_note_is_same(&o->run, &kept))
         return 0;
     return ch_record_write_note(ch->records, o->name, &o->run, err);
 }

@@ -7,17 +7,10 @@
 #include "vmm/lv_vm.h"
 #include "vmm/run_note.h"
 
-static bool is_same(const struct run_note *a, const struct run_note *b)
-{
-    return a->state == b->state && a->epoch == b->epoch && a->restarts == b->restarts &&
-           a->streak == b->streak && a->began_ms == b->began_ms &&
-           a->loop_since_ms == b->loop_since_ms;
-}
-
 int lv_vm_keep_note(struct lv *lv, const struct order *o, virDomainPtr dom,
                     const struct run_note *kept, struct hm_error *err)
 {
-    if (o->run.state == RUN_NONE || is_same(&o->run, kept))
+    if (o->run.state == RUN_NONE || run_note_is_same(&o->run, kept))
         return 0;
     HM_AUTOFREE char *element = run_note_element(&o->run);
     if (virDomainSetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, element, RUN_NOTE_PREFIX,

@@ -19,6 +19,21 @@ const char *run_state_name(enum run_state state)
     return (size_t)state < HM_COUNT(names) ? names[state] : names[RUN_NONE];
 }
 
+enum run_state run_state_named(const char *name)
+{
+    for (int state = RUN_STARTED; name && state <= RUN_FAILED; state++)
+        if (!strcmp(name, run_state_name((enum run_state)state)))
+            return (enum run_state)state;
+    return RUN_NONE;
+}
+
+bool run_note_is_same(const struct run_note *a, const struct run_note *b)
+{
+    return a->state == b->state && a->epoch == b->epoch && a->restarts == b->restarts &&
+           a->streak == b->streak && a->began_ms == b->began_ms &&
+           a->loop_since_ms == b->loop_since_ms;
+}
+
 /* -- Writing -------------------------------------------------------------------------------------- */
 
 static void fill(xmlNodePtr node, const struct run_note *note)
@@ -77,10 +92,7 @@ static int64_t number(xmlNodePtr node, const char *name, int64_t most)
 static enum run_state state_of(xmlNodePtr node)
 {
     HM_AUTOFREE char *text = xml_get(node, "state");
-    for (int state = RUN_STARTED; text && state <= RUN_FAILED; state++)
-        if (!strcmp(text, run_state_name((enum run_state)state)))
-            return (enum run_state)state;
-    return RUN_NONE;
+    return run_state_named(text);
 }
 
 struct run_note run_note_from_xml(xmlNodePtr root)

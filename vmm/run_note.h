@@ -15,6 +15,10 @@
 #define RUN_NOTE_NAMESPACE "urn:harmony:run:1"
 #define RUN_NOTE_PREFIX    "harmonyrun"
 
+bool run_note_is_same(const struct run_note *a, const struct run_note *b);
+/* A word that run_state_name() gives; any other, or NULL, is RUN_NONE. */
+enum run_state run_state_named(const char *name);
+
 /* Into the <metadata> child of `root`, made if missing. RUN_NONE adds nothing. */
 void run_note_to_xml(const struct run_note *note, xmlNodePtr root);
 /* From a domain's root element; what is not there, or can't be understood, is RUN_NONE. */

@@ -72,6 +72,31 @@ START_TEST(what_cannot_be_understood_is_none_and_bad_numbers_are_0)
 }
 END_TEST
 
+START_TEST(each_word_names_its_state_and_no_other_does)
+{
+    for (int state = RUN_NONE; state <= RUN_FAILED; state++)
+        ck_assert_int_eq(run_state_named(run_state_name((enum run_state)state)), state);
+    ck_assert_int_eq(run_state_named("Started"), RUN_NONE);
+    ck_assert_int_eq(run_state_named(NULL), RUN_NONE);
+}
+END_TEST
+
+START_TEST(notes_are_the_same_when_all_of_it_is)
+{
+    struct run_note others[] = {full, full, full, full, full, full};
+    others[0].state = RUN_ENDED;
+    others[1].epoch++;
+    others[2].restarts++;
+    others[3].streak++;
+    others[4].began_ms++;
+    others[5].loop_since_ms++;
+    ck_assert(run_note_is_same(
+        &full, &(struct run_note){RUN_REVIVED, 7, 12, 3, 123456789, 1700000000000}));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        ck_assert(!run_note_is_same(&full, &others[i]));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("run_note");
@@ -79,6 +104,8 @@ int main(void)
     tcase_add_test(c, a_note_survives_xml_beside_a_mark);
     tcase_add_test(c, none_leaves_no_trace);
     tcase_add_test(c, what_cannot_be_understood_is_none_and_bad_numbers_are_0);
+    tcase_add_test(c, each_word_names_its_state_and_no_other_does);
+    tcase_add_test(c, notes_are_the_same_when_all_of_it_is);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
