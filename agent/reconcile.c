@@ -16,7 +16,6 @@ enum {
     REOPEN_MS = 2000,          /* try a backend again that can't be observed */
     REOPEN_FOR_FENCE_MS = 250, /* the same while a fence can't end without a look */
     CALL_TIMEOUT_MS = 120000,
-    STOP_GRACE_DEFAULT_MS = 30000,
     STOP_MARGIN_MS = 60000,
 };
 

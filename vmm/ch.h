@@ -40,7 +40,9 @@ struct ch {
 
     void (*on_change)(void *data);
     void *data;
-    struct ch_cache *cache; /* ch_observe()'s */
+    struct ch_cache *cache;      /* ch_observe()'s */
+    struct ch_console *consoles; /* ch_stats()'s: of those that ran at its last look */
+    size_t console_count;
 };
 
 /* -- The instance (ch_open.c) --------------------------------------------------------------------- */
@@ -181,5 +183,6 @@ int ch_observe(struct ch *ch, struct things *ret, struct hm_error *err);
 void ch_cache_free(struct ch *ch);
 struct vm_stats_list;
 int ch_stats(struct ch *ch, struct vm_stats_list *ret, struct hm_error *err); /* ch_stats.c */
+void ch_consoles_free(struct ch *ch);
 
 #endif

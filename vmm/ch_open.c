@@ -112,6 +112,7 @@ void ch_close(struct ch *ch)
     if (!ch)
         return;
     ch_cache_free(ch);
+    ch_consoles_free(ch);
     ch_http_free(ch->http);
     ch_loop_free(ch->loop);
     pthread_mutex_destroy(&ch->lock);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "proto/field.h"
 #include "vmm/ch.h"
+#include "vmm/console_times.h"
 
 enum { UP_MS = 10000, LOOK_MS = 2 };
 
@@ -35,6 +36,7 @@ static int make_console(const struct ch *ch, const char *vm, char **ret, struct 
     int r = hm_mkdirs(dir, 0755, err);
     if (r >= 0 && rename(path, before) < 0 && errno != ENOENT)
         r = hm_fail(err, HM_E_IO, "cannot put %s aside: %s", path, strerror(errno));
+    console_times_forget(path);
     if (r < 0)
         free(path);
     else

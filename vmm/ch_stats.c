@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "proto/field.h"
 #include "vmm/ch.h"
+#include "vmm/console_times.h"
 #include "vmm/vm_stats.h"
 
 enum { LOOK_MS = 3000, PROC_MAX = 4096, UTIME = 14, STIME = 15 };
@@ -171,6 +173,45 @@ static void ask_all(struct ch *ch, struct target *list, size_t count)
     free(calls);
 }
 
+/* -- For `logs --since`: what each has written by now -------------------------------------------------- */
+
+struct ch_console {
+    char *vm;
+    struct console_seen seen;
+};
+
+static struct console_seen seen_before(const struct ch *ch, const char *vm)
+{
+    for (size_t i = 0; i < ch->console_count; i++)
+        if (!strcmp(ch->consoles[i].vm, vm))
+            return ch->consoles[i].seen;
+    return (struct console_seen){0};
+}
+
+void ch_consoles_free(struct ch *ch)
+{
+    for (size_t i = 0; i < ch->console_count; i++)
+        free(ch->consoles[i].vm);
+    free(ch->consoles);
+    ch->consoles = NULL;
+    ch->console_count = 0;
+}
+
+static void note_consoles(struct ch *ch, const struct target *list, size_t count)
+{
+    struct ch_console *now = hm_alloc((count + 1) * sizeof *now);
+    for (size_t i = 0; i < count; i++) {
+        HM_AUTOFREE char *path = ch_console_path(ch, list[i].name);
+        now[i] = (struct ch_console){hm_strdup(list[i].name), seen_before(ch, list[i].name)};
+        console_times_note(path, hm_wall_ns() / HM_MS, &now[i].seen);
+    }
+    ch_consoles_free(ch);
+    ch->consoles = now;
+    ch->console_count = count;
+}
+
+/* -- The call ---------------------------------------------------------------------------------------- */
+
 int ch_stats(struct ch *ch, struct vm_stats_list *ret, struct hm_error *err)
 {
     json_t *vms = NULL;
@@ -179,6 +220,7 @@ int ch_stats(struct ch *ch, struct vm_stats_list *ret, struct hm_error *err)
         return r;
     struct target *list = hm_alloc((json_array_size(vms) + 1) * sizeof *list);
     size_t count = find_running(ch, vms, list);
+    note_consoles(ch, list, count);
     r = count > 0 ? ch_need_loop(ch, err) : 0;
     if (r >= 0 && count > 0)
         ask_all(ch, list, count);

@@ -142,6 +142,12 @@ void console_times_note(const char *log, int64_t now_ms, struct console_seen *se
     *seen = now;
 }
 
+void console_times_forget(const char *log)
+{
+    HM_AUTOFREE char *path = hm_printf("%s.times", log);
+    unlink(path);
+}
+
 int console_times_since(const char *log, int64_t since_ms, int64_t *ret, struct hm_error *err)
 {
     struct console_seen now;

@@ -31,6 +31,8 @@ size_t console_times_thin(const char *text, size_t len, char *ret);
 
 /* Look at the log; *seen is what the look before left. A log that can't be looked at is passed over. */
 void console_times_note(const char *log, int64_t now_ms, struct console_seen *seen);
+/* A log that begins anew, in a file that may get the number of an earlier one: nothing told of those holds. */
+void console_times_forget(const char *log);
 /* The same answer for the log on disk: also its whole length if nothing was written since. HM_E_IO. */
 int console_times_since(const char *log, int64_t since_ms, int64_t *ret, struct hm_error *err);
 

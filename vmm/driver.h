@@ -97,6 +97,9 @@ struct things {
 void thing_clear(struct thing *t);
 void things_clear(struct things *list);
 
+/* stop_grace where a spec does not say it, or there is none: as in proto/kind_vm.c. */
+enum { STOP_GRACE_DEFAULT_MS = 30000 };
+
 /* What a verb is to do it to. Borrowed for the call. */
 struct order {
     const char *kind, *name, *key, *site;
@@ -133,6 +136,12 @@ struct driver_result {
     char *path;   /* a file that grows, on this host; NULL: none */
     int64_t from; /* of that file: where what was asked for begins */
 };
+/* reboot: the guest has its grace, as far as somebody waits for it (driver_call.c). */
+int64_t driver_call_grace(const struct driver_call *call);
+/* logs: the console's log `path`, which is taken over, from where `since` says (vmm/console_times.h). */
+int driver_call_log(const struct driver_call *call, char *path, struct driver_result *ret,
+                    struct hm_error *err);
+
 /* Not for people: does the agent in the guest answer? HM_E_REFUSED: no; all else: it could not be asked. */
 #define DRIVER_GUEST_PING "guest-ping"
 
@@ -161,6 +170,12 @@ struct driver_options {
     void *data;
 };
 
+/* Those of struct driver that are told an order and nothing else, and that a backend may give by kind. */
+#define DRIVER_VERBS(X)                                                                            \
+    X(create)                                                                                      \
+    X(update)                                                                                      \
+    X(start) X(stop) X(kill) X(verify_stopped) X(remove) X(pause) X(resume) X(reboot) X(note)
+
 struct driver {
     const char *name;         /* "libvirt" */
     const char *const *kinds; /* document kinds it holds, NULL-terminated */
@@ -170,12 +185,6 @@ struct driver {
                          struct hm_error *err); /* form only */
     /* Connect. On failure nothing is kept and it may be called again. Options are copied. */
     int (*open)(const struct driver_options *options, void **ret_self, struct hm_error *err);
-/* Those of struct driver that are told an order and nothing else, and that a backend may give by kind. */
-#define DRIVER_VERBS(X)                                                                            \
-    X(create)                                                                                      \
-    X(update)                                                                                      \
-    X(start) X(stop) X(kill) X(verify_stopped) X(remove) X(pause) X(resume) X(reboot) X(note)
-
     void (*close)(void *self);
     /* What this backend is and can do, for status and `--check`: a new reference. */
     int (*probe)(void *self, json_t **ret_facts, struct hm_error *err);

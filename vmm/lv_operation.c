@@ -4,9 +4,7 @@
 #include <libvirt/virterror.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "proto/field.h"
-#include "vmm/console_times.h"
 #include "vmm/lv_console.h"
 #include "vmm/lv_snapshot.h"
 #include "vmm/lv_vm.h"
@@ -31,40 +29,17 @@ static int find_vm(struct lv *lv, const struct order *o, virDomainPtr *ret, char
 
 /* -- reboot ------------------------------------------------------------------------------------ */
 
-enum { AFTER_GRACE_MS = 15000 }; /* a reset, and to see that it boots */
-
-/* The guest has its grace, as far as somebody waits for it. */
-static int64_t grace_of(const struct driver_call *call)
-{
-    int64_t grace = spec_int(call->order.spec, "stop_grace", 30000);
-    int64_t left = (call->until_ns - hm_boottime_ns()) / HM_MS - AFTER_GRACE_MS;
-    grace = spec_int(call->args, "grace", grace);
-    return grace < left ? grace : left > 0 ? left : 0;
-}
-
 static int reboot(void *self, const struct driver_call *call, struct driver_result *ret,
                   struct hm_error *err)
 {
     struct order order = call->order;
-    order.grace_ms = grace_of(call);
+    order.grace_ms = driver_call_grace(call);
     (void)ret;
     int r = lv_check_alive(self, err);
     return r < 0 ? r : lv_vm_reboot(self, &order, err);
 }
 
 /* -- logs -------------------------------------------------------------------------------------- */
-
-/* `path` is taken over. */
-static int give_log(char *path, const json_t *args, struct driver_result *ret, struct hm_error *err)
-{
-    int64_t since = spec_int(args, "since", -1);
-    int r = since < 0 ? 0 : console_times_since(path, hm_wall_ns() / HM_MS - since, &ret->from, err);
-    if (r < 0)
-        free(path);
-    else
-        ret->path = path;
-    return r;
-}
 
 static int logs(void *self, const struct driver_call *call, struct driver_result *ret,
                 struct hm_error *err)
@@ -76,7 +51,7 @@ static int logs(void *self, const struct driver_call *call, struct driver_result
     if (r < 0)
         return r;
     if (console && lv->is_local)
-        return give_log(console, call->args, ret, err);
+        return driver_call_log(call, console, ret, err);
     free(console);
     return hm_fail(err, HM_E_UNSUPPORTED, "vm %s: what it writes on its console is kept %s",
                    call->order.name,

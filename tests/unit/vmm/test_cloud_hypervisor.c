@@ -17,6 +17,7 @@
 #include "proto/doc.h"
 #include "vmm/ch.h"
 #include "vmm/cloud_hypervisor.h"
+#include "vmm/vm_stats.h"
 #include "vmm/vm_uuid.h"
 
 #define KEY "site-a.vm.web"
@@ -282,6 +283,65 @@ START_TEST(a_note_that_cannot_be_kept_holds_up_a_stop_and_no_kill)
 }
 END_TEST
 
+static int64_t logs_begin_at(int since_ms)
+{
+    const struct driver_operation *op = d->operations;
+    while (strcmp(op->name, "logs") != 0)
+        op++;
+    struct driver_call call = {.order = order(),
+                               .args = since_ms < 0 ? json_object()
+                                                    : json_pack("{s:i}", "since", since_ms)};
+    struct driver_result got = {.fd = -1};
+    ck_assert_msg(op->run(self, &call, &got, &err) == 0, "%s", err.text);
+    HM_AUTOFREE char *console = hm_printf("%s/console/web.log", dir);
+    ck_assert_str_eq(got.path, console);
+    free(got.path);
+    json_decref((json_t *)(uintptr_t)call.args);
+    return got.from;
+}
+
+static void note_what_runs_uses(void)
+{
+    struct vm_stats_list list = {0};
+    ck_assert_msg(d->stats(self, &list, &err) >= 0, "%s", err.text);
+    ck_assert_uint_eq(list.count, 1);
+    vm_stats_clear(&list);
+}
+
+START_TEST(a_look_notes_how_far_the_console_is)
+{
+    struct order o = order();
+    HM_AUTOFREE char *folder = hm_printf("%s/console", dir),
+                     *console = hm_printf("%s/web.log", folder),
+                     *times = hm_printf("%s.times", console);
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    ck_assert_int_eq(logs_begin_at(1000), 0);
+    ck_assert_int_ge(hm_mkdirs(folder, 0700, &err), 0);
+    ck_assert_int_ge(hm_file_write_atomic(console, "boot\n", 5, 0600, &err), 0);
+    pid_t child = run_as_vmm();
+    record_run(child);
+    note_what_runs_uses();
+    int fd = open(console, O_WRONLY | O_APPEND);
+    ck_assert_int_eq(write(fd, "more\n", 5), 5);
+    close(fd);
+    note_what_runs_uses();
+    note_what_runs_uses(); /* nothing new */
+    HM_AUTOFREE char *text = NULL;
+    ck_assert_int_ge(hm_file_read(times, 4096, &text, NULL, &err), 0);
+    long long at[2], inode[2], length[2];
+    int used = 0;
+    ck_assert_int_eq(sscanf(text, "%lld %lld %lld %lld %lld %lld %n", &at[0], &inode[0], &length[0],
+                            &at[1], &inode[1], &length[1], &used),
+                     6);
+    ck_assert_int_eq(text[used], '\0');
+    ck_assert(length[0] == 5 && length[1] == 10);
+    ck_assert_int_eq(logs_begin_at(-1), 0);
+    ck_assert_int_eq(logs_begin_at(3600000), 0);
+    ck_assert_int_eq(d->kill(self, &o, &err), 0);
+    ck_assert(is_killed(child));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cloud_hypervisor");
@@ -299,6 +359,7 @@ int main(void)
     tcase_add_test(t, a_vmm_that_does_not_answer_is_unknown_and_left_alone);
     tcase_add_test(t, a_kill_that_can_see_no_process_is_not_done);
     tcase_add_test(t, a_note_that_cannot_be_kept_holds_up_a_stop_and_no_kill);
+    tcase_add_test(t, a_look_notes_how_far_the_console_is);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
