@@ -174,7 +174,8 @@ static int take_memory(const struct import *i, const json_t *memory)
         return -(int)i->err->code;
     if (!is_nothing(json_object_get(memory, "zones")) && json_object_get(memory, "zones"))
         return refuse(i, "memory.zones", "a VM of harmony has memory of one sort; give size");
-    json_object_set_new(i->vm, "memory", json_integer(size ? size : 512LL << 20));
+    size = size ? size : 512LL << 20;
+    json_object_set_new(i->vm, "memory", json_integer(size));
     if (more > 0 && size <= INT64_MAX - more)
         json_object_set_new(i->vm, "max_memory", json_integer(size + more));
     if (json_is_true(json_object_get(memory, "hugepages")))
@@ -279,24 +280,10 @@ static unsigned prefix_of(const char *mask)
     return bits == cidr_mask(prefix) ? prefix : 0;
 }
 
-static bool has_network(const struct import *i, const char *name)
-{
-    size_t n;
-    json_t *doc;
-    json_array_foreach(i->docs, n, doc)
-    {
-        if (!strcmp(json_string_value(json_object_get(doc, "name")), name))
-            return true;
-    }
-    return false;
-}
-
 /* The host had this address on the TAP, and nobody forwarded: the same without a way out. */
 static void add_network(const struct import *i, const char *name, const char *ip, unsigned prefix)
 {
     HM_AUTOFREE char *subnet = hm_printf("%s/%u", ip, prefix);
-    if (has_network(i, name))
-        return;
     json_array_append_new(i->docs, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "kind", "network",
                                              "name", name, "site", i->options->site, "backend",
                                              "native", "subnet", subnet, "mode", "isolated"));

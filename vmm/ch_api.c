@@ -49,12 +49,11 @@ int ch_ping(struct ch *ch, const char *vm, const char *socket, struct hm_error *
     HM_AUTOFREE char *context = hm_printf("vm %s: ask its VMM whether it is up", vm);
     struct ch_call c = {
         .socket = socket, .method = "GET", .name = "vmm.ping", .timeout_ms = CH_ANSWER_MS};
-    struct ch_ping ping;
     int r = call(ch, &c, err);
     if (r >= 0)
         r = ch_reply_check(context, c.status, c.text, c.len, err);
     if (r >= 0)
-        r = ch_ping_parse(c.text, c.len, &ping, err);
+        r = ch_ping_check(c.text, c.len, err);
     free(c.text);
     return r;
 }

@@ -149,16 +149,12 @@ static bool is_version(const char *text)
            strlen(text) <= CH_VERSION_MAX;
 }
 
-int ch_ping_parse(const char *text, size_t len, struct ch_ping *ret, struct hm_error *err)
+int ch_ping_check(const char *text, size_t len, struct hm_error *err)
 {
     json_t *ping = text ? json_loadb(text, len, 0, NULL) : NULL;
     const char *version = json_string_value(json_object_get(ping, "version"));
     version = version && *version == 'v' ? version + 1 : version;
     bool is = version && is_version(version);
-    if (is) {
-        *ret = (struct ch_ping){.pid = json_integer_value(json_object_get(ping, "pid"))};
-        snprintf(ret->version, sizeof ret->version, "%s", version);
-    }
     json_decref(ping);
     return is ? 0 : fail_to_read("vmm.ping", err);
 }
@@ -179,12 +175,6 @@ bool ch_version_parse(const char *text, char ret[CH_VERSION_MAX + 1])
         return false;
     memcpy(ret, version, sizeof version);
     return true;
-}
-
-int ch_version_major(const char *version)
-{
-    long major = strtol(version, NULL, 10);
-    return major > 0 && major < 100000 ? (int)major : 0;
 }
 
 /* -- vm.counters ---------------------------------------------------------------------------------- */

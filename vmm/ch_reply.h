@@ -46,18 +46,12 @@ int ch_info_parse(const char *what, long status, const char *text, size_t len, s
                   struct hm_error *err);
 void ch_info_clear(struct ch_info *info); /* zeroed is allowed */
 
-/* vmm.ping: what it is. */
-enum { CH_VERSION_MAX = 47 };
-struct ch_ping {
-    char version[CH_VERSION_MAX + 1]; /* "53.0" */
-    int64_t pid;                      /* in its own pid namespace */
-};
-int ch_ping_parse(const char *text, size_t len, struct ch_ping *ret, struct hm_error *err);
+/* The answer to vmm.ping: one of cloud-hypervisor says its version. */
+int ch_ping_check(const char *text, size_t len, struct hm_error *err);
 
+enum { CH_VERSION_MAX = 47 };
 /* "cloud-hypervisor v53.0" of --version; false: it is no such line. */
 bool ch_version_parse(const char *text, char ret[CH_VERSION_MAX + 1]);
-/* The first number of it; 0: it has none. */
-int ch_version_major(const char *version);
 
 /* vm.counters: `visit` gets each number ("_disk0", "read_bytes", 4096). HM_E_INVALID: it is no such answer;
  * what came before was visited. */

@@ -63,6 +63,7 @@ static const struct {
     {"{" BOOTS "}", "memory", "536870912"},
     {"{" BOOTS ",\"memory\":{\"size\":134217728,\"hotplug_size\":134217728}}", "max_memory",
      "268435456"},
+    {"{" BOOTS ",\"memory\":{\"hotplug_size\":134217728}}", "max_memory", "671088640"},
     {"{" BOOTS ",\"memory\":{\"size\":134217728,\"hugepages\":true}}", "hugepages", "2097152"},
     {"{" BOOTS "}", "kernel", "\"/k\""},
     {"{\"kernel\":{\"path\":\"vmlinux\"},\"cmdline\":{\"args\":\"quiet\"}}", "kernel",
