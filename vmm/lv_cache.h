@@ -12,6 +12,7 @@
 #define HM_VMM_LV_CACHE_H
 
 #include "vmm/console_times.h"
+#include "vmm/look_again.h"
 #include "vmm/lv.h"
 #include "vmm/thing.h"
 
@@ -25,6 +26,7 @@ struct lv_entry {
     unsigned char looks; /* how often it was looked for since the guest started */
     unsigned pass;       /* of the last observation that listed it */
     struct console_seen console;
+    struct look_again images; /* of its disks, if one could not be looked into */
 };
 
 struct lv_pool_memory {
@@ -42,7 +44,8 @@ struct lv_cache {
     size_t pool_count;
     json_t *leases; /* {network: {mac: {mac, ip, name}}}; NULL: not read yet */
     int64_t leases_written_ns;
-    int64_t look_until_ns; /* BOOTTIME: no image is looked into after that, in the present pass */
+    struct look_again images; /* of disk documents */
+    int64_t pass_began_ns, look_until_ns; /* BOOTTIME: no image is looked into after that, in the present pass */
 };
 
 struct lv_cache *lv_cache_new(void);
@@ -71,14 +74,15 @@ void lv_look_for_address_later(struct lv *lv, struct lv_entry *e);
 
 /*
  * Images (lv_image.c): what qemu-img says about one, or {"error"}; a new reference. Some milliseconds each,
- * so only of what changed, and only for so long in a pass: NULL when that is over (another pass will
- * follow), and where images are not files of this host.
+ * so only of what changed or is due again (vmm/look_again.h), and only for so long in a pass: NULL when that is
+ * over (another pass will follow), and where images are not files of this host.
  */
 void lv_images_begin(struct lv *lv);
 bool lv_images_are_files(const struct lv *lv);
 json_t *lv_image_look(struct lv *lv, const char *path, const char *format);
-/* The disks of a VM into its details. False: some could not be looked into in this pass. */
-bool lv_image_add_disks(struct lv *lv, const json_t *disks, json_t *details);
+/* The disks of a VM (NULL: it has none of ours) into its details. False: there was no time for some. */
+bool lv_image_add_disks(struct lv *lv, const json_t *disks, json_t *details,
+                        struct look_again *again);
 
 /* Volumes (lv_observe_storage.c): the disk things into cache->disks, if anything changed. */
 int lv_observe_storage(struct lv *lv, const struct lv_dirty *dirty, struct hm_error *err);

@@ -6,7 +6,8 @@ enum { LOOKS_MS = 500, LOOK_AGAIN_MS = 1000 };
 
 void lv_images_begin(struct lv *lv)
 {
-    lv->cache->look_until_ns = hm_boottime_ns() + LOOKS_MS * HM_MS;
+    lv->cache->pass_began_ns = hm_boottime_ns();
+    lv->cache->look_until_ns = lv->cache->pass_began_ns + LOOKS_MS * HM_MS;
 }
 
 bool lv_images_are_files(const struct lv *lv)
@@ -31,24 +32,29 @@ json_t *lv_image_look(struct lv *lv, const char *path, const char *format)
     return seen;
 }
 
-bool lv_image_add_disks(struct lv *lv, const json_t *disks, json_t *details)
+bool lv_image_add_disks(struct lv *lv, const json_t *disks, json_t *details,
+                        struct look_again *again)
 {
     size_t i;
     json_t *disk;
-    if (!lv_images_are_files(lv) || json_array_size(disks) == 0)
+    bool all = true, failed = false;
+    if (!lv_images_are_files(lv) || json_array_size(disks) == 0) {
+        look_again_note(again, false, lv->cache->pass_began_ns);
         return true;
+    }
     json_t *list = json_array();
-    bool all = true;
     json_array_foreach((json_t *)(uintptr_t)disks, i, disk)
     {
         json_t *seen = lv_image_look(lv, json_string_value(json_object_get(disk, "path")),
                                      json_string_value(json_object_get(disk, "format")));
         json_t *shown = json_copy(disk);
         all &= seen != NULL;
+        failed |= json_object_get(seen, "error") != NULL;
         json_object_update(shown, seen);
         json_array_append_new(list, shown);
         json_decref(seen);
     }
     json_object_set_new(details, "disks", list);
+    look_again_note(again, failed || !all, lv->cache->pass_began_ns);
     return all;
 }

@@ -98,8 +98,8 @@ static int read_entry(struct lv *lv, virDomainPtr dom, bool active, struct lv_en
         if (e->waits)
             lv_look_for_address_later(lv, e);
         const struct domain_info *effective = live.name ? &live : &defined;
-        e->stale =
-            effective->marked && !lv_image_add_disks(lv, effective->disks, effective->details);
+        e->stale = !lv_image_add_disks(lv, effective->marked ? effective->disks : NULL,
+                                       effective->details, &e->images);
         thing_shared_unref(e->shared);
         e->shared = thing_of(lv, dom, &defined, &live, autostart != 0);
         e->active = active;
@@ -197,7 +197,8 @@ static int add_record(struct lv *lv, const virDomainStatsRecord *record, struct 
     struct domain_state now = state_of_record(record);
     e->pass = cache->pass;
     (*listed)++;
-    if (!e->shared || e->stale || e->active != now.active) {
+    if (!e->shared || e->stale || e->active != now.active ||
+        look_again_is_due(&e->images, cache->pass_began_ns)) {
         int r = read_entry(lv, record->dom, now.active, e, err);
         if (r <= 0)
             return r;

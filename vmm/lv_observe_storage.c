@@ -15,7 +15,9 @@
 struct reading {
     const struct lv_dirty *dirty;
     struct things *list; /* what was found */
-    bool *left;          /* something could not be looked into in this pass */
+    bool is_again;       /* what could not be looked into is due */
+    bool *left;          /* there was no time for some in this pass */
+    bool *failed;        /* some could not be looked into */
 };
 
 /* -- One volume -------------------------------------------------------------------------------- */
@@ -56,14 +58,14 @@ static bool is_touched(const struct lv_dirty *dirty, const char *path)
 }
 
 /* What was seen of this file before, or NULL. Borrowed. */
-static json_t *seen_before(const struct lv *lv, const char *path)
+static json_t *seen_before(const struct lv *lv, const char *path, bool is_again)
 {
     const struct things *disks = &lv->cache->disks;
     for (size_t i = 0; i < disks->count; i++) {
         json_t *image = json_object_get(disks->items[i].details, "image");
         const char *of = json_string_value(json_object_get(disks->items[i].details, "path"));
         if (image && of && !strcmp(of, path))
-            return image;
+            return is_again && json_object_get(image, "error") ? NULL : image;
     }
     return NULL;
 }
@@ -76,7 +78,7 @@ static json_t *details_of(struct lv *lv, const struct lv_place *place, const cha
     json_t *details =
         json_pack("{s:s, s:s, s:I, s:I}", "pool", place->name, "path", path, "capacity",
                   (json_int_t)info->capacity, "allocation", (json_int_t)info->allocation);
-    json_t *image = is_touched(r->dirty, path) ? NULL : json_incref(seen_before(lv, path));
+    json_t *image = is_touched(r->dirty, path) ? NULL : json_incref(seen_before(lv, path, r->is_again));
     if (!image)
         image = lv_image_look(lv, path, format ? format + 1 : "raw");
     if (image)
@@ -85,6 +87,7 @@ static json_t *details_of(struct lv *lv, const struct lv_place *place, const cha
         json_object_set(details, "capacity", json_object_get(image, "size"));
     if (!image)
         *r->left |= lv_images_are_files(lv);
+    *r->failed |= json_object_get(image, "error") != NULL;
     return details;
 }
 
@@ -249,12 +252,17 @@ static int read_pools(struct lv *lv, virStoragePoolPtr *pools, int count, const 
 
 int lv_observe_storage(struct lv *lv, const struct lv_dirty *dirty, struct hm_error *err)
 {
-    if (!lv->is_local || (!dirty->pools && !folders_changed(lv->cache)))
+    bool left = false, failed = false;
+    bool is_again = look_again_is_due(&lv->cache->images, lv->cache->pass_began_ns);
+    if (!lv->is_local || (!dirty->pools && !is_again && !folders_changed(lv->cache)))
         return 0;
     virStoragePoolPtr *pools = NULL;
     struct things found = {0};
-    bool left = false;
-    struct reading to = {.dirty = dirty, .list = &found, .left = &left};
+    struct reading to = {.dirty = dirty,
+                         .list = &found,
+                         .is_again = is_again,
+                         .left = &left,
+                         .failed = &failed};
     int count =
         virConnectListAllStoragePools(lv->conn, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
     if (count < 0)
@@ -270,6 +278,7 @@ int lv_observe_storage(struct lv *lv, const struct lv_dirty *dirty, struct hm_er
     }
     things_clear(&lv->cache->disks);
     lv->cache->disks = found;
+    look_again_note(&lv->cache->images, failed || left, lv->cache->pass_began_ns);
     if (left)
         lv->cache->pools[0].changed_ns = 0; /* read again in the next pass */
     return 0;

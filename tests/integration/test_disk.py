@@ -187,6 +187,30 @@ def test_what_changes_is_looked_into_again_and_nothing_else(host):
             wait_until(lambda: calls_of_a_look() == 0, 20, "a look that needs no qemu-img", 0.05)
 
 
+def test_what_could_not_be_looked_into_is_looked_into_again_later(host):
+    host.do("create", "disk", "data", {"size": "8MiB"})
+    host.do("create", "vm", "web", with_disks())
+    looks = host.site.directory / "looks"
+    broken = host.site.directory / "broken-qemu-img"
+    broken.write_text(f"#!/bin/sh\necho >>{looks}\nexit 1\n")
+    broken.chmod(0o755)
+    host.site.run("mount", "--bind", broken, "/usr/bin/qemu-img")
+    with host.session() as session:
+
+        def seen():
+            return session.thing("disk", "data")["details"]["image"], session.thing("vm", "web")["details"]["disks"][0]
+
+        try:
+            assert all("error" in image for image in seen())
+            failed = len(looks.read_text())
+            for _ in range(20):
+                seen()
+            assert len(looks.read_text()) == failed, "not with every pass"
+        finally:
+            host.site.run("umount", "/usr/bin/qemu-img")
+        wait_until(lambda: [image.get("size") for image in seen()] == [8 << 20, 16 << 20], 30, "another look", 0.2)
+
+
 # -- snapshots that a document declares --------------------------------------------------------------
 
 
