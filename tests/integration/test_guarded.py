@@ -170,6 +170,17 @@ def test_restart_in_place_touches_nothing(make_group):
     assert group.terms() == [("site-a", 1)]
 
 
+def test_an_agent_that_has_just_restarted_hands_over_when_it_is_stopped(make_group):
+    """The long promise of the restart is not waited for."""
+    group = make_group()
+    hang_up(group, group.a)
+    group.a.agent.signal(signal.SIGTERM)
+    group.wait_serving("site-b")
+    report = group.report()
+    assert report["overlap_ms"] == 0
+    assert report["longest_outage_ms"] < CONFIG["failover_timeout_ms"], "nobody was told; the silence decided"
+
+
 def test_restart_into_a_bad_configuration_is_refused(make_group):
     group = make_group()
     group.a.config["site_ids"] = "x"

@@ -449,7 +449,8 @@ static int64_t extra_for(const struct sim *w, const struct site *s)
     if (s->core.back_off.until > clock)
         extra = max64(extra, s->core.back_off.until - clock);
     /* What tells of the time before the faults ended; an agent gives a read up after T. */
-    int64_t on_its_way = max64(0, max64(s->watch_last, s->reads_last) - w->now);
+    int64_t last = max64(max64(s->watch_last, s->reads_last), s->hears_at);
+    int64_t on_its_way = max64(0, last - w->now);
     if (s->watch_dead || on_its_way > period)
         extra = max64(extra, 5 * period + on_its_way + max64(0, s->core.watch.retry - clock));
     if (s->dead) /* n probes, the stop, and the start here or elsewhere */

@@ -189,6 +189,7 @@ static void take_entry(struct sim *w)
         int64_t runs = loop_runs(w, &w->sites[e.site]);
         if (runs > w->now) {
             queue_again(w, &e, runs);
+            w->sites[e.site].hears_at = runs;
             return;
         }
     }

@@ -474,7 +474,7 @@ static void forget(struct sim *w, struct site *s)
 {
     s->run++;
     s->up = true;
-    s->busy_until = s->late_until = 0;
+    s->busy_until = s->late_until = s->hears_at = 0;
     s->fit_since = s->has_probe ? 0 : w->now;
     s->told_disconnected = true;
     s->watch_dead = true;
