@@ -216,11 +216,13 @@ static void tag_of(const json_t *spec, char out[TAG_MAX])
 void lv_snapshot_auto_name(const char *tag, char out[LV_SNAPSHOT_NAME_MAX])
 {
     char stamp[32];
-    time_t now = (time_t)(hm_wall_ns() / 1000000000);
+    int64_t now_ms = hm_wall_ns() / HM_MS;
+    time_t now = (time_t)(now_ms / 1000);
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(stamp, sizeof stamp, "%Y%m%dt%H%M%S", &utc);
-    snprintf(out, LV_SNAPSHOT_NAME_MAX, "auto-%s%s%s", stamp, tag ? "-" : "", tag ? tag : "");
+    snprintf(out, LV_SNAPSHOT_NAME_MAX, "auto-%s-%03d%s%s", stamp, (int)(now_ms % 1000),
+             tag ? "-" : "", tag ? tag : "");
 }
 
 static bool is_of_this_attempt(const struct image_snapshot *s, const char *tag)

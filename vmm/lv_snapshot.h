@@ -40,7 +40,7 @@ int lv_snapshot_delete(struct lv *lv, const struct lv_image *images, size_t coun
 int lv_snapshot_finish_apply(struct lv *lv, const struct lv_place *place, const char *volume,
                              struct volume_mark *mark, bool fresh, struct hm_error *err);
 
-/* "auto-20261129t203412-TAG", of now; `tag` may be NULL. */
+/* "auto-20261129t203412-347-TAG", of now, to the ms: two changes within a second are two names; `tag` may be NULL. */
 void lv_snapshot_auto_name(const char *tag, char out[LV_SNAPSHOT_NAME_MAX]);
 
 /* Before something risky is done to what `protect: true` protects: a snapshot of those of the images that

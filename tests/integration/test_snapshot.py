@@ -46,6 +46,13 @@ def disk_boots(site, name="web"):
 # -- what it holds -----------------------------------------------------------------------------------
 
 
+def test_it_is_applied_again_and_again_within_a_second(host):
+    host.do("create", "disk", "data", {"size": "8MiB", "snapshots": ["one"]})
+    kept = [host.ask("snapshot-apply", "disk", "data", snapshot="one")["kept_as"] for _ in range(6)]
+    assert len({name[:len("auto-20261129t203412")] for name in kept}) < len(kept), f"too slow to be a test: {kept}"
+    assert names(host, "disk", "data") == ["one", *kept]
+
+
 def restart(host, spec, boot):
     host.do("stop", "vm", "web", spec)
     host.do("start", "vm", "web", spec)
