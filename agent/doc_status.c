@@ -93,6 +93,7 @@ uint64_t doc_status_fingerprint(const struct plan_step *s, const struct task *ta
         h = mix(h, (uint64_t)s->thing->state);
         h = mix_text(h, s->thing->reason);
         h = mix_text(h, s->thing->mark_hash);
+        h = mix_text(h, s->thing->fault.text);
         h = mix(h, (uint64_t)(uintptr_t)s->thing->details);
     }
     h = mix(h, (uint64_t)task->life.restarts << 32 | task->life.streak);
@@ -139,6 +140,27 @@ static void add_health(json_t *list, const struct checkup *checkup)
                       health_reason(health));
 }
 
+static void add_fault(json_t *list, const struct thing *t)
+{
+    char since[HM_TIME_TEXT_MAX];
+    if (!t || !t->fault.text)
+        return;
+    hm_time_text(t->fault.since_ms * HM_MS, since);
+    add_condition(list, "DiskFailed", true, since, t->fault.text);
+}
+
+/* It stands still, and what to do. */
+static json_t *fault_json(const struct thing *t)
+{
+    const struct thing_fault *f = &t->fault;
+    HM_AUTOFREE char *text = hm_printf(
+        "%s %s stands still: %s; %s, then resume it (harmonyctl pause %s %s, then resume)", t->kind,
+        t->name, f->text,
+        f->code == HM_E_NO_SPACE ? "make room there" : "mend what is behind that disk", t->kind,
+        t->name);
+    return error_json(f->code, text);
+}
+
 static json_t *conditions(const struct plan_step *s, const struct task *task,
                           const struct desired_entry *e, enum doc_phase phase, const char *since)
 {
@@ -147,6 +169,7 @@ static json_t *conditions(const struct plan_step *s, const struct task *task,
     add_condition(list, "Ready", ready, since, s->why ? s->why : doc_phase_name(phase));
     add_health(list, task->checkup);
     add_crash_loop(list, s, task);
+    add_fault(list, s->thing);
     if (e->missing)
         add_condition(
             list, "Orphaned", true, since,
@@ -185,6 +208,8 @@ json_t *doc_status_json(const struct plan_step *s, const struct task *task,
     json_object_set_new(o, "conditions", conditions(s, task, e, phase, since));
     if (e->refused)
         json_object_set_new(o, "error", error_json(e->error->code, e->error->text));
+    else if (t && t->fault.stands_still)
+        json_object_set_new(o, "error", fault_json(t));
     else if (task->failures)
         json_object_set_new(o, "error", error_json(task->error->code, task->error->text));
     if (t && t->run.state != RUN_NONE)

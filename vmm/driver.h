@@ -69,6 +69,14 @@ struct run_note {
     int64_t loop_since_ms; /* wall clock when the streak became a crash loop; 0: it is none */
 };
 
+/* Something that a running thing lacks of its host, and what it is: "the host has no room left for its disk vda (...)". */
+struct thing_fault {
+    enum hm_code code; /* of `text`; NULL text: nothing ails it */
+    char *text;
+    int64_t since_ms;  /* wall clock */
+    bool stands_still; /* it was stopped for that, and goes on when somebody resumes it */
+};
+
 struct thing_shared;
 struct vm_stats_list;
 
@@ -85,8 +93,9 @@ struct thing {
     json_t *spec;    /* the spec that was last applied to it, in normal form; NULL without mark */
     char *drift;     /* what was changed behind our back, in words; NULL: nothing seen */
     bool autostart;
-    bool shut_down;              /* off, or about to be, by a clean shutdown of the guest */
-    struct run_note run;         /* as kept in it */
+    bool shut_down;      /* off, or about to be, by a clean shutdown of the guest */
+    struct run_note run; /* as kept in it */
+    struct thing_fault fault;
     json_t *details;             /* for the status: addresses, vcpus, memory, id, ... may be NULL */
     struct thing_shared *shared; /* the driver's own (vmm/thing.h); NULL: nothing is shared */
 };

@@ -34,7 +34,14 @@ struct lv_dirty {
     bool addresses; /* time to look for those that were missing */
 };
 
-enum { LV_DOMAIN_EVENTS = 4 };
+enum { LV_DOMAIN_EVENTS = 5 };
+
+/* A guest was told that one of its disks failed (lv_fault.c). */
+struct lv_fault {
+    uint64_t domain; /* lv_name_hash() */
+    char *path;
+    int64_t at_ms; /* wall clock */
+};
 
 struct lv {
     atomic_uint refs;
@@ -52,6 +59,8 @@ struct lv {
     pthread_mutex_t lock;   /* guards what follows */
     pthread_cond_t changed; /* an event came */
     struct lv_dirty dirty;
+    struct lv_fault *faults;
+    size_t fault_count;
     bool looking;        /* a timer for missing addresses runs */
     bool lost;           /* the connection is gone */
     bool closing;        /* no more on_change */

@@ -21,6 +21,8 @@ struct lv_entry {
     struct thing_shared *shared; /* NULL: must be read */
     bool active;                 /* what it was when it was read */
     bool stale;
+    int64_t
+        stopped_ms; /* wall clock when QEMU was seen to have stopped it after an I/O error; 0: it has not */
     bool used;           /* the slot holds an entry */
     bool waits;          /* for an address that DHCP has not given yet */
     unsigned char looks; /* how often it was looked for since the guest started */
@@ -45,7 +47,8 @@ struct lv_cache {
     json_t *leases; /* {network: {mac: {mac, ip, name}}}; NULL: not read yet */
     int64_t leases_written_ns;
     struct look_again images; /* of disk documents */
-    int64_t pass_began_ns, look_until_ns; /* BOOTTIME: no image is looked into after that, in the present pass */
+    int64_t pass_began_ns,
+        look_until_ns; /* BOOTTIME: no image is looked into after that, in the present pass */
 };
 
 struct lv_cache *lv_cache_new(void);

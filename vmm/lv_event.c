@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "vmm/lv_fault.h"
 #include "vmm/xml.h"
 
 /*
@@ -172,7 +173,9 @@ static void note_pools(struct lv *lv)
 
 static void on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *data)
 {
-    (void)conn, (void)event, (void)detail;
+    (void)conn, (void)detail;
+    if (event == VIR_DOMAIN_EVENT_STOPPED)
+        lv_faults_forget(data, dom);
     note_domain(data, dom);
 }
 
@@ -186,6 +189,16 @@ static void on_device(virConnectPtr conn, virDomainPtr dom, const char *alias, v
 {
     (void)conn, (void)alias;
     note_domain(data, dom);
+}
+
+/* What stops the guest is an event of its life, too, and can be asked for. A disk that fails may do so a thousand
+ * times a second: only the first one is news. */
+static void on_io_error(virConnectPtr conn, virDomainPtr dom, const char *path, const char *alias,
+                        int action, const char *reason, void *data)
+{
+    (void)conn, (void)alias, (void)reason;
+    if (action != VIR_DOMAIN_EVENT_IO_ERROR_PAUSE && lv_fault_note(data, dom, path))
+        note_domain(data, dom);
 }
 
 static void on_network(virConnectPtr conn, virNetworkPtr net, int event, int detail, void *data)
@@ -318,6 +331,8 @@ void lv_watch(struct lv *lv)
         watch_domains(lv, VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device));
     id[3] =
         watch_domains(lv, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device));
+    id[4] = watch_domains(lv, VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON,
+                          VIR_DOMAIN_EVENT_CALLBACK(on_io_error));
     lv->network_events = watch_networks(lv);
     lv->pool_events = watch_pools(lv, VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE,
                                   VIR_STORAGE_POOL_EVENT_CALLBACK(on_pool));

@@ -4,8 +4,10 @@
 #include <libvirt/virterror.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "proto/field.h"
 #include "vmm/lv_cache.h"
+#include "vmm/lv_fault.h"
 #include "vmm/lv_vm.h"
 #include "vmm/network_xml.h"
 #include "vmm/shape.h"
@@ -61,9 +63,8 @@ static void add_process(const struct lv *lv, struct domain_info *info, virDomain
 
 /* While a guest runs its own mark tells what it was started from; the definition's is for the next
  * start. */
-static struct thing_shared *thing_of(const struct lv *lv, virDomainPtr dom,
-                                     struct domain_info *defined, struct domain_info *live,
-                                     bool autostart)
+static struct thing_shared *thing_of(struct lv *lv, virDomainPtr dom, struct domain_info *defined,
+                                     struct domain_info *live, bool autostart, int64_t stopped_ms)
 {
     struct thing t = {.kind = hm_strdup("vm"),
                       .name = hm_strdup(virDomainGetName(dom)),
@@ -73,6 +74,9 @@ static struct thing_shared *thing_of(const struct lv *lv, virDomainPtr dom,
     struct domain_info *effective = live->name ? live : defined;
     if (live->name)
         add_process(lv, live, dom);
+    lv_faults_read(lv, dom, &(struct lv_fault_look){live, stopped_ms}, &t.fault);
+    if (t.fault.stands_still)
+        t.reason = lv_fault_reason(&t.fault);
     if (effective->marked)
         take_mark(&t, &effective->mark);
     t.details = json_incref(effective->details);
@@ -101,7 +105,7 @@ static int read_entry(struct lv *lv, virDomainPtr dom, bool active, struct lv_en
         e->stale = !lv_image_add_disks(lv, effective->marked ? effective->disks : NULL,
                                        effective->details, &e->images);
         thing_shared_unref(e->shared);
-        e->shared = thing_of(lv, dom, &defined, &live, autostart != 0);
+        e->shared = thing_of(lv, dom, &defined, &live, autostart != 0, e->stopped_ms);
         e->active = active;
     }
     domain_info_clear(&defined);
@@ -116,6 +120,7 @@ struct domain_state {
     const char *reason;
     bool active;
     bool shut_down; /* off, or about to be, by the guest's own clean shutdown */
+    bool by_disk;   /* paused by QEMU after an I/O error */
 };
 
 static const char *off_reason(int reason)
@@ -138,10 +143,11 @@ static const char *off_reason(int reason)
     }
 }
 
+/* NULL: it was read with the domain. */
 static const char *paused_reason(int reason)
 {
     if (reason == VIR_DOMAIN_PAUSED_IOERROR)
-        return "by QEMU, after an I/O error of a disk: is the host's disk full?";
+        return NULL;
     return reason == VIR_DOMAIN_PAUSED_WATCHDOG ? "by its watchdog: the guest no longer fed it"
                                                 : "paused";
 }
@@ -151,23 +157,24 @@ static struct domain_state state_from(int state, int reason)
 {
     switch (state) {
     case VIR_DOMAIN_RUNNING:
-        return (struct domain_state){THING_RUNNING, NULL, true, false};
+        return (struct domain_state){THING_RUNNING, NULL, true, false, false};
     case VIR_DOMAIN_BLOCKED:
-        return (struct domain_state){THING_RUNNING, "blocked", true, false};
+        return (struct domain_state){THING_RUNNING, "blocked", true, false, false};
     case VIR_DOMAIN_PAUSED:
-        return (struct domain_state){THING_PAUSED, paused_reason(reason), true, false};
+        return (struct domain_state){THING_PAUSED, paused_reason(reason), true, false,
+                                     reason == VIR_DOMAIN_PAUSED_IOERROR};
     case VIR_DOMAIN_PMSUSPENDED:
-        return (struct domain_state){THING_PAUSED, "suspended by the guest", true, false};
+        return (struct domain_state){THING_PAUSED, "suspended by the guest", true, false, false};
     case VIR_DOMAIN_SHUTDOWN:
-        return (struct domain_state){THING_OFF, "shutting down", true, true};
+        return (struct domain_state){THING_OFF, "shutting down", true, true, false};
     case VIR_DOMAIN_CRASHED:
-        return (struct domain_state){THING_CRASHED, "crashed", true, false};
+        return (struct domain_state){THING_CRASHED, "crashed", true, false, false};
     case VIR_DOMAIN_SHUTOFF:
         return (struct domain_state){
             reason == VIR_DOMAIN_SHUTOFF_CRASHED ? THING_CRASHED : THING_OFF, off_reason(reason),
-            false, reason == VIR_DOMAIN_SHUTOFF_SHUTDOWN};
+            false, reason == VIR_DOMAIN_SHUTOFF_SHUTDOWN, false};
     default:
-        return (struct domain_state){THING_UNKNOWN, "libvirt does not know", false, false};
+        return (struct domain_state){THING_UNKNOWN, "libvirt does not know", false, false, false};
     }
 }
 
@@ -195,10 +202,15 @@ static int add_record(struct lv *lv, const virDomainStatsRecord *record, struct 
     struct lv_cache *cache = lv->cache;
     struct lv_entry *e = lv_cache_entry(cache, name);
     struct domain_state now = state_of_record(record);
+    bool other = e->active != now.active || (e->stopped_ms != 0) != now.by_disk;
     e->pass = cache->pass;
+    e->stale |= other;
     (*listed)++;
-    if (!e->shared || e->stale || e->active != now.active ||
-        look_again_is_due(&e->images, cache->pass_began_ns)) {
+    if (!now.by_disk)
+        e->stopped_ms = 0;
+    else if (!e->stopped_ms)
+        e->stopped_ms = hm_wall_ns() / HM_MS;
+    if (!e->shared || e->stale || look_again_is_due(&e->images, cache->pass_began_ns)) {
         int r = read_entry(lv, record->dom, now.active, e, err);
         if (r <= 0)
             return r;

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "vmm/accel.h"
 #include "vmm/libvirt.h"
+#include "vmm/lv_fault.h"
 #include "vmm/lv.h"
 
 enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3 }; /* a silent server is given up after 20 s */
@@ -46,6 +47,7 @@ void lv_unref(struct lv *lv)
     pthread_cond_destroy(&lv->changed);
     pthread_mutex_destroy(&lv->lock);
     lv_cache_free(lv->cache);
+    lv_faults_clear(lv);
     free(lv->uri);
     free(lv->image_dir);
     free(lv->image_ca);

@@ -30,6 +30,7 @@ static void free_contents(struct thing *t)
     free(t->mark_key);
     free(t->mark_hash);
     free(t->drift);
+    free(t->fault.text);
     json_decref(t->spec);
     json_decref(t->details);
 }

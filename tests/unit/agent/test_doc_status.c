@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "world.h"
 
 static struct world w;
@@ -162,6 +163,33 @@ START_TEST(failure_and_orphan_are_told)
 }
 END_TEST
 
+START_TEST(a_disk_that_fails_is_a_condition_and_what_stands_still_for_it_an_error)
+{
+    world_declare(&w, "site-a.vm.web", VM "}");
+    struct thing *t = world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
+    t->fault = (struct thing_fault){
+        .code = HM_E_IO, .text = hm_strdup("its disk vda failed"), .since_ms = 1764448267412};
+    json_t *o = status("site-a.vm.web");
+    ck_assert_str_eq(text(condition(o, "DiskFailed"), "reason"), "its disk vda failed");
+    ck_assert_str_eq(text(condition(o, "DiskFailed"), "since"), "2025-11-29T20:31:07.412Z");
+    ck_assert_str_eq(text(o, "phase"), "Running");
+    ck_assert_ptr_null(json_object_get(o, "error"));
+    json_decref(o);
+    t->state = THING_PAUSED;
+    t->fault.stands_still = true;
+    t->fault.code = HM_E_NO_SPACE;
+    task.failures = 1; /* what was tried meanwhile is not why */
+    note_failure(&task.error, HM_E_REFUSED, "resume was done, and is needed again");
+    o = status("site-a.vm.web");
+    ck_assert_str_eq(text(json_object_get(o, "error"), "code"), "disk-full");
+    ck_assert_str_eq(text(json_object_get(o, "error"), "text"),
+                     "vm web stands still: its disk vda failed; make room there, then resume it "
+                     "(harmonyctl pause vm web, then resume)");
+    ck_assert_ptr_nonnull(condition(o, "DiskFailed"));
+    json_decref(o);
+}
+END_TEST
+
 /* -- The fingerprint: equal if and only if the status is -----------------------------------------
  */
 
@@ -301,6 +329,7 @@ int main(void)
     tcase_add_test(c, applied_is_what_the_thing_has);
     tcase_add_test(c, refused_revision_is_the_error_that_is_told);
     tcase_add_test(c, failure_and_orphan_are_told);
+    tcase_add_test(c, a_disk_that_fails_is_a_condition_and_what_stands_still_for_it_an_error);
     tcase_add_loop_test(c, what_the_status_shows_changes_the_fingerprint, 0, 8);
     tcase_add_test(c, each_error_has_a_fingerprint_of_its_own);
     tcase_add_test(c, what_its_policy_leaves_off_has_ended);
