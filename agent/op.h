@@ -54,7 +54,8 @@ struct op_file {
     const char *path;
     bool follow;
     int64_t from;       /* nothing before this is sent; a file that was replaced is sent whole */
-    int64_t tail_lines; /* its last lines; -1: all */
+    size_t back;        /* begin so many rotations ago: in PATH.0 for 1, and go on to PATH */
+    int64_t tail_lines; /* the last lines of the file itself; -1: all */
 };
 void op_stream_file(struct op *op, const struct op_file *file);
 void op_stream_fd(struct op *op, int fd);

@@ -1,7 +1,8 @@
 /*
  * A stream that is a file which grows: from its beginning or its last lines to its end, and on while it
  * is followed. A file that was replaced (rotated) or cut is read from its beginning; one that is not
- * there yet is waited for. One request to the file system at a time, on uv's threads; reads only as
+ * there yet is waited for. Before it come those that it was before it was rotated (PATH.1, PATH.0), if they
+ * are asked for. One request to the file system at a time, on uv's threads; reads only as
  * far as there is room.
  */
 #include <fcntl.h>
@@ -18,7 +19,9 @@ struct file_source {
     uv_fs_t request;
     uv_timer_t again;
     struct op *op; /* NULL: closed */
-    char *path;
+    char *path;    /* of what is read now: the file, or with `back` one before it */
+    char *file;
+    size_t back;
     bool busy; /* the request is out */
     bool follow;
     int fd; /* -1: not open */
@@ -39,6 +42,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct file_source *s = handle->data;
     free(s->path);
+    free(s->file);
     free(s->buffer);
     free(s);
 }
@@ -114,8 +118,36 @@ static void on_stat(uv_fs_t *request)
     uv_timer_start(&s->again, on_again, LOOK_AGAIN_MS, 0);
 }
 
+static void set_path(struct file_source *s)
+{
+    free(s->path);
+    s->path = s->back ? hm_printf("%s.%zu", s->file, s->back - 1) : hm_strdup(s->file);
+}
+
+/* The next file is the one before this one in number, unless it was all rotated once more meanwhile. */
+static void on_rotated_stat(uv_fs_t *request)
+{
+    struct file_source *s;
+    ssize_t result;
+    bool is_same = request->statbuf.st_ino == ((struct file_source *)request->data)->inode;
+    if (!came_back(request, &s, &result))
+        return;
+    uv_fs_req_cleanup(request);
+    if (result < 0 || is_same)
+        s->back--;
+    close_fd(s);
+    s->at = s->from = 0;
+    set_path(s);
+    step(s);
+}
+
 static void at_end(struct file_source *s)
 {
+    if (s->back) {
+        s->busy = true;
+        uv_fs_stat(s->again.loop, &s->request, s->path, on_rotated_stat);
+        return;
+    }
     if (!s->follow) {
         op_finish(s->op, NULL);
         return;
@@ -245,7 +277,12 @@ static void on_open(uv_fs_t *request)
     if (!came_back(request, &s, &result))
         return;
     uv_fs_req_cleanup(request);
-    if (result == UV_ENOENT) {
+    if (result == UV_ENOENT && s->back) { /* gone meanwhile: the next one is its follower */
+        s->back--;
+        s->at = s->from = 0;
+        set_path(s);
+        step(s);
+    } else if (result == UV_ENOENT) {
         not_there(s);
     } else if (result < 0) {
         fail(s, result);
@@ -266,13 +303,17 @@ void op_stream_file(struct op *op, const struct op_file *file)
 {
     static const struct op_source source = {.more = more, .close = close_source};
     struct file_source *s = hm_alloc(sizeof *s);
+    bool is_tail = file->tail_lines >= 0; /* of the file itself */
+    int64_t from = is_tail && file->back ? 0 : file->from;
     *s = (struct file_source){.op = op,
-                              .path = hm_strdup(file->path),
+                              .file = hm_strdup(file->path),
+                              .back = is_tail ? 0 : file->back,
                               .follow = file->follow,
-                              .at = file->from,
-                              .from = file->from,
+                              .at = from,
+                              .from = from,
                               .fd = -1,
                               .tail_lines = file->tail_lines};
+    set_path(s);
     s->buffer = hm_alloc(OPERATION_FRAME_MAX);
     s->request.data = s;
     uv_timer_init(op_site(op)->loop, &s->again);

@@ -20,6 +20,7 @@ static void begin_stream(struct op *op, struct driver_result *result)
         op_stream_file(op, &(struct op_file){.path = result->path,
                                              .follow = spec_bool(args, "follow"),
                                              .from = result->from,
+                                             .back = result->back,
                                              .tail_lines = spec_int(args, "tail", -1)});
         return;
     }

@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 
-enum { LINE_MAX_BYTES = 64 };
+enum { LINE_MAX_BYTES = 64, FILES_MAX = 16 };
 
 struct entry {
     int64_t at_ms;
@@ -47,25 +47,40 @@ static size_t line_before(const char *text, size_t end)
     return end;
 }
 
-/* From the last line back: lengths only fall that way, or the log was cut in between. */
-int64_t console_times_find(const char *text, size_t len, const struct console_seen *now,
-                           int64_t since_ms)
+/* The file of that number, from `at` on: older ones come later. */
+static size_t find_file(const struct console_seen *files, size_t count, size_t at, uint64_t inode)
 {
-    int64_t length = now->length;
+    while (at < count && files[at].inode != inode)
+        at++;
+    return at;
+}
+
+/* From the last line back: files only grow older that way, and lengths fall, or a log was cut in between. */
+struct console_place console_times_find(const char *text, size_t len,
+                                        const struct console_seen *files, size_t count,
+                                        int64_t since_ms)
+{
+    const struct console_place untold = {.back = count - 1};
+    struct console_place place = {.from = files[0].length};
     size_t end = len;
     while (end > 0) {
         size_t begin = line_before(text, end);
         struct entry e;
         if (parse_line(text + begin, end - begin, &e)) {
-            if (e.seen.inode != now->inode || e.seen.length > length)
-                return 0;
-            length = e.seen.length;
+            size_t back = find_file(files, count, place.back, e.seen.inode);
+            if (back == count)
+                return untold;
+            if (back != place.back)
+                place = (struct console_place){back, files[back].length};
+            if (e.seen.length > place.from)
+                return untold;
+            place.from = e.seen.length;
             if (e.at_ms <= since_ms)
-                return length;
+                return place;
         }
         end = begin > 0 ? begin - 1 : 0;
     }
-    return 0;
+    return untold;
 }
 
 size_t console_times_thin(const char *text, size_t len, char *ret)
@@ -134,8 +149,7 @@ void console_times_note(const char *log, int64_t now_ms, struct console_seen *se
 {
     struct console_seen now;
     int64_t written_ms;
-    if (!look(log, &now, &written_ms) ||
-        (now.inode == seen->inode && now.length == seen->length))
+    if (!look(log, &now, &written_ms) || (now.inode == seen->inode && now.length == seen->length))
         return;
     HM_AUTOFREE char *path = hm_printf("%s.times", log);
     append(path, now_ms, &now);
@@ -148,26 +162,42 @@ void console_times_forget(const char *log)
     unlink(path);
 }
 
-int console_times_since(const char *log, int64_t since_ms, int64_t *ret, struct hm_error *err)
+static char *rotated_path(const char *log, size_t back)
 {
-    struct console_seen now;
-    int64_t written_ms;
-    if (!look(log, &now, &written_ms)) {
-        if (errno != ENOENT)
-            return hm_fail(err, HM_E_IO, "%s can't be looked at: %s", log, strerror(errno));
-        *ret = 0; /* the guest has not written yet */
-        return 0;
+    return back ? hm_printf("%s.%zu", log, back - 1) : hm_strdup(log);
+}
+
+/* The log, and those before it that were still written to since: how many. The log itself may be missing. */
+static size_t look_back(const char *log, int64_t since_ms, struct console_seen *files)
+{
+    size_t count = 1;
+    for (; count < FILES_MAX; count++) {
+        HM_AUTOFREE char *path = rotated_path(log, count);
+        int64_t written_ms;
+        if (!look(path, &files[count], &written_ms) || written_ms < since_ms)
+            break;
     }
-    if (written_ms < since_ms) {
-        *ret = now.length;
+    return count;
+}
+
+int console_times_since(const char *log, int64_t since_ms, struct console_place *ret,
+                        struct hm_error *err)
+{
+    struct console_seen files[FILES_MAX] = {{0}};
+    int64_t written_ms = 0;
+    bool is_there = look(log, &files[0], &written_ms);
+    if (!is_there && errno != ENOENT) /* that it is missing is that the guest has not written yet */
+        return hm_fail(err, HM_E_IO, "%s can't be looked at: %s", log, strerror(errno));
+    size_t count = look_back(log, since_ms, files);
+    *ret = (struct console_place){.from = files[0].length};
+    if (count == 1 && (!is_there || written_ms < since_ms))
         return 0;
-    }
     HM_AUTOFREE char *path = hm_printf("%s.times", log);
     HM_AUTOFREE char *text = NULL;
     size_t len = 0;
     int r = hm_file_read(path, 2 * CONSOLE_TIMES_MAX, &text, &len, err);
     if (r < 0 && r != -HM_E_NOT_FOUND && r != -HM_E_TOO_LARGE)
         return r;
-    *ret = r < 0 ? 0 : console_times_find(text, len, &now, since_ms);
+    *ret = console_times_find(text ? text : "", r < 0 ? 0 : len, files, count, since_ms);
     return 0;
 }

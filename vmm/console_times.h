@@ -5,7 +5,11 @@
  * had grown, TIME in ms since 1970. So it is known with the precision of the looks what was written since an
  * instant; a line too many is shown rather than one too few. The file survives agents and reboots as the log
  * does. Above CONSOLE_TIMES_MAX of the older half every second line goes. It is not fsynced: what is lost or
- * torn makes an answer begin earlier. The first two functions are pure. Thread: any, one for each log.
+ * torn makes an answer begin earlier.
+ *
+ * A log that was rotated goes on in LOG.0, the newest, LOG.1 and so on (virtlogd(8): 2 MiB each, three of them); a file
+ * keeps its number (inode) when it is renamed, so the marks hold. The first two functions are pure. Thread: any, one for
+ * each log.
  */
 #ifndef HM_VMM_CONSOLE_TIMES_H
 #define HM_VMM_CONSOLE_TIMES_H
@@ -23,9 +27,17 @@ struct console_seen {
     int64_t length;
 };
 
-/* Where in the log, as it is now, that begins which was written since `since_ms`; 0 when nothing tells. */
-int64_t console_times_find(const char *text, size_t len, const struct console_seen *now,
-                           int64_t since_ms);
+/* A place in the log: so many files back (0: LOG itself, 1: LOG.0), and how far into that one. */
+struct console_place {
+    size_t back;
+    int64_t from;
+};
+
+/* Where that begins which was written since `since_ms`, in these files of the log (newest first, at least one); the
+ * beginning of the oldest of them when nothing tells. */
+struct console_place console_times_find(const char *text, size_t len,
+                                        const struct console_seen *files, size_t count,
+                                        int64_t since_ms);
 /* How much of `text` a thinned copy is, which is written to `ret` (with room for `len` bytes). */
 size_t console_times_thin(const char *text, size_t len, char *ret);
 
@@ -34,6 +46,7 @@ void console_times_note(const char *log, int64_t now_ms, struct console_seen *se
 /* A log that begins anew, in a file that may get the number of an earlier one: nothing told of those holds. */
 void console_times_forget(const char *log);
 /* The same answer for the log on disk: also its whole length if nothing was written since. HM_E_IO. */
-int console_times_since(const char *log, int64_t since_ms, int64_t *ret, struct hm_error *err);
+int console_times_since(const char *log, int64_t since_ms, struct console_place *ret,
+                        struct hm_error *err);
 
 #endif

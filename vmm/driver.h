@@ -143,7 +143,9 @@ struct driver_result {
     /* Of one that streams, one of: */
     int fd;       /* a socket or pipe, for both directions where it takes input; -1: none */
     char *path;   /* a file that grows, on this host; NULL: none */
-    int64_t from; /* of that file: where what was asked for begins */
+    int64_t from; /* of that file: where what was asked for begins, */
+    size_t
+        back; /* in the one that it was so many rotations ago: PATH.0 for 1 (vmm/console_times.h) */
 };
 /* reboot: the guest has its grace, as far as somebody waits for it (driver_call.c). */
 int64_t driver_call_grace(const struct driver_call *call);

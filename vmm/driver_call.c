@@ -20,11 +20,14 @@ int driver_call_log(const struct driver_call *call, char *path, struct driver_re
                     struct hm_error *err)
 {
     int64_t since = spec_int(call->args, "since", -1);
-    int r =
-        since < 0 ? 0 : console_times_since(path, hm_wall_ns() / HM_MS - since, &ret->from, err);
-    if (r < 0)
+    struct console_place place = {0};
+    int r = since < 0 ? 0 : console_times_since(path, hm_wall_ns() / HM_MS - since, &place, err);
+    if (r < 0) {
         free(path);
-    else
-        ret->path = path;
+        return r;
+    }
+    ret->path = path;
+    ret->back = place.back;
+    ret->from = place.from;
     return r;
 }
