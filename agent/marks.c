@@ -46,6 +46,9 @@ static const struct field fields[] = {
      .type = FIELD_INT,
      .help = "last epoch that this site led by an operator's choice; 0: none"},
     {.name = "paused", .type = FIELD_BOOL, .required = true, .help = "a pause was acknowledged"},
+    {.name = "failsafe_seen",
+     .type = FIELD_BOOL,
+     .help = "failsafe was on, and no lease record without it was read since"},
     {0},
 };
 
@@ -64,6 +67,7 @@ static void from_spec(const json_t *spec, struct marks *ret)
         .open_epoch = (uint64_t)spec_int(spec, "open_epoch", 0),
         .chosen_epoch = (uint64_t)spec_int(spec, "chosen_epoch", 0),
         .paused = spec_bool(spec, "paused"),
+        .failsafe_seen = spec_bool(spec, "failsafe_seen"),
     };
     if (boot)
         strncpy(ret->open_boot, boot, MARKS_BOOT_MAX);
@@ -133,13 +137,13 @@ struct write {
 static char *render(const struct marks *m)
 {
     json_t *root = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "epoch", (json_int_t)m->epoch,
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "epoch", (json_int_t)m->epoch,
         "revision", (json_int_t)m->revision, "bucket_created_ns", (json_int_t)m->bucket_created_ns,
         "config_revision", (json_int_t)m->config_revision, "led_epoch", (json_int_t)m->led_epoch,
         "led_generation", (json_int_t)m->led_generation, "seen_generation",
         (json_int_t)m->seen.generation, "seen_epoch", (json_int_t)m->seen.epoch, "open_epoch",
         (json_int_t)m->open_epoch, "chosen_epoch", (json_int_t)m->chosen_epoch, "paused",
-        m->paused);
+        m->paused, "failsafe_seen", m->failsafe_seen);
     if (*m->open_boot)
         json_object_set_new(root, "open_boot", json_string(m->open_boot));
     if (*m->config)

@@ -35,6 +35,7 @@ struct marks {
     char open_boot[MARKS_BOOT_MAX + 1]; /* the boot of the host that it was in; "": not known */
     uint64_t chosen_epoch; /* last epoch that an operator chose this site for; 0: none */
     bool paused;
+    bool failsafe_seen; /* failsafe was on, and no lease record without it was read since */
 };
 
 /* An absent file gives zeroed marks. On failure *ret is untouched. */

@@ -100,6 +100,7 @@ void fo_consent_requested(struct fo_run *r, const struct fo_event *event);
 void fo_consent_claiming(struct fo_run *r);
 int64_t fo_consent_bound_until(const struct fo_state *s);
 bool fo_consent_lets_promote(const struct fo_state *s);
+void fo_consent_note_failsafe(struct fo_run *r);
 
 /* claim.c */
 void fo_claim_advance(struct fo_run *r);

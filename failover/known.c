@@ -58,6 +58,7 @@ static void take_record(struct fo_run *r, const struct heartbeat *record, int64_
     if (record->epoch > r->s->seen_epoch)
         fo_yield_note_leader(r, record);
     heartbeat_copy(&known->record, record);
+    fo_consent_note_failsafe(r);
     fo_silence_take(r->s);
     fo_history_seen(r, hb_era_of(record));
     fo_epoch_seen(r, highest(record));

@@ -125,7 +125,7 @@
     X(CONSENT_CLAIMED,    9,  REDUNDANT,  I1,  "late writes",       "a voter that has claimed does not consent before a later revision than its claim's is there") \
     X(CONSENT_NO_HOLD,    9,  MUTANT,     I6,  "bucket deleted",    "a voter that holds does not consent, so that an operator can put the store right")   \
     X(CONSENT_VOTERS_ONLY,9,  MUTANT,     I1,  "isolated leader",   "over a record with failsafe on only the voters that it names promote by silence")     \
-    X(CONSENT_UNREADABLE, 9,  MUTANT,     I1,  "unreadable record", "with failsafe on nobody promotes over a record that can't be read: it may name other voters") \
+    X(CONSENT_UNREADABLE, 9,  MUTANT,     I1,  "unreadable record", "while failsafe is on, and until a record without it is read, nobody promotes over a record that can't be read: it may name other voters") \
     X(HANDOVER_PROMISE,     6, MUTANT,     I1,  "slow stop",         "a handover whose clean stop may take longer than a fence first gets a longer promise acknowledged") \
     /* -- what operators ask for ---------------------------------------------------------------------------------------------------------------- */ \
     X(NOFAILOVER,           11, MUTANT,    I10, "nofailover",        "a site with nofailover takes no lease but its own, unless it is forced to") \

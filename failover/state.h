@@ -213,6 +213,7 @@ struct fo_state {
     uint64_t led_epoch;    /* from the marks: of the last start on this host; 0: none */
     uint64_t open_epoch;   /* likewise, and not given up since */
     uint64_t chosen_epoch; /* led, or claimed, by an operator's choice; 0: none */
+    bool failsafe_seen;    /* what is in the key, and can't be read, may name voters */
     uint64_t counter;      /* last attempt */
     struct fo_lease lease;
     struct fo_guardian guardian;

@@ -262,7 +262,9 @@ static void check_yield(struct sim *w, unsigned site)
     w->stats->yields++;
     /* went and came back sooner than others can tell */
     int64_t unnoticed = 4 * max64(w->shape.period, w->sites[site].core.terms.period);
-    if (w->now - since < (since == preferred->booted ? unnoticed : w->shape.period))
+    /* and who stood still itself hears of it afterwards */
+    int64_t could_notice = max64(since, w->sites[site].thaws_at);
+    if (w->now - could_notice < (since == preferred->booted ? unnoticed : w->shape.period))
         return;
     if (w->now - since < needed)
         violate(w, SIM_I13, "%s yields after %lld ms, yield_after is %lld ms", name_of(w, site),

@@ -82,7 +82,8 @@ START_TEST(what_is_saved_is_loaded)
                        .open_epoch = 5,
                        .chosen_epoch = 6,
                        .open_boot = "a-boot",
-                       .paused = true};
+                       .paused = true,
+                       .failsafe_seen = true};
     struct marks out;
     struct stat st;
     marks_save(f, &in, note_saved, NULL);
@@ -101,7 +102,7 @@ START_TEST(what_is_saved_is_loaded)
     ck_assert_uint_eq(out.open_epoch, 5);
     ck_assert_uint_eq(out.chosen_epoch, 6);
     ck_assert_str_eq(out.open_boot, "a-boot");
-    ck_assert(out.paused);
+    ck_assert(out.paused && out.failsafe_seen);
     stat(path, &st);
     ck_assert_uint_eq(st.st_mode & 0777, 0600);
     marks_file_free(f);

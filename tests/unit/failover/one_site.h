@@ -121,7 +121,8 @@ static inline void live_until(struct one_site *t, int64_t until)
 }
 
 /* site-a prefers itself, site-b follows. T 1000, n 2, F 3000, fence 1500, promise 4753, timeout 5000. */
-static inline void begin(struct one_site *t, const char *self, fo_rules rules)
+static inline void begin_with_marks(struct one_site *t, const char *self, fo_rules rules,
+                                    bool failsafe_seen)
 {
     memset(t, 0, sizeof(*t));
     t->now = 1000;
@@ -146,8 +147,13 @@ static inline void begin(struct one_site *t, const char *self, fo_rules rules)
          &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t->config, .revision = 1}});
     step(t, &(struct fo_event){.type = FO_EV_CONNECTED});
     step(t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}});
-    step(t, &(struct fo_event){.type = FO_EV_START, .start = {.workload_stopped = true}});
+    step(t, &(struct fo_event){.type = FO_EV_START, .start = {.workload_stopped = true, .failsafe_seen = failsafe_seen}});
     store_own(t);
+}
+
+static inline void begin(struct one_site *t, const char *self, fo_rules rules)
+{
+    begin_with_marks(t, self, rules, false);
 }
 
 static inline struct heartbeat released(uint64_t epoch, const char *next)

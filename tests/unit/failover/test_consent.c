@@ -407,6 +407,38 @@ START_TEST(a_claim_over_an_unreadable_record_leaves_epochs_out)
 }
 END_TEST
 
+/* That failsafe is off now says nothing of whom a record names that can't be read. */
+START_TEST(an_unreadable_record_of_failsafe_stays_one_when_failsafe_is_switched_off)
+{
+    struct one_site t;
+    begin(&t, "site-b", FO_RULES_ALL);
+    configure(&t, true, "abc");
+    ck_assert(effect(&t, FO_DO_PERSIST, 0)->persist.failsafe_seen);
+    live_until(&t, t.now + 3000);
+    lease_seen(&t, NULL, ++t.revision);
+    configure(&t, false, "abc");
+    live_until(&t, t.now + 200000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+    struct heartbeat hb = held_by("site-a", 3, 1);
+    lease_seen(&t, &hb, ++t.revision);
+    ck_assert(!effect(&t, FO_DO_PERSIST, 0)->persist.failsafe_seen);
+    lease_seen(&t, NULL, ++t.revision);
+    live_until(&t, t.now + 200000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+}
+END_TEST
+
+START_TEST(that_failsafe_was_on_is_remembered_over_a_restart)
+{
+    struct one_site t;
+    begin_with_marks(&t, "site-b", FO_RULES_ALL, true);
+    live_until(&t, t.now + 3000);
+    lease_seen(&t, NULL, ++t.revision);
+    live_until(&t, t.now + 200000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("consent");
@@ -430,6 +462,8 @@ int main(void)
     tcase_add_test(tc, a_voter_that_has_just_started_consents_within_limits);
     tcase_add_test(tc, a_read_that_is_slower_than_the_next_one_is_asked_for_counts);
     tcase_add_test(tc, a_claim_over_an_unreadable_record_leaves_epochs_out);
+    tcase_add_test(tc, an_unreadable_record_of_failsafe_stays_one_when_failsafe_is_switched_off);
+    tcase_add_test(tc, that_failsafe_was_on_is_remembered_over_a_restart);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
