@@ -83,7 +83,7 @@ void lv_look_for_address_later(struct lv *lv, struct lv_entry *e);
 void lv_images_begin(struct lv *lv);
 bool lv_images_are_files(const struct lv *lv);
 json_t *lv_image_look(struct lv *lv, const char *path, const char *format);
-/* The disks of a VM (NULL: it has none of ours) into its details. False: there was no time for some. */
+/* The disks of a VM (NULL: it has none of ours) into its details, all of them. False: there was no time. */
 bool lv_image_add_disks(struct lv *lv, const json_t *disks, json_t *details,
                         struct look_again *again);
 

@@ -211,6 +211,21 @@ def test_what_could_not_be_looked_into_is_looked_into_again_later(host):
         wait_until(lambda: [image.get("size") for image in seen()] == [8 << 20, 16 << 20], 30, "another look", 0.2)
 
 
+def test_disks_that_take_long_to_look_into_are_all_seen(host):
+    host.do("create", "vm", "web", with_disks({"device": "a", "size": "8MiB"}, {"device": "b", "size": "24MiB"}))
+    slow = host.site.directory / "slow-qemu-img"
+    host.site.run("cp", "/usr/bin/qemu-img", host.site.directory / "real-qemu-img")
+    slow.write_text(f'#!/bin/sh\nsleep 0.6\nexec {host.site.directory}/real-qemu-img "$@"\n')
+    slow.chmod(0o755)
+    host.site.run("mount", "--bind", slow, "/usr/bin/qemu-img")
+    try:
+        with host.session() as session:  # longer than a pass may look, each of them
+            wait_until(lambda: [disk.get("size") for disk in session.thing("vm", "web")["details"]["disks"]] ==
+                       [16 << 20, 8 << 20, 24 << 20], 30, "all its disks to be seen", 0.2)
+    finally:
+        host.site.run("umount", "/usr/bin/qemu-img")
+
+
 # -- snapshots that a document declares --------------------------------------------------------------
 
 
