@@ -156,18 +156,21 @@ static void show_on(const struct thing *network, const char *key, const json_t *
                     json_t *details)
 {
     const json_t *held = json_object_get(network->details, "addresses");
+    const json_t *held6 = json_object_get(network->details, "addresses6");
     size_t i;
     json_t *nic;
     json_array_foreach(json_object_get(spec, "networks"), i, nic)
     {
         HM_AUTOFREE char *owner = hm_printf("%s#%zu", key, i);
-        json_t *address = json_object_get(held, owner);
+        json_t *address = json_object_get(held, owner), *address6 = json_object_get(held6, owner);
         char made[VM_MAC_TEXT];
         vm_mac(key, i, made);
         json_t *card =
             address ? card_with(details, spec_str(nic, "mac") ? spec_str(nic, "mac") : made) : NULL;
         if (card)
             json_object_set(card, "address", address);
+        if (card && address6)
+            json_object_set(card, "address6", address6);
     }
 }
 

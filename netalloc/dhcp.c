@@ -31,7 +31,7 @@ enum {
 
 bool dhcp_is_wanted(const struct net *net)
 {
-    return net->prefix && (net->dhcp || net->dns);
+    return net->prefix && (net->dhcp || net->dns || net->has6);
 }
 
 /* -- Paths ------------------------------------------------------------------------------------- */

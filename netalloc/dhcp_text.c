@@ -5,10 +5,13 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "netalloc/net6.h"
 #include "proto/address.h"
 #include "proto/field.h"
 
 #define LEASE_TIME "12h"
+/* A guest that was installed anew has another id, and is given its address when its last lease has run out. */
+#define LEASE_TIME6 "10m"
 
 /* -- Configuration ----------------------------------------------------------------------------- */
 
@@ -65,6 +68,20 @@ static void add_dhcp(struct hm_buf *b, const struct net *net, const struct dhcp_
         hm_buf_printf(b, "dhcp-option=option:mtu,%u\n", net->mtu);
 }
 
+/* Guests make addresses of their own in the prefix; those that ask are given theirs, too. */
+static void add_ipv6(struct hm_buf *b, const struct net *net)
+{
+    char own[NET6_TEXT_MAX + 1], subnet[NET6_TEXT_MAX + 1];
+    if (!net->has6)
+        return;
+    net6_text(net->gateway6, own);
+    net6_subnet_text(net, subnet);
+    hm_buf_printf(b, "listen-address=%s\nenable-ra\ndhcp-range=%s,%s,%d," LEASE_TIME6 "\n", own,
+                  subnet, net->dhcp ? "static,slaac" : "ra-only", NET6_PREFIX);
+    if (net->mode == NET_ISOLATED) /* no way out: nobody's default router */
+        hm_buf_printf(b, "ra-param=%s,0,0\n", net->bridge);
+}
+
 char *dhcp_config_text(const struct net *net, const struct dhcp_paths *paths)
 {
     struct hm_buf b = {0};
@@ -72,6 +89,7 @@ char *dhcp_config_text(const struct net *net, const struct dhcp_paths *paths)
     hm_buf_printf(&b, "pid-file=%s\n", paths->pid);
     hm_buf_printf(&b, "interface=%s\nexcept-interface=lo\nbind-dynamic\n", net->bridge);
     add_address(&b, "listen-address=", net->gateway, "\n");
+    add_ipv6(&b, net);
     add_dns(&b, net, paths);
     add_dhcp(&b, net, paths);
     return hm_buf_steal(&b);
@@ -79,15 +97,20 @@ char *dhcp_config_text(const struct net *net, const struct dhcp_paths *paths)
 
 /* -- Hosts and names --------------------------------------------------------------------------- */
 
-static void add_host(struct hm_buf *b, const uint8_t mac[6], uint32_t address, const char *name)
+static void add_host(struct hm_buf *b, const struct net *net, const uint8_t mac[6],
+                     uint32_t address, const char *name)
 {
-    char text[MAC_TEXT_MAX + 1];
+    char text[MAC_TEXT_MAX + 1], text6[NET6_TEXT_MAX + 1];
+    uint8_t address6[16];
     mac_text(mac, text);
     hm_buf_printf(b, "%s,", text);
+    add_address(b, "", address, "");
+    if (net6_beside(net, address, address6)) {
+        net6_text(address6, text6);
+        hm_buf_printf(b, ",[%s]", text6);
+    }
     bool named = name && *name && dns_name_is_valid(name);
-    add_address(b, "", address, named ? "," : "\n");
-    if (named)
-        hm_buf_printf(b, "%s\n", name);
+    hm_buf_printf(b, "%s%s\n", named ? "," : "", named ? name : "");
 }
 
 /* A static entry whose address another card holds waits until that one has given it back. */
@@ -108,11 +131,11 @@ char *dhcp_hosts_text(const struct net *net, const struct pool *pool)
     struct hm_buf b = {0};
     for (size_t i = 0; i < net->host_count; i++)
         if (is_free_for(pool, &net->hosts[i]))
-            add_host(&b, net->hosts[i].mac, net->hosts[i].address, net->hosts[i].name);
+            add_host(&b, net, net->hosts[i].mac, net->hosts[i].address, net->hosts[i].name);
     for (size_t i = 0; i < pool->count; i++) {
         const struct lease *l = &pool->items[i];
         if (is_held_as_declared(net, l))
-            add_host(&b, l->mac, l->address, l->name);
+            add_host(&b, net, l->mac, l->address, l->name);
     }
     return hm_buf_steal(&b);
 }

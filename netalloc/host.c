@@ -1,35 +1,110 @@
 #include "netalloc/host.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define IP_FORWARD "/proc/sys/net/ipv4/ip_forward"
+#include "base/alloc.h"
+
+#define IP_FORWARD  "/proc/sys/net/ipv4/ip_forward"
+#define LINKS6      "/proc/sys/net/ipv6/conf"
+#define IP6_FORWARD LINKS6 "/all/forwarding"
+
+/* The first letter of what it says; 0: it can't be read. */
+static char read_switch(const char *path)
+{
+    char value = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    if (read(fd, &value, 1) != 1)
+        value = 0;
+    close(fd);
+    return value;
+}
+
+/* False: errno says why. */
+static bool write_switch(const char *path, char value)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool done = fd >= 0 && write(fd, &value, 1) == 1;
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = why;
+    return done;
+}
+
+static bool is_on(const char *path)
+{
+    char value = read_switch(path);
+    return value && value != '0';
+}
 
 bool host_forwards(void)
 {
-    char value = '0';
-    int fd = open(IP_FORWARD, O_RDONLY | O_CLOEXEC);
-    bool forwards = fd >= 0 && read(fd, &value, 1) == 1 && value != '0';
-    if (fd >= 0)
-        close(fd);
-    return forwards;
+    return is_on(IP_FORWARD);
+}
+
+bool host_forwards6(void)
+{
+    return is_on(IP6_FORWARD);
 }
 
 int host_let_forward(struct hm_error *err)
 {
-    if (host_forwards())
-        return 0;
-    int fd = open(IP_FORWARD, O_WRONLY | O_CLOEXEC);
-    bool done = fd >= 0 && write(fd, "1", 1) == 1;
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    if (done)
+    if (host_forwards() || write_switch(IP_FORWARD, '1'))
         return 0;
     return hm_fail(err, HM_E_UNSUPPORTED,
                    "this host does not forward packets and may not be told to (%s: %s); set "
                    "net.ipv4.ip_forward=1",
-                   IP_FORWARD, strerror(why));
+                   IP_FORWARD, strerror(errno));
+}
+
+/* -- IPv6 -------------------------------------------------------------------------------------- */
+
+static void keep_routes_of(const char *link)
+{
+    HM_AUTOFREE char *path = hm_printf(LINKS6 "/%s/accept_ra", link);
+    if (strcmp(link, "all") != 0 && read_switch(path) == '1')
+        write_switch(path, '2');
+}
+
+/* Links that come later have what `default` says. */
+static void keep_routes(void)
+{
+    DIR *links = opendir(LINKS6);
+    for (const struct dirent *e; links && (e = readdir(links));)
+        if (e->d_name[0] != '.')
+            keep_routes_of(e->d_name);
+    if (links)
+        closedir(links);
+}
+
+int host_let_forward6(struct hm_error *err)
+{
+    if (host_forwards6())
+        return 0;
+    keep_routes(); /* before: those that it had from routers would go */
+    if (write_switch(IP6_FORWARD, '1'))
+        return 0;
+    return hm_fail(err, HM_E_UNSUPPORTED,
+                   "this host does not forward IPv6 and may not be told to (%s: %s); set "
+                   "net.ipv6.conf.all.forwarding=1, or take subnet6 out of the network",
+                   IP6_FORWARD, strerror(errno));
+}
+
+int host_prepare_bridge6(const char *bridge, struct hm_error *err)
+{
+    static const char *const off[] = {"accept_ra", "autoconf", "disable_ipv6"};
+    for (size_t i = 0; i < HM_COUNT(off); i++) {
+        HM_AUTOFREE char *path = hm_printf(LINKS6 "/%s/%s", bridge, off[i]);
+        if (read_switch(path) != '0' && !write_switch(path, '0'))
+            return hm_fail(err, HM_E_UNSUPPORTED, "IPv6 on %s: %s: %s", bridge, path,
+                           strerror(errno));
+    }
+    return 0;
 }

@@ -19,6 +19,8 @@ struct link *links_add(struct links *list, const struct link *link)
     *added = *link;
     added->addresses = NULL;
     added->address_count = 0;
+    added->addresses6 = NULL;
+    added->address6_count = 0;
     return added;
 }
 
@@ -29,6 +31,17 @@ void link_add_address(struct link *link, uint32_t address, unsigned prefix)
             hm_realloc_array(link->addresses, link->address_count ? 2 * link->address_count : 1,
                              sizeof *link->addresses);
     link->addresses[link->address_count++] = (struct link_address){address, prefix};
+}
+
+void link_add_address6(struct link *link, const uint8_t bytes[16], unsigned prefix)
+{
+    if (is_full(link->address6_count))
+        link->addresses6 =
+            hm_realloc_array(link->addresses6, link->address6_count ? 2 * link->address6_count : 1,
+                             sizeof *link->addresses6);
+    struct link_address6 *added = &link->addresses6[link->address6_count++];
+    memcpy(added->bytes, bytes, sizeof added->bytes);
+    added->prefix = prefix;
 }
 
 static int by_name(const void *a, const void *b)
@@ -69,10 +82,20 @@ bool link_has_address(const struct link *link, uint32_t address, unsigned prefix
     return false;
 }
 
+bool link_has_address6(const struct link *link, const uint8_t bytes[16], unsigned prefix)
+{
+    for (size_t i = 0; i < link->address6_count; i++)
+        if (!memcmp(link->addresses6[i].bytes, bytes, 16) && link->addresses6[i].prefix == prefix)
+            return true;
+    return false;
+}
+
 void links_clear(struct links *list)
 {
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count; i++) {
         free(list->items[i].addresses);
+        free(list->items[i].addresses6);
+    }
     free(list->items);
     *list = (struct links){0};
 }

@@ -51,6 +51,27 @@ static const struct link *find_overlap(const struct links *seen, const struct li
     return NULL;
 }
 
+static bool overlaps6(const struct link_want *want, const struct link_address6 *other)
+{
+    unsigned bits = want->prefix6 < other->prefix ? want->prefix6 : other->prefix;
+    for (unsigned i = 0; i < bits; i++) {
+        uint8_t mask = (uint8_t)(0x80 >> (i % 8));
+        if ((want->address6[i / 8] ^ other->bytes[i / 8]) & mask)
+            return false;
+    }
+    return true;
+}
+
+static const struct link *find_overlap6(const struct links *seen, const struct link_want *want)
+{
+    for (size_t i = 0; i < seen->count; i++)
+        for (size_t j = 0; j < seen->items[i].address6_count; j++)
+            if (strcmp(seen->items[i].name, want->name) != 0 &&
+                overlaps6(want, &seen->items[i].addresses6[j]))
+                return &seen->items[i];
+    return NULL;
+}
+
 static const struct link_want *find_want(const struct link_want *wants, size_t count,
                                          const char *name)
 {
@@ -86,6 +107,18 @@ static void settle(struct link_want *want, enum link_verdict verdict, const stru
     want->against = verdict == LINK_FINE ? NULL : against;
 }
 
+static void judge_subnets(const struct links *seen, struct link_want *want)
+{
+    if (want->verdict != LINK_FINE || want->gone)
+        return;
+    const struct link *overlap = want->prefix ? find_overlap(seen, want) : NULL;
+    const struct link *overlap6 = want->prefix6 ? find_overlap6(seen, want) : NULL;
+    if (overlap)
+        settle(want, LINK_SUBNET_IN_USE, overlap);
+    else if (overlap6)
+        settle(want, LINK_SUBNET6_IN_USE, overlap6);
+}
+
 static void judge(const char *site, const struct links *seen, struct link_want *want,
                   const struct link *there)
 {
@@ -94,11 +127,7 @@ static void judge(const char *site, const struct links *seen, struct link_want *
         settle(want, verdict_on_mark(site, want, there), there);
     if (want->verdict == LINK_FINE && there && there->kind != want->kind)
         settle(want, LINK_WRONG_KIND, there);
-    const struct link *overlap = NULL;
-    if (want->verdict == LINK_FINE && !want->gone && want->prefix)
-        overlap = find_overlap(seen, want);
-    if (overlap)
-        settle(want, LINK_SUBNET_IN_USE, overlap);
+    judge_subnets(seen, want);
 }
 
 /* -- Steps ------------------------------------------------------------------------------------- */
@@ -148,6 +177,8 @@ static void plan_one(const struct links *seen, const struct link_want *want,
         add_step(steps, (struct link_step){LINK_SET, set, want, there});
     if (want->prefix && !(there && link_has_address(there, want->address, want->prefix)))
         add_step(steps, (struct link_step){.verb = LINK_ADDRESS, .want = want, .seen = there});
+    if (want->prefix6 && !(there && link_has_address6(there, want->address6, want->prefix6)))
+        add_step(steps, (struct link_step){.verb = LINK_ADDRESS6, .want = want, .seen = there});
 }
 
 /* The link of each want's name, or NULL: the sorted walk. */
@@ -272,6 +303,12 @@ int link_verdict_check(const struct link_want *want, struct hm_error *err)
                        want->kind == LINK_BRIDGE ? "bridge" : "TAP");
     case LINK_SUBNET_IN_USE:
         return fail_overlap(want, err);
+    case LINK_SUBNET6_IN_USE:
+        return hm_fail(
+            err, HM_E_CONFLICT,
+            "%s: %s of this host has an address in its subnet6; give the network another "
+            "subnet6",
+            want->name, want->against->name);
     case LINK_MASTER_MISSING:
         return hm_fail(err, HM_E_NETWORK_NOT_FOUND, "%s: its bridge %s is not there", want->name,
                        want->master);

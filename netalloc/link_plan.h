@@ -25,6 +25,7 @@
     X(OTHER_OWNER, "other-owner")       /* made from another document of this site */              \
     X(WRONG_KIND, "wrong-kind")         /* ours or not, it is no bridge, or no TAP */              \
     X(SUBNET_IN_USE, "subnet-in-use")   /* another link has an address in this subnet */           \
+    X(SUBNET6_IN_USE, "subnet6-in-use") /* the same, of IPv6 */                                    \
     X(MASTER_MISSING, "master-missing") /* the bridge of a TAP is neither there nor wanted */
 
 enum link_verdict {
@@ -43,13 +44,15 @@ struct link_want {
     char master[LINK_NAME_MAX + 1]; /* of a TAP; empty: none */
     uint32_t address;
     unsigned prefix; /* of a bridge; 0: no address */
-    bool gone;       /* it shall not be there */
+    uint8_t address6[16];
+    unsigned prefix6; /* the same; 0: no IPv6 */
+    bool gone;        /* it shall not be there */
     /* Set by the plan: */
     enum link_verdict verdict;
     const struct link *against; /* the link that it is in conflict with, or NULL */
 };
 
-enum link_verb { LINK_CREATE, LINK_SET, LINK_ADDRESS, LINK_DELETE };
+enum link_verb { LINK_CREATE, LINK_SET, LINK_ADDRESS, LINK_ADDRESS6, LINK_DELETE };
 enum link_attribute {
     SET_ALIAS = 1,
     SET_MTU = 2,

@@ -90,9 +90,22 @@ bool link_read(const struct nlmsghdr *message, struct links *into)
     return true;
 }
 
+static bool is_link_local(const uint8_t bytes[16])
+{
+    return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
+
+/* Its own address; of a link between two it is not the one that the prefix is about. */
+static const struct nlattr *own_address(const struct nlattr **found, uint16_t size)
+{
+    const struct nlattr *own = found[IFA_LOCAL] ? found[IFA_LOCAL] : found[IFA_ADDRESS];
+    return own && mnl_attr_get_payload_len(own) == size ? own : NULL;
+}
+
 bool link_read_address(const struct nlmsghdr *message, struct links *into)
 {
-    static const enum mnl_attr_data_type types[IFA_MAX + 1] = {[IFA_LOCAL] = MNL_TYPE_U32};
+    static const enum mnl_attr_data_type types[IFA_MAX + 1] = {
+        [IFA_LOCAL] = MNL_TYPE_BINARY, [IFA_ADDRESS] = MNL_TYPE_BINARY};
     const struct nlattr *found[IFA_MAX + 1] = {0};
     struct attributes a = {types, found, IFA_MAX};
     if (message->nlmsg_type != RTM_NEWADDR)
@@ -100,17 +113,23 @@ bool link_read_address(const struct nlmsghdr *message, struct links *into)
     if (!has_header(message, sizeof(struct ifaddrmsg)))
         return false;
     const struct ifaddrmsg *info = mnl_nlmsg_get_payload(message);
-    if (info->ifa_family != AF_INET)
+    bool is_6 = info->ifa_family == AF_INET6;
+    if (info->ifa_family != AF_INET && !is_6)
         return true;
-    if (mnl_attr_parse(message, sizeof(struct ifaddrmsg), note_attribute, &a) < 0 ||
-        !found[IFA_LOCAL] || info->ifa_prefixlen > 32)
+    if (mnl_attr_parse(message, sizeof(struct ifaddrmsg), note_attribute, &a) < 0)
         return false;
-    const uint8_t *octets = mnl_attr_get_payload(found[IFA_LOCAL]);
-    uint32_t address = (uint32_t)octets[0] << 24 | (uint32_t)octets[1] << 16 |
-                       (uint32_t)octets[2] << 8 | octets[3];
+    const struct nlattr *own = own_address(found, is_6 ? 16 : 4);
+    if (!own || info->ifa_prefixlen > (is_6 ? 128 : 32))
+        return false;
+    const uint8_t *octets = mnl_attr_get_payload(own);
     struct link *link = (struct link *)(uintptr_t)links_at(into, (int)info->ifa_index);
-    if (link)
-        link_add_address(link, address, info->ifa_prefixlen);
+    if (link && is_6 && !is_link_local(octets))
+        link_add_address6(link, octets, info->ifa_prefixlen);
+    else if (link && !is_6)
+        link_add_address(link,
+                         (uint32_t)octets[0] << 24 | (uint32_t)octets[1] << 16 |
+                             (uint32_t)octets[2] << 8 | octets[3],
+                         info->ifa_prefixlen);
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "netalloc/host.h"
+#include "netalloc/net6.h"
 #include "proto/address.h"
 
 enum { ADDRESSES_SHOWN = 256 };
@@ -45,24 +46,51 @@ static char *drift_of(const struct work *w, size_t i, bool firewall_is_set)
         drift = hm_strdup("the firewall's rules are not as they were set");
     if (!drift && w->nets[i].mode != NET_ISOLATED && !host_forwards())
         drift = hm_strdup("the host does not forward packets");
+    if (!drift && w->nets[i].mode != NET_ISOLATED && w->nets[i].has6 && !host_forwards6())
+        drift = hm_strdup("the host does not forward IPv6");
     return drift ? drift : missing_of_dhcp(w, i);
 }
 
 /* -- Things ------------------------------------------------------------------------------------ */
 
-static json_t *addresses_of(const struct work *w, const char *name)
+static void show_address(const struct net *net, const struct lease *l, json_t *list, json_t *list6)
 {
-    json_t *list = json_object();
+    char text[IPV4_TEXT_MAX + 1], text6[NET6_TEXT_MAX + 1];
+    uint8_t address6[16];
+    ipv4_text(l->address, text);
+    json_object_set_new(list, l->owner, json_string(text));
+    if (!net6_beside(net, l->address, address6))
+        return;
+    net6_text(address6, text6);
+    json_object_set_new(list6, l->owner, json_string(text6));
+}
+
+/* Owner -> address, of both families. */
+static void add_addresses(const struct work *w, size_t i, json_t *details)
+{
+    json_t *list = json_object(), *list6 = json_object();
     struct pool pool = {0};
-    store_read_pool(&w->native->store, name, &pool, NULL);
-    for (size_t i = 0; i < pool.count && json_object_size(list) < ADDRESSES_SHOWN; i++) {
-        char text[IPV4_TEXT_MAX + 1];
-        ipv4_text(pool.items[i].address, text);
-        if (!pool.items[i].given_back)
-            json_object_set_new(list, pool.items[i].owner, json_string(text));
-    }
+    store_read_pool(&w->native->store, w->definitions.items[i].name, &pool, NULL);
+    for (size_t k = 0; k < pool.count && json_object_size(list) < ADDRESSES_SHOWN; k++)
+        if (!pool.items[k].given_back)
+            show_address(&w->nets[i], &pool.items[k], list, list6);
     pool_clear(&pool);
-    return list;
+    json_object_set_new(details, "addresses", list);
+    if (w->nets[i].has6)
+        json_object_set(details, "addresses6", list6);
+    json_decref(list6);
+}
+
+static json_t *details_of(const struct work *w, size_t i)
+{
+    const struct net *net = &w->nets[i];
+    char address6[NET6_TEXT_MAX + 1];
+    net6_text(net->gateway6, address6);
+    json_t *details =
+        json_pack("{s:s*, s:s*}", "bridge", w->definitions.items[i].mark.spec ? net->bridge : NULL,
+                  "address6", net->has6 ? address6 : NULL);
+    add_addresses(w, i, details);
+    return details;
 }
 
 static char *copy(const char *text)
@@ -84,8 +112,7 @@ static struct thing thing_of(const struct work *w, size_t i, bool firewall_is_se
         .mark_hash = d->mark.spec ? copy(d->mark.hash) : NULL,
         .spec = json_incref(d->mark.spec),
         .drift = up ? drift_of(w, i, firewall_is_set) : NULL,
-        .details = json_pack("{s:s*, s:o}", "bridge", d->mark.spec ? w->nets[i].bridge : NULL,
-                             "addresses", addresses_of(w, d->name)),
+        .details = details_of(w, i),
     };
 }
 

@@ -173,6 +173,8 @@ static int make_up(struct work *w, size_t i, const struct link_steps *steps, str
         r = carry_out(w, steps, err);
     if (r >= 0 && w->nets[i].mode != NET_ISOLATED)
         r = host_let_forward(err);
+    if (r >= 0 && w->nets[i].mode != NET_ISOLATED && w->nets[i].has6)
+        r = host_let_forward6(err);
     return r < 0 ? r : run_dhcp(w, i, err);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "netalloc/net6.h"
 
 void native_init(struct native *n, const char *site, const char *state_dir, const char *runtime_dir)
 {
@@ -95,9 +96,11 @@ bool work_bridge(const struct work *w, size_t i, bool gone, struct link_want *re
                              .mtu = net->mtu,
                              .address = net->gateway,
                              .prefix = net->prefix,
+                             .prefix6 = net->has6 ? NET6_PREFIX : 0,
                              .gone = gone};
     if (!mark->spec || !alias_make(w->native->site, mark->key, want.alias))
         return false;
+    memcpy(want.address6, net->gateway6, sizeof want.address6);
     snprintf(want.name, sizeof want.name, "%s", net->bridge);
     snprintf(want.owner, sizeof want.owner, "%s", mark->key);
     alias_mac(w->native->site, mark->key, want.mac);

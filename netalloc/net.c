@@ -1,5 +1,6 @@
 #include "netalloc/net.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,12 +53,15 @@ static void read_subnet(const json_t *spec, struct net *net)
 {
     struct network_subnet s;
     char first[NETWORK_ADDRESS_MAX + 1], last[NETWORK_ADDRESS_MAX + 1];
+    char address6[NETWORK_ADDRESS6_MAX + 1];
     if (!network_subnet(spec, &s))
         return;
     net->gateway = s.gateway;
     net->prefix = s.prefix;
     net->first = s.first;
     net->last = s.last;
+    net->has6 =
+        network_address6(spec, address6) && inet_pton(AF_INET6, address6, net->gateway6) == 1;
     net->dhcp = network_dhcp_range(spec, first, last);
     net->dns = spec_bool(net->dns_spec, "enabled");
     if (net->dhcp) {

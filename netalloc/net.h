@@ -38,6 +38,8 @@ struct net {
     uint32_t mtu;     /* 0: the kernel's own */
     uint32_t gateway; /* the host's own address */
     unsigned prefix;  /* 0: the host has no address on it, and serves nobody */
+    bool has6;        /* IPv6 beside it, in a prefix of 64 bits (net6.h) */
+    uint8_t gateway6[16];
     bool dhcp, dns;
     uint32_t first, last; /* the addresses that are given out; of the whole subnet without DHCP */
     struct net_host *hosts;

@@ -13,6 +13,7 @@
 #include <net/if.h>
 
 #include "base/alloc.h"
+#include "netalloc/host.h"
 #include "netalloc/link_read.h"
 #include "netalloc/rtnl.h"
 #include "netalloc/tap.h"
@@ -70,7 +71,7 @@ static int dump_all(struct netlink *nl, struct links *into)
     struct rtnl_answer addresses = {.read = read_address, .into = into};
     if (rtnl_dump(nl->rtnl, RTM_GETLINK, AF_UNSPEC, &links) < 0)
         return -1;
-    return rtnl_dump(nl->rtnl, RTM_GETADDR, AF_INET, &addresses);
+    return rtnl_dump(nl->rtnl, RTM_GETADDR, AF_UNSPEC, &addresses);
 }
 
 int netlink_links(struct netlink *nl, struct links *ret, struct hm_error *err)
@@ -186,6 +187,27 @@ static int add_address(struct netlink *nl, const struct link_step *s, struct hm_
     return rtnl_change(nl->rtnl, message, want->name, "give an address to", err);
 }
 
+/* At once, without a look for a twin: no other link has an address in its subnet. */
+static int add_address6(struct netlink *nl, const struct link_step *s, struct hm_error *err)
+{
+    char buffer[RTNL_REQUEST_MAX];
+    const struct link_want *want = s->want;
+    int r = host_prepare_bridge6(want->name, err);
+    if (r < 0)
+        return r;
+    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+    message->nlmsg_type = RTM_NEWADDR;
+    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+    struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(message, sizeof *info);
+    *info = (struct ifaddrmsg){.ifa_family = AF_INET6,
+                               .ifa_prefixlen = (uint8_t)want->prefix6,
+                               .ifa_flags = IFA_F_NODAD,
+                               .ifa_index = (unsigned)index_of(s)};
+    mnl_attr_put(message, IFA_LOCAL, sizeof want->address6, want->address6);
+    mnl_attr_put(message, IFA_ADDRESS, sizeof want->address6, want->address6);
+    return rtnl_change(nl->rtnl, message, want->name, "give an IPv6 address to", err);
+}
+
 static int delete (struct netlink *nl, const struct link *seen, struct hm_error *err)
 {
     char buffer[RTNL_REQUEST_MAX];
@@ -204,6 +226,8 @@ int netlink_step(struct netlink *nl, const struct link_step *s, struct hm_error 
         return set_and_keep(nl, s, err);
     case LINK_ADDRESS:
         return add_address(nl, s, err);
+    case LINK_ADDRESS6:
+        return add_address6(nl, s, err);
     case LINK_DELETE:
         return delete (nl, s->seen, err);
     }

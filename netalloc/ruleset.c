@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "netalloc/net6.h"
 #include "proto/address.h"
 
 #define LOWER  "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -48,15 +49,19 @@ static void add_isolated(struct hm_buf *b, const struct net *net)
                   net->bridge, net->bridge, net->bridge, net->bridge);
 }
 
-/* What guests send: under their own addresses, and not by IPv6, which is not translated. */
+/* What guests send: under their own addresses, and by IPv6 only where that is translated, too. */
 static void add_nat_out(struct hm_buf *b, const struct net *net)
 {
-    char subnet[CIDR_TEXT_MAX + 1];
+    char subnet[CIDR_TEXT_MAX + 1], subnet6[NET6_TEXT_MAX + 1];
     cidr_text(net->gateway & cidr_mask(net->prefix), net->prefix, subnet);
-    hm_buf_printf(b,
-                  "  iifname \"%s\" oifname != \"%s\" ip saddr != %s drop\n"
-                  "  iifname \"%s\" oifname != \"%s\" meta nfproto ipv6 drop\n",
-                  net->bridge, net->bridge, subnet, net->bridge, net->bridge);
+    hm_buf_printf(b, "  iifname \"%s\" oifname != \"%s\" ip saddr != %s drop\n", net->bridge,
+                  net->bridge, subnet);
+    hm_buf_printf(b, "  iifname \"%s\" oifname != \"%s\" ", net->bridge, net->bridge);
+    net6_subnet_text(net, subnet6);
+    if (net->has6)
+        hm_buf_printf(b, "ip6 saddr != %s/%d drop\n", subnet6, NET6_PREFIX);
+    else
+        hm_buf_puts(b, "meta nfproto ipv6 drop\n");
 }
 
 static void add_nat_in(struct hm_buf *b, const struct net *net)
@@ -100,6 +105,12 @@ static void add_masquerade(struct hm_buf *b, const struct net *net)
         hm_buf_printf(b,
                       "  ip saddr %s ip daddr != { %s, 224.0.0.0/4, 255.255.255.255 } masquerade\n",
                       subnet, subnet);
+    if (net->mode == NET_NAT && net->has6) {
+        char subnet6[NET6_TEXT_MAX + 1];
+        net6_subnet_text(net, subnet6);
+        hm_buf_printf(b, "  ip6 saddr %s/%d ip6 daddr != { %s/%d, ff00::/8 } masquerade\n", subnet6,
+                      NET6_PREFIX, subnet6, NET6_PREFIX);
+    }
     if (net->forward_count) /* a guest reaches its neighbour by the host's port: answers come back */
         hm_buf_printf(b, "  ip saddr %s ip daddr %s oifname \"%s\" ct status dnat masquerade\n",
                       subnet, subnet, net->bridge);

@@ -3,8 +3,8 @@
  *
  * "table inet harmony_SITE" is replaced as a whole in one transaction: either all of it is in force, or
  * what was before. Nothing else of the host's firewall is read or touched. In it:
- * - nat: what guests send elsewhere leaves under the host's address; nothing comes in but answers and
- *   forwarded ports;
+ * - nat: what guests send elsewhere leaves under the host's address, by IPv6 as by IPv4 (none without subnet6); nothing comes
+ *   in but answers and forwarded ports;
  * - route: passes both ways;
  * - isolated: nothing is forwarded from it or to it;
  * - forwarded ports are rewritten to their guest, for packets from outside and for the host's own, and

@@ -143,7 +143,8 @@ static const struct field network_fields[] = {
      .max = NETWORK_ADDRESS6_MAX + 3,
      .help = "The host's own IPv6 address on the network, beside subnet, with the prefix /64 "
              "(fd00:100::1/64); guests make addresses of their own in it (SLAAC). Mode nat hides "
-             "them behind the host's, as it does with IPv4. Not with backend: native."},
+             "them behind the host's, as it does with IPv4. On a native network those that ask by "
+             "DHCPv6 get an address of their own that stays."},
     {.name = "dhcp",
      .type = FIELD_OBJECT,
      .cost = COST_LIVE,

@@ -46,8 +46,6 @@ int network_check_subnet6(const json_t *spec, struct field_place *at, struct hm_
     const char *fault = fault_of(text, bytes);
     if (fault)
         return field_fail(at, err, "%s: %s", text, fault);
-    if (network_is_native(spec))
-        return field_fail(at, err, "a native network has no IPv6; use backend: libvirt for it");
     if (!network_subnet(spec, &subnet))
         return field_fail(at, err, "it needs a subnet beside it, and subnet is none");
     return 0;

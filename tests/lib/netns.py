@@ -14,19 +14,22 @@ import itertools
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from .paths import built, system
 from .processes import Process, environment, first_child, run
 from .waiting import wait_until
 
 SERVER = """
-import http.server, sys
+import http.server, socket, sys
 class Who(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(self.client_address[0].encode())
-http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Who).serve_forever()
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+Server((sys.argv[1], int(sys.argv[2])), Who).serve_forever()
 """
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decode())"
 LEASED = """#!/bin/sh
@@ -96,6 +99,10 @@ class Machine:
                         "-s", script, check=check)
         return self.address(device) if done.returncode == 0 else None
 
+    def ask_for_address6(self, who, device="eth0"):
+        """DHCPv6, by the id that `who` got at its installation. The address that it is given, or None."""
+        return self.run(sys.executable, Path(__file__).parent / "dhcpv6.py", device, who).stdout.strip() or None
+
     def address(self, device="eth0"):
         shown = json.loads(self.run("ip", "-json", "-4", "address", "show", "dev", device).stdout)
         found = [f"{a['local']}/{a['prefixlen']}" for link in shown for a in link.get("addr_info", [])]
@@ -106,7 +113,7 @@ class Machine:
         server = Process(f"{self.name} http", self.enter(sys.executable, "-c", SERVER, address, port),
                          self.folder / f"{self.name}-http.log").start()
         self.servers.append(server)
-        local = "127.0.0.1" if address == "0.0.0.0" else address
+        local = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, address)
         wait_until(lambda: server.check_running() and self.fetch(f"http://{local}:{port}"), 10,
                    f"the server of {self.name}", 0.05)
 

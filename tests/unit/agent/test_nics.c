@@ -96,7 +96,8 @@ START_TEST(the_address_of_a_card_is_found_in_its_network)
         {.kind = (char[]){"network"},
          .details = json_loads(
              "{\"addresses\":{\"site-a.vm.web#1\":\"10.0.0.2\",\"site-a.vm.web#2\":\"10.0.0.3\","
-             "\"site-a.vm.db#0\":\"10.0.0.4\"}}",
+             "\"site-a.vm.db#0\":\"10.0.0.4\"},\"addresses6\":{\"site-a.vm.web#1\":\"fd00::a00:2\"}"
+             "}",
              0, NULL)}};
     struct things things = {items, 3};
     ck_assert_str_eq(nics_address(&things, "site-a.vm.web", spec), "10.0.0.2");
@@ -111,6 +112,8 @@ START_TEST(the_address_of_a_card_is_found_in_its_network)
     json_t *cards = json_object_get(json_object_get(status, "details"), "networks");
     ck_assert_str_eq(json_string_value(json_object_get(json_array_get(cards, 0), "address")),
                      "10.0.0.2");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(cards, 0), "address6")),
+                     "fd00::a00:2");
     ck_assert_ptr_null(json_object_get(json_array_get(cards, 1), "address"));
     ck_assert_ptr_null(
         json_object_get(json_array_get(json_object_get(shared, "networks"), 0), "address"));

@@ -66,6 +66,47 @@ START_TEST(isolated_guests_get_no_way_out)
 }
 END_TEST
 
+static struct net lan6(void)
+{
+    struct net net = lan();
+    const uint8_t gateway[16] = {0xfd, 0, 1, 0, [15] = 1};
+    net.has6 = true;
+    memcpy(net.gateway6, gateway, sizeof gateway);
+    return net;
+}
+
+START_TEST(ipv6_is_announced_and_given_beside_ipv4)
+{
+    struct net net = lan6();
+    struct pool pool = {0};
+    char *text = dhcp_config_text(&net, &paths);
+    check_line(text, "listen-address=fd00:100::1", true);
+    check_line(text, "enable-ra", true);
+    check_line(text, "dhcp-range=fd00:100::,static,slaac,64,10m", true);
+    check_line(text, "ra-param=br-lan,0,0", false);
+    free(text);
+    net.dhcp = false;
+    net.mode = NET_ISOLATED;
+    text = dhcp_config_text(&net, &paths);
+    check_line(text, "dhcp-range=fd00:100::,ra-only,64,10m", true);
+    check_line(text, "ra-param=br-lan,0,0", true);
+    free(text);
+    hold(&pool, "site-a.vm.web#0", 1, "web");
+    text = dhcp_hosts_text(&net, &pool);
+    ck_assert_str_eq(text, "02:00:00:00:00:09,10.100.0.32,[fd00:100::a64:20],printer\n"
+                           "02:00:00:00:00:01,10.100.0.2,[fd00:100::a64:2],web\n");
+    free(text);
+    net.gateway6[15] = 2; /* the host's own address is nobody else's */
+    net.gateway6[14] = 0;
+    net.gateway6[13] = 0x64;
+    net.gateway6[12] = 0x0a;
+    text = dhcp_hosts_text(&net, &pool);
+    ck_assert_ptr_nonnull(strstr(text, "02:00:00:00:00:01,10.100.0.2,web\n"));
+    free(text);
+    pool_clear(&pool);
+}
+END_TEST
+
 START_TEST(what_the_document_says_of_names_is_told)
 {
     struct net net = lan();
@@ -169,6 +210,7 @@ int main(void)
     TCase *c = tcase_create("dhcp_text");
     tcase_add_test(c, it_serves_one_bridge_and_declared_hosts_alone);
     tcase_add_test(c, isolated_guests_get_no_way_out);
+    tcase_add_test(c, ipv6_is_announced_and_given_beside_ipv4);
     tcase_add_test(c, what_the_document_says_of_names_is_told);
     tcase_add_test(c, either_half_can_be_off);
     tcase_add_test(c, holders_and_static_entries_get_their_addresses);

@@ -129,6 +129,8 @@ static void carry_out(struct links *world, const struct link_step *s, int index)
         set(world, s);
     else if (s->verb == LINK_ADDRESS)
         link_add_address(find(world, name), s->want->address, s->want->prefix);
+    else if (s->verb == LINK_ADDRESS6)
+        link_add_address6(find(world, name), s->want->address6, s->want->prefix6);
     else
         drop(world, name);
 }
@@ -247,6 +249,60 @@ START_TEST(a_subnet_that_another_link_is_in_is_a_conflict)
         link_add_address(add(&seen, "eth0", LINK_OTHER, ""), others[i].address, others[i].prefix);
         struct link_steps steps = plan(&seen, &want, 1);
         ck_assert_int_eq(want.verdict == LINK_SUBNET_IN_USE, others[i].clashes);
+        ck_assert_int_eq(link_verdict_check(&want, &err) < 0, others[i].clashes);
+        if (others[i].clashes)
+            ck_assert_ptr_nonnull(strstr(err.text, "eth0 of this host"));
+        link_steps_clear(&steps);
+        links_clear(&seen);
+    }
+}
+END_TEST
+
+static void give6(struct link_want *want)
+{
+    const uint8_t address[16] = {0xfd, 0, 1, 0, [15] = 1};
+    memcpy(want->address6, address, sizeof address);
+    want->prefix6 = 64;
+}
+
+START_TEST(an_ipv6_address_is_given_once)
+{
+    struct links seen = {0};
+    struct link_want want = bridge("br-lan", LAN, 0x0a640001);
+    give6(&want);
+    struct link *there = add(&seen, "br-lan", LINK_BRIDGE, want.alias);
+    link_add_address(there, want.address, 24);
+    struct link_steps steps = plan(&seen, &want, 1);
+    check_step(&steps, 0, LINK_ADDRESS6, "br-lan", 0);
+    ck_assert_uint_eq(steps.count, 1);
+    carry_out(&seen, &steps.items[0], 0);
+    link_steps_clear(&steps);
+    steps = plan(&seen, &want, 1);
+    ck_assert_uint_eq(steps.count, 0);
+    link_steps_clear(&steps);
+    links_clear(&seen);
+}
+END_TEST
+
+START_TEST(an_ipv6_prefix_is_one_links_alone)
+{
+    static const struct {
+        uint8_t bytes[16];
+        unsigned prefix;
+        bool clashes;
+    } others[] = {{{0xfd, 0, 1, 0, [15] = 9}, 64, true},
+                  {{0xfd, 0, 1, 0, [7] = 1, [15] = 9}, 64, false},
+                  {{0xfd, 0, 1, 0, [7] = 1, [15] = 9}, 63, true},
+                  {{0xfd, 0, 1, 0, [8] = 7}, 128, true},
+                  {{[15] = 1}, 128, false}};
+    for (size_t i = 0; i < HM_COUNT(others); i++) {
+        struct links seen = {0};
+        struct link_want want = bridge("br-lan", LAN, 0x0a640001);
+        struct hm_error err = {0};
+        give6(&want);
+        link_add_address6(add(&seen, "eth0", LINK_OTHER, ""), others[i].bytes, others[i].prefix);
+        struct link_steps steps = plan(&seen, &want, 1);
+        ck_assert_int_eq(want.verdict == LINK_SUBNET6_IN_USE, others[i].clashes);
         ck_assert_int_eq(link_verdict_check(&want, &err) < 0, others[i].clashes);
         if (others[i].clashes)
             ck_assert_ptr_nonnull(strstr(err.text, "eth0 of this host"));
@@ -447,6 +503,8 @@ int main(void)
     TCase *c = tcase_create("link_plan");
     tcase_add_test(c, from_nothing_a_bridge_comes_before_its_tap);
     tcase_add_test(c, only_what_differs_is_set);
+    tcase_add_test(c, an_ipv6_address_is_given_once);
+    tcase_add_test(c, an_ipv6_prefix_is_one_links_alone);
     tcase_add_test(c, a_bridge_that_a_crash_left_half_made_is_gone_on_with);
     tcase_add_loop_test(c, a_link_of_that_name_that_is_not_ours_is_a_conflict, 0,
                         HM_COUNT(conflicts));

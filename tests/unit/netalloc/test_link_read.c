@@ -42,6 +42,34 @@ static struct nlmsghdr *address_message(int index, unsigned prefix)
     return m;
 }
 
+static struct nlmsghdr *address6_message(int index, const uint8_t bytes[16], uint16_t size)
+{
+    memset(buffer, 0, sizeof buffer);
+    struct nlmsghdr *m = mnl_nlmsg_put_header(buffer);
+    m->nlmsg_type = RTM_NEWADDR;
+    struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(m, sizeof *info);
+    *info = (struct ifaddrmsg){
+        .ifa_family = AF_INET6, .ifa_prefixlen = 64, .ifa_index = (unsigned)index};
+    mnl_attr_put(m, IFA_ADDRESS, size, bytes);
+    return m;
+}
+
+START_TEST(ipv6_addresses_are_read_but_those_that_every_link_has)
+{
+    static const uint8_t own[16] = {0xfd, 0, 1, 0, [15] = 1}, local[16] = {0xfe, 0x80, [15] = 1};
+    struct links list = {0};
+    ck_assert(link_read(link_message("br-lan", "bridge"), &list));
+    ck_assert(link_read_address(address6_message(7, own, 16), &list));
+    ck_assert(link_read_address(address6_message(7, local, 16), &list));
+    ck_assert(!link_read_address(address6_message(7, own, 4), &list));
+    ck_assert_uint_eq(list.items[0].address6_count, 1);
+    ck_assert(link_has_address6(&list.items[0], own, 64));
+    ck_assert(!link_has_address6(&list.items[0], own, 63));
+    ck_assert_uint_eq(list.items[0].address_count, 0);
+    links_clear(&list);
+}
+END_TEST
+
 START_TEST(a_link_is_read)
 {
     struct links list = {0};
@@ -145,6 +173,7 @@ int main(void)
 {
     TCase *c = tcase_create("link_read");
     tcase_add_test(c, a_link_is_read);
+    tcase_add_test(c, ipv6_addresses_are_read_but_those_that_every_link_has);
     tcase_add_test(c, kinds_are_told_apart);
     tcase_add_test(c, what_can_not_be_understood_is_refused);
     tcase_add_test(c, the_kernels_words_are_found);

@@ -1,5 +1,6 @@
 #include "netalloc/net.h"
 
+#include "netalloc/net6.h"
 #include "proto/doc.h"
 #include "suite.h"
 
@@ -24,6 +25,29 @@ START_TEST(a_network_that_says_nothing_has_the_default_pool)
     ck_assert(net.mode == NET_NAT && net.dhcp && net.dns && net.mtu == 0);
     ck_assert_uint_eq(net.first, 0x0a640002);
     ck_assert_uint_eq(net.last, 0x0a64fffe);
+    net_clear(&net);
+    json_decref(spec);
+}
+END_TEST
+
+START_TEST(ipv6_is_the_prefix_and_the_ipv4_address)
+{
+    json_t *spec = spec_of("{\"backend\":\"native\",\"subnet6\":\"fd00:100::1/64\"}");
+    struct net net;
+    uint8_t address[16];
+    char text[NET6_TEXT_MAX + 1];
+    net_of_spec("lan", spec, &net);
+    ck_assert(net.has6);
+    net6_text(net.gateway6, text);
+    ck_assert_str_eq(text, "fd00:100::1");
+    net6_subnet_text(&net, text);
+    ck_assert_str_eq(text, "fd00:100::");
+    ck_assert(net6_beside(&net, 0x0a640032, address));
+    net6_text(address, text);
+    ck_assert_str_eq(text, "fd00:100::a64:32");
+    ck_assert(!net6_beside(&net, 1, address)); /* the host's own */
+    net.has6 = false;
+    ck_assert(!net6_beside(&net, 0x0a640032, address));
     net_clear(&net);
     json_decref(spec);
 }
@@ -75,6 +99,7 @@ int main(void)
     TCase *c = tcase_create("net");
     tcase_add_test(c, a_network_that_says_nothing_has_the_default_pool);
     tcase_add_test(c, what_the_document_says_is_read);
+    tcase_add_test(c, ipv6_is_the_prefix_and_the_ipv4_address);
     tcase_add_test(c, without_a_subnet_nobody_is_served);
     return run_case("net", c);
 }

@@ -57,6 +57,34 @@ START_TEST(nat_hides_guests_and_lets_in_what_they_asked_for)
 }
 END_TEST
 
+static void give6(struct net *net, uint8_t number)
+{
+    const uint8_t gateway[16] = {0xfd, 0, 1, number, [15] = 1};
+    net->has6 = true;
+    memcpy(net->gateway6, gateway, sizeof gateway);
+}
+
+START_TEST(nat_hides_guests_by_ipv6_as_by_ipv4)
+{
+    struct net lan = net_of("lan", "br-lan", NET_NAT), old = net_of("old", "br-old", NET_NAT);
+    struct net iso = net_of("iso", "br-iso", NET_ISOLATED);
+    const struct net *nets[] = {&lan, &old, &iso};
+    give6(&lan, 0);
+    give6(&iso, 2);
+    char *text = render(nets, 3);
+    check_has(text, "iifname \"br-lan\" oifname != \"br-lan\" ip6 saddr != fd00:100::/64 drop");
+    check_has(text, "ip6 saddr fd00:100::/64 ip6 daddr != { fd00:100::/64, ff00::/8 } masquerade");
+    check_has(text, "iifname \"br-old\" oifname != \"br-old\" meta nfproto ipv6 drop");
+    ck_assert_ptr_null(strstr(text, "iifname \"br-lan\" oifname != \"br-lan\" meta nfproto ipv6"));
+    ck_assert_ptr_null(strstr(text, "fd00:102::"));
+    lan.mode = NET_ROUTE;
+    free(text);
+    text = render(nets, 1);
+    ck_assert_ptr_null(strstr(text, "ip6"));
+    free(text);
+}
+END_TEST
+
 START_TEST(isolated_comes_first_and_passes_nothing)
 {
     struct net lan = net_of("lan", "br-lan", NET_NAT), iso = net_of("iso", "br-iso", NET_ISOLATED);
@@ -138,6 +166,7 @@ int main(void)
     TCase *c = tcase_create("ruleset");
     tcase_add_test(c, the_table_is_the_sites_own_and_replaced_as_a_whole);
     tcase_add_test(c, nat_hides_guests_and_lets_in_what_they_asked_for);
+    tcase_add_test(c, nat_hides_guests_by_ipv6_as_by_ipv4);
     tcase_add_test(c, isolated_comes_first_and_passes_nothing);
     tcase_add_test(c, a_routed_network_is_left_to_the_routes);
     tcase_add_test(c, a_port_is_forwarded_from_outside_and_from_the_host);

@@ -218,8 +218,6 @@ static const struct {
      "subnet6: fd00:1::/64: it is the subnet itself; give the host's own address in it (such as "
      "::1 behind the prefix)",
      "subnet6"},
-    {"network", "{\"subnet6\":\"fd00:1::1/64\",\"backend\":\"native\"}",
-     "subnet6: a native network has no IPv6; use backend: libvirt for it", "subnet6"},
     {"network", "{\"subnet6\":\"fd00:1::1/64\",\"subnet\":\"none\",\"mode\":\"isolated\"}",
      "subnet6: it needs a subnet beside it, and subnet is none", "subnet6"},
     {"network", "{\"subnet\":\"10.0.0.255/24\"}",
