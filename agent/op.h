@@ -49,16 +49,19 @@ void op_stream(struct op *op, const struct op_source *source, void *data);
 size_t op_room(const struct op *op); /* bytes that may be sent now; at most OPERATION_FRAME_MAX */
 void op_send(struct op *op, const void *bytes, size_t len);
 
-/* The sources. The path is copied, the descriptor taken over. */
+/* The sources. The path is copied, a descriptor taken over. */
 struct op_file {
     const char *path;
     bool follow;
     int64_t from;       /* nothing before this is sent; a file that was replaced is sent whole */
     size_t back;        /* begin so many rotations ago: in PATH.0 for 1, and go on to PATH */
     int64_t tail_lines; /* the last lines of the file itself; -1: all */
+    int input; /* takes what is sent to the thing, and the file is followed until its end; -1: none */
 };
 void op_stream_file(struct op *op, const struct op_file *file);
 void op_stream_fd(struct op *op, int fd);
+/* A source's `input`, to an open stream: what it has no room for is not taken. */
+size_t op_write(uv_stream_t *stream, const void *bytes, size_t len);
 
 /* Operations on the site: `check` (ops_check.c). */
 void op_begin_check(struct op *op);

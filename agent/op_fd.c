@@ -76,20 +76,25 @@ static void on_written(uv_write_t *request, int status)
     free(request->data);
 }
 
-static size_t input(void *data, const void *bytes, size_t len)
+size_t op_write(uv_stream_t *stream, const void *bytes, size_t len)
 {
-    struct fd_source *s = data;
-    size_t waiting = uv_stream_get_write_queue_size((uv_stream_t *)&s->pipe);
+    size_t waiting = uv_stream_get_write_queue_size(stream);
     if (len == 0 || waiting >= INPUT_MAX || len > INPUT_MAX - waiting)
         return 0;
     struct writing *w = hm_alloc(sizeof *w + len);
     memcpy(w->bytes, bytes, len);
     w->request.data = w;
     uv_buf_t buffer = uv_buf_init(w->bytes, (unsigned)len);
-    if (uv_write(&w->request, (uv_stream_t *)&s->pipe, &buffer, 1, on_written) == 0)
+    if (uv_write(&w->request, stream, &buffer, 1, on_written) == 0)
         return len;
     free(w);
     return 0;
+}
+
+static size_t input(void *data, const void *bytes, size_t len)
+{
+    struct fd_source *s = data;
+    return op_write((uv_stream_t *)&s->pipe, bytes, len);
 }
 
 void op_stream_fd(struct op *op, int fd)

@@ -2,22 +2,26 @@
  * A stream that is a file which grows: from its beginning or its last lines to its end, and on while it
  * is followed. A file that was replaced (rotated) or cut is read from its beginning; one that is not
  * there yet is waited for. Before it come those that it was before it was rotated (PATH.1, PATH.0), if they
- * are asked for. One request to the file system at a time, on uv's threads; reads only as
- * far as there is room.
+ * are asked for. Where there is an input, its end is that of the stream, once the rest of the file was read. One request
+ * to the file system at a time, on uv's threads; reads only as far as there is room.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/op.h"
 #include "base/alloc.h"
 
-enum { LOOK_AGAIN_MS = 250, TAIL_BYTES_MAX = 1024 * 1024 };
+enum { LOOK_AGAIN_MS = 250, TYPING_LOOK_AGAIN_MS = 20, TAIL_BYTES_MAX = 1024 * 1024 };
 
 struct file_source {
     uv_fs_t request;
     uv_timer_t again;
+    uv_pipe_t input;
+    bool has_input;
+    unsigned open; /* handles */
     struct op *op; /* NULL: closed */
     char *path;    /* of what is read now: the file, or with `back` one before it */
     char *file;
@@ -41,6 +45,8 @@ static void step(struct file_source *s);
 static void on_closed(uv_handle_t *handle)
 {
     struct file_source *s = handle->data;
+    if (--s->open > 0)
+        return;
     free(s->path);
     free(s->file);
     free(s->buffer);
@@ -60,6 +66,8 @@ static void let_go(struct file_source *s)
 {
     close_fd(s);
     uv_close((uv_handle_t *)&s->again, on_closed);
+    if (s->has_input)
+        uv_close((uv_handle_t *)&s->input, on_closed);
 }
 
 static void close_source(void *data)
@@ -98,6 +106,12 @@ static void on_again(uv_timer_t *timer)
     step(timer->data);
 }
 
+/* Who types waits for what comes of it. */
+static void look_again(struct file_source *s)
+{
+    uv_timer_start(&s->again, on_again, s->has_input ? TYPING_LOOK_AGAIN_MS : LOOK_AGAIN_MS, 0);
+}
+
 /* -- Reading ---------------------------------------------------------------------------------- */
 
 /* What is at the path now: the same file, or another, or a shorter one? */
@@ -115,7 +129,7 @@ static void on_stat(uv_fs_t *request)
     } else if (result >= 0 && (int64_t)now.st_size < s->at) {
         s->at = 0;
     }
-    uv_timer_start(&s->again, on_again, LOOK_AGAIN_MS, 0);
+    look_again(s);
 }
 
 static void set_path(struct file_source *s)
@@ -263,7 +277,7 @@ static void on_fstat(uv_fs_t *request)
 static void not_there(struct file_source *s)
 {
     if (s->follow)
-        uv_timer_start(&s->again, on_again, LOOK_AGAIN_MS, 0);
+        look_again(s);
     else
         op_finish(s->op, NULL);
 }
@@ -299,9 +313,54 @@ static void open_file(struct file_source *s)
                0, on_open);
 }
 
+/* -- Its input -------------------------------------------------------------------------------- */
+
+static size_t input(void *data, const void *bytes, size_t len)
+{
+    struct file_source *s = data;
+    return op_write((uv_stream_t *)&s->input, bytes, len);
+}
+
+static void on_input_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
+{
+    static char unused[64];
+    (void)handle, (void)suggested;
+    *ret = uv_buf_init(unused, sizeof unused);
+}
+
+/* It gives nothing but its end: whatever was written is in the file by then. */
+static void on_input_end(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
+{
+    struct file_source *s = stream->data;
+    (void)buffer;
+    if (n >= 0 || !s->op)
+        return;
+    uv_read_stop(stream);
+    s->follow = false;
+    uv_timer_stop(&s->again);
+    step(s);
+}
+
+static bool open_input(struct file_source *s, int fd)
+{
+    uv_pipe_init(s->again.loop, &s->input, 0);
+    s->input.data = s;
+    s->has_input = true;
+    s->open++;
+    s->follow = true;
+    if (uv_pipe_open(&s->input, fd) < 0) {
+        close(fd);
+        return false;
+    }
+    return uv_read_start((uv_stream_t *)&s->input, on_input_buffer, on_input_end) == 0;
+}
+
+/* -- The whole -------------------------------------------------------------------------------- */
+
 void op_stream_file(struct op *op, const struct op_file *file)
 {
-    static const struct op_source source = {.more = more, .close = close_source};
+    static const struct op_source reading = {.more = more, .close = close_source},
+                                  typing = {.more = more, .input = input, .close = close_source};
     struct file_source *s = hm_alloc(sizeof *s);
     bool is_tail = file->tail_lines >= 0; /* of the file itself */
     int64_t from = is_tail && file->back ? 0 : file->from;
@@ -312,11 +371,17 @@ void op_stream_file(struct op *op, const struct op_file *file)
                               .at = from,
                               .from = from,
                               .fd = -1,
-                              .tail_lines = file->tail_lines};
+                              .tail_lines = file->tail_lines,
+                              .open = 1};
     set_path(s);
     s->buffer = hm_alloc(OPERATION_FRAME_MAX);
     s->request.data = s;
     uv_timer_init(op_site(op)->loop, &s->again);
     s->again.data = s;
-    op_stream(op, &source, s);
+    if (file->input < 0 || open_input(s, file->input)) {
+        op_stream(op, file->input < 0 ? &reading : &typing, s);
+        return;
+    }
+    fail(s, UV_EINVAL);
+    close_source(s);
 }

@@ -16,16 +16,16 @@ static void begin_stream(struct op *op, struct driver_result *result)
 {
     const json_t *args = op_request(op)->args;
     int fd = result->fd;
-    if (fd < 0) {
+    result->fd = -1;
+    if (result->path)
         op_stream_file(op, &(struct op_file){.path = result->path,
                                              .follow = spec_bool(args, "follow"),
                                              .from = result->from,
                                              .back = result->back,
-                                             .tail_lines = spec_int(args, "tail", -1)});
-        return;
-    }
-    result->fd = -1;
-    op_stream_fd(op, fd);
+                                             .tail_lines = spec_int(args, "tail", -1),
+                                             .input = fd});
+    else
+        op_stream_fd(op, fd);
 }
 
 static void on_done(void *arg, struct driver_result *result, const struct hm_error *err)

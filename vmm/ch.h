@@ -40,6 +40,7 @@ struct ch {
 
     void (*on_change)(void *data);
     void *data;
+    struct ch_talks *talks;      /* consoles on which somebody types (ch_typing.h) */
     struct ch_cache *cache;      /* ch_observe()'s */
     struct ch_console *consoles; /* ch_stats()'s: of those that ran at its last look */
     size_t console_count;
@@ -135,7 +136,7 @@ struct ch_build {
     const json_t *spec;   /* in normal form */
     const json_t *placed; /* networks[] as this host connects them */
     const struct vm_disks *disks;
-    const char *console, *firmware;
+    const char *firmware;
     bool landlock;
     const char *plugged; /* a folder of which it may open files later on */
     bool has_taps;       /* this host has TAPs */

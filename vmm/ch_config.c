@@ -212,10 +212,10 @@ int ch_config(const struct ch_build *b, json_t **ret, struct hm_error *err)
     }
     const char *watchdog = spec_str(b->spec, "watchdog");
     json_t *config = json_pack(
-        "{s:o, s:o, s:o, s:o, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:b, s:b}", "payload", payload,
-        "cpus", cpus_of(b->spec), "memory", memory_of(b->spec), "disks", disks_of(b), "rng", "src",
-        "/dev/urandom", "serial", "mode", "File", "file", b->console, "console", "mode", "Off",
-        "watchdog", watchdog && !strcmp(watchdog, "reset"), "landlock_enable", b->landlock);
+        "{s:o, s:o, s:o, s:o, s:{s:s}, s:{s:s}, s:{s:s}, s:b, s:b}", "payload", payload, "cpus",
+        cpus_of(b->spec), "memory", memory_of(b->spec), "disks", disks_of(b), "rng", "src",
+        "/dev/urandom", "serial", "mode", "Tty", "console", "mode", "Off", "watchdog",
+        watchdog && !strcmp(watchdog, "reset"), "landlock_enable", b->landlock);
     if (json_array_size(nics) > 0)
         json_object_set(config, "net", nics);
     if (b->landlock)

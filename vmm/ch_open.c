@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "vmm/ch.h"
+#include "vmm/ch_typing.h"
 #include "vmm/procfs.h"
 #include "vmm/vm_uuid.h"
 
@@ -100,6 +101,7 @@ int ch_open(const struct driver_options *o, struct ch **ret, struct hm_error *er
                     .program = o->vmm_program ? hm_strdup(o->vmm_program) : NULL,
                     .firmware = o->vmm_firmware ? hm_strdup(o->vmm_firmware) : NULL,
                     .has_landlock = kernel_has_landlock(),
+                    .talks = ch_talks_new(),
                     .on_change = o->on_change,
                     .data = o->data};
     pthread_mutex_init(&ch->lock, NULL);
@@ -111,6 +113,7 @@ void ch_close(struct ch *ch)
 {
     if (!ch)
         return;
+    ch_talks_end(ch->talks);
     ch_cache_free(ch);
     ch_consoles_free(ch);
     ch_http_free(ch->http);

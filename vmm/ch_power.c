@@ -7,7 +7,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "vmm/ch.h"
-#include "vmm/console_times.h"
 #include "vmm/procfs.h"
 
 enum {
@@ -272,10 +271,7 @@ static int reboot(struct ch *ch, const struct order *o, const struct ch_vm *vm, 
     int r = o->grace_ms > 0 ? boot_anew(ch, o, vm, err) : 0;
     if (r != 0)
         return r < 0 ? r : 0;
-    HM_AUTOFREE char *console = ch_console_path(ch, o->name);
-    r = ch_put(ch, o->name, vm->socket, "reset it", "vm.reboot", NULL, CH_BOOT_MS, err);
-    console_times_forget(console); /* it begins an empty one */
-    return r;
+    return ch_put(ch, o->name, vm->socket, "reset it", "vm.reboot", NULL, CH_BOOT_MS, err);
 }
 
 int ch_vm_reboot(struct ch *ch, const struct order *o, struct hm_error *err)

@@ -1,8 +1,9 @@
 /*
  * The process of a VMM: started so that it outlives the agent, found again, and ended.
  *
- * It is nobody's child, leads its own session, has /dev/null as stdin, a log as its output, no other
- * descriptor, an environment of its own, and the default OOM score. It waits at a gate before its
+ * It is nobody's child, leads its own session, has an environment of its own and the default OOM score. A
+ * terminal of its own is its stdin, its guest's console its stdout, a log its stderr; it holds the other end of the
+ * terminal, too, and no other descriptor (ADR 59). It waits at a gate before its
  * program runs: so its pid is on disk, and it is in its cgroup, before there is anything to lose; if the
  * agent dies first, the gate never opens and it ends. A process is ended through a pidfd that was checked
  * against its start time, so never a later one of the same number. Blocks; thread: any but the loop's.
@@ -46,8 +47,10 @@ char *ch_socket_word(const char *socket);
 
 struct ch_spawn {
     char *const *argv;
-    const char *log; /* appended to */
+    const char *console, *log; /* appended to: what it writes to stdout, to stderr */
 };
+/* Of the VMM: what is written there is typed on its terminal. /dev/null where the host had no terminal left. */
+enum { CH_TYPING_FD = 3 };
 /* At the gate. */
 struct ch_gate {
     struct ch_pid pid;

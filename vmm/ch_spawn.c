@@ -6,8 +6,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -16,7 +18,9 @@
 #include "vmm/procfs.h"
 
 enum {
-    FIRST_FREE = STDERR_FILENO + 1,
+    TERMINAL_FD = CH_TYPING_FD + 1, /* until it becomes stdin, as the next becomes stdout */
+    CONSOLE_FD,
+    FIRST_FREE,
     EXIT_NOT_STARTED = 127,
     EXEC_WAIT_MS = 10000, /* the program may be on a disk that is slow */
     LOG_MAX = 256 * 1024, /* of vmm.log; the same again in vmm.log.1 */
@@ -38,11 +42,12 @@ static void default_oom_score(void)
 
 struct ends {
     int pid[2], go[2], verdict[2]; /* read, write */
-    int log;
+    int terminal[2];               /* the end that is read, and the one that is typed on */
+    int console, log;
 };
 
-/* While it waits it has the gate, the verdict and the log as 0-2 and nothing else: held copies of another
- * one's gate would keep that from closing. */
+/* While it waits it has the gate, the verdict and the log as 0-2, what will be its own, and nothing else: held copies
+ * of another one's gate would keep that from closing. */
 static void wait_at_gate(const struct ends *e)
 {
     pid_t self = getpid();
@@ -51,6 +56,9 @@ static void wait_at_gate(const struct ends *e)
     dup2(e->go[0], STDIN_FILENO);
     dup2(e->verdict[1], STDOUT_FILENO);
     dup2(e->log, STDERR_FILENO);
+    dup2(e->terminal[1], CH_TYPING_FD);
+    dup2(e->terminal[0], TERMINAL_FD);
+    dup2(e->console, CONSOLE_FD);
     close_range(FIRST_FREE, ~0U, 0);
     if (told != (ssize_t)sizeof self || read(STDIN_FILENO, &go, 1) != 1)
         _exit(EXIT_NOT_STARTED);
@@ -65,9 +73,10 @@ static void become(char *const *argv, const struct ends *e)
     default_oom_score();
     wait_at_gate(e);
     int verdict = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, FIRST_FREE);
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    dup2(null, STDIN_FILENO);
-    dup2(STDERR_FILENO, STDOUT_FILENO);
+    dup2(TERMINAL_FD, STDIN_FILENO);
+    dup2(CONSOLE_FD, STDOUT_FILENO);
+    close(TERMINAL_FD);
+    close(CONSOLE_FD);
     execve(argv[0], argv, environment);
     int why = errno;
     ssize_t unused = write(verdict, &why, sizeof why);
@@ -90,33 +99,78 @@ static void close_all(struct ends *e)
         close_end(&e->pid[i]);
         close_end(&e->go[i]);
         close_end(&e->verdict[i]);
+        close_end(&e->terminal[i]);
     }
+    close_end(&e->console);
     close_end(&e->log);
+}
+
+/* The numbers below become the child's. -1: errno says why; `fd` is closed either way. */
+static int move_up(int fd)
+{
+    int moved = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE), why = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = why;
+    return moved;
+}
+
+static int move_both(int ends[2])
+{
+    ends[0] = move_up(ends[0]);
+    ends[1] = move_up(ends[1]);
+    return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
 }
 
 static int open_pipe(int ends[2])
 {
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return -1;
-    for (int i = 0; i < 2; i++) { /* 0-2 become the child's */
-        int moved = fcntl(ends[i], F_DUPFD_CLOEXEC, FIRST_FREE);
-        if (moved < 0)
-            return -1;
-        close(ends[i]);
-        ends[i] = moved;
-    }
-    return 0;
+    return pipe2(ends, O_CLOEXEC) < 0 ? -1 : move_both(ends);
 }
 
-static int open_ends(const char *log, struct ends *e)
+/* Whatever is typed passes as it is, without an echo. */
+static bool make_raw(int terminal)
+{
+    struct termios mode;
+    if (tcgetattr(terminal, &mode) < 0)
+        return false;
+    cfmakeraw(&mode);
+    return tcsetattr(terminal, TCSANOW, &mode) == 0;
+}
+
+static bool try_terminal(int ends[2])
+{
+    ends[1] = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (ends[1] < 0 || unlockpt(ends[1]) < 0)
+        return false;
+    ends[0] = ioctl(ends[1], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    return ends[0] >= 0 && make_raw(ends[0]);
+}
+
+/* That a host has no terminal left keeps no VM from running; nobody can type on it then. */
+static int open_terminal(int ends[2])
+{
+    if (try_terminal(ends))
+        return move_both(ends);
+    close_end(&ends[0]);
+    close_end(&ends[1]);
+    ends[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ends[1] = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    return move_both(ends);
+}
+
+static int open_output(const char *path)
+{
+    return move_up(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+}
+
+static int open_ends(const struct ch_spawn *spawn, struct ends *e)
 {
     memset(e, -1, sizeof *e);
-    if (open_pipe(e->pid) < 0 || open_pipe(e->go) < 0 || open_pipe(e->verdict) < 0)
+    if (open_pipe(e->pid) < 0 || open_pipe(e->go) < 0 || open_pipe(e->verdict) < 0 ||
+        open_terminal(e->terminal) < 0)
         return -1;
-    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    e->log = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE);
-    if (fd >= 0)
-        close(fd);
+    e->console = open_output(spawn->console);
+    e->log = e->console < 0 ? -1 : open_output(spawn->log);
     return e->log < 0 ? -1 : 0;
 }
 
@@ -145,9 +199,9 @@ int ch_spawn(const struct ch_spawn *spawn, struct ch_gate *ret, struct hm_error 
     struct ends e;
     struct ch_gate gate = {.go = -1, .verdict = -1};
     pid_t pid = 0;
-    if (open_ends(spawn->log, &e) < 0) {
-        int r = hm_fail(err, HM_E_IO, "cannot start %s (its log is %s): %s", spawn->argv[0],
-                        spawn->log, strerror(errno));
+    if (open_ends(spawn, &e) < 0) {
+        int r = hm_fail(err, HM_E_IO, "cannot start %s (its log is %s, its console %s): %s",
+                        spawn->argv[0], spawn->log, spawn->console, strerror(errno));
         close_all(&e);
         return r;
     }

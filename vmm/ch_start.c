@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,20 +28,21 @@ static const json_t *cards_of(const struct order *o)
 
 /* -- The console ------------------------------------------------------------------------------------- */
 
-/* The VMM begins an empty file; what the run before has said stays beside it. */
-static int make_console(const struct ch *ch, const char *vm, char **ret, struct hm_error *err)
+static bool is_empty(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+}
+
+/* The VMM begins an empty file; what the run before has said stays beside it, also while starts fail. */
+static int make_console(const struct ch *ch, const char *vm, struct hm_error *err)
 {
     HM_AUTOFREE char *dir = hm_printf("%s/console", ch->image_dir);
-    char *path = ch_console_path(ch, vm);
-    HM_AUTOFREE char *before = hm_printf("%s.1", path);
+    HM_AUTOFREE char *path = ch_console_path(ch, vm), *before = hm_printf("%s.1", path);
     int r = hm_mkdirs(dir, 0755, err);
-    if (r >= 0 && rename(path, before) < 0 && errno != ENOENT)
+    if (r >= 0 && !is_empty(path) && rename(path, before) < 0 && errno != ENOENT)
         r = hm_fail(err, HM_E_IO, "cannot put %s aside: %s", path, strerror(errno));
     console_times_forget(path);
-    if (r < 0)
-        free(path);
-    else
-        *ret = path;
     return r;
 }
 
@@ -100,7 +102,7 @@ static int spawn(const struct ch *ch, const struct order *o, const char *socket,
     int r = ch_program_find(ch, &program, err);
     if (r < 0)
         return hm_wrap(err, "vm %s", o->name);
-    HM_AUTOFREE char *word = ch_socket_word(socket);
+    HM_AUTOFREE char *word = ch_socket_word(socket), *console = ch_console_path(ch, o->name);
     HM_AUTOFREE char *events_path = ch_events_path(ch->records, o->name);
     HM_AUTOFREE char *events = hm_printf("path=%s", events_path);
     char *const argv[] = {program,
@@ -111,7 +113,7 @@ static int spawn(const struct ch *ch, const struct order *o, const char *socket,
                           (char *)(uintptr_t) "--seccomp",
                           (char *)(uintptr_t) "true",
                           NULL};
-    struct ch_spawn s = {.argv = argv, .log = log};
+    struct ch_spawn s = {.argv = argv, .console = console, .log = log};
     struct ch_gate gate = {0};
     r = ch_spawn(&s, &gate, err);
     if (r >= 0) {
@@ -132,19 +134,17 @@ static int spawn(const struct ch *ch, const struct order *o, const char *socket,
 static int configure(struct ch *ch, const struct order *o, json_t **ret, struct hm_error *err)
 {
     struct vm_disks disks;
-    char *console = NULL;
     HM_AUTOFREE char *plugged = ch_plugged_path(ch, o->name);
     vm_disks_of(o->spec, &disks);
     int r = ch_disks_prepare(ch, o, false, &disks, err);
     if (r >= 0)
-        r = make_console(ch, o->name, &console, err);
+        r = make_console(ch, o->name, err);
     if (r >= 0)
         r = hm_mkdirs(plugged, 0700, err);
     struct ch_build build = {.key = o->key,
                              .spec = o->spec,
                              .placed = cards_of(o),
                              .disks = &disks,
-                             .console = console,
                              .firmware = ch->firmware,
                              .landlock = ch->has_landlock,
                              .plugged = plugged,
@@ -152,7 +152,6 @@ static int configure(struct ch *ch, const struct order *o, json_t **ret, struct 
     if (r >= 0)
         r = ch_config(&build, ret, err);
     vm_disks_clear(&disks);
-    free(console);
     return r < 0 ? hm_wrap(err, "vm %s", o->name) : 0;
 }
 

@@ -140,8 +140,9 @@ struct driver_call {
 };
 struct driver_result {
     json_t *value; /* the answer, a new reference; NULL: {} */
-    /* Of one that streams, one of: */
-    int fd;       /* a socket or pipe, for both directions where it takes input; -1: none */
+    /* Of one that streams, one of, or both: */
+    int fd;       /* a socket or pipe, for both directions where it takes input; -1: none. Beside a
+                   * file for input alone: the file is followed until its end */
     char *path;   /* a file that grows, on this host; NULL: none */
     int64_t from; /* of that file: where what was asked for begins, */
     size_t
@@ -152,6 +153,10 @@ int64_t driver_call_grace(const struct driver_call *call);
 /* logs: the console's log `path`, which is taken over, from where `since` says (vmm/console_times.h). */
 int driver_call_log(const struct driver_call *call, char *path, struct driver_result *ret,
                     struct hm_error *err);
+
+/* console: why there is none to be had. */
+int driver_console_fail_off(const char *vm, struct hm_error *err);
+int driver_console_fail_taken(const char *vm, struct hm_error *err);
 
 /* Not for people: does the agent in the guest answer? HM_E_REFUSED: no; all else: it could not be asked. */
 #define DRIVER_GUEST_PING "guest-ping"

@@ -31,3 +31,14 @@ int driver_call_log(const struct driver_call *call, char *path, struct driver_re
     ret->from = place.from;
     return r;
 }
+
+int driver_console_fail_off(const char *vm, struct hm_error *err)
+{
+    return hm_fail(err, HM_E_REFUSED, "vm %s is off: there is no console to talk to", vm);
+}
+
+int driver_console_fail_taken(const char *vm, struct hm_error *err)
+{
+    return hm_fail(err, HM_E_BUSY,
+                   "vm %s: somebody else has its console open; --force takes it over", vm);
+}

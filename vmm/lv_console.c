@@ -239,9 +239,7 @@ static int open_stream(struct lv *lv, const char *vm, virDomainPtr dom, bool for
     bool taken = lv_last_is(VIR_ERR_OPERATION_FAILED);
     int r = lv_fail(lv, err, "vm %s: open its console", vm);
     virStreamFree(stream);
-    return taken ? hm_fail(err, HM_E_BUSY,
-                           "vm %s: somebody else has its console open; --force takes it over", vm)
-                 : r;
+    return taken ? driver_console_fail_taken(vm, err) : r;
 }
 
 int lv_console_open(struct lv *lv, const char *vm, virDomainPtr dom, bool force, int *ret_fd,

@@ -71,7 +71,7 @@ static int console(void *self, const struct driver_call *call, struct driver_res
     if (r >= 0 && active < 0)
         r = lv_fail(lv, err, "vm %s: ask whether it runs", vm);
     if (r >= 0 && active == 0)
-        r = hm_fail(err, HM_E_REFUSED, "vm %s is off: there is no console to talk to", vm);
+        r = driver_console_fail_off(vm, err);
     return r < 0 ? r : lv_console_open(lv, vm, dom, spec_bool(call->args, "force"), &ret->fd, err);
 }
 

@@ -2,9 +2,11 @@
 at hand (CLOUD_HYPERVISOR, or in PATH), that it still answers so. Then processes, the tiny guest, faults."""
 
 import json
+import os
 import signal
 import socket
 import time
+import tty
 
 import pytest
 
@@ -217,6 +219,36 @@ def test_a_serial_console_of_its_own_is_told_where(vmm):
     terminal = vmm.do("vm.info")["config"]["serial"]["file"]
     with open(terminal, "rb") as console:
         assert console.readline().startswith(b"tiny-guest: up")
+
+
+@pytest.fixture
+def terminal():
+    """What is typed, and where it is read."""
+    ends = os.openpty()
+    tty.setraw(ends[1])
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+@pytest.mark.parametrize("which", VMMS)
+def test_what_is_typed_on_its_terminal_is_heard_also_after_a_pause_and_a_reset(make_vmm, which, terminal):
+    vmm = make_vmm(which).start(stdin=terminal[1]).boot_on_terminal()
+    os.write(terminal[0], b"first\r")
+    vmm.wait_said("heard first")
+    vmm.do("vm.pause")
+    os.write(terminal[0], b"second\r")
+    vmm.do("vm.resume")
+    vmm.wait_said("heard second")
+    vmm.do("vm.reboot")
+    os.write(terminal[0], b"third\r")
+    vmm.wait_said("heard third")
+    assert len(vmm.wait_said("up")) == 2, "a reset goes on behind what was said before"
+
+
+def test_without_a_terminal_its_console_is_stdout_alone(vmm):
+    vmm.boot_on_terminal()
+    assert vmm.state() == "Running"
 
 
 def test_a_serial_console_on_a_socket(vmm, folder):

@@ -1,9 +1,7 @@
 """Operations over NATS: reboot, logs and what can go wrong, on one real site and a cluster of NATS servers."""
 
-import contextlib
 import json
 import os
-import pty
 import subprocess
 import termios
 import time
@@ -14,6 +12,7 @@ from lib.nats_server import NatsCluster
 from lib.paths import built
 from lib.processes import Process, TemporaryFolder, environment, run
 from lib.sites import Site
+from lib.terminal import Terminal
 from lib.waiting import wait_until
 
 
@@ -216,54 +215,12 @@ def test_agent_that_dies_meanwhile_is_noticed(world):
         world.start_agent()
 
 
-class Terminal:
-    """harmonyctl console in a terminal of its own; what it shows is in `text`."""
-
-    def __init__(self, world, *flags, **options):
-        self.master, slave = pty.openpty()
-        self.before = termios.tcgetattr(slave)
-        self.slave, self.text = slave, ""
-        os.set_blocking(self.master, False)
-        argv = world.argv("console", "vm", "web", *flags, **options)
-        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave,
-                                        start_new_session=True)
-
-    def shows(self, words, timeout=20):
-        def condition():
-            with contextlib.suppress(BlockingIOError, OSError):
-                self.text += os.read(self.master, 65536).decode(errors="replace")
-            return words in self.text
-        try:
-            return wait_until(condition, timeout, f"{words!r} on the terminal", 0.02)
-        except AssertionError as late:
-            raise AssertionError(f"{late}; it shows {self.text!r}") from None
-
-    def type(self, text):
-        os.write(self.master, text.encode())
-
-    def ends(self, code=0, timeout=20):
-        def condition():
-            with contextlib.suppress(BlockingIOError, OSError):
-                self.text += os.read(self.master, 65536).decode(errors="replace")
-            return self.process.poll() is not None
-        wait_until(condition, timeout, f"the console to end; it shows {self.text!r}", 0.02)
-        assert self.process.returncode == code, self.text
-        assert termios.tcgetattr(self.slave) == self.before, "the terminal is as it was"
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
-
-
 @pytest.fixture
 def terminal(world):
     opened = []
 
     def open_one(*flags, **options):
-        opened.append(Terminal(world, *flags, **options))
+        opened.append(Terminal(world.argv("console", "vm", "web", *flags, **options)))
         return opened[-1]
     yield open_one
     for one in opened:

@@ -7,6 +7,7 @@ from lib.processes import TemporaryFolder
 from lib.vm_hosts import VmHost
 from lib.kept import keep_logs
 from lib.sites import IMAGES
+from lib.terminal import Terminal
 from lib.vmm_process import Unavailable
 from lib.waiting import wait_until
 
@@ -164,6 +165,85 @@ def test_what_ended_while_no_agent_was_there_is_started_again(host):
     host.wait_gone("unseen", up)
     host.start_agent()
     assert host.wait_up("unseen").pid != up.pid
+
+
+# -- the console ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def console(host):
+    opened = []
+
+    def open_one(name, *flags):
+        opened.append(Terminal(host.argv("console", "vm", name, *flags)))
+        return opened[-1]
+    yield open_one
+    for one in opened:
+        one.close()
+
+
+def talk(one, words):
+    """What is typed is heard, and the answer is shown."""
+    one.shows("Ctrl-] ends it")
+    one.type(f"{words}\r")
+    one.shows(f"heard {words}")
+
+
+def test_a_line_on_the_console_is_answered(host, console):
+    host.put("talks")
+    host.wait_up("talks")
+    host.wait("talks", "Running")
+    one = console("talks")
+    talk(one, "hello there")
+    talk(one, "and again")
+    one.type("\x1d")
+    one.ends()
+    assert " up, " not in one.text, "what was said before it was opened"
+    assert host.ctl("logs", "vm", "talks").count("heard hello there") == 1
+
+
+def test_a_console_is_one_persons_until_another_takes_it_over(host, console):
+    host.put("shared")
+    host.wait_up("shared")
+    host.wait("shared", "Running")
+    first = console("shared")
+    talk(first, "first")
+    second = console("shared")
+    second.ends(code=1)
+    assert "somebody else has its console open; --force takes it over" in second.text
+    third = console("shared", "--force")
+    first.ends()
+    assert "somebody took it over" in first.text
+    talk(third, "third")
+
+
+def test_the_next_agent_has_the_console_too(host, console):
+    host.put("kept")
+    up = host.wait_up("kept")
+    host.wait("kept", "Running")
+    before = console("kept")
+    talk(before, "before")
+    host.site.kill_agent()
+    before.ends(code=6)
+    host.start_agent()
+    host.wait("kept", "Running", revision=host.put("kept", labels={"seen": "again"}))
+    talk(console("kept"), "after")
+    assert host.is_up_since("kept", up)
+
+
+def test_a_console_ends_with_its_vm_and_shows_its_last_words(host, console):
+    host.put("ends")
+    host.wait_up("ends")
+    host.wait("ends", "Running")
+    one = console("ends")
+    talk(one, "goodbye")
+    host.put("ends", power="off")
+    one.ends()
+    assert "switched off" in one.text and host.backend.last_words in one.text
+    host.wait("ends", "Stopped")
+    late = console("ends")
+    late.ends(code=5)
+    assert "vm ends is off: there is no console to talk to" in late.text
 
 
 # -- changes -------------------------------------------------------------------------------------

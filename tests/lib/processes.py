@@ -31,8 +31,8 @@ def environment(**more):
 class Process:
     """One child with its output in a log file. `name` is for messages."""
 
-    def __init__(self, name, argv, log, env=None, cwd=None):
-        self.name, self.argv, self.log = name, [str(a) for a in argv], Path(log)
+    def __init__(self, name, argv, log, env=None, cwd=None, stdin=subprocess.DEVNULL):
+        self.name, self.argv, self.log, self.stdin = name, [str(a) for a in argv], Path(log), stdin
         self.env, self.cwd = env or environment(), cwd
         self.popen = None
 
@@ -41,7 +41,7 @@ class Process:
         with open(self.log, "ab") as log:
             self.popen = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *self.argv], env=self.env, cwd=self.cwd,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                stdin=self.stdin, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True)  # Ctrl-C is for us: we end them in order
         return self
 

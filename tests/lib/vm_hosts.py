@@ -39,6 +39,7 @@ class Up:
 
 class Libvirt:
     keeps_console = True  # of the runs before
+    last_words = guest.STOPPING  # when it heard the power button
 
     def configure(self, site):
         pass
@@ -58,11 +59,13 @@ class Libvirt:
         return site.qemu_pid(name)
 
     def hears(self, site, name):
-        return guest.STOPPING in site.console(name)
+        return self.last_words in site.console(name)
+
 
 class CloudHypervisor:
     """The fake, or the real one."""
     keeps_console = False
+    last_words = "tiny-guest: power button"
 
     def __init__(self, program):
         self.program = program
@@ -81,15 +84,11 @@ class CloudHypervisor:
         return [(int(cpus), int(mib)) for cpus, mib in TINY_UP.findall(self.console(site, name))]
 
     def boots(self, site, name):
-        """Of its process, as that told: a reset begins an empty console."""
-        try:
-            told = (self.record(site, name) / "events").read_text(errors="replace")
-        except OSError:
-            return 0
-        return len(re.findall(r'"event": "(?:re)?booted"', told))
+        """Of its process."""
+        return len(self.ups(site, name))
 
     def console(self, site, name):
-        """Of its present boot."""
+        """Of its process: a reset goes on behind what was said before."""
         log = site.images / f"console/{name}.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
@@ -115,7 +114,7 @@ class CloudHypervisor:
         return found
 
     def hears(self, site, name):
-        return "tiny-guest: power button" in self.console(site, name)
+        return self.last_words in self.console(site, name)
 
     def sockets(self, site):
         """Folder of the sockets of its VMMs."""
@@ -170,8 +169,11 @@ class VmHost:
                 if link.get("linkinfo", {}).get("info_kind") == "tun"}
 
     def ctl(self, *arguments):
-        return run([built("harmonyctl"), "-s", self.nats.url, *arguments],
+        return run(self.argv(*arguments),
                    env=environment(XDG_CONFIG_HOME=str(self.site.directory / "config"))).stdout
+
+    def argv(self, *arguments):
+        return [built("harmonyctl"), "-s", self.nats.url, *arguments]
 
     # -- VMs -------------------------------------------------------------------------------------
 

@@ -84,17 +84,17 @@ class Vmm:
         self.environ = environ
         self.process = None
 
-    def start(self, *options):
-        self.process = self.spawn(*options)
+    def start(self, *options, **more):
+        self.process = self.spawn(*options, **more)
         wait_until(lambda: self.process.check_running() and self.ask("vmm.ping"), 10,
                    "the VMM's socket to answer", 0.002)
         return self
 
-    def spawn(self, *options):
+    def spawn(self, *options, **more):
         return Process(self.socket.name, self.enter(
             self.program, "--api-socket", f"path={self.socket}",
             "--event-monitor", f"path={self.events_file}", *options),
-            self.folder / f"{self.socket.name}.log", env=environment(**self.environ)).start()
+            self.folder / f"{self.socket.name}.log", env=environment(**self.environ), **more).start()
 
     def __enter__(self):
         return self
@@ -121,6 +121,11 @@ class Vmm:
                 "payload": {"kernel": str(built("tiny_guest")), "cmdline": more.pop("cmdline", "test")},
                 "serial": {"mode": "File", "file": str(self.serial_file)},
                 "console": {"mode": "Off"}, **more}
+
+    def boot_on_terminal(self):
+        """Its console is its stdout, and its stdin where that is a terminal."""
+        self.serial_file = self.process.log
+        return self.boot(serial={"mode": "Tty"})
 
     def boot(self, **more):
         self.do("vm.create", self.config(**more))

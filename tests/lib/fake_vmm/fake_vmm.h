@@ -50,6 +50,8 @@ struct guest {
     int64_t off_ms, reset_ms, obey_ms;
     int64_t off_at, reset_at, eject_at, button_at; /* 0: not */
     int64_t paused_at;
+    char line[80]; /* what was typed so far */
+    size_t line_length;
 };
 
 /* A fault that was asked for; see fault.c. */
@@ -68,7 +70,8 @@ struct vmm {
     struct device devices[DEVICES_MAX];
     size_t device_count;
     unsigned next_id;
-    int serial;                         /* -1: nowhere */
+    int serial;   /* -1: nowhere */
+    int keyboard; /* stdin, where that is a terminal and so is the console; -1: none */
     int serial_listener, serial_client; /* of a serial console on a socket */
     struct guest guest;
     bool ends; /* leave the loop and exit 0 */
@@ -145,6 +148,8 @@ struct answer open_serial(struct vmm *v);
 void close_serial(struct vmm *v);
 void serial_say(struct vmm *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void serial_accept(struct vmm *v);
+bool serial_is_heard(const struct vmm *v); /* what is typed; else it waits in the terminal */
+void serial_hear(struct vmm *v);
 
 /* snapshot.c */
 struct answer vm_snapshot(struct vmm *v, const char *url);
@@ -157,6 +162,7 @@ struct answer vm_resize(struct vmm *v, const json_t *wanted);
 void guest_boot(struct vmm *v);
 void guest_restore(struct vmm *v); /* paused */
 void guest_power_button(struct vmm *v);
+void guest_hear(struct vmm *v, const char *typed, size_t size);
 void guest_device_asked_back(struct vmm *v);
 void guest_pause(struct vmm *v);
 void guest_resume(struct vmm *v);

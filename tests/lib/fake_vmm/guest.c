@@ -8,6 +8,8 @@
  *   deaf       does not hear the power button
  *   keeps      does not let go of a device that is to be removed
  *
+ * To a line that is typed on the console it says "heard LINE".
+ *
  * A paused guest does nothing; its clock stands still.
  */
 #include "fake_vmm.h"
@@ -69,6 +71,20 @@ void guest_power_button(struct vmm *v)
 {
     if (!v->guest.deaf)
         v->guest.button_at = now_ms();
+}
+
+void guest_hear(struct vmm *v, const char *typed, size_t size)
+{
+    struct guest *guest = &v->guest;
+    for (size_t i = 0; i < size; i++) {
+        if (typed[i] != '\r' && typed[i] != '\n') {
+            guest->line[guest->line_length] = typed[i];
+            guest->line_length += guest->line_length + 1 < sizeof(guest->line);
+            continue;
+        }
+        serial_say(v, "tiny-guest: heard %.*s\r\n", (int)guest->line_length, guest->line);
+        guest->line_length = 0;
+    }
 }
 
 void guest_device_asked_back(struct vmm *v)

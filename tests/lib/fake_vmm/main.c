@@ -85,7 +85,7 @@ static int open_socket(const struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct vmm v = {.serial = -1, .serial_listener = -1, .serial_client = -1};
+    struct vmm v = {.serial = -1, .keyboard = -1, .serial_listener = -1, .serial_client = -1};
     umask(077);
     read_options(argc, argv, &v.options);
     direct_log(v.options.log_file);

@@ -51,6 +51,16 @@ static struct answer open_socket(struct vmm *v, const char *path)
     return FINE;
 }
 
+/* The output is stdout, whatever that is; input is taken from a terminal alone. */
+static void open_own_terminal(struct vmm *v)
+{
+    v->serial = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (!isatty(STDIN_FILENO))
+        return;
+    v->keyboard = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    fcntl(v->keyboard, F_SETFL, fcntl(v->keyboard, F_GETFL) | O_NONBLOCK);
+}
+
 struct answer open_serial(struct vmm *v)
 {
     json_t *config = json_object_get(v->config, "serial");
@@ -62,7 +72,7 @@ struct answer open_serial(struct vmm *v)
     if (strcmp(mode, "Socket") == 0 && text(config, "socket"))
         return open_socket(v, text(config, "socket"));
     if (strcmp(mode, "Tty") == 0)
-        v->serial = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        open_own_terminal(v);
     return FINE;
 }
 
@@ -76,6 +86,7 @@ static void close_one(int *fd)
 void close_serial(struct vmm *v)
 {
     close_one(&v->serial);
+    close_one(&v->keyboard);
     close_one(&v->serial_client);
     if (v->serial_listener >= 0)
         unlink(text(json_object_get(v->config, "serial"), "socket"));
@@ -100,4 +111,19 @@ void serial_say(struct vmm *v, const char *format, ...)
     if (fd >= 0 && write(fd, line, (size_t)size) < 0) {
         /* a terminal that nobody reads is full: the guest's bytes are lost */
     }
+}
+
+bool serial_is_heard(const struct vmm *v)
+{
+    return v->keyboard >= 0 && v->booted && v->state == VM_RUNNING;
+}
+
+void serial_hear(struct vmm *v)
+{
+    char typed[64]; /* as many at a time as the real one */
+    ssize_t size = read(v->keyboard, typed, sizeof(typed));
+    if (size > 0)
+        guest_hear(v, typed, (size_t)size);
+    else if (size == 0 || errno != EAGAIN)
+        close_one(&v->keyboard); /* its other end is gone */
 }

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 10, HEAD_MAX = 8192, ROOM = HEAD_MAX + BODY_MAX + 1 };
+enum { CONNECTIONS_MAX = 10, OTHERS = 4, HEAD_MAX = 8192, ROOM = HEAD_MAX + BODY_MAX + 1 };
 
 struct connection {
     int fd; /* -1: free */
@@ -251,21 +251,24 @@ void serve(struct vmm *v, int listener, int signals)
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         connections[i].fd = -1;
     while (!v->ends) {
-        struct pollfd polled[CONNECTIONS_MAX + 3] = {
+        struct pollfd polled[CONNECTIONS_MAX + OTHERS] = {
             {.fd = is_hung() ? -1 : signals, .events = POLLIN},
             {.fd = busy.on ? -1 : listener, .events = POLLIN},
             {.fd = v->serial_listener, .events = POLLIN},
+            {.fd = serial_is_heard(v) ? v->keyboard : -1, .events = POLLIN},
         };
         for (size_t i = 0; i < CONNECTIONS_MAX; i++)
-            polled[i + 3] = (struct pollfd){busy.on ? -1 : connections[i].fd, POLLIN, 0};
-        poll(polled, CONNECTIONS_MAX + 3, until_something(v));
+            polled[i + OTHERS] = (struct pollfd){busy.on ? -1 : connections[i].fd, POLLIN, 0};
+        poll(polled, CONNECTIONS_MAX + OTHERS, until_something(v));
         guest_act(v);
         if (polled[0].revents)
             v->ends = true;
         if (polled[2].revents)
             serial_accept(v);
+        if (polled[3].revents && serial_is_heard(v))
+            serial_hear(v);
         for (size_t i = 0; i < CONNECTIONS_MAX && !busy.on && !v->ends; i++)
-            if (polled[i + 3].revents && connections[i].fd >= 0)
+            if (polled[i + OTHERS].revents && connections[i].fd >= 0)
                 hear(v, &connections[i]);
         if (polled[1].revents && !busy.on && !v->ends)
             take_connection(listener);

@@ -5,7 +5,8 @@
  *   tiny-guest: up, 1 cpu, 128 MiB, COMMAND LINE
  *
  * and then sleeps, waking every 50 ms to see whether the VMM tells of something: the power button
- * (it powers off), a device that is to be removed (it lets go). Words of its command line:
+ * (it powers off), a device that is to be removed (it lets go), a line that was typed on the console
+ * ("tiny-guest: heard LINE"). Words of its command line:
  *
  *   off=MS     powers itself off that long after its boot
  *   reset=MS   resets itself that long after its boot
@@ -16,6 +17,7 @@
  * It knows of its machine what the PVH start information and the ACPI tables say; of the DSDT, the
  * places of two operation regions by name. One processor is used.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,6 +65,31 @@ static void say_number(uint32_t number)
         *--at = (char)('0' + number % 10);
     while (number /= 10);
     say(at);
+}
+
+static bool is_typed(void)
+{
+    return in8(SERIAL + 5) & 1;
+}
+
+/* What was typed so far; a line ends with a return. */
+static void listen(void)
+{
+    static char line[80];
+    static size_t length;
+    while (is_typed()) {
+        char typed = (char)in8(SERIAL);
+        if (typed != '\r' && typed != '\n') {
+            line[length] = typed;
+            length += length + 1 < sizeof(line);
+            continue;
+        }
+        line[length] = 0;
+        length = 0;
+        say("tiny-guest: heard ");
+        say(line);
+        say("\r\n");
+    }
 }
 
 /* -- the command line -------------------------------------------------------------------------- */
@@ -270,6 +297,7 @@ static void run(const struct machine *m)
     (void)now_ms(m);
     for (;;) {
         hear(m, &off);
+        listen();
         int32_t now = (int32_t)now_ms(m);
         if (off >= 0 && now >= off)
             end_with(m, SLEEP_OFF);

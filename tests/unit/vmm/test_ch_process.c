@@ -55,7 +55,7 @@ static struct ch_gate spawn(const char *script)
                           (char *)"--api-socket",
                           word,
                           NULL};
-    struct ch_spawn s = {.argv = argv, .log = log_path};
+    struct ch_spawn s = {.argv = argv, .console = log_path, .log = log_path};
     ck_assert_int_eq(ch_spawn(&s, &gate, &err), 0);
     return gate;
 }
@@ -138,8 +138,9 @@ END_TEST
 START_TEST(it_gets_no_descriptor_and_no_environment_of_the_agent)
 {
     setenv("HARMONY_SECRET", "hidden", 1);
-    int fd = open("/dev/null", O_RDONLY); /* without O_CLOEXEC, as libraries do it */
-    ck_assert_int_ge(fd, 0);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int fd = fcntl(null, F_DUPFD, 50); /* without O_CLOEXEC, as libraries do it */
+    ck_assert_int_ge(fd, 50);
     struct ch_gate gate = spawn("echo \"secret=$HARMONY_SECRET fds=$(echo /proc/$$/fd/*)\"");
     int pidfd = ch_pid_open(&gate.pid);
     ck_assert_int_eq(ch_gate_open(&gate, "sh", &err), 0);
@@ -148,7 +149,7 @@ START_TEST(it_gets_no_descriptor_and_no_environment_of_the_agent)
     ck_assert_ptr_nonnull(strstr(said, "secret= "));
     HM_AUTOFREE char *held = hm_printf("/fd/%d", fd);
     ck_assert_msg(!strstr(said, held), "%s", said);
-    close(fd), close(pidfd);
+    close(null), close(fd), close(pidfd);
 }
 END_TEST
 
@@ -156,7 +157,7 @@ START_TEST(a_program_that_is_not_there_is_told)
 {
     struct ch_gate gate;
     char *const argv[] = {(char *)"/nonexistent/vmm", NULL};
-    struct ch_spawn s = {.argv = argv, .log = log_path};
+    struct ch_spawn s = {.argv = argv, .console = log_path, .log = log_path};
     ck_assert_int_eq(ch_spawn(&s, &gate, &err), 0);
     ck_assert_int_eq(ch_gate_open(&gate, argv[0], &err), -HM_E_PROCESS);
     ck_assert_str_eq(err.text, "cannot start /nonexistent/vmm: No such file or directory");
