@@ -1,13 +1,18 @@
-"""The units under a real systemd: what becomes of the workload when they are killed, reloaded, restarted and stopped."""
+"""The units under a real systemd: what becomes of the workload, and of VMs on cloud-hypervisor, when they are killed,
+reloaded, restarted and stopped."""
 
 import json
+import shutil
 
 import pytest
 
 from lib.booted import Booted, is_possible
+from lib.declared import Documents
 from lib.failover import Store
 from lib.processes import environment, run
 from lib.paths import built
+from lib.sites import IMAGES
+from lib.terminal import Terminal
 from lib.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="systemd-nspawn, systemd or dbus is not installed")
@@ -166,3 +171,87 @@ def check_power_off(host):
     stopped = [max(i for i, line in enumerate(lines) if f"{unit}: Deactivated successfully" in line)
                for unit in (AGENT, GUARDIAN)]
     assert stopped == sorted(stopped)
+
+
+# -- VMs on cloud-hypervisor -----------------------------------------------------------------------
+
+
+class VmmHost(Booted):
+    """Its agent runs VMs on the fake of cloud-hypervisor, each in a scope of systemd's."""
+
+    def __init__(self, folder, nats):
+        super().__init__(folder)
+        config = {"site_id": "site-a", "nats": {"servers": nats.url}, "libvirt": {"enabled": False},
+                  "cloud_hypervisor": {"program": "/usr/local/bin/fake_vmm"}}
+        (self.root / "etc/harmony/harmonyd.yaml").write_text(json.dumps(config))
+        images = self.root / IMAGES[1:]
+        images.mkdir(parents=True)
+        shutil.copy(built("fake_vmm"), self.local / "bin")
+        shutil.copy(built("tiny_guest"), images)
+        self.nats, self.docs = nats, Documents(nats.url)
+
+    def close(self):
+        super().close()
+        self.docs.close()
+
+    def put(self, name, **fields):
+        return self.docs.put("vm", name, {"backend": "cloud-hypervisor", "vcpus": 1, "memory": "128MiB",
+                                          "kernel": f"{IMAGES}/tiny_guest", "cmdline": name, **fields})
+
+    def scopes(self):
+        """unit -> its description."""
+        listed = self.run("systemctl list-units --all --plain --no-legend harmony-vm-*.scope").stdout
+        return {line.split()[0]: line.split(maxsplit=4)[4] for line in listed.splitlines()}
+
+    def is_running(self, pid):
+        return self.run(f"kill -0 {pid}", check=False).returncode == 0
+
+
+@pytest.fixture
+def vmm_host(folder, nats):
+    host = VmmHost(folder, nats)
+    try:
+        host.enable(AGENT)
+        host.boot()
+        yield host
+    finally:
+        host.close()
+
+
+def test_a_vm_is_in_a_scope_of_its_own_and_outlives_the_service(vmm_host):
+    host = vmm_host
+    host.put("web")
+    pid = host.docs.wait("vm", "web", "Running")["details"]["pid"]
+    [scope] = host.scopes()
+    assert host.scopes() == {scope: "harmony: virtual machine web"}
+    assert f"0::/machine.slice/{scope}" in host.run(f"cat /proc/{pid}/cgroup").stdout.splitlines()
+    for command in ("restart", "stop", "start", "reload"):
+        host.run(f"systemctl {command} {AGENT}")
+        assert host.is_running(pid) and host.property(scope, "ActiveState") == "active", command
+    host.docs.wait_applied("vm", "web", host.put("web", labels={"seen": "again"}))
+    check_console(host)
+    host.docs.delete("vm", "web")
+    host.docs.wait("vm", "web", "Deleted")
+    assert not host.is_running(pid)
+    wait_until(lambda: host.scopes() == {}, 10, "the scope to be gone")
+
+
+def check_console(host):
+    """The service may fetch what the agent before it had opened."""
+    one = Terminal([built("harmonyctl"), "-s", host.nats.url, "console", "vm", "web"])
+    try:
+        one.shows("Ctrl-] ends it")
+        one.type("hello\r")
+        one.shows("heard hello")
+    finally:
+        one.close()
+
+
+def test_a_vm_that_is_killed_leaves_no_scope(vmm_host):
+    host = vmm_host
+    host.put("web", restart_policy="always")
+    pid = host.docs.wait("vm", "web", "Running")["details"]["pid"]
+    [before] = host.scopes()
+    host.run(f"kill -KILL {pid}")
+    host.docs.wait("vm", "web", "Running", where=lambda status: status["details"]["pid"] != pid)
+    wait_until(lambda: len(host.scopes()) == 1 and before not in host.scopes(), 10, "the scope of the next one alone")
