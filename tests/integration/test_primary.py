@@ -7,6 +7,8 @@ from lib import guest
 from lib.declared import DESIRED, vm
 from lib.failover import boottime_ns
 from lib.pair import Pair, Watch, guests
+from lib.vm_hosts import CloudHypervisor
+from lib.vmm_process import vmm_program
 from lib.waiting import GaveUp, wait_until
 
 LAN = {"subnet": "192.168.78.1/24"}
@@ -30,6 +32,27 @@ def make_pair(folder, nats, make_site):
         pair.docs.put("network", "lan", LAN)
         pair.docs.put("vm", "db", db())
         pair.wait_runs("site-a")
+        return pair
+
+    yield make
+    for pair in pairs:
+        pair.close()
+
+
+@pytest.fixture
+def make_pair_on_fake(folder, nats, make_site):
+    """The same with a VM on the fake of cloud-hypervisor, without a network."""
+    backend, pairs = CloudHypervisor(vmm_program("fake")), []
+
+    def make(**config):
+        pair = Pair(folder, nats.url, make_site, **config)
+        pairs.append(pair)
+        for site in pair.sites.values():
+            backend.configure(site)
+        pair.start()
+        pair.docs.put("vm", "db", backend.spec("db", (), {"vcpus": 1, "memory": "128MiB"}))
+        pair.wait_phase("site-a", "Running")
+        pair.wait_phase("site-b", "Standby")
         return pair
 
     yield make
@@ -92,6 +115,22 @@ def test_nats_killed_stops_it_within_the_promise_and_what_is_pinned_runs_on(make
         wait_runs_anew(pair)
     watch.check_never_twice()
     assert guests(pair.a, "web") == web and len(pair.a.boots("web")) == 1
+
+
+def test_the_guardian_ends_the_vmm_of_a_frozen_agent_before_the_other_site_starts_its_own(make_pair_on_fake):
+    pair = make_pair_on_fake()
+    [first] = guests(pair.a, "db")
+    with Watch(pair, speaks=False) as watch:
+        frozen = boottime_ns()
+        pair.a.freeze_agent()
+        gone = pair.wait_gone("site-a", first)
+        assert (gone - frozen) / 1e6 <= promise_ms(pair.config) + SLACK_MS
+        pair.wait_phase("site-b", "Running")
+        assert len(guests(pair.b, "db")) == 1
+        pair.a.thaw_agent()
+        pair.wait_phase("site-a", "Standby")
+    watch.check_never_twice()
+    assert guests(pair.a, "db") == []
 
 
 def test_agent_that_finds_nothing_held_fences_it_before_anything_else(make_pair):

@@ -110,16 +110,17 @@ def _processes(site):
 
 
 def _is_guest(process, name):
-    """A QEMU of that VM that is not dead: libvirt names it on its command line."""
+    """A QEMU of that VM that is not dead, which libvirt names on its command line; or a VMM, which has its record there."""
     try:
         words = (process / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return any(word.startswith(f"guest={name},".encode()) for word in words)
+    return any(word.startswith(f"guest={name},".encode()) or word.endswith(f"/cloud-hypervisor/{name}/events".encode())
+               for word in words)
 
 
 def guests(site, name):
-    """Pids of the QEMUs of this VM in this site, in its own numbers."""
+    """Pids of the QEMUs, or VMMs, of this VM in this site, in its own numbers."""
     if not site.is_on() or not (site.host / "up").exists():
         return []  # until it is up it may still have this machine's /proc, with the guests of others
     home = _processes(site)
@@ -138,18 +139,19 @@ class Watch:
     """Looks all the time, in a thread, at which site has a QEMU of the VM, and whose guest speaks.
 
     A QEMU that lives counts as running, even when it is paused or about to die. Give the guest
-    beat=MS, so that it always has something to say.
+    beat=MS, so that it always has something to say; or `speaks` is False.
     """
 
-    def __init__(self, pair, name="db"):
-        self.pair, self.name = pair, name
+    def __init__(self, pair, name="db", speaks=True):
+        self.pair, self.name, self.speaks = pair, name, speaks
         self.sights, self.ended = [], threading.Event()
         self.sizes = {}
         self.thread = threading.Thread(target=self._look_on, daemon=True)
 
     def __enter__(self):
         self.thread.start()
-        wait_until(lambda: any(s.speaking for s in self.sights), 10, "the guest to be heard")
+        wait_until(lambda: any(s.speaking if self.speaks else s.running for s in self.sights), 10,
+                   "the guest to be heard")
         return self
 
     def __exit__(self, *_):
