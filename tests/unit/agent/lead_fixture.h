@@ -35,6 +35,7 @@ static const char *const left_by_hooks[] = {"follow_ran", "follow_ok", "resync_r
 static struct {
     bool hold_stop;
     int stops, starts, resumes;
+    int64_t stop_deadline_ns; /* of the last */
     const char *vms[4]; /* UUIDs */
     bool vms_unknown;
     bool may_still_start;
@@ -111,6 +112,7 @@ static void fake_stop(void *data, uint64_t epoch, struct stop_times times, workl
     ck_assert_int_gt(times.deadline_ns, hm_boottime_ns());
     ck_assert_int_le(times.kill_ns, times.deadline_ns);
     fake.asked_for_ns = times.kill_ns - hm_boottime_ns();
+    fake.stop_deadline_ns = times.deadline_ns;
     fake.stops++;
     hm_buf_printf(&story, "stop ");
     fake.stop_done = done;
@@ -232,9 +234,10 @@ static inline bool patience_is_over(void)
     return hm_boottime_ns() >= patience_end;
 }
 
+/* A machine that stands still for half a second takes no lease away. */
 static const char good_config[] =
     "{\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\",\"heartbeat_interval_ms\":50,"
-    "\"failure_threshold\":3,\"fence_timeout_ms\":300,\"failover_timeout_ms\":1000}";
+    "\"failure_threshold\":9,\"fence_timeout_ms\":600,\"failover_timeout_ms\":2000}";
 
 static void init_group(void)
 {

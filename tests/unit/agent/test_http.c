@@ -338,7 +338,7 @@ START_TEST(silent_clients_do_not_stop_the_loop)
     int64_t before = hm_boottime_ns();
     turn("");
     http_say_role(http, "leader", 8, true);
-    ck_assert_int_lt(hm_boottime_ns() - before, 1000 * HM_MS);
+    ck_assert_int_lt(hm_boottime_ns() - before, 5000 * HM_MS);
     for (int i = 0; i < MANY; i++)
         close(sockets[i]);
     ck_assert(wait_for_code("/live", 200));

@@ -520,7 +520,7 @@ START_TEST(steps_that_take_longer_than_was_promised_are_told)
     config.guardian.fence.limit_ms[GUARD_RUNG_COMMAND] = 1000;
     make_lead();
     lead_on();
-    ck_assert(warns_of("guardian.fence may take 1300 ms together, fence_timeout_ms is 300"));
+    ck_assert(warns_of("guardian.fence may take 1600 ms together, fence_timeout_ms is 600"));
 }
 END_TEST
 

@@ -230,7 +230,7 @@ START_TEST(new_revision_is_tried_at_once)
     fake_fail("create", "web", HM_OK);
     site_put(&s, "site-a.vm.web", VM ",\"vcpus\":1}");
     SITE_UNTIL(&s, is_phase("vm.web", "Running"));
-    ck_assert_int_lt(hm_boottime_ns() - failed, 900 * HM_MS); /* the first back-off is 1 s */
+    ck_assert_int_lt(hm_boottime_ns() - failed, 990 * HM_MS); /* the first back-off is 1 s */
 }
 END_TEST
 

@@ -440,7 +440,7 @@ START_TEST(program_on_a_hanging_disk_holds_up_nobody)
     struct hm_process_options o = options_for(argv);
     int64_t before = hm_boottime_ns();
     start(&o);
-    ck_assert_int_lt(hm_boottime_ns() - before, 1000 * HM_MS);
+    ck_assert_int_lt(hm_boottime_ns() - before, 5000 * HM_MS);
     uv_run(&loop, UV_RUN_NOWAIT);
     ck_assert_int_eq(outcome.calls, 0);
     ck_assert_int_eq(fcntl(lease, F_SETLEASE, F_UNLCK), 0);

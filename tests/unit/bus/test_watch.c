@@ -389,7 +389,7 @@ START_TEST(replay_does_not_hold_up_the_loop)
         slowest_ms = took_ms > slowest_ms ? took_ms : slowest_ms;
     }
     ck_assert_int_ge(seen[3].entries, 5 * KEYS);
-    ck_assert_int_lt(slowest_ms, 500);
+    ck_assert_int_lt(slowest_ms, 2000);
     for (size_t i = 0; i < HM_COUNT(seen); i++)
         ck_assert_int_eq(seen[i].broken, 0);
 }
