@@ -189,6 +189,14 @@ static void observe_done(void *data, bool timed_out)
     o->done(o->data, &o->things, facts, NULL);
 }
 
+static void free_observation(void *data)
+{
+    struct observation *o = data;
+    things_clear(&o->things);
+    json_decref(o->facts);
+    free(o);
+}
+
 static void observe_release(void *data)
 {
     struct observation *o = data;
@@ -196,9 +204,7 @@ static void observe_release(void *data)
     bool late = o->late;
     if (b->observing == o)
         b->observing = NULL;
-    things_clear(&o->things);
-    json_decref(o->facts);
-    free(o);
+    free_observation(o);
     if (late)
         tell_change(b);
 }
@@ -213,6 +219,7 @@ bool backend_observe(struct backend *b, backend_observed done, void *data)
         .work = observe_work,
         .done = observe_done,
         .release = observe_release,
+        .orphan = free_observation,
         .data = o,
         .deadline_ns = hm_boottime_ns() + b->options.observe_timeout_ms * HM_MS,
     };
@@ -393,8 +400,9 @@ static void call_done(void *data, bool timed_out)
     c->given.done(c->given.arg, timed_out ? &late : c->result < 0 ? &c->err : NULL);
 }
 
-static void free_call(struct backend_ticket *c)
+static void free_call(void *data)
 {
+    struct backend_ticket *c = data;
     json_decref((json_t *)c->given.order.spec);
     free(c->kind);
     free(c->name);
@@ -440,6 +448,7 @@ int backend_submit(struct backend *b, const struct backend_call *given,
         .work = call_work,
         .done = call_done,
         .release = call_release,
+        .orphan = free_call,
         .data = c,
         .deadline_ns = hm_boottime_ns() + given->timeout_ms * HM_MS,
     };

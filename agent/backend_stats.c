@@ -51,6 +51,7 @@ bool backend_take_stats(struct backend *b, backend_stats_taken taken, void *data
     struct hm_job job = {.work = work,
                          .done = done,
                          .release = release,
+                         .orphan = release,
                          .data = a,
                          .deadline_ns = hm_boottime_ns() + TIMEOUT_MS * HM_MS};
     if (hm_workq_submit(backend_observe_queue(b), &job, NULL) >= 0)

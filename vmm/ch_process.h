@@ -3,7 +3,7 @@
  *
  * It is nobody's child, leads its own session, has an environment of its own and the default OOM score. A
  * terminal of its own is its stdin, its guest's console its stdout, a log its stderr; it holds the other end of the
- * terminal, too, and no other descriptor (ADR 59). It waits at a gate before its
+ * terminal, too, and no other descriptor (ADR 60). It waits at a gate before its
  * program runs: so its pid is on disk, and it is in its cgroup, before there is anything to lose; if the
  * agent dies first, the gate never opens and it ends. A process is ended through a pidfd that was checked
  * against its start time, so never a later one of the same number. Blocks; thread: any but the loop's.

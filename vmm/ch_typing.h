@@ -1,6 +1,6 @@
 /*
  * Typing on the serial console of a VM that runs: what is written to a socket goes to the terminal that its
- * VMM reads (ADR 59). What the guest says in turn is in its console's log.
+ * VMM reads (ADR 60). What the guest says in turn is in its console's log.
  *
  * The terminal's other end is in the VMM, and is fetched from there (pidfd_getfd(2)), so any agent can do it that
  * finds the process. One at a time for each. A thread carries what is typed, holds a bounded part of it, and
