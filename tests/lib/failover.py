@@ -91,13 +91,16 @@ class Store:
         return self.wait_for(self.js.publish(f"$KV.{bucket}.{key}", text.encode())).seq
 
     def get(self, key, bucket=BUCKET):
-        """The value, as JSON if it is; None without one."""
-        try:
-            message = self.wait_for(
-                self.js.get_last_msg(f"KV_{bucket}", f"$KV.{bucket}.{key}", direct=False))
-        except (KeyNotFoundError, nats.js.errors.NotFoundError):
-            return None
-        return json.loads(message.data)
+        """The value, as JSON if it is; None without one. Waits for an election of the stream that is under way."""
+        def ask():
+            try:
+                return [self.wait_for(self.js.get_last_msg(f"KV_{bucket}", f"$KV.{bucket}.{key}", direct=False))]
+            except (KeyNotFoundError, nats.js.errors.NotFoundError):
+                return [None]
+            except nats.js.errors.ServiceUnavailableError:
+                return None
+        message, = wait_until(ask, 20, "JetStream to be there", 0.1)
+        return json.loads(message.data) if message else None
 
     def close(self):
         self.wait_for(self.client.close())
