@@ -8,6 +8,7 @@ import subprocess
 from . import guest
 from .paths import built
 from .sites import IMAGES
+from .waiting import wait_until
 
 KERNEL, INITRAMFS = f"{IMAGES}/guest/kernel", f"{IMAGES}/guest/initramfs"
 
@@ -79,9 +80,11 @@ class Host:
         return sorted(row.split()[0] for row in rows if row.split()[0].endswith((".qcow2", ".raw")))
 
     def killed(self, at, *argv):
-        """Run drive to its death at step `at` of libvirt's changing calls. False: it ended before."""
+        """Run drive to its death at step `at` of libvirt's changing calls. False: it ended before. A qemu-img that
+        it had begun outlives it and holds its image for a moment: an agent would try again later."""
         code, _ = self.drive(*argv, environ=interposed(HARMONY_TEST_KILL_AT=at))
         assert code in (0, 137, -signal.SIGKILL), code
+        wait_until(lambda: not self.site.run("pgrep", "-x", "qemu-img", check=False).stdout, 20, "a qemu-img that was left behind to end")
         return code != 0
 
     def steps(self, *argv):
