@@ -12,7 +12,7 @@ FUZZ_SOURCES := $(foreach l,base proto failover,$(call sources,$(l))) vmm/image_
                 $(addprefix vmm/,ch_reply.c ch_record.c mark.c run_note.c thing.c xml.c) \
                 tests/fuzz/check.c \
                 bus/names.c bus/decode.c bus/jetstream.c bus/server_version.c \
-                $(addprefix netalloc/,alias.c link.c link_plan.c link_read.c net.c pool.c pool_record.c dhcp_text.c ruleset.c vip_frame.c vip_link.c rtnl.c) \
+                $(addprefix netalloc/,alias.c link.c link_plan.c link_read.c net.c net6.c pool.c pool_record.c dhcp_text.c ruleset.c vip_frame.c vip_link.c rtnl.c) \
                 $(addprefix guardian/,plan.c message.c lease.c clock.c kill.c procfs.c cgroup.c cgroup_find.c)
 FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ)/obj/%.o,$(FUZZ_SOURCES))
 
