@@ -66,29 +66,38 @@ int host_let_forward(struct hm_error *err)
 
 /* -- IPv6 -------------------------------------------------------------------------------------- */
 
-static void keep_routes_of(const char *link)
+static int keep_routes_of(const char *link, struct hm_error *err)
 {
     HM_AUTOFREE char *path = hm_printf(LINKS6 "/%s/accept_ra", link);
-    if (strcmp(link, "all") != 0 && read_switch(path) == '1')
-        write_switch(path, '2');
+    if (!strcmp(link, "all") || read_switch(path) != '1' || write_switch(path, '2') ||
+        errno == ENOENT) /* a link that is gone has no routes */
+        return 0;
+    return hm_fail(err, HM_E_UNSUPPORTED,
+                   "this host would lose the IPv6 routes that routers told it on %s if it forwarded "
+                   "(%s: %s); set accept_ra=2 there, or take subnet6 out of the network",
+                   link, path, strerror(errno));
 }
 
-/* Links that come later have what `default` says. */
-static void keep_routes(void)
+/* Links that come later have what `default` says. A host without IPv6 has none, and says so when it is to forward. */
+static int keep_routes(struct hm_error *err)
 {
     DIR *links = opendir(LINKS6);
-    for (const struct dirent *e; links && (e = readdir(links));)
+    int r = 0;
+    for (const struct dirent *e; links && r >= 0 && (e = readdir(links));)
         if (e->d_name[0] != '.')
-            keep_routes_of(e->d_name);
+            r = keep_routes_of(e->d_name, err);
     if (links)
         closedir(links);
+    return r;
 }
 
 int host_let_forward6(struct hm_error *err)
 {
     if (host_forwards6())
         return 0;
-    keep_routes(); /* before: those that it had from routers would go */
+    int r = keep_routes(err); /* before: those that it had from routers would go */
+    if (r < 0)
+        return r;
     if (write_switch(IP6_FORWARD, '1'))
         return 0;
     return hm_fail(err, HM_E_UNSUPPORTED,

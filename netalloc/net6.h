@@ -7,9 +7,11 @@
 #ifndef HM_NETALLOC_NET6_H
 #define HM_NETALLOC_NET6_H
 
+#include <netinet/in.h>
+
 #include "netalloc/net.h"
 
-enum { NET6_TEXT_MAX = 45, NET6_PREFIX = 64 };
+enum { NET6_TEXT_MAX = INET6_ADDRSTRLEN - 1, NET6_PREFIX = 64 };
 
 void net6_text(const uint8_t address[16], char out[NET6_TEXT_MAX + 1]);
 void net6_subnet_text(const struct net *net,

@@ -147,6 +147,22 @@ def test_the_host_keeps_the_routes_that_routers_tell_it_and_takes_none_from_gues
     assert addresses(host, "br-lan") == ["fd00:100::1"] and "drift" not in host.networks()["lan"]
 
 
+def test_a_host_that_would_lose_its_routes_is_not_told_to_forward(host, machines, folder):  # noqa: F811
+    connect_outside(host, machines)
+    file = folder / "accept_ra"
+    file.write_text("1\n")
+    place = "/proc/sys/net/ipv6/conf/uplink/accept_ra"
+    host.run("mount", "--bind", file, place)
+    host.run("mount", "-o", "remount,bind,ro", place)
+    host.do("create", "lan", LAN)
+    code, said = host.refuse("start", "lan", LAN)
+    assert code == "unsupported" and "would lose the IPv6 routes that routers told it on uplink" in said
+    assert sysctl(host, "net.ipv6.conf.all.forwarding") == "0"
+    host.run("umount", place)
+    host.do("start", "lan", LAN)
+    assert sysctl(host, "net.ipv6.conf.all.forwarding") == "1" and sysctl(host, "net.ipv6.conf.uplink.accept_ra") == "2"
+
+
 def test_two_networks_of_one_host_do_not_share_a_prefix(host, machines):  # noqa: F811
     host.up("lan", **LAN)
     other = machines(NativeHost, "other", site="site-b")

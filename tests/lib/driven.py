@@ -84,7 +84,8 @@ class Host:
         it had begun outlives it and holds its image for a moment: an agent would try again later."""
         code, _ = self.drive(*argv, environ=interposed(HARMONY_TEST_KILL_AT=at))
         assert code in (0, 137, -signal.SIGKILL), code
-        wait_until(lambda: not self.site.run("pgrep", "-x", "qemu-img", check=False).stdout, 20, "a qemu-img that was left behind to end")
+        wait_until(lambda: not self.site.run("pgrep", "-x", "qemu-img", check=False).stdout, 20,
+                   "a qemu-img that was left behind to end")
         return code != 0
 
     def steps(self, *argv):

@@ -1,7 +1,7 @@
 #include "tests/unit/bus/fixture.h"
 
 /* What a watch has told: the last value of each of the keys "k.<n>", and every event. */
-enum { KEYS = 2000 };
+enum { KEYS = 2000, ROUNDS = 15 };
 
 struct seen {
     struct bus_watch *watch;
@@ -371,25 +371,21 @@ START_TEST(bad_names_are_told)
 }
 END_TEST
 
-/* Ten thousand entries are on their way: the loop still turns, and an urgent answer is not behind them. */
+/* Thirty thousand entries are on their way: the loop still turns, and an urgent answer is not behind them. */
 START_TEST(replay_does_not_hold_up_the_loop)
 {
     ck_assert(!create("b", 16, false).failed);
-    for (int round = 0; round < 5; round++)
+    for (int round = 0; round < ROUNDS; round++)
         put_many(KEYS, round);
     struct seen seen[4] = {0};
     for (size_t i = 0; i < HM_COUNT(seen); i++)
         watch_with(&seen[i], ">", true, 0);
-    int64_t slowest_ms = 0;
     int puts = 0;
     while (!seen[0].ready || !seen[1].ready || !seen[2].ready || !seen[3].ready) {
-        int64_t begin_ns = hm_boottime_ns();
         store("urgent", puts++);
-        int64_t took_ms = (hm_boottime_ns() - begin_ns) / HM_MS;
-        slowest_ms = took_ms > slowest_ms ? took_ms : slowest_ms;
     }
-    ck_assert_int_ge(seen[3].entries, 5 * KEYS);
-    ck_assert_int_lt(slowest_ms, 2000);
+    ck_assert_int_ge(seen[3].entries, ROUNDS * KEYS);
+    ck_assert_int_ge(puts, 2); /* the first was answered before all had come */
     for (size_t i = 0; i < HM_COUNT(seen); i++)
         ck_assert_int_eq(seen[i].broken, 0);
 }
