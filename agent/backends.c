@@ -68,8 +68,7 @@ static void on_observed(void *data, struct things *things, json_t *facts,
     m->under_way = false;
     m->ended_ns = hm_boottime_ns();
     bool answers_again = !err && m->unobserved.code;
-    b->news |= err ? is_new_failure(m, err)
-                   : answers_again || !are_same_things(things, &m->things);
+    b->news |= err ? is_new_failure(m, err) : answers_again || !are_same_things(things, &m->things);
     if (err)
         note_failure(m, err);
     else

@@ -137,13 +137,13 @@ struct write {
 static char *render(const struct marks *m)
 {
     json_t *root = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "epoch", (json_int_t)m->epoch,
-        "revision", (json_int_t)m->revision, "bucket_created_ns", (json_int_t)m->bucket_created_ns,
-        "config_revision", (json_int_t)m->config_revision, "led_epoch", (json_int_t)m->led_epoch,
-        "led_generation", (json_int_t)m->led_generation, "seen_generation",
-        (json_int_t)m->seen.generation, "seen_epoch", (json_int_t)m->seen.epoch, "open_epoch",
-        (json_int_t)m->open_epoch, "chosen_epoch", (json_int_t)m->chosen_epoch, "paused",
-        m->paused, "failsafe_seen", m->failsafe_seen);
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "epoch",
+        (json_int_t)m->epoch, "revision", (json_int_t)m->revision, "bucket_created_ns",
+        (json_int_t)m->bucket_created_ns, "config_revision", (json_int_t)m->config_revision,
+        "led_epoch", (json_int_t)m->led_epoch, "led_generation", (json_int_t)m->led_generation,
+        "seen_generation", (json_int_t)m->seen.generation, "seen_epoch", (json_int_t)m->seen.epoch,
+        "open_epoch", (json_int_t)m->open_epoch, "chosen_epoch", (json_int_t)m->chosen_epoch,
+        "paused", m->paused, "failsafe_seen", m->failsafe_seen);
     if (*m->open_boot)
         json_object_set_new(root, "open_boot", json_string(m->open_boot));
     if (*m->config)

@@ -23,7 +23,7 @@ struct ops_options {
     struct bus *bus;
     const char *site;
     struct reconciler *reconciler;
-    const struct metrics *metrics; /* NULL: none */
+    const struct metrics *metrics;     /* NULL: none */
     const char *image_dir, *state_dir; /* whose disks `check` looks at */
     char *const *refused; /* names of operations that this site does not do; NULL-terminated */
 };

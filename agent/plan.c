@@ -482,8 +482,8 @@ static bool is_to_be_forgotten(const struct world *w, const struct plan_step *s)
 static char *paused_by_others(const struct thing *t)
 {
     const char *by = t->reason && !strncmp(t->reason, "by ", 3) ? t->reason : "by someone else";
-    return hm_printf("paused %s; it is left alone until it is paused and resumed, or resumed by hand",
-                     by);
+    return hm_printf(
+        "paused %s; it is left alone until it is paused and resumed, or resumed by hand", by);
 }
 
 static void plan_power(const struct world *w, struct plan_step *s)

@@ -94,7 +94,8 @@ const struct command operate_commands[] = {
     {"logs", "KIND NAME", 2, 2, "text", logs_flags, "what a VM wrote on its serial console",
      "Comes from the file that the VM's site keeps of it. On a terminal, control characters of the "
      "guest are\n"
-     "shown as '?'; elsewhere every byte is passed on as it is. --since may begin some seconds early,\n"
+     "shown as '?'; elsewhere every byte is passed on as it is. --since may begin some seconds "
+     "early,\n"
      "and earlier where no agent ran: a console's lines carry no times. -f ends with ^C.",
      run_logs},
     {"snapshot create", "KIND NAME SNAPSHOT", 3, 3, "text", snapshot_flags,

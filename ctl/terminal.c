@@ -29,7 +29,8 @@ static void on_fatal(int number)
 static void catch_what_kills(void)
 {
     static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT, SIGXCPU};
-    struct sigaction action = {.sa_handler = on_fatal, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+    struct sigaction action = {.sa_handler = on_fatal,
+                               .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
     for (size_t i = 0; i < HM_COUNT(numbers); i++)
         sigaction(numbers[i], &action, NULL);
 }

@@ -127,7 +127,8 @@ struct fo_event {
             const struct fo_guard *inherit;
             /* Likewise: the epoch that was led by an operator's choice; 0: none. */
             uint64_t chosen_epoch;
-            bool failsafe_seen; /* likewise: failsafe was on, and no record without it was read since */
+            bool
+                failsafe_seen; /* likewise: failsafe was on, and no record without it was read since */
             struct hb_era seen; /* likewise: the highest that was in the lease key */
             uint64_t identity;  /* likewise: of the bucket that it was in */
         } start;

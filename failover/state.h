@@ -125,7 +125,8 @@ struct fo_consent {
     int64_t fence_start, promise_ms;       /* the shortest of them */
     int64_t due;                           /* not asked again before */
     uint64_t rounds, first_round;          /* a round asks them all; the first of this epoch */
-    int64_t sent[FO_CONSENT_ROUNDS], asked_start[FO_CONSENT_ROUNDS], asked_limit[FO_CONSENT_ROUNDS]; /* rings, by round */
+    int64_t sent[FO_CONSENT_ROUNDS], asked_start[FO_CONSENT_ROUNDS],
+        asked_limit[FO_CONSENT_ROUNDS]; /* rings, by round */
 };
 
 /* What this site has promised as a voter. A start forgets it: its silence starts anew as well. */

@@ -72,10 +72,11 @@ static int keep_routes_of(const char *link, struct hm_error *err)
     if (!strcmp(link, "all") || read_switch(path) != '1' || write_switch(path, '2') ||
         errno == ENOENT) /* a link that is gone has no routes */
         return 0;
-    return hm_fail(err, HM_E_UNSUPPORTED,
-                   "this host would lose the IPv6 routes that routers told it on %s if it forwarded "
-                   "(%s: %s); set accept_ra=2 there, or take subnet6 out of the network",
-                   link, path, strerror(errno));
+    return hm_fail(
+        err, HM_E_UNSUPPORTED,
+        "this host would lose the IPv6 routes that routers told it on %s if it forwarded "
+        "(%s: %s); set accept_ra=2 there, or take subnet6 out of the network",
+        link, path, strerror(errno));
 }
 
 /* Links that come later have what `default` says. A host without IPv6 has none, and says so when it is to forward. */

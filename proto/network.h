@@ -12,7 +12,7 @@
 #include <jansson.h>
 
 enum {
-    NETWORK_BRIDGE_MAX = 15, /* IFNAMSIZ - 1: what the kernel takes */
+    NETWORK_BRIDGE_MAX = 15,  /* IFNAMSIZ - 1: what the kernel takes */
     NETWORK_ADDRESS_MAX = 15, /* 255.255.255.255 */
     NETWORK_ADDRESS6_MAX = 39
 };

@@ -69,7 +69,8 @@ struct domain_info {
     json_t
         *details;  /* uuid, type, vcpus, memory (bytes), console, networks: mac, network, bridge */
     json_t *files; /* paths behind its disks */
-    json_t *disks; /* its disks that are files, without CD-ROMs and the seed: target, path, format */
+    json_t
+        *disks; /* its disks that are files, without CD-ROMs and the seed: target, path, format */
 };
 int domain_read(const char *xml, struct domain_info *ret, struct hm_error *err);
 void domain_info_clear(struct domain_info *info);

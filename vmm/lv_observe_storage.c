@@ -78,7 +78,8 @@ static json_t *details_of(struct lv *lv, const struct lv_place *place, const cha
     json_t *details =
         json_pack("{s:s, s:s, s:I, s:I}", "pool", place->name, "path", path, "capacity",
                   (json_int_t)info->capacity, "allocation", (json_int_t)info->allocation);
-    json_t *image = is_touched(r->dirty, path) ? NULL : json_incref(seen_before(lv, path, r->is_again));
+    json_t *image =
+        is_touched(r->dirty, path) ? NULL : json_incref(seen_before(lv, path, r->is_again));
     if (!image)
         image = lv_image_look(lv, path, format ? format + 1 : "raw");
     if (image)
@@ -258,11 +259,8 @@ int lv_observe_storage(struct lv *lv, const struct lv_dirty *dirty, struct hm_er
         return 0;
     virStoragePoolPtr *pools = NULL;
     struct things found = {0};
-    struct reading to = {.dirty = dirty,
-                         .list = &found,
-                         .is_again = is_again,
-                         .left = &left,
-                         .failed = &failed};
+    struct reading to = {
+        .dirty = dirty, .list = &found, .is_again = is_again, .left = &left, .failed = &failed};
     int count =
         virConnectListAllStoragePools(lv->conn, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
     if (count < 0)

@@ -6,8 +6,8 @@
 #include "base/alloc.h"
 #include "vmm/accel.h"
 #include "vmm/libvirt.h"
-#include "vmm/lv_fault.h"
 #include "vmm/lv.h"
+#include "vmm/lv_fault.h"
 
 enum { KEEPALIVE_S = 5, KEEPALIVE_COUNT = 3 }; /* a silent server is given up after 20 s */
 

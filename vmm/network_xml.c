@@ -225,10 +225,10 @@ int network_read(const char *xml, struct network_info *ret, struct hm_error *err
                                 .uuid = xml_text(xml_at(root, "uuid")),
                                 .shape = shape_of(root)};
     info.marked = mark_from_xml(root, &info.mark) > 0;
-    info.details = json_pack("{s:O*, s:O*, s:O*, s:O*}", "bridge", json_object_get(info.shape, "bridge"),
-                             "mode", json_object_get(info.shape, "mode"), "address",
-                             json_object_get(info.shape, "address"), "address6",
-                             json_object_get(info.shape, "address6"));
+    info.details = json_pack(
+        "{s:O*, s:O*, s:O*, s:O*}", "bridge", json_object_get(info.shape, "bridge"), "mode",
+        json_object_get(info.shape, "mode"), "address", json_object_get(info.shape, "address"),
+        "address6", json_object_get(info.shape, "address6"));
     *ret = info;
     return 0;
 }

@@ -36,7 +36,8 @@ static bool is_chosen(const struct sim *w, const struct item *before, const stru
         return m->hb.reason == HB_REASON_FORCED;
     if (before->hb.status == HB_RELEASED)
         return before->hb.reason == HB_REASON_SWITCHOVER &&
-               m->hb.reason == HB_REASON_RELEASED_TO && /* else it could not read that it was named */
+               m->hb.reason ==
+                   HB_REASON_RELEASED_TO && /* else it could not read that it was named */
                hb_site_equal(&before->hb.next, &m->hb.site);
     return m->hb.reason == HB_REASON_RETAKE && w->holders[before->hb.epoch].chosen &&
            w->holders[before->hb.epoch].generation == before->hb.generation;

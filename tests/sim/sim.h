@@ -215,11 +215,11 @@ struct site {
     struct link link;
     bool connected, told_disconnected;
     bool watch_dead;
-    uint32_t watch_epoch; /* deliveries of an older watch are void */
+    uint32_t watch_epoch;           /* deliveries of an older watch are void */
     int64_t watch_last, reads_last; /* when the last that is on its way arrives */
     int64_t hears_at;               /* until then what came while its loop stood waits */
-    int unreadable;  /* can't parse lease records */
-    unsigned config; /* index of the one delivered last */
+    int unreadable;                 /* can't parse lease records */
+    unsigned config;                /* index of the one delivered last */
     uint64_t marks_epoch, marks_led, marks_open, marks_chosen;
     bool marks_failsafe;
     struct hb_era marks_seen;

@@ -36,7 +36,7 @@ static struct {
     bool hold_stop;
     int stops, starts, resumes;
     int64_t stop_deadline_ns; /* of the last */
-    const char *vms[4]; /* UUIDs */
+    const char *vms[4];       /* UUIDs */
     bool vms_unknown;
     bool may_still_start;
     int rechecks;

@@ -612,7 +612,8 @@ START_TEST(what_is_resumed_is_judged_by_a_look_of_its_own)
 {
     site_put(&s, "primary.vm.db", VM "}");
     start_and_wait();
-    fake_put("vm", "db", THING_RUNNING, NULL, NULL); /* somebody else's now: nothing is to be done */
+    fake_put("vm", "db", THING_RUNNING, NULL,
+             NULL); /* somebody else's now: nothing is to be done */
     fake_change();
     SITE_UNTIL(&s, s.workload.health(s.workload.data, NULL) < 0);
     site_settle(&s);

@@ -147,7 +147,9 @@ static inline void begin_with_marks(struct one_site *t, const char *self, fo_rul
          &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t->config, .revision = 1}});
     step(t, &(struct fo_event){.type = FO_EV_CONNECTED});
     step(t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}});
-    step(t, &(struct fo_event){.type = FO_EV_START, .start = {.workload_stopped = true, .failsafe_seen = failsafe_seen}});
+    step(t,
+         &(struct fo_event){.type = FO_EV_START,
+                            .start = {.workload_stopped = true, .failsafe_seen = failsafe_seen}});
     store_own(t);
 }
 

@@ -62,7 +62,7 @@ START_TEST(unreadable_holds_for_an_epoch_that_is_not_believed)
     int64_t learnt = t.now;
     live_until(&t, t.now + 200000);
     ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
-    ck_assert_int_ge(t.now, learnt + 150000);      /* max_promise */
+    ck_assert_int_ge(t.now, learnt + 150000); /* max_promise */
     /* That of the record is not known, nor what others claim who can't read it either: the number tells. */
     ck_assert_uint_eq(t.core.lease.epoch, 7 + 16 + t.core.known.revision);
     ck_assert_int_eq(t.core.lease_try.expect, (int64_t)t.core.known.revision);

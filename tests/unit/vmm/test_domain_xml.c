@@ -103,9 +103,12 @@ static const char *const every_element[] = {
     "{\"kernel\":\"/k\",\"vcpus\":2,\"max_vcpus\":4,\"memory\":\"1GiB\",\"max_memory\":\"2GiB\"}",
     "{\"kernel\":\"/k\",\"vcpus\":2,\"memory\":\"1GiB\",\"cpu_pinning\":[\"0\",\"0-1,3\"],"
     "\"hugepages\":\"2MiB\",\"firmware\":\"uefi\",\"tpm\":true,\"watchdog\":\"poweroff\"}",
-    "{\"disks\":[{\"device\":\"a\",\"size\":\"1GiB\"},{\"device\":\"b\",\"size\":\"1GiB\",\"boot\":30}],"
-    "\"cdroms\":[{\"path\":\"/1\"},{\"path\":\"/2\",\"boot\":7}],\"networks\":[{\"network\":\"lan\"},"
-    "{\"network\":\"wan\",\"mac\":\"52:54:00:AB:00:01\",\"boot\":9}],\"cloud_init\":{\"user_data\":\"x\"}}",
+    "{\"disks\":[{\"device\":\"a\",\"size\":\"1GiB\"},{\"device\":\"b\",\"size\":\"1GiB\",\"boot\":"
+    "30}],"
+    "\"cdroms\":[{\"path\":\"/1\"},{\"path\":\"/"
+    "2\",\"boot\":7}],\"networks\":[{\"network\":\"lan\"},"
+    "{\"network\":\"wan\",\"mac\":\"52:54:00:AB:00:01\",\"boot\":9}],\"cloud_init\":{\"user_data\":"
+    "\"x\"}}",
 };
 
 START_TEST(every_element_is_in_libvirts_schema)
@@ -222,9 +225,10 @@ START_TEST(devices_that_say_their_place_come_before_the_sorts)
     ck_assert_str_eq(spec_str(info.shape, "networks[52:54:00:ab:00:01].boot"), "2");
     domain_info_clear(&info);
     xml_free(&doc);
-    doc = build("{\"disks\":[{\"device\":\"a\",\"size\":\"1GiB\"},{\"device\":\"b\",\"size\":\"1GiB\","
-                "\"boot\":1}],\"networks\":[{\"network\":\"lan\"}],\"boot_order\":[\"network\"]}",
-                NULL, "x86_64");
+    doc = build(
+        "{\"disks\":[{\"device\":\"a\",\"size\":\"1GiB\"},{\"device\":\"b\",\"size\":\"1GiB\","
+        "\"boot\":1}],\"networks\":[{\"network\":\"lan\"}],\"boot_order\":[\"network\"]}",
+        NULL, "x86_64");
     ck_xpath(doc, "count(//boot)", "2"); /* what boot_order leaves out is not tried */
     ck_xpath(doc, "//disk[target/@dev='vdb']/boot/@order", "1");
     ck_xpath(doc, "//interface/boot/@order", "2");

@@ -11,7 +11,7 @@
     "<alias name='" name "'/></interface>"
 #define DRIVE(name, source)                                                                        \
     "<disk type='file' device='cdrom'>" source "<target dev='" name "' bus='sata'/></disk>"
-#define CD(path) "<source file='" path "'/>"
+#define CD(path)              "<source file='" path "'/>"
 #define OURS                  "ua-harmony-"
 #define DOMAIN(size, devices) "<domain>" size "<devices>" devices "</devices></domain>"
 #define SMALL                 "<currentMemory unit='KiB'>1024</currentMemory><vcpu current='1'>4</vcpu>"
