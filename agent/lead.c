@@ -318,7 +318,7 @@ void lead_begin(struct lead *l, const struct fo_guard *inherit)
     start.start.led_epoch = l->memory.marks.led_epoch;
     start.start.open_epoch = l->memory.marks.open_epoch;
     start.start.chosen_epoch = l->memory.marks.chosen_epoch;
-    start.start.failsafe_seen = l->memory.marks.failsafe_seen;
+    start.start.unread = l->memory.marks.unread;
     start.start.seen = l->memory.marks.seen;
     start.start.identity = (uint64_t)l->memory.marks.bucket_created_ns;
     start.start.inherit = inherit;

@@ -137,7 +137,7 @@ void lead_persist(struct lead *l, const struct fo_effect *effect)
     l->memory.marks.seen = effect->persist.seen;
     l->memory.marks.paused = effect->persist.paused;
     l->memory.marks.chosen_epoch = effect->persist.chosen_epoch;
-    l->memory.marks.failsafe_seen = effect->persist.failsafe_seen;
+    l->memory.marks.unread = effect->persist.unread;
     lead_save_marks(l);
 }
 

@@ -49,6 +49,9 @@ static const struct field fields[] = {
     {.name = "failsafe_seen",
      .type = FIELD_BOOL,
      .help = "failsafe was on, and no lease record without it was read since"},
+    {.name = "pause_seen",
+     .type = FIELD_BOOL,
+     .help = "a pause was asked for, and no lease record without one was read since"},
     {0},
 };
 
@@ -67,7 +70,7 @@ static void from_spec(const json_t *spec, struct marks *ret)
         .open_epoch = (uint64_t)spec_int(spec, "open_epoch", 0),
         .chosen_epoch = (uint64_t)spec_int(spec, "chosen_epoch", 0),
         .paused = spec_bool(spec, "paused"),
-        .failsafe_seen = spec_bool(spec, "failsafe_seen"),
+        .unread = {spec_bool(spec, "failsafe_seen"), spec_bool(spec, "pause_seen")},
     };
     if (boot)
         strncpy(ret->open_boot, boot, MARKS_BOOT_MAX);
@@ -137,13 +140,13 @@ struct write {
 static char *render(const struct marks *m)
 {
     json_t *root = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "epoch",
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}", "epoch",
         (json_int_t)m->epoch, "revision", (json_int_t)m->revision, "bucket_created_ns",
         (json_int_t)m->bucket_created_ns, "config_revision", (json_int_t)m->config_revision,
         "led_epoch", (json_int_t)m->led_epoch, "led_generation", (json_int_t)m->led_generation,
         "seen_generation", (json_int_t)m->seen.generation, "seen_epoch", (json_int_t)m->seen.epoch,
         "open_epoch", (json_int_t)m->open_epoch, "chosen_epoch", (json_int_t)m->chosen_epoch,
-        "paused", m->paused, "failsafe_seen", m->failsafe_seen);
+        "paused", m->paused, "failsafe_seen", m->unread.failsafe, "pause_seen", m->unread.paused);
     if (*m->open_boot)
         json_object_set_new(root, "open_boot", json_string(m->open_boot));
     if (*m->config)

@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/workq.h"
+#include "failover/failover.h"
 #include "proto/heartbeat.h"
 
 enum { MARKS_CONFIG_MAX = 6144, MARKS_BOOT_MAX = 36 };
@@ -35,7 +36,7 @@ struct marks {
     char open_boot[MARKS_BOOT_MAX + 1]; /* the boot of the host that it was in; "": not known */
     uint64_t chosen_epoch; /* last epoch that an operator chose this site for; 0: none */
     bool paused;
-    bool failsafe_seen; /* failsafe was on, and no lease record without it was read since */
+    struct fo_unread unread; /* failover/state.h */
 };
 
 /* An absent file gives zeroed marks. On failure *ret is untouched. */

@@ -89,8 +89,8 @@ static int64_t lease_free_at(const struct fo_state *s, int64_t now, enum hb_reas
     *ret_reason = HB_REASON_STALE;
     if (!known->has_record)
         return FO_NEVER; /* only the number of a revision is known: it is being read */
-    /* The last that could be read was paused: its writer may serve without end. */
-    if (!known->readable && known->record.paused && fo_rule_on(s, FO_RULE_PAUSED_RECORD))
+    /* It may be paused: its writer may serve without end. */
+    if (!known->readable && s->unread.paused && fo_rule_on(s, FO_RULE_PAUSED_RECORD))
         return FO_NEVER;
     if (!known->readable && !fo_consent_lets_promote(s))
         return FO_NEVER;

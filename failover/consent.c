@@ -301,19 +301,6 @@ int64_t fo_consent_bound_until(const struct fo_state *s)
     return released && fo_rule_on(s, FO_RULE_CONSENT_FREED) ? 0 : s->vote.until;
 }
 
-/* Another configuration, or a record that can be read. What is written while failsafe is on may name
- * voters, and stays in the key when the configuration says otherwise: until a record is read that doesn't. */
-void fo_consent_note_failsafe(struct fo_run *r)
-{
-    struct fo_state *s = r->s;
-    bool before = s->failsafe_seen;
-    if (s->known.has_record && s->known.readable)
-        s->failsafe_seen = s->known.record.failsafe;
-    s->failsafe_seen |= s->has_config && s->config.failsafe;
-    if (s->failsafe_seen != before && s->started)
-        fo_emit_persist(r);
-}
-
 /* Who may promote by the silence of the lease as it is known: with failsafe on the voters alone, for
  * nobody else was asked; and nobody where it can't be read who was. Its own holder's site waits like
  * a voter: it may be that nobody else is left. */
@@ -321,7 +308,7 @@ bool fo_consent_lets_promote(const struct fo_state *s)
 {
     const struct fo_known *known = &s->known;
     if (!known->readable)
-        return !s->failsafe_seen || !fo_rule_on(s, FO_RULE_CONSENT_UNREADABLE);
+        return !s->unread.failsafe || !fo_rule_on(s, FO_RULE_CONSENT_UNREADABLE);
     return !known->record.failsafe || heartbeat_names_voter(&known->record, &s->site) ||
            hb_site_equal(&known->record.site, &s->site) ||
            !fo_rule_on(s, FO_RULE_CONSENT_VOTERS_ONLY);

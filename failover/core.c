@@ -38,11 +38,11 @@ static void started(struct fo_run *r, const struct fo_event *event)
     s->open_epoch = event->start.open_epoch;
     if (fo_rule_on(s, FO_RULE_CHOICE_KEPT))
         s->chosen_epoch = event->start.chosen_epoch;
-    s->failsafe_seen = event->start.failsafe_seen;
+    s->unread = event->start.unread;
     s->history.seen = event->start.seen;
     s->history.identity = event->start.identity;
     fo_epoch_seen(r, s->guardian.fired_epoch);
-    fo_consent_note_failsafe(r);
+    fo_unread_note(r);
     if (s->seen_epoch >= HB_EPOCH_MAX)
         fo_emit_note(r, FO_NOTE_ALARM_EPOCHS_SPENT, (int64_t)s->seen_epoch);
     const struct fo_guard *inherit = event->start.inherit;
@@ -64,7 +64,7 @@ static void configured(struct fo_run *r, const struct fo_event *event)
     s->barred = cluster_config_bars(&s->config, &s->site);
     fo_terms_take(s, &s->config);
     fo_peers_take_config(s);
-    fo_consent_note_failsafe(r);
+    fo_unread_note(r);
     if (fo_rule_on(s, FO_RULE_CONFIG_HEARTBEAT))
         fo_heartbeat_soon(r);
     fo_emit_note(r, FO_NOTE_CONFIG, (int64_t)s->config_revision);

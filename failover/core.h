@@ -100,7 +100,6 @@ void fo_consent_requested(struct fo_run *r, const struct fo_event *event);
 void fo_consent_claiming(struct fo_run *r);
 int64_t fo_consent_bound_until(const struct fo_state *s);
 bool fo_consent_lets_promote(const struct fo_state *s);
-void fo_consent_note_failsafe(struct fo_run *r);
 
 /* claim.c */
 void fo_claim_advance(struct fo_run *r);
@@ -167,6 +166,7 @@ void fo_yield_taken_over(struct fo_run *r);
 /* known.c: the lease key as learnt; silence; reads. */
 void fo_known_learn(struct fo_run *r, const struct heartbeat *record, uint64_t revision,
                     int64_t stamp, bool by_watch);
+void fo_unread_note(struct fo_run *r);
 void fo_known_number(struct fo_run *r, uint64_t revision);
 void fo_known_own(struct fo_run *r);
 void fo_epoch_seen(struct fo_run *r, uint64_t epoch);

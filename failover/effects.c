@@ -61,7 +61,7 @@ void fo_emit_persist(struct fo_run *r)
     e->persist.seen = s->history.seen;
     e->persist.paused = s->lease.paused;
     e->persist.chosen_epoch = s->chosen_epoch;
-    e->persist.failsafe_seen = s->failsafe_seen;
+    e->persist.unread = s->unread;
 }
 
 void fo_emit_consent_ask(struct fo_run *r, const struct hb_site *to, uint64_t nonce,

@@ -127,10 +127,9 @@ struct fo_event {
             const struct fo_guard *inherit;
             /* Likewise: the epoch that was led by an operator's choice; 0: none. */
             uint64_t chosen_epoch;
-            bool
-                failsafe_seen; /* likewise: failsafe was on, and no record without it was read since */
-            struct hb_era seen; /* likewise: the highest that was in the lease key */
-            uint64_t identity;  /* likewise: of the bucket that it was in */
+            struct fo_unread unread; /* likewise */
+            struct hb_era seen;      /* likewise: the highest that was in the lease key */
+            uint64_t identity;       /* likewise: of the bucket that it was in */
         } start;
         struct {
             const struct cluster_config *config;
@@ -349,7 +348,7 @@ struct fo_effect {
             struct hb_era seen;    /* the highest that was in the lease key */
             bool paused;           /* a pause is acknowledged */
             uint64_t chosen_epoch; /* led by an operator's choice; 0: none */
-            bool failsafe_seen;    /* failsafe was on, and no record without it was read since */
+            struct fo_unread unread;
         } persist;
         struct {
             enum fo_note note;

@@ -42,6 +42,24 @@ static void new_revision(struct fo_run *r, uint64_t revision, bool by_watch)
         s->silence_since = r->now;
 }
 
+/* Another configuration, or a record that can be read. */
+void fo_unread_note(struct fo_run *r)
+{
+    struct fo_state *s = r->s;
+    const struct fo_known *known = &s->known;
+    struct fo_unread may = s->unread;
+    if (known->has_record && known->readable)
+        may = (struct fo_unread){known->record.failsafe, known->record.paused};
+    if (s->has_config) {
+        may.failsafe |= s->config.failsafe;
+        may.paused |= s->config.paused;
+    }
+    bool same = may.failsafe == s->unread.failsafe && may.paused == s->unread.paused;
+    s->unread = may;
+    if (!same && s->started)
+        fo_emit_persist(r);
+}
+
 static void take_record(struct fo_run *r, const struct heartbeat *record, int64_t stamp)
 {
     struct fo_known *known = &r->s->known;
@@ -58,7 +76,7 @@ static void take_record(struct fo_run *r, const struct heartbeat *record, int64_
     if (record->epoch > r->s->seen_epoch)
         fo_yield_note_leader(r, record);
     heartbeat_copy(&known->record, record);
-    fo_consent_note_failsafe(r);
+    fo_unread_note(r);
     fo_silence_take(r->s);
     fo_history_seen(r, hb_era_of(record));
     fo_epoch_seen(r, highest(record));

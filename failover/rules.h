@@ -79,7 +79,7 @@
     /* -- pause and yield ----------------------------------------------------------------------------------------------------------------------- */ \
     X(PAUSE_ACKNOWLEDGED, 11, MUTANT,     I1,  "pause",             "a leader stops self-fencing only after a paused heartbeat is acknowledged")          \
     X(PAUSE_REARMS,       11, MUTANT,     I1,  "pause",             "it re-arms before it sends a heartbeat without pause")                               \
-    X(PAUSED_RECORD,      11, MUTANT,     I1,  "pause",             "nobody but its own writer promotes over a paused record by itself")                  \
+    X(PAUSED_RECORD,      11, MUTANT,     I1,  "pause",             "nobody but its own writer promotes over a paused record by itself, nor over one that can't be read while there is a pause, and until one without is read")                  \
     X(PAUSE_HOLDS,        11, MUTANT,     I9,  "pause",             "while cluster_config is paused nothing starts or moves by itself")                   \
     X(YIELD_AFTER,        11, MUTANT,     I13, "return",            "yield only when the preferred primary has been ready for yield_after")               \
     X(YIELD_DOUBLES,      11, DIAGNOSTIC, I13, "return",            "yield_after doubles after each return that lasted less than 10 min")                 \

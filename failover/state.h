@@ -57,6 +57,15 @@ struct fo_attempt {
 };
 
 /* The lease key as last learnt: by watch, read, or the number in a rejection. */
+/*
+ * What a lease record that can't be read may be: written under an earlier configuration, it binds for longer than any
+ * promise. Assumed from when the configuration says so until a record is read that is not so; kept on the disk.
+ */
+struct fo_unread {
+    bool failsafe; /* it may name voters, who consent to its writer */
+    bool paused;   /* its writer may serve without end */
+};
+
 struct fo_known {
     bool any;        /* a revision is known */
     bool has_record; /* false: only the number is known: read it */
@@ -214,8 +223,8 @@ struct fo_state {
     uint64_t led_epoch;    /* from the marks: of the last start on this host; 0: none */
     uint64_t open_epoch;   /* likewise, and not given up since */
     uint64_t chosen_epoch; /* led, or claimed, by an operator's choice; 0: none */
-    bool failsafe_seen;    /* what is in the key, and can't be read, may name voters */
-    uint64_t counter;      /* last attempt */
+    struct fo_unread unread;
+    uint64_t counter; /* last attempt */
     struct fo_lease lease;
     struct fo_guardian guardian;
     struct fo_leave leave;

@@ -221,7 +221,7 @@ struct site {
     int unreadable;                 /* can't parse lease records */
     unsigned config;                /* index of the one delivered last */
     uint64_t marks_epoch, marks_led, marks_open, marks_chosen;
-    bool marks_failsafe;
+    struct fo_unread marks_unread;
     struct hb_era marks_seen;
     uint32_t marks_bucket;
     uint64_t marks_revision; /* identity; the highest revision of it, of any key */

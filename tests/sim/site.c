@@ -171,7 +171,7 @@ static void carry_out(struct sim *w, unsigned site, const struct fo_effect *e)
         s->marks_epoch = e->persist.seen_epoch;
         s->marks_seen = e->persist.seen;
         s->marks_chosen = e->persist.chosen_epoch;
-        s->marks_failsafe = e->persist.failsafe_seen;
+        s->marks_unread = e->persist.unread;
         break;
     case FO_DO_NOTE:
         if (e->note.note == FO_NOTE_ROLE)
@@ -518,7 +518,7 @@ void site_boot(struct sim *w, unsigned site, bool workload_stopped)
                                         .led_epoch = s->marks_led,
                                         .open_epoch = s->marks_open,
                                         .chosen_epoch = s->marks_chosen,
-                                        .failsafe_seen = s->marks_failsafe,
+                                        .unread = s->marks_unread,
                                         .seen = s->marks_seen,
                                         .identity = s->marks_bucket}};
     guardian_meets(w, site, &event);

@@ -83,7 +83,7 @@ START_TEST(what_is_saved_is_loaded)
                        .chosen_epoch = 6,
                        .open_boot = "a-boot",
                        .paused = true,
-                       .failsafe_seen = true};
+                       .unread = {.failsafe = true, .paused = true}};
     struct marks out;
     struct stat st;
     marks_save(f, &in, note_saved, NULL);
@@ -102,7 +102,7 @@ START_TEST(what_is_saved_is_loaded)
     ck_assert_uint_eq(out.open_epoch, 5);
     ck_assert_uint_eq(out.chosen_epoch, 6);
     ck_assert_str_eq(out.open_boot, "a-boot");
-    ck_assert(out.paused && out.failsafe_seen);
+    ck_assert(out.paused && out.unread.failsafe && out.unread.paused);
     stat(path, &st);
     ck_assert_uint_eq(st.st_mode & 0777, 0600);
     marks_file_free(f);

@@ -122,7 +122,7 @@ static inline void live_until(struct one_site *t, int64_t until)
 
 /* site-a prefers itself, site-b follows. T 1000, n 2, F 3000, fence 1500, promise 4753, timeout 5000. */
 static inline void begin_with_marks(struct one_site *t, const char *self, fo_rules rules,
-                                    bool failsafe_seen)
+                                    struct fo_unread unread)
 {
     memset(t, 0, sizeof(*t));
     t->now = 1000;
@@ -147,15 +147,14 @@ static inline void begin_with_marks(struct one_site *t, const char *self, fo_rul
          &(struct fo_event){.type = FO_EV_CONFIG, .config = {.config = &t->config, .revision = 1}});
     step(t, &(struct fo_event){.type = FO_EV_CONNECTED});
     step(t, &(struct fo_event){.type = FO_EV_GUARDIAN, .guardian = {.up = true}});
-    step(t,
-         &(struct fo_event){.type = FO_EV_START,
-                            .start = {.workload_stopped = true, .failsafe_seen = failsafe_seen}});
+    step(t, &(struct fo_event){.type = FO_EV_START,
+                               .start = {.workload_stopped = true, .unread = unread}});
     store_own(t);
 }
 
 static inline void begin(struct one_site *t, const char *self, fo_rules rules)
 {
-    begin_with_marks(t, self, rules, false);
+    begin_with_marks(t, self, rules, (struct fo_unread){0});
 }
 
 static inline struct heartbeat released(uint64_t epoch, const char *next)

@@ -413,7 +413,7 @@ START_TEST(an_unreadable_record_of_failsafe_stays_one_when_failsafe_is_switched_
     struct one_site t;
     begin(&t, "site-b", FO_RULES_ALL);
     configure(&t, true, "abc");
-    ck_assert(effect(&t, FO_DO_PERSIST, 0)->persist.failsafe_seen);
+    ck_assert(effect(&t, FO_DO_PERSIST, 0)->persist.unread.failsafe);
     live_until(&t, t.now + 3000);
     lease_seen(&t, NULL, ++t.revision);
     configure(&t, false, "abc");
@@ -421,7 +421,7 @@ START_TEST(an_unreadable_record_of_failsafe_stays_one_when_failsafe_is_switched_
     ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
     struct heartbeat hb = held_by("site-a", 3, 1);
     lease_seen(&t, &hb, ++t.revision);
-    ck_assert(!effect(&t, FO_DO_PERSIST, 0)->persist.failsafe_seen);
+    ck_assert(!effect(&t, FO_DO_PERSIST, 0)->persist.unread.failsafe);
     lease_seen(&t, NULL, ++t.revision);
     live_until(&t, t.now + 200000);
     ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
@@ -431,7 +431,7 @@ END_TEST
 START_TEST(that_failsafe_was_on_is_remembered_over_a_restart)
 {
     struct one_site t;
-    begin_with_marks(&t, "site-b", FO_RULES_ALL, true);
+    begin_with_marks(&t, "site-b", FO_RULES_ALL, (struct fo_unread){.failsafe = true});
     live_until(&t, t.now + 3000);
     lease_seen(&t, NULL, ++t.revision);
     live_until(&t, t.now + 200000);

@@ -296,6 +296,24 @@ START_TEST(test_nobody_promotes_over_a_paused_record)
 }
 END_TEST
 
+/* PAUSED_RECORD: whatever the configuration says by now, and whichever run of the agent heard of the pause. */
+START_TEST(test_nobody_promotes_over_what_may_be_a_paused_record)
+{
+    struct one_site t;
+    begin_with_marks(&t, "site-b", FO_RULES_ALL, (struct fo_unread){.paused = true});
+    live_until(&t, t.now + 3000);
+    lease_seen(&t, NULL, ++t.revision);
+    live_until(&t, t.now + 200000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_REPLICA);
+    struct heartbeat hb = held_by("site-a", 4, 1);
+    lease_seen(&t, &hb, ++t.revision);
+    ck_assert(!effect(&t, FO_DO_PERSIST, 0)->persist.unread.paused);
+    lease_seen(&t, NULL, ++t.revision);
+    live_until(&t, t.now + 200000);
+    ck_assert_int_eq(t.core.role, HB_ROLE_CLAIMING);
+}
+END_TEST
+
 /* WATCH_END_TO_END */
 START_TEST(test_dead_watch_is_made_anew)
 {
@@ -462,6 +480,7 @@ int main(void)
     tcase_add_test(tc, test_release_to_another_is_left_for_3t);
     tcase_add_test(tc, test_pause_counts_from_its_acknowledgement);
     tcase_add_test(tc, test_nobody_promotes_over_a_paused_record);
+    tcase_add_test(tc, test_nobody_promotes_over_what_may_be_a_paused_record);
     tcase_add_test(tc, test_dead_watch_is_made_anew);
     tcase_add_test(tc, test_failed_probes_restart_the_workload);
     tcase_add_test(tc, test_probe_joins_the_heartbeat);
