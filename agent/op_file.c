@@ -1,6 +1,6 @@
 /*
- * A stream that is a file which grows: from its beginning or its last lines to its end, and on while it
- * is followed. A file that was replaced (rotated) or cut is read from its beginning; one that is not
+ * A stream that is a file which grows: from its beginning (the first data of one that has given its old part back,
+ * vmm/log_file.h) or its last lines to its end, and on while it is followed. A file that was replaced (rotated) or cut is read from its beginning; one that is not
  * there yet is waited for. Before it come those that it was before it was rotated (PATH.1, PATH.0), if they
  * are asked for. Where there is an input, its end is that of the stream, once the rest of the file was read. One request
  * to the file system at a time, on uv's threads; reads only as far as there is room.
@@ -13,11 +13,14 @@
 
 #include "agent/op.h"
 #include "base/alloc.h"
+#include "vmm/log_file.h"
 
 enum { LOOK_AGAIN_MS = 250, TYPING_LOOK_AGAIN_MS = 20, TAIL_BYTES_MAX = 1024 * 1024 };
 
 struct file_source {
     uv_fs_t request;
+    uv_work_t reading;
+    ssize_t read; /* what came of it */
     uv_timer_t again;
     uv_pipe_t input;
     bool has_input;
@@ -88,17 +91,23 @@ static void fail(struct file_source *s, ssize_t code)
     op_fail(s->op, &err);
 }
 
-/* The request has come back: false if nobody waits for it any more. */
+/* False if nobody waits for it any more. */
+static bool goes_on(struct file_source *s)
+{
+    s->busy = false;
+    if (!s->op)
+        let_go(s);
+    return s->op != NULL;
+}
+
+/* The same for a request that has come back. */
 static bool came_back(uv_fs_t *request, struct file_source **ret, ssize_t *ret_result)
 {
-    struct file_source *s = *ret = request->data;
+    *ret = request->data;
     *ret_result = request->result;
-    s->busy = false;
-    if (!s->op) {
+    if (!(*ret)->op)
         uv_fs_req_cleanup(request);
-        let_go(s);
-    }
-    return s->op != NULL;
+    return goes_on(*ret);
 }
 
 static void on_again(uv_timer_t *timer)
@@ -170,21 +179,26 @@ static void at_end(struct file_source *s)
     uv_fs_stat(s->again.loop, &s->request, s->path, on_stat);
 }
 
-static void on_read(uv_fs_t *request)
+/* On a thread of uv's. */
+static void read_on(uv_work_t *work)
 {
-    struct file_source *s;
-    ssize_t n;
-    bool goes_on = came_back(request, &s, &n);
-    if (!goes_on)
+    struct file_source *s = work->data;
+    s->read = log_read(s->fd, s->buffer, s->buf.len, &s->at);
+}
+
+static void on_read(uv_work_t *work, int status)
+{
+    struct file_source *s = work->data;
+    (void)status; /* nobody cancels it */
+    if (!goes_on(s))
         return;
-    uv_fs_req_cleanup(request);
-    if (n < 0) {
-        fail(s, n);
-    } else if (n == 0) {
+    if (s->read < 0) {
+        fail(s, s->read);
+    } else if (s->read == 0) {
         at_end(s);
     } else {
-        s->at += n;
-        op_send(s->op, s->buffer, (size_t)n);
+        s->at += s->read;
+        op_send(s->op, s->buffer, (size_t)s->read);
         step(s);
     }
 }
@@ -203,7 +217,7 @@ static void step(struct file_source *s)
         return;
     s->busy = true;
     s->buf = uv_buf_init(s->buffer, (unsigned)room);
-    uv_fs_read(s->again.loop, &s->request, s->fd, &s->buf, 1, s->at, on_read);
+    uv_queue_work(s->again.loop, &s->reading, read_on, on_read);
 }
 
 static void more(void *data)
@@ -375,7 +389,7 @@ void op_stream_file(struct op *op, const struct op_file *file)
                               .open = 1};
     set_path(s);
     s->buffer = hm_alloc(OPERATION_FRAME_MAX);
-    s->request.data = s;
+    s->request.data = s->reading.data = s;
     uv_timer_init(op_site(op)->loop, &s->again);
     s->again.data = s;
     if (file->input < 0 || open_input(s, file->input)) {

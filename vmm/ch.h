@@ -26,6 +26,12 @@ enum {
     CH_KILL_WAIT_MS = 5000,
 };
 
+/* What stays of what a VM writes while it runs, at least (log_file.h). */
+enum {
+    CH_CONSOLE_KEPT = 16 << 20, /* of its console's log */
+    CH_SAID_KEPT = 1 << 20,     /* of vmm.log, and of events */
+};
+
 struct ch_cache;
 
 struct ch {

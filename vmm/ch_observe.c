@@ -5,16 +5,16 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
 #include "proto/field.h"
 #include "vmm/ch.h"
 #include "vmm/ch_watch.h"
+#include "vmm/log_file.h"
 #include "vmm/run_note.h"
 #include "vmm/spec_pool.h"
 #include "vmm/thing.h"
 #include "vmm/vm_uuid.h"
 
-enum { LOOK_MS = 3000, EVENTS_MAX = 1 << 20 };
+enum { LOOK_MS = 3000, LAST_EVENTS = 64 << 10 };
 
 /* What the last look gave out, by name: a thing that has not changed is given out as the same copy. */
 struct ch_cache {
@@ -89,10 +89,11 @@ static void take_answer(struct seen *s)
 /* The VMM says so before it ends, if it ended because its guest shut down. */
 static bool has_shut_down(const struct ch *ch, const char *vm)
 {
-    HM_AUTOFREE char *path = ch_events_path(ch->records, vm), *text = NULL;
-    if (hm_file_read(path, EVENTS_MAX, &text, NULL, NULL) < 0)
-        return false;
-    return strstr(text, "\"event\": \"shutdown\"") != NULL;
+    static const char word[] = "\"event\": \"shutdown\"";
+    size_t len;
+    HM_AUTOFREE char *path = ch_events_path(ch->records, vm);
+    HM_AUTOFREE char *text = log_end(path, LAST_EVENTS, &len);
+    return memmem(text, len, word, sizeof word - 1) != NULL;
 }
 
 /* A process that was started and not stopped by us, and is gone. */

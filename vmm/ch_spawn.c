@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/spawn.h"
 #include "vmm/ch_process.h"
+#include "vmm/log_file.h"
 #include "vmm/procfs.h"
 
 enum {
@@ -250,26 +251,10 @@ int ch_gate_open(struct ch_gate *gate, const char *program, struct hm_error *err
 
 /* -- Its log -------------------------------------------------------------------------------------- */
 
-/* From the last `size` bytes on; the caller's. */
-static char *read_end(const char *path, size_t size, size_t *ret_len)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    char *text = hm_alloc(size + 1);
-    *ret_len = 0;
-    if (fd < 0)
-        return text;
-    off_t from = fstat(fd, &st) == 0 && (size_t)st.st_size > size ? st.st_size - (off_t)size : 0;
-    ssize_t n = pread(fd, text, size, from);
-    close(fd);
-    *ret_len = n > 0 ? (size_t)n : 0;
-    return text;
-}
-
 char *ch_log_tail(const char *path)
 {
     size_t len;
-    char *text = read_end(path, TAIL_MAX, &len);
+    char *text = log_end(path, TAIL_MAX, &len);
     while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' '))
         len--;
     text[len] = '\0';
@@ -289,7 +274,7 @@ void ch_log_limit(const char *path)
     if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= LOG_MAX)
         return;
     HM_AUTOFREE char *before = hm_printf("%s.1", path);
-    HM_AUTOFREE char *text = read_end(path, LOG_MAX, &len);
+    HM_AUTOFREE char *text = log_end(path, LOG_MAX, &len);
     int fd = open(before, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return;

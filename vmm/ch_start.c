@@ -12,6 +12,7 @@
 #include "proto/field.h"
 #include "vmm/ch.h"
 #include "vmm/console_times.h"
+#include "vmm/log_file.h"
 
 enum { UP_MS = 10000, LOOK_MS = 2 };
 
@@ -39,7 +40,10 @@ static int make_console(const struct ch *ch, const char *vm, struct hm_error *er
 {
     HM_AUTOFREE char *dir = hm_printf("%s/console", ch->image_dir);
     HM_AUTOFREE char *path = ch_console_path(ch, vm), *before = hm_printf("%s.1", path);
+    HM_AUTOFREE char *cut = hm_printf("%s.0", path);
     int r = hm_mkdirs(dir, 0755, err);
+    log_bound(path, CH_CONSOLE_KEPT);
+    unlink(cut);
     if (r >= 0 && !is_empty(path) && rename(path, before) < 0 && errno != ENOENT)
         r = hm_fail(err, HM_E_IO, "cannot put %s aside: %s", path, strerror(errno));
     console_times_forget(path);

@@ -13,6 +13,7 @@
 #include "proto/field.h"
 #include "vmm/ch.h"
 #include "vmm/console_times.h"
+#include "vmm/log_file.h"
 #include "vmm/vm_stats.h"
 
 enum { LOOK_MS = 3000, PROC_MAX = 4096, UTIME = 14, STIME = 15 };
@@ -173,7 +174,7 @@ static void ask_all(struct ch *ch, struct target *list, size_t count)
     free(calls);
 }
 
-/* -- For `logs --since`: what each has written by now -------------------------------------------------- */
+/* -- What each has written by now: noted for `logs --since`, and bounded -------------------------------- */
 
 struct ch_console {
     char *vm;
@@ -197,6 +198,15 @@ void ch_consoles_free(struct ch *ch)
     ch->console_count = 0;
 }
 
+/* A guest makes its VMM write all of these, as much as it likes. */
+static void bound_logs(const struct ch *ch, const char *vm, const char *console)
+{
+    HM_AUTOFREE char *said = ch_log_path(ch->records, vm), *events = ch_events_path(ch->records, vm);
+    log_bound(console, CH_CONSOLE_KEPT);
+    log_bound(said, CH_SAID_KEPT);
+    log_bound(events, CH_SAID_KEPT);
+}
+
 static void note_consoles(struct ch *ch, const struct target *list, size_t count)
 {
     struct ch_console *now = hm_alloc((count + 1) * sizeof *now);
@@ -204,6 +214,7 @@ static void note_consoles(struct ch *ch, const struct target *list, size_t count
         HM_AUTOFREE char *path = ch_console_path(ch, list[i].name);
         now[i] = (struct ch_console){hm_strdup(list[i].name), seen_before(ch, list[i].name)};
         console_times_note(path, hm_wall_ns() / HM_MS, &now[i].seen);
+        bound_logs(ch, list[i].name, path);
     }
     ch_consoles_free(ch);
     ch->consoles = now;

@@ -7,6 +7,7 @@
  *   obey=MS    powers off that long after the power button (0 by default)
  *   deaf       does not hear the power button
  *   keeps      does not let go of a device that is to be removed
+ *   tells=N    says N more lines of some hundred bytes as soon as it is up
  *
  * To a line that is typed on the console it says "heard LINE".
  *
@@ -27,7 +28,7 @@ static const char *word(const char *cmdline, const char *name)
     return NULL;
 }
 
-static int64_t milliseconds(const char *cmdline, const char *name, int64_t otherwise)
+static int64_t number_of(const char *cmdline, const char *name, int64_t otherwise)
 {
     const char *found = word(cmdline, name);
     return found && *found == '=' ? strtoll(found + 1, NULL, 10) : otherwise;
@@ -44,9 +45,17 @@ static void read_words(struct vmm *v)
     const char *cmdline = cmdline_of(v);
     v->guest = (struct guest){.deaf = word(cmdline, "deaf"),
                               .keeps = word(cmdline, "keeps"),
-                              .off_ms = milliseconds(cmdline, "off", -1),
-                              .reset_ms = milliseconds(cmdline, "reset", -1),
-                              .obey_ms = milliseconds(cmdline, "obey", 0)};
+                              .off_ms = number_of(cmdline, "off", -1),
+                              .reset_ms = number_of(cmdline, "reset", -1),
+                              .obey_ms = number_of(cmdline, "obey", 0)};
+}
+
+static void tell(struct vmm *v, int64_t lines)
+{
+    char dots[101] = "";
+    memset(dots, '.', sizeof(dots) - 1);
+    for (int64_t i = 0; i < lines; i++)
+        serial_say(v, "tiny-guest: line %lld%s\r\n", (long long)i, dots);
 }
 
 void guest_boot(struct vmm *v)
@@ -59,6 +68,7 @@ void guest_boot(struct vmm *v)
     serial_say(v, "tiny-guest: up, %lu cpu, %lu MiB, %s\r\n",
                number(json_object_get(v->config, "cpus"), "boot_vcpus"),
                total_memory(v->config) >> 20, cmdline_of(v));
+    tell(v, number_of(cmdline_of(v), "tells", 0));
 }
 
 void guest_restore(struct vmm *v)

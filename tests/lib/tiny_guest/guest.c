@@ -13,6 +13,7 @@
  *   obey=MS    powers off that long after the power button (0 by default)
  *   deaf       does not hear the power button
  *   keeps      does not let go of a device
+ *   tells=N    says N more lines of some hundred bytes as soon as it is up
  *
  * It knows of its machine what the PVH start information and the ACPI tables say; of the DSDT, the
  * places of two operation regions by name. One processor is used.
@@ -107,8 +108,8 @@ static const char *word(const char *line, const char *name)
     return NULL;
 }
 
-/* Milliseconds of NAME=MS, or -1. */
-static int32_t milliseconds(const char *line, const char *name)
+/* NUMBER of NAME=NUMBER, or -1. */
+static int32_t number_of(const char *line, const char *name)
 {
     const char *at = word(line, name);
     int32_t number = 0;
@@ -285,15 +286,26 @@ static void hear(const struct machine *m, int32_t *off)
     if (told & GED_PCI)
         let_go(m);
     if (told & GED_POWER_BUTTON && !word(m->line, "deaf")) {
-        int32_t obey = milliseconds(m->line, "obey");
+        int32_t obey = number_of(m->line, "obey");
         say("tiny-guest: power button\r\n");
         *off = (int32_t)now_ms(m) + (obey < 0 ? 0 : obey);
     }
 }
 
+static void tell(int32_t lines)
+{
+    for (int32_t i = 0; i < lines; i++) {
+        say("tiny-guest: line ");
+        say_number((uint32_t)i);
+        for (int more = 0; more < 100; more++)
+            say(".");
+        say("\r\n");
+    }
+}
+
 static void run(const struct machine *m)
 {
-    int32_t off = milliseconds(m->line, "off"), reset = milliseconds(m->line, "reset");
+    int32_t off = number_of(m->line, "off"), reset = number_of(m->line, "reset");
     (void)now_ms(m);
     for (;;) {
         hear(m, &off);
@@ -320,6 +332,7 @@ void guest_main(const struct start_info *info)
     say(" MiB, ");
     say(m.line);
     say("\r\n");
+    tell(number_of(m.line, "tells"));
     start_ticking();
     run(&m);
 }

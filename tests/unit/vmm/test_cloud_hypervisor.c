@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/file.h"
 #include "proto/doc.h"
 #include "vmm/ch.h"
@@ -342,6 +343,40 @@ START_TEST(a_look_notes_how_far_the_console_is)
 }
 END_TEST
 
+static off_t size_of(const char *path)
+{
+    struct stat st;
+    ck_assert_int_eq(stat(path, &st), 0);
+    return st.st_size + st.st_blocks; /* it keeps its length */
+}
+
+/* What a guest makes its VMM tell has a bound while it runs, and its end still says how it ended. */
+START_TEST(events_of_many_resets_are_bounded_and_the_last_one_counts)
+{
+    static const char reset[] = "{ \"event\": \"rebooting\" }\n\n",
+                      shutdown[] = "{ \"event\": \"shutdown\" }\n\n";
+    struct order o = order();
+    struct hm_buf many = {0};
+    HM_AUTOFREE char *events = record("events"), *why = NULL;
+    while (many.len < 4 << 20)
+        hm_buf_add(&many, reset, sizeof reset - 1);
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    ck_assert_int_eq(look(NULL), THING_OFF);
+    pid_t child = run_as_vmm();
+    record_run(child);
+    hm_buf_add(&many, shutdown, sizeof shutdown - 1);
+    ck_assert_int_ge(hm_file_write_atomic(events, many.data, many.len, 0600, &err), 0);
+    off_t before = size_of(events);
+    note_what_runs_uses();
+    ck_assert_int_lt(size_of(events), before);
+    kill(child, SIGKILL);
+    ck_assert(is_killed(child));
+    ck_assert_int_eq(look(&why), THING_OFF);
+    ck_assert_str_eq(why, "shut down");
+    hm_buf_free(&many);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cloud_hypervisor");
@@ -360,6 +395,7 @@ int main(void)
     tcase_add_test(t, a_kill_that_can_see_no_process_is_not_done);
     tcase_add_test(t, a_note_that_cannot_be_kept_holds_up_a_stop_and_no_kill);
     tcase_add_test(t, a_look_notes_how_far_the_console_is);
+    tcase_add_test(t, events_of_many_resets_are_bounded_and_the_last_one_counts);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
