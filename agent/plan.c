@@ -399,6 +399,21 @@ static void plan_unreadable(struct plan_step *s)
         block(s, hm_strdup("its mark can't be read; set adopt: true to have it written anew"));
 }
 
+static void plan_stop(struct plan_step *s)
+{
+    if (is_vm(s->doc) && has_power(s->doc->spec, "off"))
+        decide(s, PLAN_STOP, VERB_STOP, hm_strdup("power: off"));
+    else
+        decide(s, PLAN_STOP, VERB_KILL, hm_strdup("this site does not lead"));
+}
+
+/* Then it is changed when it is off: what can't be done to it while it runs does not keep it running. */
+static bool is_stopped_first(const struct plan_step *s)
+{
+    return is_vm(s->doc) && has_power(s->doc->spec, "off") && !is_stopped(s->thing) &&
+           (s->diff.cost == COST_LIVE || s->diff.cost == COST_RESTART);
+}
+
 /* The thing differs from its document. Returns true if it is settled. */
 static bool plan_change(const struct world *w, struct plan_step *s)
 {
@@ -418,6 +433,8 @@ static bool plan_change(const struct world *w, struct plan_step *s)
         plan_refusal(s);
     else if (s->diff.cost == COST_REPLACE)
         plan_replacement(w, s);
+    else if (is_stopped_first(s))
+        plan_stop(s);
     else if (s->diff.cost == COST_RESTART && !is_stopped(t))
         plan_restart(s);
     else if (was_paused_by_us(w, s))
@@ -427,14 +444,6 @@ static bool plan_change(const struct world *w, struct plan_step *s)
     if (s->op == PLAN_BLOCKED)
         keep_up(w, s);
     return true;
-}
-
-static void plan_stop(struct plan_step *s)
-{
-    if (is_vm(s->doc) && has_power(s->doc->spec, "off"))
-        decide(s, PLAN_STOP, VERB_STOP, hm_strdup("power: off"));
-    else
-        decide(s, PLAN_STOP, VERB_KILL, hm_strdup("this site does not lead"));
 }
 
 /* Its end is noted while libvirt knows it: a libvirtd that was restarted does not. */

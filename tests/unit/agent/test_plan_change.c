@@ -63,6 +63,19 @@ START_TEST(what_is_plugged_in_while_it_runs_must_be_there)
 }
 END_TEST
 
+START_TEST(what_is_to_be_off_is_stopped_before_it_is_changed)
+{
+    struct thing *t = world_made(&w, "site-a.vm.web", THING_RUNNING, VM "}");
+    world_declare(&w, "site-a.vm.web", VM_ON_LAN ",\"power\":\"off\"}");
+    expect("site-a.vm.web", PLAN_STOP, VERB_STOP);
+    expect_why("site-a.vm.web", "power: off");
+    world_declare(&w, "site-a.vm.web", VM ",\"vcpus\":3,\"power\":\"off\",\"change\":\"live\"}");
+    expect("site-a.vm.web", PLAN_STOP, VERB_STOP);
+    t->state = THING_OFF;
+    expect("site-a.vm.web", PLAN_UPDATE, VERB_UPDATE);
+}
+END_TEST
+
 START_TEST(a_restart_says_why_it_is_none_while_it_runs)
 {
     world_made(&w, "site-a.vm.web", THING_RUNNING, VM ",\"vcpus\":1,\"max_vcpus\":2}");
@@ -263,6 +276,7 @@ static TCase *costs(void)
     tcase_add_checked_fixture(c, set_up, tear_down);
     tcase_add_test(c, bookkeeping_and_live_changes_are_updates);
     tcase_add_test(c, what_is_plugged_in_while_it_runs_must_be_there);
+    tcase_add_test(c, what_is_to_be_off_is_stopped_before_it_is_changed);
     tcase_add_test(c, a_restart_says_why_it_is_none_while_it_runs);
     tcase_add_test(c, restart_is_stop_update_start);
     tcase_add_test(c, restart_of_a_guest_that_shall_be_off_is_an_update);
