@@ -72,7 +72,8 @@ int ch_need_loop(struct ch *ch, struct hm_error *err);
 /* A call that answers with nothing. `what` it is for: "boot it". `body` is taken over; NULL: none. */
 int ch_put(struct ch *ch, const char *vm, const char *socket, const char *what, const char *call,
            json_t *body, int64_t timeout_ms, struct hm_error *err);
-int ch_ping(struct ch *ch, const char *vm, const char *socket, struct hm_error *err);
+int ch_ping(struct ch *ch, const char *vm, const char *socket, struct ch_version *ret,
+            struct hm_error *err);
 int ch_ask_info(struct ch *ch, const char *vm, const char *socket, struct ch_info *ret,
                 struct hm_error *err);
 

@@ -44,7 +44,8 @@ int ch_ask_info(struct ch *ch, const char *vm, const char *socket, struct ch_inf
     return r;
 }
 
-int ch_ping(struct ch *ch, const char *vm, const char *socket, struct hm_error *err)
+int ch_ping(struct ch *ch, const char *vm, const char *socket, struct ch_version *ret,
+            struct hm_error *err)
 {
     HM_AUTOFREE char *context = hm_printf("vm %s: ask its VMM whether it is up", vm);
     struct ch_call c = {
@@ -53,7 +54,7 @@ int ch_ping(struct ch *ch, const char *vm, const char *socket, struct hm_error *
     if (r >= 0)
         r = ch_reply_check(context, c.status, c.text, c.len, err);
     if (r >= 0)
-        r = ch_ping_check(c.text, c.len, err);
+        r = ch_ping_parse(c.text, c.len, ret, err);
     free(c.text);
     return r;
 }

@@ -1,5 +1,5 @@
 /* The body of vm.create, and what is plugged in later. Source: vmm/src/api/openapi of cloud-hypervisor, and what v53 and
- * v48 take (docs/cloud-hypervisor.md). */
+ * v50.1 take (docs/cloud-hypervisor.md). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -154,6 +154,27 @@ static void forget_link(const struct change *c, const char *id)
     unlink(path);
 }
 
+static bool is_qcow2(const struct change *c, const char *id)
+{
+    const char *type = spec_str(device(c, "disks", id), "image_type");
+    return type && !strcmp(type, "Qcow2");
+}
+
+static int check_unplug(const struct change *c, const char *id, struct hm_error *err)
+{
+    struct ch_version version;
+    if (!is_qcow2(c, id))
+        return 0;
+    int r = ch_ping(c->ch, c->o->name, c->vm->socket, &version, err);
+    if (r < 0 || ch_version_can_unplug_qcow2(&version))
+        return r;
+    return hm_fail(err, HM_E_UNSUPPORTED,
+                   "vm %s: cloud-hypervisor %s ends when a qcow2 disk is unplugged (v53 does not); "
+                   "switch the VM off "
+                   "and on, and %s is out",
+                   c->o->name, version.text, id);
+}
+
 static int unplug_disks(struct change *c, const struct vm_disks *wanted, struct hm_error *err)
 {
     json_t *ids = ids_of(c, "disks", "disk-"), *item;
@@ -163,7 +184,9 @@ static int unplug_disks(struct change *c, const struct vm_disks *wanted, struct 
     {
         if (r < 0 || disk_with_id(wanted, id))
             continue;
-        r = unplug(c, "disks", id, err);
+        r = check_unplug(c, id, err);
+        if (r >= 0)
+            r = unplug(c, "disks", id, err);
         if (r >= 0)
             forget_link(c, id);
     }

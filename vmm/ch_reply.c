@@ -140,41 +140,74 @@ void ch_info_clear(struct ch_info *info)
 
 /* -- vmm.ping and --version ----------------------------------------------------------------------- */
 
-static bool is_version(const char *text)
+static bool is_version(const char *text, size_t len)
 {
-    return isdigit((unsigned char)*text) &&
-           text[strspn(text,
-                       "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_+")] ==
-               '\0' &&
-           strlen(text) <= CH_VERSION_MAX;
+    static const char letters[] =
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_+";
+    return isdigit((unsigned char)*text) && strspn(text, letters) >= len && len <= CH_VERSION_MAX;
 }
 
-int ch_ping_check(const char *text, size_t len, struct hm_error *err)
+/* At most three digits: what is longer is no version of it. */
+static int take_part(const char **at)
+{
+    int part = 0;
+    for (int i = 0; i < 3 && isdigit((unsigned char)**at); i++)
+        part = part * 10 + *(*at)++ - '0';
+    return part;
+}
+
+static bool read_version(const char *text, size_t len, struct ch_version *ret)
+{
+    struct ch_version v = {0};
+    if (!is_version(text, len))
+        return false;
+    memcpy(v.text, text, len);
+    const char *at = v.text;
+    v.major = take_part(&at);
+    if (isdigit((unsigned char)*at))
+        return false;
+    at += *at == '.';
+    v.minor = take_part(&at);
+    *ret = v;
+    return true;
+}
+
+int ch_ping_parse(const char *text, size_t len, struct ch_version *ret, struct hm_error *err)
 {
     json_t *ping = text ? json_loadb(text, len, 0, NULL) : NULL;
     const char *version = json_string_value(json_object_get(ping, "version"));
     version = version && *version == 'v' ? version + 1 : version;
-    bool is = version && is_version(version);
+    bool is = version && read_version(version, strlen(version), ret);
     json_decref(ping);
     return is ? 0 : fail_to_read("vmm.ping", err);
 }
 
-bool ch_version_parse(const char *text, char ret[CH_VERSION_MAX + 1])
+bool ch_version_parse(const char *text, struct ch_version *ret)
 {
-    char version[CH_VERSION_MAX + 1];
     static const char prefix[] = "cloud-hypervisor v";
     if (strncmp(text, prefix, sizeof prefix - 1) != 0)
         return false;
     const char *from = text + sizeof prefix - 1;
-    size_t len = strcspn(from, " \t\r\n;");
-    if (len == 0 || len > CH_VERSION_MAX)
-        return false;
-    memcpy(version, from, len);
-    version[len] = '\0';
-    if (!is_version(version))
-        return false;
-    memcpy(ret, version, sizeof version);
-    return true;
+    return read_version(from, strcspn(from, " \t\r\n;"), ret);
+}
+
+/* Before v50.1 there is no image_type: a raw disk in which the guest has written the header of a qcow2 image is one at
+ * the next boot, made on top of whatever file that header names. */
+int ch_version_check(const struct ch_version *v, struct hm_error *err)
+{
+    if (v->major > 50 || (v->major == 50 && v->minor >= 1))
+        return 0;
+    return hm_fail(err, HM_E_UNSUPPORTED,
+                   "cloud-hypervisor %s guesses the format of a disk from what its guest wrote on "
+                   "it, which lets "
+                   "a guest read files of the host; install v50.1 or later, best v53",
+                   v->text);
+}
+
+/* It syncs the image in a thread that its own seccomp filter does not let do that before v53. */
+bool ch_version_can_unplug_qcow2(const struct ch_version *v)
+{
+    return v->major >= 53;
 }
 
 /* -- vm.counters ---------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  *
  * Its codes differ between versions and mean little (a 500 for everything that is not so, a 204 for the
  * deletion of nothing), so an error is told by its text; what it says is cleaned before it is shown. A
- * field that is not set is null in v48 and missing in v53: both are read alike. Counters are unsigned 64
+ * field that is not set is null in v50 and missing in v53: both are read alike. Counters are unsigned 64
  * bits, which jansson does not hold, so they are read by a scanner of their own. Pure. Thread: any.
  * Source: the facts as observed (docs/cloud-hypervisor.md), vmm/src/api/openapi of cloud-hypervisor.
  */
@@ -46,12 +46,20 @@ int ch_info_parse(const char *what, long status, const char *text, size_t len, s
                   struct hm_error *err);
 void ch_info_clear(struct ch_info *info); /* zeroed is allowed */
 
-/* The answer to vmm.ping: one of cloud-hypervisor says its version. */
-int ch_ping_check(const char *text, size_t len, struct hm_error *err);
-
 enum { CH_VERSION_MAX = 47 };
+/* "50.1-3-gabc": its numbers count, the text is for people. */
+struct ch_version {
+    int major, minor;
+    char text[CH_VERSION_MAX + 1];
+};
+/* The answer to vmm.ping: one of cloud-hypervisor says its version. */
+int ch_ping_parse(const char *text, size_t len, struct ch_version *ret, struct hm_error *err);
 /* "cloud-hypervisor v53.0" of --version; false: it is no such line. */
-bool ch_version_parse(const char *text, char ret[CH_VERSION_MAX + 1]);
+bool ch_version_parse(const char *text, struct ch_version *ret);
+/* HM_E_UNSUPPORTED: it is too old to be given a guest, and why. */
+int ch_version_check(const struct ch_version *v, struct hm_error *err);
+/* Whether it survives that a guest lets go of a qcow2 disk. */
+bool ch_version_can_unplug_qcow2(const struct ch_version *v);
 
 /* vm.counters: `visit` gets each number ("_disk0", "read_bytes", 4096). HM_E_INVALID: it is no such answer;
  * what came before was visited. */

@@ -65,13 +65,14 @@ static int wait_until_up(struct ch *ch, const char *vm, const char *socket,
                          const struct ch_pid *pid, const char *log, struct hm_error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * HM_MS};
+    struct ch_version version;
     int64_t until = hm_boottime_ns() + UP_MS * HM_MS;
     struct hm_error why;
     for (;;) {
         bool is_there = access(socket, F_OK) == 0;
-        int r = is_there ? ch_ping(ch, vm, socket, &why) : -(int)HM_E_CONNECTION;
+        int r = is_there ? ch_ping(ch, vm, socket, &version, &why) : -(int)HM_E_CONNECTION;
         if (r >= 0)
-            return 0;
+            return ch_version_check(&version, err) < 0 ? hm_wrap(err, "vm %s", vm) : 0;
         if (!ch_pid_is_alive(pid))
             return fail_ended(vm, log, err);
         if (r != -(int)HM_E_CONNECTION)

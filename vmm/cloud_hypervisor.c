@@ -37,13 +37,13 @@ static void close_instance(void *self)
 static char *version_of(const char *program)
 {
     char *const argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "--version", NULL};
-    char version[CH_VERSION_MAX + 1];
+    struct ch_version version;
     struct hm_ran ran = {0};
     if (hm_run(argv, VERSION_MS, VERSION_OUTPUT_MAX, &ran, NULL) < 0)
         return hm_strdup("unknown");
-    bool is = ran.exit_code == 0 && ch_version_parse(ran.out, version);
+    bool is = ran.exit_code == 0 && ch_version_parse(ran.out, &version);
     hm_ran_clear(&ran);
-    return hm_strdup(is ? version : "unknown");
+    return hm_strdup(is ? version.text : "unknown");
 }
 
 /* That the program is missing is a fact, and no failure: most hosts need none. */

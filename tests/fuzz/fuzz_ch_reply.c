@@ -40,7 +40,8 @@ static void info(long status, const char *text, size_t size)
 static void ping(const char *text, size_t size)
 {
     struct hm_error err;
-    int rc = ch_ping_check(text, size, &err);
+    struct ch_version version;
+    int rc = ch_ping_parse(text, size, &version, &err);
     if (rc < 0)
         fuzz_require_sentence(rc, &err);
 }
@@ -54,7 +55,7 @@ static void failure(const char *text, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char version[CH_VERSION_MAX + 1];
+    struct ch_version version;
     if (size == 0)
         return 0;
     HM_AUTOFREE char *text = hm_memdup(data + 1, size - 1);
@@ -69,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ping(text, size - 1);
         break;
     case 'v':
-        ch_version_parse(text, version);
+        ch_version_parse(text, &version);
         break;
     default:
         failure(text, size - 1);

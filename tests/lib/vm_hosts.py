@@ -1,6 +1,6 @@
 """A host whose agent runs VMs by one of the backends, as a test of their behaviour sees it:
 
-    host = VmHost("fake", folder)        # or "libvirt", "real": cloud-hypervisor
+    host = VmHost("fake", folder)        # or "libvirt", "real": cloud-hypervisor; "fake v50": an older one
     host.put("web", vcpus=2)             # a document, with a guest that says what it is
     host.wait_up("web")                  # Up(pid, cpus, mib)
     host.close()
@@ -23,7 +23,7 @@ from .nats_server import NatsServer
 from .paths import built
 from .processes import environment, first_child, run
 from .sites import IMAGES, Site
-from .vmm_process import vmm_program
+from .vmm_process import version_of, vmm_program
 from .waiting import wait_until
 
 TINY_UP = re.compile(r"^tiny-guest: up, (\d+) cpu, (\d+) MiB, .*?\r?$", re.M)
@@ -39,6 +39,7 @@ class Up:
 
 class Libvirt:
     keeps_console = True  # of the runs before
+    unplugs_qcow2 = True
     last_words = guest.STOPPING  # when it heard the power button
 
     def configure(self, site):
@@ -69,6 +70,7 @@ class CloudHypervisor:
 
     def __init__(self, program):
         self.program = program
+        self.unplugs_qcow2 = version_of(program) >= 53
 
     def configure(self, site):
         site.config["cloud_hypervisor"] = {"program": str(self.program)}
@@ -125,10 +127,26 @@ class CloudHypervisor:
         return site.state / "cloud-hypervisor" / name
 
 
+def fake_of(version, folder):
+    """The fake as that version: the agent gives a VMM no environment of its own."""
+    program = folder / "older" / built("fake_vmm").name
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nFAKE_VMM_VERSION={version} exec {built("fake_vmm")} "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+def backend_of(which, folder):
+    if which == "libvirt":
+        return Libvirt()
+    which, _, version = which.partition(" v")
+    return CloudHypervisor(fake_of(version, folder) if version else vmm_program(which))
+
+
 class VmHost:
     def __init__(self, which, folder):
         """Raises vmm_process.Unavailable where that backend can't be had."""
-        self.backend = Libvirt() if which == "libvirt" else CloudHypervisor(vmm_program(which))
+        self.backend = backend_of(which, folder)
         self.nats = NatsServer(folder).start()
         self.site = Site("site-a", folder)
         self.backend.configure(self.site)

@@ -3,13 +3,14 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
 
 from .paths import SYSTEM_PATH, built
-from .processes import Process, environment
+from .processes import Process, environment, run
 from .waiting import wait_until
 
 
@@ -32,6 +33,12 @@ def vmm_program(which):
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         raise Unavailable("cloud-hypervisor needs /dev/kvm")
     return Path(real_vmm())
+
+
+def version_of(program, **environ):
+    """53 of "cloud-hypervisor v53.0.0"."""
+    said = run([program, "--version"], env=environment(**environ)).stdout
+    return int(re.match(r"cloud-hypervisor v(\d+)\.", said).group(1))
 
 
 class Connection(http.client.HTTPConnection):
@@ -95,6 +102,10 @@ class Vmm:
             self.program, "--api-socket", f"path={self.socket}",
             "--event-monitor", f"path={self.events_file}", *options),
             self.folder / f"{self.socket.name}.log", env=environment(**self.environ), **more).start()
+
+    @property
+    def version(self):
+        return version_of(self.program, **self.environ)
 
     def __enter__(self):
         return self

@@ -1,8 +1,9 @@
 """Conversations with a VMM, by which the fake is compared with the real cloud-hypervisor.
 
 Each is a function that asks a VMM (and perhaps a second one beside it) for something after another; all
-answers, codes and bodies, are noted down as `[call, status, body]`. What the real one (v53.0) answered is
-in fake_vmm/observed_v53.json. As root, with CLOUD_HYPERVISOR set, this writes it anew:
+answers, codes and bodies, are noted down as `[call, status, body]`. What the real ones (v53.0, and v50.1)
+answered is in fake_vmm/observed_v53.json and observed_v50.json. As root, with CLOUD_HYPERVISOR set, this writes that
+of its version anew:
 
     PYTHONPATH=tests python3 -m lib.vmm_talks
 """
@@ -15,12 +16,16 @@ from pathlib import Path
 from .netns import Machine
 from .paths import ROOT, built, system
 from .processes import TemporaryFolder, run
-from .vmm_process import Vmm, real_vmm
+from .vmm_process import Vmm, real_vmm, version_of
 from .waiting import wait_until
 
-OBSERVED = ROOT / "tests/lib/fake_vmm/observed_v53.json"
 MIB = 1 << 20
 MAC = "52:54:00:00:00:01"
+
+
+def observed(version):
+    """The record of that version of the real one."""
+    return ROOT / f"tests/lib/fake_vmm/observed_v{version}.json"
 
 
 class Talk:
@@ -346,14 +351,14 @@ def noted(name, program, folder, **environ):
 
 
 def record():
-    observed = {}
+    answers_of = {}
     with TemporaryFolder() as folder:
         for name in TALKS:
-            observed[name] = noted(name, real_vmm(), folder)
-            print(f"{name}: {len(observed[name])} answers")
+            answers_of[name] = noted(name, real_vmm(), folder)
+            print(f"{name}: {len(answers_of[name])} answers")
     lines = ",\n".join(f' {json.dumps(name)}: [\n' + ",\n".join(
-        "  " + json.dumps(answer) for answer in answers) + "\n ]" for name, answers in observed.items())
-    OBSERVED.write_text("{\n" + lines + "\n}\n")
+        "  " + json.dumps(answer) for answer in answers) + "\n ]" for name, answers in answers_of.items())
+    observed(version_of(real_vmm())).write_text("{\n" + lines + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ struct answer within(const char *outer, struct answer inner)
     return rendered(inner.status, chain);
 }
 
+int not_there(const struct vmm *v)
+{
+    return v->options.version < 53 ? 500 : 404;
+}
+
 struct answer done(void)
 {
     return (struct answer){204, NULL};

@@ -15,9 +15,9 @@ static struct answer or_done(struct answer answer)
 static struct answer ping(struct vmm *v, json_t *body)
 {
     (void)body;
-    char build[32], version[16];
-    snprintf(build, sizeof(build), "v%d.0.0-fake", v->options.version);
-    snprintf(version, sizeof(version), "%d.0.0", v->options.version);
+    const char *version = version_name(v->options.version);
+    char build[32];
+    snprintf(build, sizeof(build), "v%s-fake", version);
     return done_with(json_pack("{sssssis[ss]}", "build_version", build, "version", version, "pid",
                                (int)getpid(), "features", "io_uring", "kvm"));
 }
@@ -36,11 +36,16 @@ static struct answer create(struct vmm *v, json_t *body)
     return or_done(vm_create(v, json_incref(body)));
 }
 
+static struct answer missing(const struct vmm *v)
+{
+    return refuse(not_there(v), "VM is not created", NULL);
+}
+
 static struct answer info(struct vmm *v, json_t *body)
 {
     (void)body;
     if (!v->config)
-        return refuse(v->options.version < 53 ? 500 : 404, "VM is not created", NULL);
+        return missing(v);
     return done_with_text(vm_info(v));
 }
 
@@ -57,11 +62,6 @@ static struct answer power_button(struct vmm *v, json_t *body)
         return refuse(500, "VM is not running", NULL);
     guest_power_button(v);
     return done();
-}
-
-static struct answer missing(const struct vmm *v)
-{
-    return refuse(v->options.version < 53 ? 500 : 404, "VM is not created", NULL);
 }
 
 static struct answer add(struct vmm *v, json_t *body, enum device_sort sort)

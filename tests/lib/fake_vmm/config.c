@@ -71,41 +71,53 @@ static struct answer validate_ids(const json_t *config)
     return answer;
 }
 
-static struct answer validate_queues(const json_t *config)
+static struct answer refuse_queues(const struct vmm *v, uint64_t queues, uint64_t vcpus)
+{
+    char what[100];
+    if (queues < 2)
+        snprintf(what, sizeof(what), "Number of queues (%lu) to virtio_net should be higher than 2",
+                 queues);
+    else
+        snprintf(what, sizeof(what), "Queue count (%lu) must not exceed boot vCPUs (%lu)", queues,
+                 vcpus);
+    if (v->options.version >= 53)
+        return invalid(what);
+    return invalid(queues < 2 ? "Number of queues to virtio_net less than 2"
+                              : "Number of vCPUs is insufficient for number of queues");
+}
+
+static struct answer validate_queues(const struct vmm *v, const json_t *config)
 {
     uint64_t vcpus = number(json_object_get(config, "cpus"), "boot_vcpus");
-    char what[100];
     json_t *net;
     size_t i;
     json_array_foreach(json_object_get(config, "net"), i, net)
     {
         uint64_t queues = number(net, "num_queues");
-        snprintf(what, sizeof(what), "Number of queues (%lu) to virtio_net should be higher than 2",
-                 queues);
-        if (queues < 2)
-            return invalid(what);
-        snprintf(what, sizeof(what), "Queue count (%lu) must not exceed boot vCPUs (%lu)", queues,
-                 vcpus);
-        if (queues / 2 > vcpus)
-            return invalid(what);
+        if (queues < 2 || queues / 2 > vcpus)
+            return refuse_queues(v, queues, vcpus);
     }
     return FINE;
 }
 
+static struct answer validate_cpus(const struct vmm *v, const json_t *cpus)
+{
+    char what[100];
+    uint64_t boot = number(cpus, "boot_vcpus"), most = number(cpus, "max_vcpus");
+    if (most >= boot)
+        return FINE;
+    snprintf(what, sizeof(what), "Max CPUs (%lu) lower than boot CPUs (%lu)", most, boot);
+    return invalid(v->options.version < 53 ? "Max CPUs lower than boot CPUs" : what);
+}
+
 struct answer validate(const struct vmm *v, const json_t *config)
 {
-    (void)v;
-    const json_t *cpus = json_object_get(config, "cpus");
     struct answer answer = validate_payload(json_object_get(config, "payload"));
     if (!refuses(answer))
         answer = validate_consoles(config);
-    if (!refuses(answer) && number(cpus, "max_vcpus") < number(cpus, "boot_vcpus")) {
-        char what[100];
-        snprintf(what, sizeof(what), "Max CPUs (%lu) lower than boot CPUs (%lu)",
-                 number(cpus, "max_vcpus"), number(cpus, "boot_vcpus"));
-        answer = invalid(what);
-    }
     if (!refuses(answer))
-        answer = validate_queues(config);
+        answer = validate_cpus(v, json_object_get(config, "cpus"));
+    if (!refuses(answer))
+        answer = validate_queues(v, config);
     return refuses(answer) ? answer : validate_ids(config);
 }

@@ -31,7 +31,8 @@ static struct answer lock(int fd, const json_t *config, bool booting)
 {
     struct stat seen;
     fstat(fd, &seen);
-    bool whole = strcmp(text(config, "lock_granularity"), "Full") == 0;
+    const char *granularity = text(config, "lock_granularity"); /* v50: none */
+    bool whole = granularity && strcmp(granularity, "Full") == 0;
     struct flock range = {.l_type =
                               json_is_true(json_object_get(config, "readonly")) ? F_RDLCK : F_WRLCK,
                           .l_whence = SEEK_SET,
@@ -48,41 +49,50 @@ static struct answer lock(int fd, const json_t *config, bool booting)
                   NULL);
 }
 
-static struct answer check_format(int fd, const json_t *config)
+bool is_qcow2(int fd)
+{
+    struct qcow2_header header;
+    return read_header(fd, &header);
+}
+
+/* Outermost "Cannot open disk path" and what was done with which file; v50 says less. */
+static struct answer cannot_open(const struct vmm *v, const char *path, const char *sort,
+                                 const char *why)
+{
+    char what[PATH_LIMIT + 64];
+    snprintf(what, sizeof(what), "%s (path=%s op=open)", sort, path ? path : "");
+    if (v->options.version >= 53)
+        return refuse(500, "Error from device manager", "Cannot open disk path", what, why, NULL);
+    bool is_nested = strcmp(sort, "Unsupported feature") == 0;
+    return refuse(500, "Error from device manager",
+                  is_nested ? "Failed to create QcowDiskSync" : "Cannot open disk path", why, NULL);
+}
+
+static struct answer check_format(const struct vmm *v, int fd, const json_t *config)
 {
     const char *type = text(config, "image_type");
     struct qcow2_header header;
-    char what[PATH_LIMIT + 64];
-    snprintf(what, sizeof(what), "Unsupported feature (path=%s op=open)", text(config, "path"));
-    bool is_qcow2 = read_header(fd, &header);
-    if (strcmp(type, "Qcow2") == 0 && !is_qcow2)
+    bool has_header = read_header(fd, &header);
+    if (strcmp(type, "Qcow2") == 0 && !has_header)
         return refuse(500, "Error from device manager",
                       "Disk image type does not match expected type: specified = qcow2, detected = "
                       "raw",
                       NULL);
-    if (strcmp(type, "Raw") != 0 && is_qcow2 && header.backing_offset &&
+    if (strcmp(type, "Raw") != 0 && has_header && header.backing_offset &&
         !json_is_true(json_object_get(config, "backing_files")))
-        return refuse(500, "Error from device manager", "Cannot open disk path", what,
-                      "Maximum disk nesting depth exceeded", NULL);
+        return cannot_open(v, text(config, "path"), "Unsupported feature",
+                           "Maximum disk nesting depth exceeded");
     return FINE;
 }
 
-static struct answer cannot_open(const char *path, int error)
-{
-    char what[PATH_LIMIT + 64];
-    snprintf(what, sizeof(what), "I/O error (path=%s op=open)", path ? path : "");
-    return refuse(500, "Error from device manager", "Cannot open disk path", what, os_error(error),
-                  NULL);
-}
-
-struct answer open_disk(const json_t *config, bool booting, int *ret)
+struct answer open_disk(const struct vmm *v, const json_t *config, bool booting, int *ret)
 {
     const char *path = text(config, "path");
     bool readonly = json_is_true(json_object_get(config, "readonly"));
     int fd = path ? open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC) : -1;
     if (fd < 0)
-        return cannot_open(path, path ? errno : EINVAL);
-    struct answer answer = check_format(fd, config);
+        return cannot_open(v, path, "I/O error", os_error(path ? errno : EINVAL));
+    struct answer answer = check_format(v, fd, config);
     if (!refuses(answer))
         answer = lock(fd, config, booting);
     if (refuses(answer))
@@ -120,12 +130,15 @@ static struct answer resize_qcow2(int fd, struct qcow2_header *header, uint64_t 
 }
 
 /* A raw image is made smaller without a word, as the real one does it: what lay there is lost. */
-static struct answer resize_image(int fd, uint64_t size)
+static struct answer resize_image(const struct vmm *v, int fd, uint64_t size)
 {
     struct qcow2_header header;
     if (size % 512)
         return refuse(500, "Error from device manager", "Disk resize error",
                       "Disk image size is not a multiple of 512", NULL);
+    if (v->options.version < 53 && is_qcow2(fd))
+        return refuse(500, "Error from device manager", "Disk resize error", "Disk resize failed",
+                      "Unsupported operation", NULL);
     if (read_header(fd, &header))
         return resize_qcow2(fd, &header, size);
     return ftruncate(fd, (off_t)size) == 0 ? FINE : cannot_resize("I/O error", os_error(errno));
@@ -136,6 +149,6 @@ struct answer resize_disk(const struct vmm *v, const json_t *wanted, uint64_t si
     for (size_t i = 0; i < v->device_count; i++)
         if (v->devices[i].sort == DEVICE_DISK && !v->devices[i].unplugging &&
             strcmp(v->devices[i].id, text(wanted, "id")) == 0)
-            return resize_image(v->devices[i].fds[0], size);
-    return no_such_device(text(wanted, "id"));
+            return resize_image(v, v->devices[i].fds[0], size);
+    return no_such_device(v, text(wanted, "id"));
 }

@@ -1,6 +1,6 @@
 /*
  * A fake of cloud-hypervisor: one process, one unix socket, one VM, and no guest. It behaves as the
- * real one was observed to (v53.0, and v48.0 where it differs), with real TAP devices, real locks on
+ * real one was observed to (v53.0, and v50.1 where it differs), with real TAP devices, real locks on
  * disk images, a real serial file or terminal, and faults on request. What stands in for the guest
  * is a line on the serial console and a table of moments at which it does something (guest.c).
  *
@@ -41,7 +41,7 @@ struct device {
 struct options {
     char api_socket[PATH_LIMIT], event_monitor[PATH_LIMIT], log_file[PATH_LIMIT];
     bool no_shutdown;
-    int version; /* 48 or 53 */
+    int version; /* 50 or 53; 48: the name of one that is too old, no more */
 };
 
 /* What the guest will do, by name of the word in its command line. */
@@ -105,6 +105,9 @@ struct answer done_with(json_t *body); /* 200; takes the reference */
 struct answer done_with_text(char *text);
 const char *os_error(int number); /* "No such file or directory (os error 2)" */
 
+/* What is not there: 404, and 500 before v53. */
+int not_there(const struct vmm *v);
+
 /* api.c: one request. `body` is NULL if there was none. */
 struct answer handle(struct vmm *v, const char *method, const char *path, const char *body,
                      size_t size);
@@ -135,8 +138,9 @@ void close_devices(struct vmm *v);
 struct answer plug(struct vmm *v, enum device_sort sort, json_t *config, struct device **ret);
 struct answer unplug(struct vmm *v, const char *id);
 void eject_unplugged(struct vmm *v); /* the guest lets go of what was asked for */
-struct answer no_such_device(const char *id);
-struct answer open_disk(const json_t *config, bool booting, int *ret);
+struct answer no_such_device(const struct vmm *v, const char *id);
+struct answer open_disk(const struct vmm *v, const json_t *config, bool booting, int *ret);
+bool is_qcow2(int fd);
 struct answer resize_disk(const struct vmm *v, const json_t *config, uint64_t size);
 struct answer open_tap(json_t *config, struct device *device);
 char *counters(const struct vmm *v);
@@ -182,5 +186,6 @@ void serve(struct vmm *v, int listener, int signals);
 
 /* options.c */
 void read_options(int argc, char **argv, struct options *ret);
+const char *version_name(int version); /* "53.0.0" */
 
 #endif

@@ -62,10 +62,13 @@ static struct answer start_vm(struct vmm *v)
 struct answer vm_boot(struct vmm *v)
 {
     if (v->booted)
-        return refuse(500, "VM is already created", NULL);
+        return refuse(500,
+                      v->options.version < 53 ? "invalid VM state transition: Running to Running"
+                                              : "VM is already created",
+                      NULL);
     event("vm", "booting", NULL);
     if (!v->config)
-        return refuse(v->options.version < 53 ? 500 : 404, "VM config is missing", NULL);
+        return refuse(not_there(v), "VM config is missing", NULL);
     struct answer answer = validate(v, v->config);
     if (!refuses(answer))
         answer = start_vm(v);
@@ -101,7 +104,7 @@ struct answer vm_reboot(struct vmm *v)
 {
     event("vm", "rebooting", NULL);
     if (!v->booted)
-        return refuse(v->options.version < 53 ? 500 : 404, "VM is not created", NULL);
+        return refuse(not_there(v), "VM is not created", NULL);
     stop_vm(v);
     struct answer answer = start_vm(v);
     if (!refuses(answer))

@@ -14,9 +14,14 @@ static void path_of(const char *option, const char *value, char *ret)
         die("%s: the path is too long", option);
 }
 
+const char *version_name(int version)
+{
+    return version == 50 ? "50.1.0" : version == 48 ? "48.0.0" : "53.0.0";
+}
+
 static void print_version(int version)
 {
-    printf("cloud-hypervisor v%d.0.0-fake\n", version);
+    printf("cloud-hypervisor v%s-fake\n", version_name(version));
     exit(0);
 }
 
@@ -24,8 +29,8 @@ static int wanted_version(void)
 {
     const char *wanted = getenv("FAKE_VMM_VERSION");
     int version = wanted ? (int)strtol(wanted, NULL, 10) : 53;
-    if (version != 48 && version != 53)
-        die("only v48 and v53 were observed");
+    if (version != 48 && version != 50 && version != 53)
+        die("only v50 and v53 were observed, and that there is a v48");
     return version;
 }
 
@@ -49,7 +54,7 @@ static void check_seccomp(const char *value)
 
 static bool is_flag(const char *word, struct options *ret)
 {
-    if (strcmp(word, "--no-shutdown") == 0)
+    if (strcmp(word, "--no-shutdown") == 0 && ret->version >= 53)
         return ret->no_shutdown = true;
     if (strcmp(word, "--landlock") == 0)
         return true; /* it confines nothing: docs/testing.md says what only the real one shows */

@@ -35,7 +35,7 @@ static struct answer resize_memory(const struct vmm *v, json_t *memory, uint64_t
 struct answer vm_resize(struct vmm *v, const json_t *wanted)
 {
     if (!v->config)
-        return refuse(v->options.version < 53 ? 500 : 404, "VM is not created", NULL);
+        return refuse(not_there(v), "VM is not created", NULL);
     json_t *cpus = json_object_get(v->config, "cpus"),
            *memory = json_object_get(v->config, "memory");
     if (v->booted)

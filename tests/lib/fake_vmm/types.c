@@ -17,17 +17,29 @@ enum type { BOOL, U8, U16, U32, U64, USIZE, TEXT, PATH, ANY, OBJECT, LIST };
 struct field {
     const char *name;
     enum type type;
-    const char *standard; /* JSON; NULL: left out (v48: null) */
+    const char *standard; /* JSON; NULL: left out (v50: null) */
     const char *kind;     /* of an object, or of a list's items; NULL: any */
     const char *values;   /* of a text: "|A|B|" */
     bool required;
+    int only; /* in that version; 0: in all */
 };
 
 #define MODES "|Off|Pty|Tty|File|Socket|Null|"
-#define DEVICE                                                                                     \
-    {"id", TEXT}, {"pci_segment", U16, "0"},                                                       \
+#define IN_V50(name)                                                                               \
     {                                                                                              \
-        "pci_device_id", U8                                                                        \
+        name, ANY, .only = 50                                                                      \
+    }
+/* Of disks and cards; others have them since v53. */
+#define DEVICE                                                                                     \
+    {"id", TEXT}, {"pci_segment", U16, "0"}, {"pci_device_id", U8, .only = 53},                    \
+    {                                                                                              \
+        "iommu", BOOL, "false", .only = 50                                                         \
+    }
+#define OTHER_DEVICE                                                                               \
+    {"id", TEXT, .only = 53}, {"pci_segment", U16, "0", .only = 53},                               \
+        {"pci_device_id", U8, .only = 53},                                                         \
+    {                                                                                              \
+        "iommu", BOOL, "false", .only = 50                                                         \
     }
 
 static const struct field vm_config[] = {
@@ -47,6 +59,16 @@ static const struct field vm_config[] = {
     {"tpm", OBJECT, NULL, "TpmConfig"},
     {"landlock_enable", BOOL, "false"},
     {"landlock_rules", LIST, NULL, "LandlockConfig"},
+    IN_V50("rate_limit_groups"),
+    IN_V50("balloon"),
+    IN_V50("fs"),
+    IN_V50("pmem"),
+    IN_V50("devices"),
+    IN_V50("user_devices"),
+    IN_V50("vdpa"),
+    IN_V50("vsock"),
+    IN_V50("numa"),
+    IN_V50("pci_segments"),
     {0},
 };
 static const struct field cpus[] = {
@@ -58,8 +80,8 @@ static const struct field cpus[] = {
     {"affinity", LIST, NULL, "CpuAffinity"},
     {"features", ANY, "{\"amx\":false}"},
     {"nested", BOOL, "true"},
-    {"core_scheduling", TEXT, "\"Vm\""},
-    {"profile", TEXT, "\"Host\""},
+    {"core_scheduling", TEXT, "\"Vm\"", .only = 53},
+    {"profile", TEXT, "\"Host\"", .only = 53},
     {0},
 };
 static const struct field affinity[] = {
@@ -74,7 +96,7 @@ static const struct field memory[] = {
     {"hugepages", BOOL, "false"},
     {"hugepage_size", U64},
     {"prefault", BOOL, "false"},
-    {"reserve", BOOL, "false"},
+    {"reserve", BOOL, "false", .only = 53},
     {"zones", ANY},
     {"thp", BOOL, "true"},
     {0},
@@ -97,9 +119,9 @@ static const struct field disk[] = {
     {"serial", TEXT},
     {"queue_affinity", ANY},
     {"backing_files", BOOL, "false"},
-    {"sparse", BOOL, "true"},
+    {"sparse", BOOL, "true", .only = 53},
     {"image_type", TEXT, "\"Unknown\"", .values = "|FixedVhd|Qcow2|Raw|Vhdx|Unknown|"},
-    {"lock_granularity", TEXT, "\"ByteRange\"", .values = "|ByteRange|Full|"},
+    {"lock_granularity", TEXT, "\"ByteRange\"", .values = "|ByteRange|Full|", .only = 53},
     {0},
 };
 static const struct field net[] = {
@@ -119,20 +141,22 @@ static const struct field net[] = {
     {"offload_tso", BOOL, "true"},
     {"offload_ufo", BOOL, "true"},
     {"offload_csum", BOOL, "true"},
+    IN_V50("fds"),
     {0},
 };
-static const struct field rng[] = {DEVICE, {"src", PATH, .required = true}, {0}};
+static const struct field rng[] = {OTHER_DEVICE, {"src", PATH, .required = true}, {0}};
 static const struct field serial[] = {
     {"file", PATH},
     {"mode", TEXT, .values = MODES, .required = true},
     {"socket", PATH},
+    {"iommu", BOOL, "false", .only = 50},
     {0},
 };
 static const struct field console[] = {
     {"file", PATH},
     {"mode", TEXT, .values = MODES, .required = true},
     {"socket", PATH},
-    DEVICE,
+    OTHER_DEVICE,
     {0},
 };
 static const struct field debug_console[] = {
@@ -246,12 +270,12 @@ static void say_at(struct reading *r, size_t end, const char *what)
     snprintf(r->said, sizeof(r->said), "%s at line %zu column %zu", what, line, column);
 }
 
-/* A part that devices, or consoles, have in common is read when all of the object has been. */
-static bool is_common(const char *name)
+/* A part that devices, or consoles, have in common is read when all of the object has been; v50 has none. */
+static bool is_common(const struct vmm *v, const char *name)
 {
     static const char *const common[] = {"id",   "pci_segment", "pci_device_id",
                                          "mode", "file",        "socket"};
-    for (size_t i = 0; i < sizeof(common) / sizeof(*common); i++)
+    for (size_t i = 0; v->options.version >= 53 && i < sizeof(common) / sizeof(*common); i++)
         if (strcmp(common[i], name) == 0)
             return true;
     return false;
@@ -265,7 +289,7 @@ static size_t end_of_object(const struct reading *r)
 /* NULL: of the whole body. */
 static void say(struct reading *r, const char *name, const char *what)
 {
-    if (!name || (r->within && is_common(name)))
+    if (!name || (r->within && is_common(r->v, name)))
         say_at(r, end_of_object(r), what);
     else
         say_at(r, end_of_value(r, name), what);
@@ -422,6 +446,11 @@ static void fill_in(struct reading *r, json_t *object, const struct field *field
         json_object_set_new(object, field->name, json_null());
 }
 
+static bool is_in(const struct vmm *v, const struct field *field)
+{
+    return !field->only || (field->only < 53) == (v->options.version < 53);
+}
+
 static json_t *read_object(struct reading *r, const char *name, const char *kind,
                            const json_t *given)
 {
@@ -429,6 +458,8 @@ static json_t *read_object(struct reading *r, const char *name, const char *kind
     const char *before = r->within;
     r->within = name;
     for (const struct field *field = fields_of(kind); field->name && !r->said[0]; field++) {
+        if (!is_in(r->v, field))
+            continue;
         const json_t *value = json_object_get(given, field->name);
         if (value && !json_is_null(value))
             json_object_set_new(object, field->name, read_value(r, field, value));
@@ -456,7 +487,8 @@ static void say_no_object(struct reading *r, const char *kind, const json_t *giv
     char seen[100], what[200];
     describe(given, seen, sizeof(seen));
     if (json_is_array(given) && json_array_size(given) == 0 && strcmp(kind, "VmConfig") == 0)
-        snprintf(what, sizeof(what), "invalid length 2, expected struct VmConfig with 28 elements");
+        snprintf(what, sizeof(what), "invalid length 2, expected struct VmConfig with %d elements",
+                 r->v->options.version < 53 ? 26 : 28);
     else
         snprintf(what, sizeof(what), "invalid type: %s, expected struct %s", seen, kind);
     say(r, NULL, what);

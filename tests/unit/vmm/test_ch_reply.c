@@ -1,10 +1,11 @@
-/* What VMMs answer: the bodies are those that v53.0 and v48.0 were seen to give. */
+/* What VMMs answer: the bodies are those that v53.0 and v50.1 were seen to give. */
 #include <check.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "vmm/ch_reply.h"
 
 static struct hm_error err;
@@ -115,15 +116,15 @@ END_TEST
 
 START_TEST(a_field_that_is_null_is_as_one_that_is_missing)
 {
-    struct ch_info v48 =
+    struct ch_info v50 =
         info_of(200, "{\"config\":{\"net\":null,\"disks\":null},\"state\":\"Paused\","
                      "\"memory_actual_size\":268435456,\"device_tree\":null}");
     struct ch_info v53 = info_of(200, "{\"config\":{},\"state\":\"Created\"}");
-    ck_assert_int_eq(v48.state, CH_STATE_PAUSED);
-    ck_assert_uint_eq(v48.memory_bytes, 268435456);
+    ck_assert_int_eq(v50.state, CH_STATE_PAUSED);
+    ck_assert_uint_eq(v50.memory_bytes, 268435456);
     ck_assert_int_eq(v53.state, CH_STATE_CREATED);
-    ck_assert_uint_eq(json_array_size(json_object_get(v48.config, "net")), 0);
-    ch_info_clear(&v48);
+    ck_assert_uint_eq(json_array_size(json_object_get(v50.config, "net")), 0);
+    ch_info_clear(&v50);
     ch_info_clear(&v53);
 }
 END_TEST
@@ -153,22 +154,60 @@ START_TEST(a_version_is_read_with_and_without_its_v)
 {
     static const char v53[] =
         "{\"build_version\":\"v53.0\",\"version\":\"53.0\",\"pid\":12,\"features\":[\"kvm\"]}";
-    ck_assert_int_eq(ch_ping_check(v53, strlen(v53), &err), 0);
-    ck_assert_int_eq(ch_ping_check("{\"version\":\"v48.0\"}", 19, &err), 0);
-    ck_assert_int_eq(ch_ping_check("{\"version\":\"; rm\"}", 18, &err), -HM_E_VMM);
-    ck_assert_int_eq(ch_ping_check("{}", 2, &err), -HM_E_VMM);
+    struct ch_version version = {0};
+    ck_assert_int_eq(ch_ping_parse(v53, strlen(v53), &version, &err), 0);
+    ck_assert_str_eq(version.text, "53.0");
+    ck_assert_int_eq(ch_ping_parse("{\"version\":\"v50.12.3\"}", 22, &version, &err), 0);
+    ck_assert_int_eq(version.major, 50);
+    ck_assert_int_eq(version.minor, 12);
+    ck_assert_int_eq(ch_ping_parse("{\"version\":\"; rm\"}", 18, &version, &err), -HM_E_VMM);
+    ck_assert_int_eq(ch_ping_parse("{\"version\":\"5300\"}", 18, &version, &err), -HM_E_VMM);
+    ck_assert_int_eq(ch_ping_parse("{}", 2, &version, &err), -HM_E_VMM);
+    ck_assert_str_eq(version.text, "50.12.3");
 }
 END_TEST
 
 START_TEST(the_line_of_version_is_read)
 {
-    char version[CH_VERSION_MAX + 1] = "";
-    ck_assert(ch_version_parse("cloud-hypervisor v53.0\n", version));
-    ck_assert_str_eq(version, "53.0");
-    ck_assert(ch_version_parse("cloud-hypervisor v48.0-3-gabc; more", version));
-    ck_assert_str_eq(version, "48.0-3-gabc");
-    ck_assert(!ch_version_parse("qemu 7.2", version));
-    ck_assert(!ch_version_parse("cloud-hypervisor v", version));
+    struct ch_version version = {0};
+    ck_assert(ch_version_parse("cloud-hypervisor v53.0\n", &version));
+    ck_assert_str_eq(version.text, "53.0");
+    ck_assert(ch_version_parse("cloud-hypervisor v48.0-3-gabc; more", &version));
+    ck_assert_str_eq(version.text, "48.0-3-gabc");
+    ck_assert(!ch_version_parse("qemu 7.2", &version));
+    ck_assert(!ch_version_parse("cloud-hypervisor v", &version));
+}
+END_TEST
+
+static struct ch_version of(const char *text)
+{
+    struct ch_version version = {0};
+    HM_AUTOFREE char *line = hm_printf("cloud-hypervisor v%s", text);
+    ck_assert(ch_version_parse(line, &version));
+    return version;
+}
+
+START_TEST(one_that_guesses_formats_is_too_old)
+{
+    static const char *const old[] = {"48.0", "49.0", "50.0", "50"};
+    static const char *const new[] = {"50.1", "50.2.0", "51.0", "53.0.0", "100.0"};
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++) {
+        struct ch_version version = of(old[i]);
+        ck_assert_int_eq(ch_version_check(&version, &err), -HM_E_UNSUPPORTED);
+        ck_assert_ptr_nonnull(strstr(err.text, old[i]));
+    }
+    for (size_t i = 0; i < sizeof new / sizeof *new; i++) {
+        struct ch_version version = of(new[i]);
+        ck_assert_int_eq(ch_version_check(&version, &err), 0);
+    }
+}
+END_TEST
+
+START_TEST(qcow2_disks_are_let_go_of_since_v53)
+{
+    struct ch_version v52 = of("52.9"), v53 = of("53.0");
+    ck_assert(!ch_version_can_unplug_qcow2(&v52));
+    ck_assert(ch_version_can_unplug_qcow2(&v53));
 }
 END_TEST
 
@@ -231,6 +270,8 @@ int main(void)
     tcase_add_test(t, garbage_is_an_error);
     tcase_add_test(t, a_version_is_read_with_and_without_its_v);
     tcase_add_test(t, the_line_of_version_is_read);
+    tcase_add_test(t, one_that_guesses_formats_is_too_old);
+    tcase_add_test(t, qcow2_disks_are_let_go_of_since_v53);
     tcase_add_test(t, counters_are_of_64_bits_without_a_sign);
     tcase_add_test(t, what_are_no_counters_is_refused);
     suite_add_tcase(s, t);
