@@ -68,12 +68,14 @@ class CloudHypervisor:
     keeps_console = False
     last_words = "tiny-guest: power button"
 
-    def __init__(self, program):
-        self.program = program
+    def __init__(self, program, firmware=None):
+        self.program, self.firmware = program, firmware
         self.unplugs_qcow2 = version_of(program) >= 53
 
     def configure(self, site):
         site.config["cloud_hypervisor"] = {"program": str(self.program)}
+        if self.firmware:
+            site.config["cloud_hypervisor"]["firmware"] = self.firmware
         site.images.mkdir(parents=True, exist_ok=True)
         shutil.copy(built("tiny_guest"), site.images)
 
@@ -136,17 +138,17 @@ def fake_of(version, folder):
     return program
 
 
-def backend_of(which, folder):
+def backend_of(which, folder, firmware):
     if which == "libvirt":
         return Libvirt()
     which, _, version = which.partition(" v")
-    return CloudHypervisor(fake_of(version, folder) if version else vmm_program(which))
+    return CloudHypervisor(fake_of(version, folder) if version else vmm_program(which), firmware)
 
 
 class VmHost:
-    def __init__(self, which, folder):
+    def __init__(self, which, folder, firmware=None):
         """Raises vmm_process.Unavailable where that backend can't be had."""
-        self.backend = backend_of(which, folder)
+        self.backend = backend_of(which, folder, firmware)
         self.nats = NatsServer(folder).start()
         self.site = Site("site-a", folder)
         self.backend.configure(self.site)
