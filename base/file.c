@@ -112,6 +112,13 @@ int hm_file_write_atomic(const char *path, const void *data, size_t len, mode_t 
     return sync_folder_of(path, err);
 }
 
+int hm_file_remove(const char *path, struct hm_error *err)
+{
+    if (unlink(path) == 0)
+        return sync_folder_of(path, err);
+    return errno == ENOENT ? 0 : fail_errno(err, "remove", path);
+}
+
 static int make_folder(const char *path, mode_t mode, struct hm_error *err)
 {
     struct stat st;

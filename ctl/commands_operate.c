@@ -52,7 +52,14 @@ static const struct flag logs_flags[] = {
 
 static const struct flag snapshot_flags[] = {SITE_FLAG, {0}};
 
+static const struct flag snapshot_create_flags[] = {
+    {"memory", 0, NULL, false, "with what the guest holds in memory (cloud-hypervisor)"},
+    SITE_FLAG,
+    {0},
+};
+
 static const struct flag snapshot_apply_flags[] = {
+    {"disk-only", 0, NULL, false, "the disks alone: the next start boots the guest"},
     {"discard", 0, NULL, false, "do not keep what the disks hold now in a snapshot of its own"},
     {"yes", 'y', NULL, false, "with --discard: do not ask"},
     SITE_FLAG,
@@ -98,11 +105,13 @@ const struct command operate_commands[] = {
      "early,\n"
      "and earlier where no agent ran: a console's lines carry no times. -f ends with ^C.",
      run_logs},
-    {"snapshot create", "KIND NAME SNAPSHOT", 3, 3, "text", snapshot_flags,
+    {"snapshot create", "KIND NAME SNAPSHOT", 3, 3, "text", snapshot_create_flags,
      "take a snapshot of a disk, or of all disks of a VM",
      "Also while the VM runs: of all its disks at one instant, as a power cut would leave them. Of "
      "qcow2 "
-     "disks that\nharmony makes.",
+     "disks that\nharmony makes. With --memory, on cloud-hypervisor, of the guest as it is: it "
+     "stands "
+     "still meanwhile.",
      run_snapshot_create},
     {"snapshot list", "KIND NAME", 2, 2, "text|json", snapshot_flags,
      "what snapshots a disk, or the disks of a VM, have",
@@ -115,7 +124,7 @@ const struct command operate_commands[] = {
      "No guest may run on them: stop the VM first. What the disks hold now is kept in a snapshot "
      "of its "
      "own, whose\nname is said, unless --discard is given; of what `protect` protects it is always "
-     "kept.",
+     "kept. After one with\nmemory the next start goes on from there, unless --disk-only is given.",
      run_snapshot_apply},
     {"snapshot delete", "KIND NAME SNAPSHOT", 3, 3, "text", snapshot_delete_flags,
      "delete a snapshot",

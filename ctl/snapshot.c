@@ -22,9 +22,15 @@ static enum ctl_exit ask(struct invocation *in, const char *operation, json_t *a
 
 enum ctl_exit run_snapshot_create(struct invocation *in)
 {
-    json_t *result = NULL;
-    enum ctl_exit code = ask(in, "snapshot-create", snapshot_args(in), &result);
-    if (code == CTL_OK)
+    json_t *result = NULL, *args = snapshot_args(in);
+    if (flag_is_set(in, "memory")) /* an older agent knows no such field */
+        json_object_set_new(args, "memory", json_true());
+    enum ctl_exit code = ask(in, "snapshot-create", args, &result);
+    double stood_s = (double)json_integer_value(json_object_get(result, "stood_still_ms")) / 1e3;
+    if (code == CTL_OK && json_is_true(json_object_get(result, "memory")))
+        fprintf(in->out, "%s/%s has snapshot %s, with its memory; it stood still for %.1f s\n",
+                in->arguments[0], in->arguments[1], in->arguments[2], stood_s);
+    else if (code == CTL_OK)
         fprintf(in->out, "%s/%s has snapshot %s\n", in->arguments[0], in->arguments[1],
                 in->arguments[2]);
     json_decref(result);
@@ -51,6 +57,8 @@ static const char *note_of(const json_t *snapshot)
 {
     if (json_is_false(json_object_get(snapshot, "complete")))
         return "not on all disks";
+    if (json_is_true(json_object_get(snapshot, "memory")))
+        return "with memory";
     return json_is_true(json_object_get(snapshot, "declared")) ? "declared" : NULL;
 }
 
@@ -109,12 +117,17 @@ enum ctl_exit run_snapshot_apply(struct invocation *in)
         return code;
     }
     json_object_set_new(args, "discard", json_boolean(discards));
+    if (flag_is_set(in, "disk-only"))
+        json_object_set_new(args, "disk_only", json_true());
     code = ask(in, "snapshot-apply", args, &result);
     const char *kept = json_string_value(json_object_get(result, "kept_as"));
     HM_AUTOFREE char *clean = show_cleaned(kept);
     if (code == CTL_OK)
-        fprintf(in->out, "%s/%s holds what it held at snapshot %s%s%s\n", in->arguments[0],
+        fprintf(in->out, "%s/%s holds what it held at snapshot %s%s%s%s\n", in->arguments[0],
                 in->arguments[1], in->arguments[2],
+                json_is_true(json_object_get(result, "memory"))
+                    ? ", and its next start goes on from there"
+                    : "",
                 kept ? "; what it held until now is in snapshot " : "", clean);
     json_decref(result);
     return code;

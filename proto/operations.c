@@ -40,8 +40,21 @@ static const struct field snapshot_args[] = {
     SNAPSHOT_ARG("Its name; it begins with a letter."),
     {.name = NULL},
 };
+static const struct field snapshot_create_args[] = {
+    SNAPSHOT_ARG("Its name; it begins with a letter."),
+    {.name = "memory",
+     .type = FIELD_BOOL,
+     .default_value = "false",
+     .help = "With what the guest holds in memory: a VM on cloud-hypervisor that runs. It stands "
+             "still while that is written and read."},
+    {.name = NULL},
+};
 static const struct field snapshot_apply_args[] = {
     SNAPSHOT_ARG("The one to go back to."),
+    {.name = "disk_only",
+     .type = FIELD_BOOL,
+     .default_value = "false",
+     .help = "The disks alone, also of a snapshot with memory: the next start boots the guest."},
     {.name = "discard",
      .type = FIELD_BOOL,
      .default_value = "false",
@@ -105,9 +118,9 @@ static const struct operation metrics = {
 static const struct operation snapshot_create = {
     .name = "snapshot-create",
     .kinds = with_disks,
-    .args = snapshot_args,
+    .args = snapshot_create_args,
     .changes = true,
-    .deadline_ms = 60000,
+    .deadline_ms = 300000,
     .help = "A snapshot of a disk, or of all disks of a VM at one instant, also while it runs. Of "
             "qcow2 "
             "disks that harmony makes.",

@@ -24,6 +24,7 @@ enum {
     CH_ANSWER_MS = 10000, /* a call that changes nothing, or little */
     CH_BOOT_MS = 60000,   /* the kernel and the memory may come from a slow disk */
     CH_KILL_WAIT_MS = 5000,
+    CH_MEMORY_MS = 600000, /* its memory goes to the disk, or comes from it */
 };
 
 /* What stays of what a VM writes while it runs, at least (log_file.h). */
@@ -109,12 +110,20 @@ int ch_vm_keep_note(const struct ch *ch, const struct order *o, struct hm_error 
 /* -- Starting and ending it (ch_start.c, ch_power.c) ------------------------------------------------- */
 
 int ch_vm_start(struct ch *ch, const struct order *o, struct hm_error *err);
+/* What its VMM is told of the order's spec: a new reference. `runs`: its disks are open already. */
+int ch_vm_config(const struct ch *ch, const struct order *o, bool runs, json_t **ret,
+                 struct hm_error *err);
 int ch_vm_stop(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_kill(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_pause(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_resume(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_reboot(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_verify_stopped(struct ch *ch, const struct order *o, struct hm_error *err);
+/* From its pause; also from that in which it is brought back, of which no later start may make use then. */
+int ch_vm_go_on(struct ch *ch, const char *name, const char *socket, struct hm_error *err);
+/* A VMM that is well ends by itself when it is told to, and what it has not written yet gets to the disk: 1. 0: it has
+ * not ended in time. */
+int ch_vm_shut_down(struct ch *ch, const char *name, const struct ch_vm *vm);
 int ch_vm_kill_seen(const struct driver_options *options, const struct order *o,
                     struct hm_error *err);
 /* SIGKILL, seen ended, and nothing left of that run. */
@@ -161,6 +170,15 @@ void ch_tap_name(const char *key, const json_t *nic, size_t index, char out[CH_T
 /* Their names, and what else the record of a run holds of its cards: new references. */
 json_t *ch_taps(const char *key, const json_t *placed);
 
+/* -- What a VMM that runs holds, against what it is told (ch_hardware.c; pure) ------------------------- */
+
+/* `config` (of ch_config) with the guest's memory as its VMM says that it was put together while it ran: what memory that
+ * is saved now belongs to; a new reference. `vm` is for the sentence. HM_E_REFUSED: its VMM holds other hardware. */
+int ch_config_held(const char *vm, const json_t *config, const json_t *held, json_t **ret,
+                   struct hm_error *err);
+/* Of two of them: the same for a guest, wherever its disks and cards are on the host. */
+bool ch_config_is_same_hardware(const json_t *a, const json_t *b);
+
 /* -- Its cards on bridges of the host (ch_bridge.c) --------------------------------------------------- */
 
 /* TAPs that the VMM has made, into their bridges. */
@@ -180,7 +198,7 @@ extern const struct driver_operation ch_operations[];
 #define CH_OPERATION(name)                                                                         \
     int ch_op_##name(void *self, const struct driver_call *call, struct driver_result *ret,        \
                      struct hm_error *err)
-CH_OPERATION(snapshot_create); /* ch_snapshot.c */
+CH_OPERATION(snapshot_create); /* ch_snapshot_op.c */
 CH_OPERATION(snapshot_list);
 CH_OPERATION(snapshot_apply);
 CH_OPERATION(snapshot_delete);

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "proto/field.h"
-#include "vmm/ch.h"
+#include "vmm/ch_memory.h"
 #include "vmm/ch_watch.h"
 #include "vmm/log_file.h"
 #include "vmm/run_note.h"
@@ -278,6 +278,15 @@ static void sweep(struct ch *ch, struct seen *s)
         ch_record_sweep(ch->records, s->name);
 }
 
+/* The same of one that stands still for it; its VMM may be busy when it is first looked at. */
+static void go_on(struct ch *ch, struct seen *s)
+{
+    if (s->info.state == CH_STATE_PAUSED && !s->unknown.code &&
+        ch_hold_is_left(ch, s->name, &s->vm.pid) &&
+        ch_vm_go_on(ch, s->name, s->vm.socket, NULL) >= 0)
+        s->info.state = CH_STATE_RUNNING;
+}
+
 /* Who is told of the death of a VMM is told of it once, and looks. */
 static void watch_all(struct ch *ch, const struct seen *list, size_t count)
 {
@@ -330,6 +339,7 @@ int ch_observe(struct ch *ch, struct things *ret, struct hm_error *err)
         take_answer(&list[i]);
         if (is_first)
             sweep(ch, &list[i]);
+        go_on(ch, &list[i]);
         if (list[i].vm.is_defined || list[i].unknown.code)
             add_thing(ch, &list[i], ch->cache, &now, &found);
         clear_seen(&list[i]);

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "vmm/ch.h"
+#include "vmm/ch_memory.h"
 #include "vmm/procfs.h"
 
 enum {
@@ -36,6 +36,8 @@ int ch_vm_forget_run(const struct ch *ch, const char *name, const struct ch_vm *
     ch_cgroup_remove(vm->run.cgroup);
     clear_plugged(ch, name);
     int r = ch_record_forget_process(ch->records, name, err);
+    if (r >= 0)
+        r = ch_hold_forget(ch, name, err);
     HM_AUTOFREE char *its_lock = hm_printf("%s.lock", vm->socket);
     unlink(its_lock);
     unlink(vm->socket);
@@ -47,6 +49,16 @@ int ch_vm_end(struct ch *ch, const char *name, const struct ch_vm *vm, struct hm
     ch_cgroup_kill(vm->run.cgroup);
     int r = vm->is_alive ? ch_pid_kill(&vm->pid, CH_KILL_WAIT_MS, err) : 0;
     return r < 0 ? hm_wrap(err, "vm %s", name) : ch_vm_forget_run(ch, name, vm, err);
+}
+
+/* -- Going on ----------------------------------------------------------------------------------------- */
+
+int ch_vm_go_on(struct ch *ch, const char *name, const char *socket, struct hm_error *err)
+{
+    int r = ch_resume_forget(ch, name, err);
+    if (r >= 0)
+        r = ch_put(ch, name, socket, "resume it", "vm.resume", NULL, CH_ANSWER_MS, err);
+    return r < 0 ? r : ch_hold_forget(ch, name, err);
 }
 
 /* -- Stop --------------------------------------------------------------------------------------------- */
@@ -72,7 +84,7 @@ static int ask_to_stop(struct ch *ch, const struct order *o, const struct ch_vm 
 {
     int64_t deadline = hm_boottime_ns() + o->grace_ms * HM_MS;
     if (is_paused(ch, o, vm)) /* it can't hear the button */
-        ch_put(ch, o->name, vm->socket, "resume it", "vm.resume", NULL, CH_ANSWER_MS, NULL);
+        ch_vm_go_on(ch, o->name, vm->socket, NULL);
     for (;;) {
         int64_t left = (deadline - hm_boottime_ns()) / HM_MS;
         if (left <= 0)
@@ -84,12 +96,16 @@ static int ask_to_stop(struct ch *ch, const struct order *o, const struct ch_vm 
     }
 }
 
-/* A VMM that is well ends by itself when it is told to, and what it has not written yet gets to the disk. */
-static void shut_down(struct ch *ch, const struct order *o, const struct ch_vm *vm, int pidfd)
+int ch_vm_shut_down(struct ch *ch, const char *name, const struct ch_vm *vm)
 {
-    if (ch_put(ch, o->name, vm->socket, "stop it hard", "vmm.shutdown", NULL, SHUTDOWN_MS, NULL) >=
-        0)
-        pidfd_wait(pidfd, SHUTDOWN_MS);
+    int pidfd = ch_pid_open(&vm->pid);
+    bool ended = pidfd < 0;
+    if (!ended &&
+        ch_put(ch, name, vm->socket, "stop it hard", "vmm.shutdown", NULL, SHUTDOWN_MS, NULL) >= 0)
+        ended = pidfd_wait(pidfd, SHUTDOWN_MS);
+    if (pidfd >= 0)
+        close(pidfd);
+    return ended;
 }
 
 static int stop_alive(struct ch *ch, const struct order *o, const struct ch_vm *vm,
@@ -98,7 +114,7 @@ static int stop_alive(struct ch *ch, const struct order *o, const struct ch_vm *
     int pidfd = ch_pid_open(&vm->pid);
     bool ended = pidfd < 0 || (o->grace_ms > 0 && ask_to_stop(ch, o, vm, pidfd));
     if (!ended && o->grace_ms > 0 && !o->primary)
-        shut_down(ch, o, vm, pidfd);
+        ch_vm_shut_down(ch, o->name, vm);
     if (pidfd >= 0)
         close(pidfd);
     return ch_vm_end(ch, o->name, vm, err);
@@ -221,7 +237,7 @@ static int resume_it(struct ch *ch, const struct order *o, const struct ch_vm *v
         return 0;
     if (state != CH_STATE_PAUSED)
         return refuse(o, "is not paused but off; start it", err);
-    return ch_put(ch, o->name, vm->socket, "resume it", "vm.resume", NULL, CH_ANSWER_MS, err);
+    return ch_vm_go_on(ch, o->name, vm->socket, err);
 }
 
 int ch_vm_pause(struct ch *ch, const struct order *o, struct hm_error *err)

@@ -16,6 +16,8 @@
 #define DEFINITION "vm.json"
 #define PROCESS    "process.json"
 #define NOTE       "note.json"
+#define RESUME     "resume.json"
+#define HOLD       "hold.json"
 #define EVENTS     "events"
 #define VMM_LOG    "vmm.log"
 
@@ -284,4 +286,37 @@ int ch_record_write_note(const char *records, const char *vm, const struct run_n
                                 "streak", (json_int_t)n->streak, "began", (json_int_t)n->began_ms,
                                 "loop_since", (json_int_t)n->loop_since_ms),
                       err);
+}
+
+/* -- Going on from memory --------------------------------------------------------------------------- */
+
+int ch_record_read_resume(const char *records, const char *vm, json_t **ret, struct hm_error *err)
+{
+    return read_json(records, vm, RESUME, ret, err);
+}
+
+int ch_record_write_resume(const char *records, const char *vm, json_t *note, struct hm_error *err)
+{
+    return write_json(records, vm, RESUME, note, err);
+}
+
+int ch_record_forget_resume(const char *records, const char *vm, struct hm_error *err)
+{
+    HM_AUTOFREE char *path = path_of(records, vm, RESUME);
+    return hm_file_remove(path, err);
+}
+
+int ch_record_read_hold(const char *records, const char *vm, json_t **ret, struct hm_error *err)
+{
+    return read_json(records, vm, HOLD, ret, err);
+}
+
+int ch_record_write_hold(const char *records, const char *vm, json_t *note, struct hm_error *err)
+{
+    return write_json(records, vm, HOLD, note, err);
+}
+
+int ch_record_forget_hold(const char *records, const char *vm, struct hm_error *err)
+{
+    return forget(records, vm, HOLD, err);
 }

@@ -1,12 +1,14 @@
 /*
  * The record of a VM on cloud-hypervisor: what is on disk, since a VMM keeps nothing and knows no mark.
  *
- * <state_dir>/cloud-hypervisor/NAME/, mode 0700, with three files, each written atomically and fsynced, and each
+ * <state_dir>/cloud-hypervisor/NAME/, mode 0700, with these files, each written atomically and fsynced, and each
  * by one verb alone, so that a kill beside a start loses nothing:
  *   vm.json       the definition: the mark, with the spec (vmm/mark.h). Without it there is no such VM.
  *   process.json  its VMM as it was started: pid with start time, boot of the host, socket, cgroup, TAPs, and the mark of
  *                 what runs, which may be older than the definition's
  *   note.json     the run note (driver.h)
+ *   resume.json   that its next start goes on from memory that was saved (ch_memory.h)
+ *   hold.json     that it stands still for a moment, and for which run of the agent (ch_memory.h)
  * and vmm.log, what the VMM says, and events, what it tells of its guest. None of it is believed about what runs: a pid counts only with its start
  * time in this boot, and a state only as the VMM itself says it. Blocks on the disk; thread: any.
  */
@@ -62,6 +64,14 @@ int ch_record_forget_process(const char *records, const char *vm, struct hm_erro
 struct run_note ch_record_read_note(const char *records, const char *vm);
 int ch_record_write_note(const char *records, const char *vm, const struct run_note *note,
                          struct hm_error *err);
+/* resume.json: a new reference; taken over. */
+int ch_record_read_resume(const char *records, const char *vm, json_t **ret, struct hm_error *err);
+int ch_record_write_resume(const char *records, const char *vm, json_t *note, struct hm_error *err);
+int ch_record_forget_resume(const char *records, const char *vm, struct hm_error *err);
+/* The same of hold.json. */
+int ch_record_read_hold(const char *records, const char *vm, json_t **ret, struct hm_error *err);
+int ch_record_write_hold(const char *records, const char *vm, json_t *note, struct hm_error *err);
+int ch_record_forget_hold(const char *records, const char *vm, struct hm_error *err);
 /* What a crash has left of one without a definition: its folder, with whatever is in it. */
 void ch_record_sweep(const char *records, const char *vm);
 /* All of it, the definition last. > 0: there was none. */

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "proto/field.h"
-#include "vmm/ch.h"
+#include "vmm/ch_memory.h"
 #include "vmm/console_times.h"
 #include "vmm/log_file.h"
 
@@ -136,16 +136,13 @@ static int spawn(const struct ch *ch, const struct order *o, const char *socket,
 
 /* -- The guest --------------------------------------------------------------------------------------- */
 
-static int configure(struct ch *ch, const struct order *o, json_t **ret, struct hm_error *err)
+int ch_vm_config(const struct ch *ch, const struct order *o, bool runs, json_t **ret,
+                 struct hm_error *err)
 {
     struct vm_disks disks;
     HM_AUTOFREE char *plugged = ch_plugged_path(ch, o->name);
     vm_disks_of(o->spec, &disks);
-    int r = ch_disks_prepare(ch, o, false, &disks, err);
-    if (r >= 0)
-        r = make_console(ch, o->name, err);
-    if (r >= 0)
-        r = hm_mkdirs(plugged, 0700, err);
+    int r = ch_disks_prepare(ch, o, runs, &disks, err);
     struct ch_build build = {.key = o->key,
                              .spec = o->spec,
                              .placed = cards_of(o),
@@ -160,16 +157,54 @@ static int configure(struct ch *ch, const struct order *o, json_t **ret, struct 
     return r < 0 ? hm_wrap(err, "vm %s", o->name) : 0;
 }
 
-static int boot_guest(struct ch *ch, const struct order *o, const char *socket, json_t *config,
-                      struct hm_error *err)
+/* Where it has to be told of its guest before it is there. */
+static int make_folders(const struct ch *ch, const struct order *o, struct hm_error *err)
 {
-    int r = ch_put(ch, o->name, socket, "configure it", "vm.create", config, CH_ANSWER_MS, err);
+    HM_AUTOFREE char *plugged = ch_plugged_path(ch, o->name);
+    int r = make_console(ch, o->name, err);
     if (r >= 0)
-        r = ch_put(ch, o->name, socket, "boot it", "vm.boot", NULL, CH_BOOT_MS, err);
+        r = hm_mkdirs(plugged, 0700, err);
+    if (r >= 0)
+        r = hm_mkdirs(ch->sockets, 0700, err);
+    return r < 0 ? hm_wrap(err, "vm %s", o->name) : 0;
+}
+
+static int create_and_boot(struct ch *ch, const struct order *o, const char *socket,
+                           const json_t *config, struct hm_error *err)
+{
+    int r = ch_put(ch, o->name, socket, "configure it", "vm.create",
+                   json_incref((json_t *)(uintptr_t)config), CH_ANSWER_MS, err);
+    return r < 0 ? r : ch_put(ch, o->name, socket, "boot it", "vm.boot", NULL, CH_BOOT_MS, err);
+}
+
+/* It comes up paused. That it may go on from that memory ends before it does: it is what its disks fit once. */
+static int restore(struct ch *ch, const struct order *o, const char *socket,
+                   const struct ch_pid *pid, const char *memory, struct hm_error *err)
+{
+    int r = stands_still(o) ? 0 : ch_hold_note(ch, o->name, pid, err);
+    if (r < 0)
+        return r;
+    json_t *from = json_pack("{s:o}", "source_url", json_sprintf("file://%s", memory));
+    r = ch_put(ch, o->name, socket, "go on from its saved memory", "vm.restore", from, CH_MEMORY_MS,
+               err);
+    if (r >= 0)
+        r = ch_resume_forget(ch, o->name, err);
+    return r;
+}
+
+/* `memory`: the folder with what it goes on from; NULL: it boots. */
+static int bring_up(struct ch *ch, const struct order *o, const char *socket,
+                    const struct ch_pid *pid, const json_t *config, const char *memory,
+                    struct hm_error *err)
+{
+    int r = memory ? restore(ch, o, socket, pid, memory, err)
+                   : create_and_boot(ch, o, socket, config, err);
     if (r >= 0)
         r = ch_bridges_join(o->key, cards_of(o), err);
-    if (r >= 0 && stands_still(o))
+    if (r >= 0 && !memory && stands_still(o))
         r = ch_put(ch, o->name, socket, "pause it", "vm.pause", NULL, CH_ANSWER_MS, err);
+    if (r >= 0 && memory && !stands_still(o))
+        r = ch_vm_go_on(ch, o->name, socket, err);
     return r;
 }
 
@@ -185,33 +220,48 @@ static int give_up(struct ch *ch, const struct order *o, struct hm_error *err)
     return -(int)why.code;
 }
 
-static int boot(struct ch *ch, const struct order *o, const struct ch_vm *vm, struct hm_error *err)
+/* A guest that can't be brought back is booted by the next start. */
+static int give_up_memory(struct ch *ch, const struct order *o, struct hm_error *err)
+{
+    struct hm_error why = *err;
+    if (ch_resume_forget(ch, o->name, err) < 0)
+        return -(int)err->code;
+    return hm_fail(err, why.code, "%s; its next start boots it", why.text);
+}
+
+static int run(struct ch *ch, const struct order *o, const struct ch_vm *vm, const json_t *config,
+               const char *memory, struct hm_error *err)
 {
     HM_AUTOFREE char *log = ch_log_path(ch->records, o->name);
-    json_t *config = NULL;
     struct ch_pid pid;
-    struct hm_error why = {0};
-    int r = configure(ch, o, &config, err);
-    if (r >= 0)
-        r = hm_mkdirs(ch->sockets, 0700, err);
-    if (r < 0) {
-        json_decref(config);
-        return r;
-    }
     unlink(vm->socket);
     ch_log_limit(log);
-    r = spawn(ch, o, vm->socket, log, &pid, &why);
+    int r = spawn(ch, o, vm->socket, log, &pid, err);
     if (r >= 0)
-        r = wait_until_up(ch, o->name, vm->socket, &pid, log, &why);
+        r = wait_until_up(ch, o->name, vm->socket, &pid, log, err);
+    if (r < 0)
+        return give_up(ch, o, err);
+    r = bring_up(ch, o, vm->socket, &pid, config, memory, err);
+    if (r < 0)
+        give_up(ch, o, err);
+    return r < 0 && memory ? give_up_memory(ch, o, err) : r;
+}
+
+static int boot(struct ch *ch, const struct order *o, const struct ch_vm *vm, struct hm_error *err)
+{
+    json_t *config = NULL;
+    char *memory = NULL;
+    struct hm_error why = {0}; /* what ends up in a start's error is read again, err or not */
+    int r = ch_vm_config(ch, o, false, &config, &why);
     if (r >= 0)
-        r = boot_guest(ch, o, vm->socket, config, &why);
-    else
-        json_decref(config);
-    if (r < 0) {
-        give_up(ch, o, &why);
-        return hm_fail(err, why.code, "%s", why.text);
-    }
-    return 0;
+        r = ch_resume_look(ch, o->name, config, &memory, &why);
+    if (r >= 0)
+        r = make_folders(ch, o, &why);
+    if (r >= 0)
+        r = run(ch, o, vm, config, memory, &why);
+    json_decref(config);
+    free(memory);
+    return r < 0 ? hm_fail(err, why.code, "%s", why.text) : 0;
 }
 
 /* -- The verb ---------------------------------------------------------------------------------------- */
@@ -227,7 +277,7 @@ static int start_alive(struct ch *ch, const struct order *o, const struct ch_vm 
     if (r < 0)
         return r;
     if (state == CH_STATE_PAUSED && !stands_still(o))
-        return ch_put(ch, o->name, vm->socket, "resume it", "vm.resume", NULL, CH_ANSWER_MS, err);
+        return ch_vm_go_on(ch, o->name, vm->socket, err);
     if (state == CH_STATE_RUNNING)
         return ch_bridges_join(o->key, vm->run.placed, err);
     if (state == CH_STATE_PAUSED)

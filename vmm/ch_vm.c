@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "proto/doc.h"
-#include "vmm/ch.h"
+#include "vmm/ch_memory.h"
 #include "vmm/run_note.h"
 #include "vmm/seed.h"
 
@@ -187,6 +187,8 @@ int ch_vm_remove(struct ch *ch, const struct order *o, struct hm_error *err)
         r = ch_disks_remove_ephemeral(ch, o, vm.mark.spec, err);
     if (found > 0 && r >= 0)
         r = seed_remove(ch->image_dir, o->name, err);
+    if (found > 0 && r >= 0)
+        r = ch_memory_remove_all(ch, o->name, err);
     if (found > 0 && r >= 0)
         r = ch_record_remove(ch->records, o->name, err);
     ch_vm_clear(&vm);

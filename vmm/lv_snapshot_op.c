@@ -200,6 +200,10 @@ static int act(enum action action, struct lv *lv, const struct driver_call *call
                const struct lv_disk_set *set, json_t **ret, struct hm_error *err)
 {
     const char *name = spec_str(call->args, "snapshot");
+    if (spec_bool(call->args, "memory"))
+        return hm_fail(err, HM_E_UNSUPPORTED,
+                       "%s %s: a snapshot on libvirt is of disks alone (without --memory)",
+                       call->order.kind, call->order.name);
     int r = action == LIST ? 0 : lv_snapshot_check_name(name, err);
     if (r >= 0 && action != LIST)
         r = check_formats(set, err);

@@ -52,6 +52,7 @@ struct guest {
     int64_t paused_at;
     char line[80]; /* what was typed so far */
     size_t line_length;
+    unsigned lines; /* that it has heard; all of its memory that is saved */
 };
 
 /* A fault that was asked for; see fault.c. */
@@ -164,7 +165,7 @@ struct answer vm_resize(struct vmm *v, const json_t *wanted);
 
 /* guest.c */
 void guest_boot(struct vmm *v);
-void guest_restore(struct vmm *v); /* paused */
+void guest_restore(struct vmm *v, unsigned lines); /* paused */
 void guest_power_button(struct vmm *v);
 void guest_hear(struct vmm *v, const char *typed, size_t size);
 void guest_device_asked_back(struct vmm *v);

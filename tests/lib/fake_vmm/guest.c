@@ -9,7 +9,8 @@
  *   keeps      does not let go of a device that is to be removed
  *   tells=N    says N more lines of some hundred bytes as soon as it is up
  *
- * To a line that is typed on the console it says "heard LINE".
+ * To a line that is typed on the console it says "heard LINE", and to "lines" how many it has heard since its boot:
+ * that is what it holds in memory.
  *
  * A paused guest does nothing; its clock stands still.
  */
@@ -71,9 +72,10 @@ void guest_boot(struct vmm *v)
     tell(v, number_of(cmdline_of(v), "tells", 0));
 }
 
-void guest_restore(struct vmm *v)
+void guest_restore(struct vmm *v, unsigned lines)
 {
     read_words(v);
+    v->guest.lines = lines;
     v->guest.paused_at = now_ms();
 }
 
@@ -92,7 +94,10 @@ void guest_hear(struct vmm *v, const char *typed, size_t size)
             guest->line_length += guest->line_length + 1 < sizeof(guest->line);
             continue;
         }
+        guest->lines++;
         serial_say(v, "tiny-guest: heard %.*s\r\n", (int)guest->line_length, guest->line);
+        if (guest->line_length == 5 && memcmp(guest->line, "lines", 5) == 0)
+            serial_say(v, "tiny-guest: %u lines so far\r\n", guest->lines);
         guest->line_length = 0;
     }
 }

@@ -38,13 +38,14 @@ static struct answer write_json(const char *folder, const char *name, const json
     return FINE;
 }
 
-/* As large as the guest's memory, without a byte in it. */
-static struct answer write_memory(const char *folder, uint64_t size)
+/* As large as the guest's memory, with nothing in it but what the fake's guest remembers. */
+static struct answer write_memory(const char *folder, uint64_t size, unsigned lines)
 {
     char path[PATH_LIMIT];
     snprintf(path, sizeof(path), "%s/memory-ranges", folder);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || ftruncate(fd, (off_t)size))
+    if (fd < 0 || ftruncate(fd, (off_t)size) ||
+        pwrite(fd, &lines, sizeof(lines), 0) != (ssize_t)sizeof(lines))
         return refuse(500, "Cannot send VM snapshot", os_error(errno), NULL);
     close(fd);
     return FINE;
@@ -65,7 +66,7 @@ struct answer vm_snapshot(struct vmm *v, const char *url)
     if (!refuses(answer))
         answer = write_json(folder, "config.json", v->config);
     if (!refuses(answer))
-        answer = write_memory(folder, total_memory(v->config));
+        answer = write_memory(folder, total_memory(v->config), v->guest.lines);
     if (!refuses(answer))
         answer = write_json(folder, "state.json", state);
     json_decref(state);
@@ -79,11 +80,35 @@ static json_t *read_json(const char *folder, const char *name)
     return json_load_file(path, 0, NULL);
 }
 
+/* Read as the body of vm.create is: what it leaves out is filled in. NULL: it is not there, or not one. */
+static json_t *read_config(const struct vmm *v, const char *folder)
+{
+    json_t *given = read_json(folder, "config.json"), *config = NULL;
+    char *body = given ? json_dumps(given, JSON_COMPACT) : NULL;
+    struct answer answer = body ? read_as(v, "VmConfig", body, strlen(body), &config) : FINE;
+    free(answer.text);
+    free(body);
+    json_decref(given);
+    return config;
+}
+
+static bool read_memory(const char *folder, unsigned *ret)
+{
+    char path[PATH_LIMIT];
+    snprintf(path, sizeof(path), "%s/memory-ranges", folder);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool whole = fd >= 0 && read(fd, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret);
+    if (fd >= 0)
+        close(fd);
+    return whole;
+}
+
 static struct answer restore_from(struct vmm *v, const char *folder, bool resume)
 {
-    v->config = read_json(folder, "config.json");
+    v->config = read_config(v, folder);
     json_t *state = read_json(folder, "state.json");
-    bool whole = v->config && state;
+    unsigned lines = 0;
+    bool whole = v->config && state && read_memory(folder, &lines);
     json_decref(state);
     if (!whole)
         return refuse(500, "Cannot restore VM", os_error(ENOENT), NULL);
@@ -93,7 +118,7 @@ static struct answer restore_from(struct vmm *v, const char *folder, bool resume
         answer = open_devices(v);
     if (refuses(answer))
         return answer;
-    guest_restore(v);
+    guest_restore(v, lines);
     v->booted = true;
     v->booted_memory = total_memory(v->config);
     v->state = VM_PAUSED;

@@ -356,6 +356,17 @@ START_TEST(file_where_a_folder_should_be)
 }
 END_TEST
 
+START_TEST(what_is_removed_is_gone_and_may_have_been)
+{
+    struct hm_error err;
+    put("x");
+    ck_assert_int_eq(hm_file_remove(path, &err), 0);
+    ck_assert_int_lt(access(path, F_OK), 0);
+    ck_assert_int_eq(hm_file_remove(path, &err), 0);
+    ck_assert_int_eq(hm_file_remove(folder, &err), -(int)HM_E_IO);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("file");
@@ -379,6 +390,7 @@ int main(void)
     tcase_add_test(c, no_descriptor_is_left_open);
     tcase_add_loop_test(c, folders_are_made_with_their_parents, 0, 3);
     tcase_add_test(c, file_where_a_folder_should_be);
+    tcase_add_test(c, what_is_removed_is_gone_and_may_have_been);
     suite_add_tcase(s, c);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -110,6 +110,16 @@ START_TEST(the_bound_is_for_taking_them_alone)
 }
 END_TEST
 
+START_TEST(what_is_off_holds_nothing_in_memory)
+{
+    ck_assert(!is_done("snapshot-create", json_pack("{s:s, s:b}", "snapshot", "a", "memory", 1)));
+    ck_assert_int_eq(err.code, HM_E_REFUSED);
+    json_t *listed = ask("snapshot-list", json_object());
+    ck_assert_uint_eq(json_array_size(json_object_get(listed, "snapshots")), 0);
+    json_decref(listed);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ch_snapshot");
@@ -118,6 +128,7 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, one_is_taken_listed_put_back_and_deleted);
     tcase_add_test(t, the_bound_is_for_taking_them_alone);
+    tcase_add_test(t, what_is_off_holds_nothing_in_memory);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

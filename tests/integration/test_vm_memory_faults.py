@@ -1,0 +1,105 @@
+"""Snapshots with memory that go wrong: VMMs that fail or die meanwhile, and agents that do. On the fake of
+cloud-hypervisor, which does so when it is told to."""
+
+import pytest
+
+from lib.kept import keep_logs
+from lib.processes import TemporaryFolder
+from lib.terminal import Terminal
+from lib.vm_hosts import VmHost
+from lib.vm_memory import ROOT, lines, notes, put_up, save, saved, say, snapshot
+from lib.waiting import wait_until
+
+pytestmark = pytest.mark.parametrize("backend", ["fake"])
+
+
+@pytest.fixture(scope="module")
+def host(request):
+    with TemporaryFolder() as folder:
+        host = VmHost("fake", folder)
+        failed = request.session.testsfailed
+        try:
+            yield host
+        finally:
+            host.close()
+            if request.session.testsfailed > failed:
+                print(f"logs are kept in {keep_logs(folder, 'vm-memory-faults')}")
+
+
+@pytest.fixture(autouse=True)
+def tidy(host):
+    yield
+    mend(host)
+    host.remove_all()
+
+
+def strike(host, *faults):
+    sockets = host.backend.sockets(host.site)
+    (sockets / "faults").write_text("".join(f"{fault}\n" for fault in faults))
+
+
+def mend(host):
+    (host.backend.sockets(host.site) / "faults").unlink(missing_ok=True)
+
+
+def test_a_vmm_that_can_not_save_runs_on(host, backend):
+    up = put_up(host, "cannot")
+    strike(host, "vm.snapshot garbage 0 1")
+    code, said = snapshot(host, "create", "vm", "cannot", "kept", "--memory")
+    assert code != 0 and "save its memory" in said, said
+    host.wait("cannot", "Running")
+    assert host.is_up_since("cannot", up) and lines(host, "cannot") == 1
+    assert notes(host, "cannot") == {} and saved(host, "cannot") == []
+    mend(host)
+    save(host, "cannot", "kept")
+
+
+def test_a_vmm_that_dies_while_it_saves_is_started_again(host, backend):
+    up = put_up(host, "dies", restart_policy="always")
+    strike(host, "vm.snapshot die")
+    code, said = snapshot(host, "create", "vm", "dies", "kept", "--memory")
+    assert code != 0, said
+    assert host.wait_up("dies").pid != up.pid
+    assert saved(host, "dies") == []
+
+
+def test_a_guest_that_can_not_be_brought_back_is_booted_and_that_is_said(host, backend):
+    put_up(host, "lost")
+    strike(host, "vm.restore die")
+    code, said = snapshot(host, "create", "vm", "lost", "kept", "--memory")
+    assert code != 0 and "it was booted anew, as after a power cut" in said, said
+    host.wait_up("lost")
+    host.wait("lost", "Running")
+    assert saved(host, "lost") == [] and lines(host, "lost") == 1
+
+
+def is_asked(host, name, call):
+    """All that comes before that call is done."""
+    record, images = host.backend.record(host.site, name), host.site.images
+    if call == "vm.pause":
+        return (images / f"harmony-plugged/{name}/memory").exists()
+    if call == "vm.restore":
+        return (record / "resume.json").exists() and host.pid(name)
+    before = {"vm.snapshot": "paused", "vmm.shutdown": "snapshotted", "vm.resume": "restored"}[call]
+    return f'"event": "{before}"' in (record / "events").read_text()
+
+
+@pytest.mark.parametrize("call", ["vm.pause", "vm.snapshot", "vmm.shutdown", "vm.restore", "vm.resume"])
+def test_an_agent_that_dies_in_between_leaves_a_guest_that_goes_on_or_is_booted(host, backend, call):
+    name = f"cut-in-{call.split('.')[1]}"
+    up = put_up(host, name)
+    say(host, name, "one")
+    strike(host, f"{call} slow 2000")
+    asked = Terminal(host.argv("snapshot", "create", "vm", name, "kept", "--memory"))
+    try:
+        wait_until(lambda: is_asked(host, name, call), 20, f"{call} to be asked", 0.005)
+        host.site.kill_agent()
+    finally:
+        asked.close()
+    mend(host)
+    host.start_agent()
+    host.wait(name, "Running", revision=host.put(name, disks=[ROOT], labels={"seen": "again"}))
+    assert len(host.backend.vmms(host.site)) == 1
+    goes_on = host.pid(name) == up.pid or call in ("vm.restore", "vm.resume")
+    assert lines(host, name) == (2 if goes_on else 1)
+    assert not (host.backend.record(host.site, name) / "resume.json").exists()

@@ -1,0 +1,263 @@
+/* Memory that was saved, that a start goes on from it, and who stands still for a moment. */
+#include <check.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "vmm/ch_memory.h"
+
+static char dir[64], from[96], disk[96];
+static struct ch ch;
+static json_t *config;
+static struct hm_error err;
+
+static void write_text(const char *folder, const char *name, const char *text)
+{
+    HM_AUTOFREE char *path = hm_printf("%s/%s", folder, name);
+    ck_assert_int_eq(hm_file_write_atomic(path, text, strlen(text), 0644, &err), 0);
+}
+
+static char *read_text(const char *folder, const char *name)
+{
+    HM_AUTOFREE char *path = hm_printf("%s/%s", folder, name);
+    char *text = NULL;
+    ck_assert_int_eq(hm_file_read(path, 1 << 16, &text, NULL, &err), 0);
+    return text;
+}
+
+static json_t *config_of(int vcpus, const char *path)
+{
+    return json_pack("{s:{s:i}, s:{s:i}, s:[{s:s, s:s}]}", "cpus", "boot_vcpus", vcpus, "memory",
+                     "size", 128, "disks", "id", "disk-root", "path", path);
+}
+
+/* As a VMM has written it. */
+static void set_up(void)
+{
+    strcpy(dir, "/tmp/harmony-memory-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(from, sizeof from, "%s/from", dir);
+    snprintf(disk, sizeof disk, "%s/web-root.qcow2", dir);
+    ck_assert_int_eq(mkdir(from, 0700), 0);
+    write_text(from, "state.json", "the state");
+    write_text(from, "memory-ranges", "the memory");
+    write_text(from, "config.json", "{\"disks\":[{\"path\":\"/etc/shadow\"}]}");
+    write_text(dir, "web-root.qcow2", "a disk");
+    config = config_of(1, "/before");
+    ch = (struct ch){.image_dir = dir, .records = ch_records_path(dir)};
+}
+
+static int drop(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+static void tear_down(void)
+{
+    ck_assert_int_eq(nftw(dir, drop, 8, FTW_DEPTH | FTW_PHYS), 0);
+    free(ch.records);
+    json_decref(config);
+}
+
+static void keep(void)
+{
+    ck_assert_msg(ch_memory_keep(&ch, "web", "a", from, config, &err) == 0, "%s", err.text);
+}
+
+static void note_resume(void)
+{
+    json_t *disks = json_pack("[s]", disk);
+    ck_assert_int_eq(ch_resume_note(&ch, "web", "a", disks, &err), 0);
+    json_decref(disks);
+}
+
+/* -- What is kept -------------------------------------------------------------------------------- */
+
+START_TEST(it_is_kept_for_its_hardware_and_goes)
+{
+    json_t *of = NULL, *other = config_of(2, "/before");
+    ck_assert(!ch_memory_exists(&ch, "web", "a"));
+    keep();
+    ck_assert(ch_memory_exists(&ch, "web", "a"));
+    ck_assert(!ch_memory_exists(&ch, "web", "b") && !ch_memory_exists(&ch, "db", "a"));
+    ck_assert_int_eq(ch_memory_read(&ch, "web", "a", config, &of, &err), 0);
+    ck_assert(json_equal(of, config));
+    json_decref(of);
+    ck_assert_int_eq(ch_memory_read(&ch, "web", "a", other, &of, &err), -(int)HM_E_REFUSED);
+    ck_assert_int_eq(ch_memory_read(&ch, "web", "b", config, &of, &err), -(int)HM_E_NOT_FOUND);
+    ck_assert_int_eq(ch_memory_remove(&ch, "web", "a", &err), 0);
+    ck_assert_int_eq(ch_memory_remove(&ch, "web", "a", &err), 1);
+    ck_assert(!ch_memory_exists(&ch, "web", "a"));
+    json_decref(other);
+}
+END_TEST
+
+START_TEST(all_of_a_vm_go_with_it)
+{
+    HM_AUTOFREE char *home = hm_printf("%s/harmony-memory/web", dir);
+    ck_assert_int_eq(ch_memory_remove_all(&ch, "web", &err), 1);
+    keep();
+    ck_assert_int_eq(ch_memory_remove_all(&ch, "web", &err), 0);
+    ck_assert_int_lt(access(home, F_OK), 0);
+}
+END_TEST
+
+/* The next VMM would read what it points to into its guest's memory. */
+START_TEST(a_link_is_not_taken_for_memory)
+{
+    HM_AUTOFREE char *path = hm_printf("%s/memory-ranges", from);
+    HM_AUTOFREE char *secret = hm_printf("%s/secret", dir);
+    write_text(dir, "secret", "a secret");
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(_i ? link(secret, path) : symlink(secret, path), 0);
+    ck_assert_int_eq(ch_memory_keep(&ch, "web", "a", from, config, &err), -(int)HM_E_CONFLICT);
+    ck_assert(!ch_memory_exists(&ch, "web", "a"));
+}
+END_TEST
+
+START_TEST(a_folder_that_is_a_link_is_not_either)
+{
+    HM_AUTOFREE char *link_path = hm_printf("%s/link", dir);
+    ck_assert_int_eq(symlink(from, link_path), 0);
+    ck_assert_int_eq(ch_memory_keep(&ch, "web", "a", link_path, config, &err), -(int)HM_E_CONFLICT);
+}
+END_TEST
+
+START_TEST(half_of_it_is_none)
+{
+    HM_AUTOFREE char *path = hm_printf("%s/memory-ranges", from);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(ch_memory_keep(&ch, "web", "a", from, config, &err), -(int)HM_E_VMM);
+    ck_assert(!ch_memory_exists(&ch, "web", "a"));
+}
+END_TEST
+
+START_TEST(room_is_looked_for_first)
+{
+    ck_assert_int_eq(ch_memory_check_room(&ch, "web", 1, &err), 0);
+    ck_assert_int_eq(ch_memory_check_room(&ch, "web", UINT64_MAX / 2, &err), -(int)HM_E_NO_SPACE);
+}
+END_TEST
+
+/* -- Going on from it ------------------------------------------------------------------------------ */
+
+START_TEST(a_start_goes_on_from_it_by_this_agents_configuration)
+{
+    char *folder = NULL;
+    json_t *now = config_of(1, "/now");
+    ck_assert_int_eq(ch_resume_look(&ch, "web", now, &folder, &err), 0);
+    keep();
+    note_resume();
+    ck_assert_msg(ch_resume_look(&ch, "web", now, &folder, &err) == 1, "%s", err.text);
+    HM_AUTOFREE char *memory = read_text(folder, "memory-ranges");
+    ck_assert_str_eq(memory, "the memory");
+    HM_AUTOFREE char *told = read_text(folder, "config.json");
+    json_t *parsed = json_loads(told, 0, NULL);
+    ck_assert(json_equal(parsed, now));
+    json_decref(parsed);
+    json_decref(now);
+    free(folder);
+    ck_assert_int_eq(ch_resume_forget(&ch, "web", &err), 0);
+    ck_assert_int_eq(ch_resume_look(&ch, "web", config, &folder, &err), 0);
+}
+END_TEST
+
+static void write_to_disk(void)
+{
+    write_text(dir, "web-root.qcow2", "a disk that was written to");
+}
+
+static void lose_disk(void)
+{
+    ck_assert_int_eq(unlink(disk), 0);
+}
+
+static void lose_memory(void)
+{
+    ck_assert_int_eq(ch_memory_remove(&ch, "web", "a", &err), 0);
+}
+
+static void change_hardware(void)
+{
+    json_decref(config);
+    config = config_of(2, "/before");
+}
+
+static void break_note(void)
+{
+    HM_AUTOFREE char *record = ch_record_path(ch.records, "web");
+    write_text(record, "resume.json", "{\"snapshot\":");
+}
+
+static const struct {
+    void (*happens)(void);
+    const char *said;
+} hindrances[] = {
+    {write_to_disk, "was written to since"}, {lose_disk, "was written to since"},
+    {lose_memory, "holds no memory"},        {change_hardware, "other hardware"},
+    {break_note, "can't be read"},
+};
+
+START_TEST(what_it_may_not_go_on_from_is_said_once)
+{
+    char *folder = NULL;
+    keep();
+    note_resume();
+    hindrances[_i].happens();
+    ck_assert_int_eq(ch_resume_look(&ch, "web", config, &folder, &err), -(int)HM_E_REFUSED);
+    ck_assert_msg(strstr(err.text, hindrances[_i].said) != NULL, "%s", err.text);
+    ck_assert_ptr_null(folder);
+    ck_assert_int_eq(ch_resume_look(&ch, "web", config, &folder, &err), 0);
+}
+END_TEST
+
+/* -- Standing still -------------------------------------------------------------------------------- */
+
+static void write_hold(const char *agent, int pid, int start)
+{
+    json_t *note = json_pack("{s:s, s:i, s:i}", "agent", agent, "pid", pid, "start_time", start);
+    ck_assert_int_eq(ch_record_write_hold(ch.records, "web", note, &err), 0);
+}
+
+START_TEST(what_another_run_held_is_left_and_what_this_one_holds_is_not)
+{
+    struct ch_pid pid = {4711, 99}, later = {4711, 100};
+    ck_assert(!ch_hold_is_left(&ch, "web", &pid));
+    ck_assert_int_eq(ch_hold_note(&ch, "web", &pid, &err), 0);
+    ck_assert(!ch_hold_is_left(&ch, "web", &pid));
+    write_hold("another", 4711, 99);
+    ck_assert(ch_hold_is_left(&ch, "web", &pid));
+    ck_assert_msg(!ch_hold_is_left(&ch, "web", &later), "it is of an earlier VMM");
+    ck_assert_int_eq(ch_hold_forget(&ch, "web", &err), 0);
+    ck_assert(!ch_hold_is_left(&ch, "web", &pid));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("ch_memory");
+    TCase *t = tcase_create("all");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, it_is_kept_for_its_hardware_and_goes);
+    tcase_add_test(t, all_of_a_vm_go_with_it);
+    tcase_add_loop_test(t, a_link_is_not_taken_for_memory, 0, 2);
+    tcase_add_test(t, a_folder_that_is_a_link_is_not_either);
+    tcase_add_test(t, half_of_it_is_none);
+    tcase_add_test(t, room_is_looked_for_first);
+    tcase_add_test(t, a_start_goes_on_from_it_by_this_agents_configuration);
+    tcase_add_loop_test(t, what_it_may_not_go_on_from_is_said_once, 0,
+                        sizeof hindrances / sizeof *hindrances);
+    tcase_add_test(t, what_another_run_held_is_left_and_what_this_one_holds_is_not);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

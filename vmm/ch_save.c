@@ -1,0 +1,239 @@
+/*
+ * A snapshot of a guest that runs, with its memory (docs/adr/0063-memory-in-snapshots.md).
+ *
+ * It is paused, its VMM saves its memory and ends; then nobody has its disks open, so their snapshot is made; and a new
+ * VMM goes on from the saved memory. All that the guest notices is a clock that stood still. If it can't be brought back it
+ * is booted, as after a power cut; whoever asked is told. An agent that dies in between leaves a VM that stands still,
+ * which the next one has go on (hold.json), or one that is off, which the next one starts: from the memory if that was noted already.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "proto/field.h"
+#include "vmm/ch_memory.h"
+#include "vmm/ch_snapshot.h"
+
+struct save {
+    struct ch *ch;
+    const struct ch_vm *vm;
+    const char *name;   /* of the snapshot */
+    struct order order; /* as it runs */
+    struct ch_disk_set set;
+    json_t *config; /* that its memory belongs to */
+    char *
+        folder; /* where its VMM writes: its Landlock rules let it write nowhere else that is empty */
+    bool was_paused;
+};
+
+static void tell(const struct driver_call *call, int percent, const char *text)
+{
+    if (call->progress)
+        call->progress(call->data, percent, text);
+}
+
+/* -- May it be done? -------------------------------------------------------------------------------- */
+
+static int check_pinned(const struct order *o, struct hm_error *err)
+{
+    if (strncmp(o->key, "primary.", 8) != 0)
+        return 0;
+    return hm_fail(err, HM_E_UNSUPPORTED,
+                   "vm %s: one of placement primary runs under its lease alone, and what it holds "
+                   "in memory does not outlive that",
+                   o->name);
+}
+
+/* What it runs as, and that its VMM holds nothing else. */
+static int read_hardware(struct save *s, struct hm_error *err)
+{
+    struct ch_info info = {0};
+    json_t *config = NULL;
+    int r = ch_ask_info(s->ch, s->order.name, s->vm->socket, &info, err);
+    if (r >= 0 && info.state != CH_STATE_RUNNING && info.state != CH_STATE_PAUSED)
+        r = hm_fail(err, HM_E_REFUSED, "vm %s holds no guest that runs", s->order.name);
+    if (r >= 0)
+        r = ch_vm_config(s->ch, &s->order, true, &config, err);
+    if (r >= 0)
+        r = ch_config_held(s->order.name, config, info.config, &s->config, err);
+    s->was_paused = info.state == CH_STATE_PAUSED;
+    json_decref(config);
+    ch_info_clear(&info);
+    return r;
+}
+
+static int check(struct save *s, struct hm_error *err)
+{
+    int r = check_pinned(&s->order, err);
+    if (r >= 0)
+        r = ch_disk_set_of(s->ch, s->order.name, s->order.spec, &s->set, err);
+    if (r >= 0)
+        r = ch_snapshot_check(&s->set, s->name, err);
+    if (r >= 0)
+        r = ch_memory_check_room(s->ch, s->order.name,
+                                 (uint64_t)spec_int(s->order.spec, "memory", 0), err);
+    return r < 0 ? r : read_hardware(s, err);
+}
+
+/* -- Its memory ------------------------------------------------------------------------------------- */
+
+/* What an earlier one has left; never through a link. */
+static void drop_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            unlinkat(dirfd(dir), e->d_name, 0);
+    if (dir)
+        closedir(dir);
+    else if (fd >= 0)
+        close(fd);
+    if (rmdir(path) < 0)
+        unlink(path);
+}
+
+static int make_folder(const struct save *s, struct hm_error *err)
+{
+    drop_folder(s->folder);
+    if (mkdir(s->folder, 0700) == 0)
+        return 0;
+    return hm_fail(err, HM_E_IO, "vm %s: cannot make %s for its memory: %s", s->order.name,
+                   s->folder, strerror(errno));
+}
+
+static int pause_it(const struct save *s, struct hm_error *err)
+{
+    if (s->was_paused)
+        return 0;
+    int r = ch_hold_note(s->ch, s->order.name, &s->vm->pid, err);
+    return r < 0 ? r
+                 : ch_put(s->ch, s->order.name, s->vm->socket, "pause it", "vm.pause", NULL,
+                          CH_ANSWER_MS, err);
+}
+
+/* It runs on, if its VMM is well; if not, whoever looks at it later has it go on. */
+static void let_go_on(const struct save *s)
+{
+    if (!s->was_paused)
+        ch_vm_go_on(s->ch, s->order.name, s->vm->socket, NULL);
+    drop_folder(s->folder);
+}
+
+static int write_memory(const struct save *s, struct hm_error *err)
+{
+    int r = make_folder(s, err);
+    if (r >= 0)
+        r = pause_it(s, err);
+    json_t *where = json_pack("{s:o}", "destination_url", json_sprintf("file://%s", s->folder));
+    if (r >= 0)
+        r = ch_put(s->ch, s->order.name, s->vm->socket, "save its memory", "vm.snapshot", where,
+                   CH_MEMORY_MS, err);
+    else
+        json_decref(where);
+    if (r < 0)
+        let_go_on(s);
+    return r;
+}
+
+/* -- Between two VMMs --------------------------------------------------------------------------------- */
+
+/* Its memory fits its disks only if all that it had written got there. 1: it did; 0: its VMM had to be killed. */
+static int end_vmm(const struct save *s, struct hm_error *err)
+{
+    bool is_clean = ch_vm_shut_down(s->ch, s->order.name, s->vm);
+    ch_cgroup_kill(s->vm->run.cgroup);
+    int r = 0;
+    if (is_clean)
+        r = ch_memory_keep(s->ch, s->order.name, s->name, s->folder, s->config, err);
+    drop_folder(s->folder);
+    int ended = ch_vm_end(s->ch, s->order.name, s->vm, err);
+    if (ended < 0 || r < 0)
+        return ended < 0 ? ended : r;
+    return is_clean ? 1
+                    : hm_fail(err, HM_E_TIMEOUT,
+                              "vm %s: its VMM did not end in time and was killed", s->order.name);
+}
+
+static int note_resume(const struct save *s, struct hm_error *err)
+{
+    json_t *paths = ch_disk_set_paths(&s->set);
+    int r = ch_resume_note(s->ch, s->order.name, s->name, paths, err);
+    json_decref(paths);
+    return r;
+}
+
+/* -- Its new VMM -------------------------------------------------------------------------------------- */
+
+/* What can't be brought back is booted; either way it runs again. */
+static int boot_anew(const struct save *s, struct hm_error *err)
+{
+    struct hm_error why = *err, also;
+    ch_resume_forget(s->ch, s->order.name, NULL);
+    ch_memory_remove(s->ch, s->order.name, s->name, NULL);
+    if (ch_vm_start(s->ch, &s->order, &also) < 0)
+        return hm_fail(err, why.code, "%s; it is off, and could not be booted: %s", why.text,
+                       also.text);
+    return hm_fail(err, why.code, "%s; it was booted anew, as after a power cut", why.text);
+}
+
+static int go_on(const struct save *s, struct hm_error *err)
+{
+    struct hm_error why = {0};
+    int made = ch_snapshot_make(&s->set, s->name, &why);
+    int r = note_resume(s, err);
+    if (r >= 0)
+        r = ch_vm_start(s->ch, &s->order, err);
+    if (r < 0)
+        return boot_anew(s, err);
+    if (made >= 0)
+        return 0;
+    ch_memory_remove(s->ch, s->order.name, s->name, NULL);
+    return hm_fail(err, why.code, "%s; vm %s runs on without a snapshot", why.text, s->order.name);
+}
+
+static int save(const struct save *s, const struct driver_call *call, struct hm_error *err)
+{
+    tell(call, -1, "its memory is written; it stands still");
+    int r = write_memory(s, err);
+    if (r < 0)
+        return r;
+    tell(call, -1, "its disks are kept");
+    r = end_vmm(s, err);
+    return r < 0 ? boot_anew(s, err) : go_on(s, err);
+}
+
+int ch_vm_save(struct ch *ch, const struct driver_call *call, const struct ch_vm *vm, json_t **ret,
+               struct hm_error *err)
+{
+    HM_AUTOFREE char *plugged = ch_plugged_path(ch, call->order.name);
+    json_t *placed = json_pack("{s:O*}", "networks", vm->run.placed);
+    struct save s = {.ch = ch,
+                     .vm = vm,
+                     .name = spec_str(call->args, "snapshot"),
+                     .order = call->order,
+                     .folder = hm_printf("%s/memory", plugged)};
+    struct hm_error why = {0}; /* read again on the way, err or not */
+    int64_t began = hm_boottime_ns();
+    s.order.spec = vm->run.mark.spec;
+    s.order.placed = placed;
+    s.order.run.state = RUN_NONE;
+    int r = check(&s, &why);
+    if (r >= 0)
+        r = save(&s, call, &why);
+    if (r >= 0)
+        *ret = json_pack("{s:s, s:b, s:I}", "snapshot", s.name, "memory", 1, "stood_still_ms",
+                         (json_int_t)((hm_boottime_ns() - began) / HM_MS));
+    ch_disk_set_clear(&s.set);
+    json_decref(s.config);
+    json_decref(placed);
+    free(s.folder);
+    return r < 0 ? hm_fail(err, why.code, "%s", why.text) : 0;
+}
