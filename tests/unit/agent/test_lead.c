@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include "failover/core.h"
+
 static bool was_asked_to_stop(void)
 {
     return fake.stops > 0;
@@ -417,7 +419,7 @@ START_TEST(leader_that_cannot_write_stops)
     fake_bus.refuses_writes = true;
     int64_t begin = hm_boottime_ns();
     ck_assert(wait_for(stopped_serving));
-    ck_assert_int_le(fake.stop_deadline_ns, begin + (10 * 50 + 600) * HM_MS); /* F, fence_timeout */
+    ck_assert_int_le(fake.stop_deadline_ns, begin + (10 * 50 + 600) * HM_MS + FO_LATENESS); /* F, fence_timeout */
     ck_assert_int_eq(fake.stops, 2);
 }
 END_TEST
