@@ -1,6 +1,7 @@
 /*
  * Changes of a running VM. What the VMM says of its own configuration is compared with what the spec wants, so that
- * after a crash the rest comes out, and each step is done when vm.info shows it.
+ * after a crash the rest comes out, and each step is done when vm.info shows it. What somebody else has changed is put
+ * right the same way (ch_drift.h).
  */
 #include <errno.h>
 #include <net/if.h>
@@ -13,7 +14,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "proto/doc.h"
+#include "proto/text.h"
 #include "vmm/ch.h"
+#include "vmm/ch_drift.h"
 #include "vmm/qemu_img.h"
 
 enum {
@@ -26,7 +29,8 @@ struct change {
     struct ch *ch;
     const struct order *o;
     const struct ch_vm *vm;
-    struct ch_info info; /* as it was before the step */
+    struct ch_given given; /* what it shall have */
+    struct ch_info info;   /* as it was before the step */
 };
 
 static int put(const struct change *c, const char *what, const char *call, json_t *body,
@@ -47,26 +51,24 @@ static int set_vcpus(const struct change *c, struct hm_error *err)
 {
     json_int_t wanted = spec_int(c->o->spec, "vcpus", 0);
     const json_t *cpus = json_object_get(c->info.config, "cpus");
-    if (wanted <= json_integer_value(json_object_get(cpus, "boot_vcpus")))
+    if (wanted == json_integer_value(json_object_get(cpus, "boot_vcpus")))
         return 0;
-    return put(c, "give it more vcpus", "vm.resize", json_pack("{s:I}", "desired_vcpus", wanted),
-               err);
+    return put(c, "set its vcpus", "vm.resize", json_pack("{s:I}", "desired_vcpus", wanted), err);
 }
 
 static int set_memory(const struct change *c, struct hm_error *err)
 {
     json_int_t wanted = spec_int(c->o->spec, "memory", 0);
     json_int_t more = wanted - (json_int_t)c->info.memory_bytes;
-    if (more <= 0)
+    if (more == 0)
         return 0;
-    if (more % MEMORY_STEP)
+    if (more > 0 && more % MEMORY_STEP)
         return hm_fail(
             err, HM_E_UNSUPPORTED,
             "vm %s: while it runs cloud-hypervisor gives memory in steps of 128 MiB; it has %lld "
             "MiB: choose another size, or restart it",
             c->o->name, (long long)(c->info.memory_bytes >> 20));
-    return put(c, "give it more memory", "vm.resize", json_pack("{s:I}", "desired_ram", wanted),
-               err);
+    return put(c, "set its memory", "vm.resize", json_pack("{s:I}", "desired_ram", wanted), err);
 }
 
 /* -- Devices ---------------------------------------------------------------------------------------- */
@@ -84,6 +86,14 @@ static const json_t *device(const struct change *c, const char *list, const char
     return NULL;
 }
 
+/* An id is the VMM's word, which may be a guest's that has taken it over. */
+static char *shown(const char *id)
+{
+    char text[CH_ID_MAX];
+    text_clean(id, text, sizeof text);
+    return hm_strdup(text);
+}
+
 /* It leaves the configuration as soon as it was asked for, and the tree of devices once the guest has let go. */
 static bool is_there(const struct change *c, const char *list, const char *id)
 {
@@ -93,7 +103,7 @@ static bool is_there(const struct change *c, const char *list, const char *id)
 static int unplug(struct change *c, const char *list, const char *id, struct hm_error *err)
 {
     const struct timespec pause = {.tv_nsec = POLL_MS * HM_MS};
-    HM_AUTOFREE char *what = hm_printf("unplug %s", id);
+    HM_AUTOFREE char *name = shown(id), *what = hm_printf("unplug %s", name);
     int64_t until = hm_boottime_ns() + CONSENT_WAIT_MS * HM_MS;
     int r = device(c, list, id)
                 ? put(c, what, "vm.remove-device", json_pack("{s:s}", "id", id), err)
@@ -102,7 +112,7 @@ static int unplug(struct change *c, const char *list, const char *id, struct hm_
         if (hm_boottime_ns() >= until)
             return hm_fail(err, HM_E_TIMEOUT,
                            "vm %s: its guest has not let go of %s within %d s; it has been asked",
-                           c->o->name, id, CONSENT_WAIT_MS / 1000);
+                           c->o->name, name, CONSENT_WAIT_MS / 1000);
         nanosleep(&pause, NULL);
     }
     return r;
@@ -121,7 +131,7 @@ static const struct vm_disk *disk_with_id(const struct vm_disks *disks, const ch
     return NULL;
 }
 
-/* Ids of what is there, or is still on its way out, of one sort: an object with them as keys. */
+/* Ids of what is there, whoever gave it, or is one of ours on its way out, of one sort: an object with them as keys. */
 static json_t *ids_of(const struct change *c, const char *list, const char *prefix)
 {
     size_t i;
@@ -130,7 +140,7 @@ static json_t *ids_of(const struct change *c, const char *list, const char *pref
     json_array_foreach(json_object_get(c->info.config, list), i, item)
     {
         id = spec_str(item, "id");
-        if (id && !strncmp(id, prefix, strlen(prefix)))
+        if (id)
             json_object_set(ids, id, item);
     }
     json_object_foreach(c->info.devices, id, item)
@@ -148,31 +158,59 @@ static char *link_of(const struct change *c, const char *id)
     return hm_printf("%s/%s", folder, id);
 }
 
+/* Its folder is the VMM's to write in, and the id its word. */
 static void forget_link(const struct change *c, const char *id)
 {
     HM_AUTOFREE char *path = link_of(c, id);
-    unlink(path);
+    if (!strchr(id, '/'))
+        unlink(path);
 }
 
-static bool is_qcow2(const struct change *c, const char *id)
+/* Another file under its id is not taken away: the guest may run from it. */
+static int check_file(const struct change *c, const struct vm_disk *d, struct hm_error *err)
 {
-    const char *type = spec_str(device(c, "disks", id), "image_type");
-    return type && !strcmp(type, "Qcow2");
+    char id[CH_ID_MAX];
+    ch_disk_id(d, id);
+    const json_t *found = device(c, "disks", id);
+    if (!found || ch_drift_is_disk(&c->given, d, found))
+        return 0;
+    return hm_fail(
+        err, HM_E_REFUSED,
+        "vm %s: somebody gave its guest another disk as %s, which is left alone while it "
+        "runs; restart the VM",
+        c->o->name, id);
+}
+
+static int check_files(const struct change *c, const struct vm_disks *wanted, struct hm_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; i < wanted->count && r >= 0; i++)
+        r = check_file(c, &wanted->items[i], err);
+    return r;
+}
+
+/* One of somebody else's may not say it. */
+static bool may_be_qcow2(const struct change *c, const char *id)
+{
+    const json_t *disk = device(c, "disks", id);
+    const char *type = spec_str(disk, "image_type");
+    return disk && (!type || strcmp(type, "Raw") != 0);
 }
 
 static int check_unplug(const struct change *c, const char *id, struct hm_error *err)
 {
     struct ch_version version;
-    if (!is_qcow2(c, id))
+    if (!may_be_qcow2(c, id))
         return 0;
     int r = ch_ping(c->ch, c->o->name, c->vm->socket, &version, err);
     if (r < 0 || ch_version_can_unplug_qcow2(&version))
         return r;
+    HM_AUTOFREE char *name = shown(id);
     return hm_fail(err, HM_E_UNSUPPORTED,
                    "vm %s: cloud-hypervisor %s ends when a qcow2 disk is unplugged (v53 does not); "
                    "switch the VM off "
                    "and on, and %s is out",
-                   c->o->name, version.text, id);
+                   c->o->name, version.text, name);
 }
 
 static int unplug_disks(struct change *c, const struct vm_disks *wanted, struct hm_error *err)
@@ -182,7 +220,8 @@ static int unplug_disks(struct change *c, const struct vm_disks *wanted, struct 
     int r = 0;
     json_object_foreach(ids, id, item)
     {
-        if (r < 0 || disk_with_id(wanted, id))
+        bool leaves = json_object_size(item) == 0; /* also one that is to come back */
+        if (r < 0 || (!leaves && disk_with_id(wanted, id)))
             continue;
         r = check_unplug(c, id, err);
         if (r >= 0)
@@ -222,8 +261,10 @@ static int let_open(const struct change *c, struct vm_disk *d, struct hm_error *
 
 static int plug_disk(const struct change *c, struct vm_disk *d, struct hm_error *err)
 {
+    char id[CH_ID_MAX];
     int r = let_open(c, d, err);
-    HM_AUTOFREE char *what = hm_printf("plug in the disk %s", spec_str(d->spec, "device"));
+    ch_disk_id(d, id);
+    HM_AUTOFREE char *what = hm_printf("plug in the disk %s", id);
     return r < 0 ? r : put(c, what, "vm.add-disk", ch_config_disk(d), err);
 }
 
@@ -251,8 +292,6 @@ static int plug_disks(const struct change *c, struct vm_disks *disks, struct hm_
     int r = 0;
     for (size_t i = 0; i < disks->count && r >= 0; i++) {
         struct vm_disk *d = &disks->items[i];
-        if (d->seed)
-            continue;
         ch_disk_id(d, id);
         r = device(c, "disks", id) ? grow_disk(c, d, err) : plug_disk(c, d, err);
     }
@@ -264,6 +303,8 @@ static int change_disks(struct change *c, struct hm_error *err)
     struct vm_disks disks;
     vm_disks_of(c->o->spec, &disks);
     int r = ch_disks_prepare(c->ch, c->o, true, &disks, err);
+    if (r >= 0)
+        r = check_files(c, &disks, err);
     if (r >= 0)
         r = unplug_disks(c, &disks, err);
     if (r >= 0)
@@ -279,14 +320,15 @@ static const json_t *cards_of(const struct order *o)
     return json_object_get(o->placed ? o->placed : o->spec, "networks");
 }
 
-static bool has_id(const json_t *nics, const char *id)
+/* With the TAP and the address that it has: another card under its id goes, and it comes anew. */
+static bool is_wanted(const json_t *nics, const char *id, const json_t *found)
 {
     size_t i;
     json_t *nic;
     json_array_foreach((json_t *)(uintptr_t)nics, i, nic)
     {
         if (!strcmp(spec_str(nic, "id"), id))
-            return true;
+            return ch_drift_is_nic(nic, found);
     }
     return false;
 }
@@ -298,7 +340,7 @@ static int unplug_nics(struct change *c, const json_t *wanted, struct hm_error *
     int r = 0;
     json_object_foreach(ids, id, item)
     {
-        if (r >= 0 && !has_id(wanted, id))
+        if (r >= 0 && !is_wanted(wanted, id, item))
             r = unplug(c, "net", id, err);
     }
     json_decref(ids);
@@ -359,6 +401,24 @@ static int change_nics(struct change *c, struct hm_error *err)
     return r;
 }
 
+/* -- What no document has ------------------------------------------------------------------------------ */
+
+static int unplug_strangers(struct change *c, struct hm_error *err)
+{
+    size_t i;
+    json_t *ids = ch_drift_strangers(c->info.config), *id;
+    int r = 0;
+    json_array_foreach(ids, i, id)
+    {
+        const char *text = json_string_value(id);
+        HM_AUTOFREE char *name = shown(text), *what = hm_printf("unplug %s", name);
+        if (r >= 0)
+            r = put(c, what, "vm.remove-device", json_pack("{s:s}", "id", text), err);
+    }
+    json_decref(ids);
+    return r;
+}
+
 /* -- All of it ----------------------------------------------------------------------------------------- */
 
 static int change_guest(struct change *c, struct hm_error *err)
@@ -372,7 +432,9 @@ static int change_guest(struct change *c, struct hm_error *err)
         r = set_memory(c, err);
     if (r >= 0)
         r = change_disks(c, err);
-    return r < 0 ? r : change_nics(c, err);
+    if (r >= 0)
+        r = change_nics(c, err);
+    return r < 0 ? r : unplug_strangers(c, err);
 }
 
 /* Its mark comes last: as long as it is the old one, the change is not done. */
@@ -399,19 +461,44 @@ static bool is_live_change(const struct ch_vm *vm, const struct order *o)
     return is;
 }
 
+static bool is_marked_so(const struct ch_vm *vm, const struct order *o)
+{
+    struct mark wanted;
+    mark_of_order(o, &wanted);
+    bool is = vm->run.mark.hash && !strcmp(vm->run.mark.hash, wanted.hash);
+    mark_clear(&wanted);
+    return is;
+}
+
+/* One that runs as it is marked was changed by somebody else, or not at all. 1: there is something to do. */
+static int needs_change(struct change *c, struct hm_error *err)
+{
+    if (!is_marked_so(c->vm, c->o))
+        return is_live_change(c->vm, c->o);
+    int r = look(c, err);
+    if (r < 0)
+        return r;
+    HM_AUTOFREE char *drift = ch_drift(&c->given, &c->info);
+    return drift != NULL;
+}
+
 int ch_vm_change_running(struct ch *ch, const struct order *o, const struct ch_vm *vm,
                          struct hm_error *err)
 {
-    struct mark wanted;
     if (!vm->has_process || !vm->run.mark.spec)
         return 0;
-    mark_of_order(o, &wanted);
-    bool is_done = vm->run.mark.hash && !strcmp(vm->run.mark.hash, wanted.hash);
-    mark_clear(&wanted);
-    if (is_done || !is_live_change(vm, o))
-        return 0;
-    struct change c = {.ch = ch, .o = o, .vm = vm};
-    int r = change_guest(&c, err);
+    HM_AUTOFREE char *plugged = ch_plugged_path(ch, o->name);
+    struct change c = {.ch = ch,
+                       .o = o,
+                       .vm = vm,
+                       .given = {.vm = o->name,
+                                 .key = o->key,
+                                 .plugged = plugged,
+                                 .spec = o->spec,
+                                 .placed = cards_of(o)}};
+    int r = needs_change(&c, err);
+    if (r > 0)
+        r = change_guest(&c, err) < 0 ? -(int)err->code : mark_run(ch, o, vm, err);
     ch_info_clear(&c.info);
-    return r < 0 ? r : mark_run(ch, o, vm, err);
+    return r;
 }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "proto/field.h"
+#include "vmm/ch_drift.h"
 #include "vmm/ch_memory.h"
 #include "vmm/ch_watch.h"
 #include "vmm/log_file.h"
@@ -177,6 +178,22 @@ static json_t *details_of(const struct ch *ch, const struct seen *s, const struc
     return details;
 }
 
+/* What runs against the record of its run, which is of this very process. */
+static char *drift_of(const struct ch *ch, const struct seen *s)
+{
+    const struct ch_process *run = &s->vm.run;
+    bool runs = s->info.state == CH_STATE_RUNNING || s->info.state == CH_STATE_PAUSED;
+    if (!runs || !s->vm.has_process || run->pid.pid != s->vm.pid.pid || !run->mark.spec)
+        return NULL;
+    HM_AUTOFREE char *plugged = ch_plugged_path(ch, s->name);
+    struct ch_given given = {.vm = s->name,
+                             .key = run->mark.key,
+                             .plugged = plugged,
+                             .spec = run->mark.spec,
+                             .placed = run->placed};
+    return ch_drift(&given, &s->info);
+}
+
 /* While it runs the mark of its process tells what it was started from; the definition's is for the next start. */
 static void take_mark(const struct ch *ch, const struct seen *s, struct thing *t)
 {
@@ -190,6 +207,7 @@ static void take_mark(const struct ch *ch, const struct seen *s, struct thing *t
     t->mark_hash = hm_strdup(m->hash);
     t->spec = spec_share(m->hash, json_incref(m->spec));
     t->details = details_of(ch, s, m);
+    t->drift = drift_of(ch, s);
 }
 
 static bool is_same_text(const char *a, const char *b)
@@ -200,9 +218,9 @@ static bool is_same_text(const char *a, const char *b)
 static bool is_same(const struct thing *a, const struct thing *b)
 {
     return !strcmp(a->name, b->name) && a->marked == b->marked &&
-           is_same_text(a->reason, b->reason) && is_same_text(a->mark_site, b->mark_site) &&
-           is_same_text(a->mark_key, b->mark_key) && is_same_text(a->mark_hash, b->mark_hash) &&
-           run_note_is_same(&a->run, &b->run) &&
+           is_same_text(a->reason, b->reason) && is_same_text(a->drift, b->drift) &&
+           is_same_text(a->mark_site, b->mark_site) && is_same_text(a->mark_key, b->mark_key) &&
+           is_same_text(a->mark_hash, b->mark_hash) && run_note_is_same(&a->run, &b->run) &&
            (a->details == b->details || json_equal(a->details, b->details));
 }
 

@@ -201,7 +201,8 @@ void ch_consoles_free(struct ch *ch)
 /* A guest makes its VMM write all of these, as much as it likes. */
 static void bound_logs(const struct ch *ch, const char *vm, const char *console)
 {
-    HM_AUTOFREE char *said = ch_log_path(ch->records, vm), *events = ch_events_path(ch->records, vm);
+    HM_AUTOFREE char *said = ch_log_path(ch->records, vm),
+                     *events = ch_events_path(ch->records, vm);
     log_bound(console, CH_CONSOLE_KEPT);
     log_bound(said, CH_SAID_KEPT);
     log_bound(events, CH_SAID_KEPT);

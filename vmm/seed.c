@@ -19,7 +19,7 @@
 
 enum { MAKE_MS = 30000, OUTPUT_MAX = 65536 };
 
-static char *seed_path(const char *image_dir, const char *vm)
+char *seed_path(const char *image_dir, const char *vm)
 {
     return hm_printf("%s/" FOLDER "/%s.iso", image_dir, vm);
 }

@@ -15,6 +15,7 @@
 /* `cloud_init`: as in the document; `key` is the instance's identity for the guest. *ret_path is the caller's. */
 int seed_make(const char *image_dir, const char *vm, const char *key, const json_t *cloud_init,
               char **ret_path, struct hm_error *err);
+char *seed_path(const char *image_dir, const char *vm); /* the caller's */
 int seed_remove(const char *image_dir, const char *vm, struct hm_error *err); /* absent: fine */
 
 #endif

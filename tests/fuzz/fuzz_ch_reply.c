@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "tests/fuzz/check.h"
+#include "vmm/ch_drift.h"
 #include "vmm/ch_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,6 +27,25 @@ static void counters(const char *text, size_t size)
         fuzz_require_sentence(rc, &err);
 }
 
+/* What it says of its devices is compared, and shown. */
+static void drift(const struct ch_info *info)
+{
+    static json_t *spec;
+    static const char given[] =
+        "{\"vcpus\":1,\"memory\":134217728,\"networks\":[{\"bridge\":\"br0\"}],"
+        "\"disks\":[{\"device\":\"root\",\"size\":1,\"format\":\"qcow2\"}]}";
+    if (!spec)
+        spec = json_loads(given, 0, NULL);
+    struct ch_given g = {.vm = "a",
+                         .key = "site-a.vm.a",
+                         .plugged = "/plugged/a",
+                         .spec = spec,
+                         .placed = json_object_get(spec, "networks")};
+    HM_AUTOFREE char *words = ch_drift(&g, info);
+    for (const char *c = words; c && *c; c++)
+        FUZZ_REQUIRE((unsigned char)*c >= 0x20 && *c != 0x7f);
+}
+
 static void info(long status, const char *text, size_t size)
 {
     struct ch_info info = {0};
@@ -34,6 +54,7 @@ static void info(long status, const char *text, size_t size)
     if (rc < 0)
         fuzz_require_sentence(rc, &err);
     FUZZ_REQUIRE(rc >= 0 || !info.config);
+    drift(&info);
     ch_info_clear(&info);
 }
 

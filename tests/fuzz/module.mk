@@ -9,7 +9,7 @@ FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DHM_VERSION='"$(VERSION)"' -DHM_WITH_NE
                $(FUZZ_SANITIZE) $(WARN) $(PKG_CFLAGS)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SOURCES := $(foreach l,base proto failover,$(call sources,$(l))) vmm/image_sums.c vmm/console_times.c agent/config.c agent/config_guardian.c agent/config_vip.c agent/quota.c vmm/image_info.c vmm/qmp_reply.c \
-                $(addprefix vmm/,ch_reply.c ch_record.c mark.c run_note.c thing.c xml.c) \
+                $(addprefix vmm/,ch_reply.c ch_record.c ch_drift.c ch_config.c domain_xml.c domain_hardware.c domain_boot.c domain_read.c shape.c seed.c vm_uuid.c mark.c run_note.c thing.c xml.c) \
                 tests/fuzz/check.c \
                 bus/names.c bus/decode.c bus/jetstream.c bus/server_version.c \
                 $(addprefix netalloc/,alias.c link.c link_plan.c link_read.c net.c net6.c pool.c pool_record.c dhcp_text.c ruleset.c vip_frame.c vip_link.c rtnl.c) \
