@@ -132,6 +132,10 @@ int ch_vm_end(struct ch *ch, const char *name, const struct ch_vm *vm, struct hm
 int ch_vm_forget_run(const struct ch *ch, const char *name, const struct ch_vm *vm,
                      struct hm_error *err);
 
+/* A start that failed because something is in use: adds who has one of the disks of that configuration open
+ * (ch_stranger.c). */
+void ch_blame_stranger(const struct ch *ch, const json_t *config, struct hm_error *err);
+
 /* What runs as the order says, as far as that can be done while it runs (ch_hot.c). */
 int ch_vm_change_running(struct ch *ch, const struct order *o, const struct ch_vm *vm,
                          struct hm_error *err);

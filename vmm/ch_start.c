@@ -259,6 +259,8 @@ static int boot(struct ch *ch, const struct order *o, const struct ch_vm *vm, st
         r = make_folders(ch, o, &why);
     if (r >= 0)
         r = run(ch, o, vm, config, memory, &why);
+    if (r < 0 && why.code == HM_E_BUSY)
+        ch_blame_stranger(ch, config, &why);
     json_decref(config);
     free(memory);
     return r < 0 ? hm_fail(err, why.code, "%s", why.text) : 0;
