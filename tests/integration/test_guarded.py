@@ -1,16 +1,13 @@
 """The guardian beside real agents: agents that hang, die and come back while their workload runs.
 
-What serves, and when, is read from the witness's records alone; a VM's end from the kernel.
+What serves, and when, is read from the witness's records alone. VMs: test_primary.py.
 """
 
 import signal
 
 import pytest
 
-from lib import guest
-from lib.declared import vm
 from lib.failover import GONE_NS, Group, boottime_ns
-from lib.pair import Pair, Watch, guests
 from lib.waiting import wait_until
 
 # T is large enough for a busy machine to restart an agent within nT.
@@ -190,27 +187,3 @@ def test_restart_into_a_bad_configuration_is_refused(make_group):
     assert 'unknown field "site_ids"' in group.a.agent_log.read_text()
     wait_more_heartbeats(group, 5)
     assert group.terms() == [("site-a", 1)]
-
-
-# -- VMs -----------------------------------------------------------------------------------------------------
-
-def test_vm_is_killed_while_agent_and_libvirtd_hang(folder, nats, make_site):
-    """Nobody is left to ask but the kernel."""
-    with Pair(folder, nats.url, make_site, heartbeat_interval_ms=250, fence_timeout_ms=2000,
-              failover_timeout_ms=4000) as pair:
-        pair.start()
-        pair.docs.put("vm", "db", vm("db", cmdline=guest.CMDLINE.format(name="db") + " beat=20"))
-        pair.wait_runs("site-a", timeout=90)
-        first = guests(pair.a, "db")[0]
-        with Watch(pair) as watch:
-            pair.a.freeze_libvirtd()
-            pair.a.freeze_agent()
-            frozen = boottime_ns()
-            gone = pair.wait_gone("site-a", first)
-            assert (gone - frozen) / 1e6 <= served_at_most_ms(pair.config) + SLACK_MS
-            pair.wait_runs("site-b", timeout=90)
-        watch.check_never_twice()
-        pair.a.thaw_libvirtd()
-        pair.a.thaw_agent()
-        pair.wait_phase("site-a", "Standby")
-        assert guests(pair.a, "db") == []

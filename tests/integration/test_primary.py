@@ -11,6 +11,8 @@ from lib.vm_hosts import CloudHypervisor
 from lib.vmm_process import vmm_program
 from lib.waiting import GaveUp, wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 LAN = {"subnet": "192.168.78.1/24"}
 SLACK_MS = 600  # of a busy machine, beyond what the configuration bounds
 
@@ -283,3 +285,25 @@ def test_orphan_is_fenced_like_any_other(make_pair, nats):
     pair.wait_gone("site-a", first)
     nats.start()
     wait_runs_anew(pair)
+
+
+def test_vm_is_killed_while_agent_and_libvirtd_hang(folder, nats, make_site):
+    """Nobody is left to ask but the kernel."""
+    with Pair(folder, nats.url, make_site, heartbeat_interval_ms=250, fence_timeout_ms=2000,
+              failover_timeout_ms=4000) as pair:
+        pair.start()
+        pair.docs.put("vm", "db", vm("db", cmdline=db()["cmdline"]))
+        pair.wait_runs("site-a", timeout=90)
+        first = guests(pair.a, "db")[0]
+        with Watch(pair) as watch:
+            pair.a.freeze_libvirtd()
+            pair.a.freeze_agent()
+            frozen = boottime_ns()
+            gone = pair.wait_gone("site-a", first)
+            assert (gone - frozen) / 1e6 <= promise_ms(pair.config) + SLACK_MS
+            pair.wait_runs("site-b", timeout=90)
+        watch.check_never_twice()
+        pair.a.thaw_libvirtd()
+        pair.a.thaw_agent()
+        pair.wait_phase("site-a", "Standby")
+        assert guests(pair.a, "db") == []
