@@ -1,7 +1,9 @@
 """Fixtures: a temporary folder, a NATS server, sites. What a failed test leaves to read is kept in
-BUILD/failed/<test>/. Prints the line "integration: N passed, N failed[, N skipped]", and before it a line for
+BUILD/failed/<test>/. Says which files may run at the same time. Prints the line "integration: N passed, N failed[, N skipped]", and before it a line for
 each of the backends that tests name in their parameters."""
 
+import functools
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +20,44 @@ from lib.kept import keep_logs  # noqa: E402
 from lib.nats_server import NatsServer  # noqa: E402
 from lib.processes import TemporaryFolder, free_port  # noqa: E402
 from lib.sites import Site  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "boots_guests: its file boots guests under emulation; one such file runs at a time")
+
+
+@functools.lru_cache(None)
+def boots_guests(file):
+    """Whether a file says so of itself, with a line of its own: who hands out the files has not imported them."""
+    return re.search(r"^pytestmark = pytest\.mark\.boots_guests$", Path(file).read_text(), re.M) is not None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file is run as a whole, and those that boot guests one after another, by one worker: an emulated guest keeps
+    a processor busy, and a second one beside it would boot later than some tests wait. All others mostly wait; so
+    does what such a file tests on a backend that emulates nothing."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneFileWithGuests(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            if not boots_guests(config.rootpath / file):
+                return file
+            emulates_nothing = {"fake", "real"} & set(nodeid.partition("[")[2].rstrip("]").split("-"))
+            return f"{file} {emulates_nothing.pop()}" if emulates_nothing else "guests"
+
+    return OneFileWithGuests(config, log)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_boots_unsaid(request):
+    """Fails the file whose sites ran guests and which does not say so."""
+    Site.ran_guests = False
+    yield
+    assert not Site.ran_guests or boots_guests(request.path), (
+        f"{request.path.name} boots guests and may run beside another that does: "
+        "let it say pytestmark = pytest.mark.boots_guests")
 
 
 BACKENDS = {"libvirt": "libvirt", "fake": "the fake of cloud-hypervisor", "real": "the real cloud-hypervisor"}

@@ -4,10 +4,13 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from lib.paths import TOOLS, built, system
 from lib.processes import run
 from lib.sites import Site
 from lib.waiting import wait_until
+
+pytestmark = pytest.mark.boots_guests
 
 BOOT = TOOLS / "kernel/boot"
 TRIAL_SECONDS = 30  # ACCEL_TRIAL_MS of vmm/accel_trial.h

@@ -4,6 +4,8 @@ import pytest
 from lib.declared import Documents, vm
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 LAN = {"subnet": "192.168.77.1/24", "bridge": "br-lan"}
 
 

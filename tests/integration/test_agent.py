@@ -9,6 +9,8 @@ from lib.declared import DESIRED, Documents, vm
 from lib.paths import built
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 LAN = {"subnet": "192.168.77.1/24"}
 
 

@@ -8,6 +8,8 @@ from lib.driven import Host
 from lib.sites import IMAGES
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 MAC = "52:54:00:00:00:12"
 
 

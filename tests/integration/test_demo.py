@@ -6,8 +6,11 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from lib.paths import BUILD, ROOT
 from lib.processes import environment, run
+
+pytestmark = pytest.mark.boots_guests
 
 STORY = [
     r"^harmony demo: two sites on this host, T 100 ms, failover_timeout 1\.0 s$",

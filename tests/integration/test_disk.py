@@ -13,6 +13,8 @@ from lib.processes import run
 from lib.sites import IMAGES
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 WATCH = " watch"
 
 

@@ -5,6 +5,8 @@ from lib.declared import Documents, vm
 from lib.paths import built
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 SMALL = "/var/lib/libvirt/small"
 
 

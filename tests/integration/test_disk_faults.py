@@ -10,6 +10,8 @@ from lib.paths import built
 from lib.sites import IMAGES
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 SIZE = 8 << 20
 SAID = {False: ("process-failed", "qemu-img died of signal 9"), True: ("io-error", "Input/output error")}
 

@@ -9,6 +9,8 @@ import pytest
 from lib.driven import Host, run_guest, vm
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 MARK = "{urn:harmony:mark:1}mark"
 LAN = {"subnet": "192.168.100.1/24",
        "dhcp": {"hosts": [{"mac": "52:54:00:00:00:12", "ip": "192.168.100.12"}]}}

@@ -7,6 +7,8 @@ from lib.processes import TemporaryFolder
 from lib.sites import Site
 from test_driver_libvirt import Host, vm
 
+pytestmark = pytest.mark.boots_guests
+
 
 @pytest.fixture(scope="module")
 def host():

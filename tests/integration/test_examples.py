@@ -11,6 +11,8 @@ from lib.processes import run
 from lib.waiting import wait_until
 from lib.web_server import publishing
 
+pytestmark = pytest.mark.boots_guests
+
 GIB = 1 << 30
 
 

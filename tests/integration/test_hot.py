@@ -9,6 +9,8 @@ from lib import guest
 from lib.driven import Host, run_guest, vm
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 
 @pytest.fixture
 def host(make_site):

@@ -13,6 +13,8 @@ from lib.sites import IMAGES
 from lib.waiting import wait_until
 from lib.web_server import WebServer, publishing
 
+pytestmark = pytest.mark.boots_guests
+
 MIB = 1 << 20
 
 

@@ -12,6 +12,8 @@ from lib.processes import free_port, run
 from lib.sites import IMAGES
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 
 @pytest.fixture
 def docs(nats, site):

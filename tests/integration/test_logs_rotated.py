@@ -8,6 +8,8 @@ from lib.paths import built, system
 from lib.processes import EnteredProcess, run
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 SOCKET = "run/libvirt/virtlogd-sock"
 
 

@@ -13,6 +13,8 @@ from lib.processes import first_child
 from lib.sites import Site
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 HUB, SITE = "10.77.0.11", "10.77.0.21"
 LAN = {"backend": "native"}
 

@@ -11,6 +11,8 @@ from lib.sites import Site
 from lib.waiting import wait_until
 from test_driver_libvirt import Host, vm
 
+pytestmark = pytest.mark.boots_guests
+
 numbers = itertools.count(1)
 
 

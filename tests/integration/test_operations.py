@@ -15,6 +15,8 @@ from lib.sites import Site
 from lib.terminal import Terminal
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 
 # As in docs/operations.md.
 USERS = [

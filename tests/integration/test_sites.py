@@ -7,6 +7,8 @@ import pytest
 from lib.nats_server import NatsCluster
 from lib.waiting import GaveUp, wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 NETWORK = """<network><name>lan</name><forward mode='nat'/><bridge name='virbr-lan'/>
 <ip address='192.168.100.1' netmask='255.255.255.0'><dhcp>
 <range start='192.168.100.100' end='192.168.100.200'/>

@@ -13,6 +13,8 @@ from lib.processes import TemporaryFolder, environment, run
 from lib.sites import IMAGES, Site
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 
 @pytest.fixture(scope="module")
 def host(module_site):

@@ -10,6 +10,8 @@ from lib.sites import Site
 from lib.waiting import wait_until
 from test_driver_libvirt import Host, vm
 
+pytestmark = pytest.mark.boots_guests
+
 OUTSIDE, UPLINK = "203.0.113.1", "203.0.113.2"
 OUTSIDE6, UPLINK6 = "2001:db8::1", "2001:db8::2"
 

@@ -14,6 +14,8 @@ from lib.processes import run
 from lib.waiting import wait_until
 from test_driver_libvirt import Host, run_guest
 
+pytestmark = pytest.mark.boots_guests
+
 LAN = {"subnet": "192.168.77.1/24", "bridge": "br-lan"}
 
 

@@ -11,6 +11,8 @@ from lib.terminal import Terminal
 from lib.vmm_process import Unavailable
 from lib.waiting import wait_until
 
+pytestmark = pytest.mark.boots_guests
+
 MIB = 1 << 20
 ROOT, DATA = ({"device": name, "size": size} for name, size in (("root", "16MiB"), ("data", "24MiB")))
 

@@ -53,6 +53,8 @@ auth_unix_ro = "none"
 
 
 class Site:
+    ran_guests = False  # any of them, as far as they are closed
+
     def __init__(self, name, directory, nats_url=None, accel="tcg", failover=None, nats=None,
                  config=None):
         """`directory`/`name` holds everything. `failover`, `nats` and `config` are merged into the
@@ -147,6 +149,7 @@ class Site:
         if self.is_on():
             self.power_cut()
         self._forget_runtime()
+        Site.ran_guests |= any((self.host / "var/log/libvirt/qemu").glob("*.log"))
         if self.cgroup:  # they would not survive a reboot
             cgroups.drop(self.cgroup)
 
