@@ -210,7 +210,8 @@ void plot_render(struct plot *p, struct hm_buf *out)
                   WIDTH, height(p));
     add_scale(p, longest_us, out);
     for (size_t l = 0; l < p->lane_count; l++) {
-        qsort(p->lanes[l].marks, p->lanes[l].count, sizeof *p->lanes[l].marks, by_time);
+        if (p->lanes[l].count > 0) /* one that was never heard has no marks to sort, and no array */
+            qsort(p->lanes[l].marks, p->lanes[l].count, sizeof *p->lanes[l].marks, by_time);
         add_lane(p, l, out);
         add_curve(p, l, longest_us, out);
     }
