@@ -170,17 +170,19 @@ def frozen_libvirtd(site):
 def test_hanging_libvirtd_keeps_the_site_from_leading_not_its_guest_running(make_pair, nats):
     """libvirtd hangs while the lease is lost. The guardian ends the guest, and its word is enough for the
     others. The site does not lead anew before its agent has seen the guest off, after the thaw."""
+    def heard():
+        return pair.store.get("replica_heartbeat.site-a")["counter"]
+
     pair = make_pair("a")
+    before = heard()
     with frozen_libvirtd(pair.a):
         nats.kill()
         wait_until(lambda: "it has seen the effect" in pair.a.agent_log.read_text(), 30,
                    "the guardian to end it")
         assert guests(pair.a, "db") == []
         nats.start()
-        first = wait_until(lambda: pair.store.get("replica_heartbeat.site-a"), 20,
-                           "the site to be back")["counter"]
-        wait_until(lambda: pair.store.get("replica_heartbeat.site-a")["counter"] > first + 45, 30,
-                   "more heartbeats than its failover_timeout has")
+        first = wait_until(lambda: heard() > before and heard(), 20, "the site to be back")
+        wait_until(lambda: heard() > first + 45, 30, "more heartbeats than its failover_timeout has")
         assert pair.store.get("replica_heartbeat.site-a")["fit"] is False
         assert {(r["site_id"], r["epoch"]) for r in pair.leases()[1:]} <= {("site-a", 1), (None, 1)}
     wait_runs_anew(pair)

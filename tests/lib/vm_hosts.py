@@ -241,8 +241,8 @@ class VmHost:
         return self.pid(name) == up.pid == pid and self.backend.boots(self.site, name) == count
 
     def wait_gone(self, name, up):
-        """Its process is."""
-        wait_until(lambda: self.site.run("kill", "-0", up.pid, check=False).returncode != 0, 30,
+        """Its process is. The agent's next look, which may have to find that out, can be 30 s away."""
+        wait_until(lambda: self.site.run("kill", "-0", up.pid, check=False).returncode != 0, 60,
                    f"the process of {name} to be gone", 0.02)
 
     def crash(self, name):
