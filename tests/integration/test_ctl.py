@@ -482,7 +482,8 @@ def running_agent(server, folder):
               "http": {"listen": "off"},
               "libvirt": {"uri": "test:///default", "image_dir": str(folder / "images"), "accel": "tcg"}}
     (folder / "harmonyd.yaml").write_text(json.dumps(config))
-    process = Process("harmonyd", [built("harmonyd"), "--config", folder / "harmonyd.yaml"],
+    ends_with_its_guardian = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+    process = Process("harmonyd", [*ends_with_its_guardian, built("harmonyd"), "--config", folder / "harmonyd.yaml"],
                       folder / "harmonyd.log").start()
     status = Bucket(server.url, "harmony_status")
     wait_until(lambda: process.check_running() and status.get("site-a.agent"), 20, "harmonyd to report")

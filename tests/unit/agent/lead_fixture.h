@@ -4,6 +4,7 @@
 #include "agent/lead.h"
 
 #include <check.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -22,14 +23,12 @@ static char folder[] = "/tmp/test_lead.XXXXXX";
 static struct hm_buf story;
 static struct fake_guardian guardian;
 
-static const char *in_folder(const char *name)
+static inline const char *in_folder(const char *name)
 {
     static char path[128];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
 }
-
-static const char *const left_by_hooks[] = {"follow_ran", "follow_ok", "resync_ran", "resync_ok"};
 
 /* Documents that take note; a stop is answered at once, unless `hold_stop`. */
 static struct {
@@ -190,6 +189,12 @@ static void end_lead(void)
     uv_run(&loop, UV_RUN_DEFAULT);
 }
 
+static int drop(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
 static void tear_down(void)
 {
     if (lead)
@@ -198,11 +203,8 @@ static void tear_down(void)
         fake_guardian_close(&guardian);
     uv_run(&loop, UV_RUN_DEFAULT);
     ck_assert_int_eq(uv_loop_close(&loop), 0);
-    unlink(marks_path());
-    for (size_t i = 0; i < HM_COUNT(left_by_hooks); i++)
-        unlink(in_folder(left_by_hooks[i]));
-    rmdir(folder);
-    rmdir(guardian_folder);
+    ck_assert_int_eq(nftw(folder, drop, 8, FTW_DEPTH | FTW_PHYS), 0);
+    ck_assert_int_eq(nftw(guardian_folder, drop, 8, FTW_DEPTH | FTW_PHYS), 0);
     hm_buf_free(&story);
     fake_bus_reset();
 }
