@@ -5,8 +5,8 @@
 #include "proto/field.h"
 #include "vmm/ch.h"
 #include "vmm/ch_volume.h"
+#include "vmm/disk_spec.h"
 #include "vmm/image_store.h"
-#include "vmm/lv_disk.h"
 #include "vmm/qemu_img.h"
 #include "vmm/seed.h"
 
@@ -19,12 +19,6 @@ static int take(struct vm_disk *d, char *path, const char *format)
 
 /* -- A disk document's volume, by its mark ----------------------------------------------------------- */
 
-static bool is_disk_key(const char *key, const char *name)
-{
-    const char *dot = strchr(key, '.');
-    return dot && !strncmp(dot, ".disk.", 6) && !strcmp(dot + 6, name);
-}
-
 /* 1: it is this one; 0: it is not. */
 static int look_at(const struct ch *ch, const char *name, const char *format, struct vm_disk *d,
                    struct hm_error *err)
@@ -32,7 +26,7 @@ static int look_at(const struct ch *ch, const char *name, const char *format, st
     struct volume_mark m = {0};
     HM_AUTOFREE char *volume = hm_printf("%s.%s", name, format);
     int r = volume_mark_read(ch->image_dir, volume, &m, err);
-    bool is_it = r > 0 && is_disk_key(m.mark.key, name);
+    bool is_it = r > 0 && disk_spec_is_key(m.mark.key, name);
     if (is_it && (m.state != VOLUME_MADE || m.apply))
         r = hm_fail(err, HM_E_REFUSED, "disk %s is being made, removed, or put back to a snapshot",
                     name);
@@ -45,9 +39,9 @@ static int look_at(const struct ch *ch, const char *name, const char *format, st
 static int prepare_document(const struct ch *ch, const char *name, struct vm_disk *d,
                             struct hm_error *err)
 {
-    int found = look_at(ch, name, "qcow2", d, err);
-    if (found == 0)
-        found = look_at(ch, name, "raw", d, err);
+    int found = 0;
+    for (const char *const *f = disk_spec_formats; found == 0 && *f; f++)
+        found = look_at(ch, name, *f, d, err);
     return found != 0
                ? found
                : hm_fail(err, HM_E_NOT_FOUND,
@@ -62,7 +56,7 @@ static int prepare_document(const struct ch *ch, const char *name, struct vm_dis
 static int prepare_image(const char *path, struct vm_disk *d, struct hm_error *err)
 {
     struct image_info info = {0};
-    const char *format = lv_disk_format(d->spec);
+    const char *format = disk_spec_format(d->spec);
     int r = 0;
     if (strcmp(format, "raw") != 0) {
         r = qemu_img_info(path, format, &info, err);
@@ -103,14 +97,14 @@ static int prepare_own(const struct ch *ch, const struct order *vm, bool runs, s
     int r = find_base(ch, volume, spec_str(d->spec, "base"), &base, err);
     struct ch_volume_wish wish = {.dir = ch->image_dir,
                                   .volume = volume,
-                                  .format = lv_disk_format(d->spec),
-                                  .bytes = lv_disk_bytes(d->spec),
+                                  .format = disk_spec_format(d->spec),
+                                  .bytes = disk_spec_bytes(d->spec),
                                   .order = &o,
                                   .spec = d->spec,
                                   .base = base.path,
                                   .base_format = base.format,
                                   .backing = spec_str(d->spec, "backing"),
-                                  .backing_format = lv_disk_backing_format(d->spec),
+                                  .backing_format = disk_spec_backing_format(d->spec),
                                   .is_open = runs};
     if (r >= 0)
         r = ch_volume_ensure(&wish, &path, err);

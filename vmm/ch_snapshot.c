@@ -6,8 +6,9 @@
 #include "base/alloc.h"
 #include "proto/field.h"
 #include "vmm/ch_volume.h"
-#include "vmm/lv_snapshot.h"
+#include "vmm/disk_spec.h"
 #include "vmm/qemu_img.h"
+#include "vmm/snapshot_name.h"
 
 void ch_disk_set_clear(struct ch_disk_set *set)
 {
@@ -29,7 +30,7 @@ static int add_member(struct ch_disk_set *set, const json_t *disk, struct hm_err
             "vm %s: its disk %s is not one that harmony makes for it, so that all of them can't be "
             "put back together",
             set->vm, spec_str(disk, "device"));
-    if (strcmp(lv_disk_format(disk), "qcow2") != 0)
+    if (strcmp(disk_spec_format(disk), "qcow2") != 0)
         return hm_fail(
             err, HM_E_UNSUPPORTED,
             "vm %s: its disk %s is raw, which can't hold snapshots; a disk of format qcow2 can",
@@ -90,7 +91,7 @@ static int check_can_take(const struct ch_disk_member *m, const char *name, stru
     int r = qemu_img_info(m->path, "qcow2", &info, err);
     if (r >= 0 && image_info_find(&info, name))
         r = hm_fail(err, HM_E_CONFLICT, "disk %s has a snapshot %s already", m->device, name);
-    else if (r >= 0 && info.snapshot_count >= LV_SNAPSHOTS_MAX)
+    else if (r >= 0 && info.snapshot_count >= SNAPSHOTS_MAX)
         r = hm_fail(err, HM_E_TOO_LARGE, "disk %s has %zu snapshots; delete some first", m->device,
                     info.snapshot_count);
     image_info_clear(&info);

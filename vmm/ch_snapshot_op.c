@@ -6,7 +6,7 @@
 #include "proto/field.h"
 #include "vmm/ch_memory.h"
 #include "vmm/ch_snapshot.h"
-#include "vmm/lv_snapshot.h"
+#include "vmm/snapshot_name.h"
 
 struct task {
     struct ch *ch;
@@ -102,12 +102,12 @@ static int apply(const struct task *t, const struct ch_disk_set *set, json_t **r
                  struct hm_error *err)
 {
     bool keeps = set->protect || !spec_bool(t->call->args, "discard");
-    char kept[LV_SNAPSHOT_NAME_MAX];
+    char kept[SNAPSHOT_NAME_MAX];
     int r = ch_snapshot_find(set, t->name, err);
     int memory = r < 0 ? 0 : check_memory(t, set, err);
     if (r >= 0)
         r = memory < 0 ? memory : ch_resume_forget(t->ch, set->vm, err);
-    lv_snapshot_auto_name(NULL, kept);
+    snapshot_name_auto(NULL, kept);
     if (r >= 0 && keeps)
         r = ch_snapshot_make(set, kept, err);
     if (r >= 0)
@@ -164,7 +164,7 @@ static int run(action act, enum needs needs, struct ch *ch, const struct driver_
     if (r == 0)
         r = ch_vm_fail_absent(&call->order, err);
     if (r >= 0 && needs != ANY)
-        r = lv_snapshot_check_name(t.name, err);
+        r = snapshot_name_check(t.name, err);
     if (r >= 0)
         r = check_off(&t, needs, err);
     if (r >= 0)

@@ -19,14 +19,14 @@ static int disk_create(struct lv *lv, const struct order *o, struct hm_error *er
     int r = lv_pool_open(lv, lv_disk_pool(o->spec), &place, err);
     if (r < 0)
         return hm_wrap(err, "disk %s", o->name);
-    HM_AUTOFREE char *volume = hm_printf("%s.%s", o->name, lv_disk_format(o->spec));
+    HM_AUTOFREE char *volume = hm_printf("%s.%s", o->name, disk_spec_format(o->spec));
     HM_AUTOFREE char *path = NULL;
     struct volume_wish wish = {.place = &place,
                                .volume = volume,
-                               .format = lv_disk_format(o->spec),
-                               .bytes = lv_disk_bytes(o->spec),
+                               .format = disk_spec_format(o->spec),
+                               .bytes = disk_spec_bytes(o->spec),
                                .backing = spec_str(o->spec, "backing"),
-                               .backing_format = lv_disk_backing_format(o->spec),
+                               .backing_format = disk_spec_backing_format(o->spec),
                                .backing_image = spec_str(o->spec, "backing_image"),
                                .order = o,
                                .spec = o->spec,
@@ -151,19 +151,19 @@ static int prepare_own(struct lv *lv, const struct order *vm, struct vm_disk *d,
     r = find_base(lv, &place, volume, spec_str(d->spec, "base"), &base, err);
     struct volume_wish wish = {.place = &place,
                                .volume = volume,
-                               .format = lv_disk_format(d->spec),
-                               .bytes = lv_disk_bytes(d->spec),
+                               .format = disk_spec_format(d->spec),
+                               .bytes = disk_spec_bytes(d->spec),
                                .base = base.path,
                                .base_format = base.format,
                                .backing = spec_str(d->spec, "backing"),
-                               .backing_format = lv_disk_backing_format(d->spec),
+                               .backing_format = disk_spec_backing_format(d->spec),
                                .backing_image = spec_str(d->spec, "backing_image"),
                                .order = &o,
                                .spec = d->spec};
     if (r >= 0)
         r = volume_ensure(lv, &wish, &d->path, err);
     image_file_clear(&base);
-    d->format = hm_strdup(lv_disk_format(d->spec));
+    d->format = hm_strdup(disk_spec_format(d->spec));
     lv_place_clear(&place);
     return r;
 }
@@ -200,7 +200,7 @@ static int prepare_file(const char *path, const char *format, struct vm_disk *d)
 static int prepare_image(struct lv *lv, const char *path, struct vm_disk *d, struct hm_error *err)
 {
     struct image_info info = {0};
-    const char *format = lv_disk_format(d->spec);
+    const char *format = disk_spec_format(d->spec);
     bool looks = lv->is_qemu && lv->is_local && strcmp(format, "raw") != 0;
     int r = looks ? qemu_img_info(path, format, &info, err) : 0;
     if (looks && r >= 0)

@@ -7,14 +7,11 @@
 #ifndef HM_VMM_LV_DISK_H
 #define HM_VMM_LV_DISK_H
 
+#include "vmm/disk_spec.h"
 #include "vmm/lv.h"
 #include "vmm/volume.h"
 
-/* Of a disk document, or of an element of disks[]. */
-const char *lv_disk_format(const json_t *spec); /* a constant */
-const char *lv_disk_pool(const json_t *spec);
-int64_t lv_disk_bytes(const json_t *spec);
-const char *lv_disk_backing_format(const json_t *spec); /* NULL: nothing is below it */
+const char *lv_disk_pool(const json_t *spec); /* of a disk document, or of an element of disks[] */
 
 /* The volume of a disk document. */
 struct lv_found_disk {

@@ -7,34 +7,10 @@
 #include "proto/field.h"
 #include "vmm/lv_disk.h"
 
-static const char *const formats[] = {"qcow2", "raw", NULL};
-
-const char *lv_disk_format(const json_t *spec)
-{
-    const char *format = spec_str(spec, "format");
-    for (const char *const *f = formats; format && *f; f++)
-        if (!strcmp(*f, format))
-            return *f;
-    return formats[0];
-}
-
-const char *lv_disk_backing_format(const json_t *spec)
-{
-    const char *format = spec_str(spec, "backing_format");
-    return !spec_str(spec, "backing") ? NULL : format ? format : formats[0];
-}
-
 const char *lv_disk_pool(const json_t *spec)
 {
     const char *pool = spec_str(spec, "pool");
     return pool ? pool : "default";
-}
-
-/* libvirt counts in KiB and QEMU in sectors, both rounding up. */
-int64_t lv_disk_bytes(const json_t *spec)
-{
-    enum { KIB = 1024 };
-    return (spec_int(spec, "size", 0) + KIB - 1) / KIB * KIB;
 }
 
 /* -- Finding the volume of a disk document by its mark ----------------------------------------- */
@@ -47,12 +23,6 @@ void lv_found_disk_clear(struct lv_found_disk *found)
     free(found->path);
 }
 
-static bool is_disk_key(const char *key, const char *name)
-{
-    const char *dot = strchr(key, '.');
-    return dot && !strncmp(dot, ".disk.", 6) && !strcmp(dot + 6, name);
-}
-
 /* 1: it is this volume; 0: it is not. */
 static int look_at(const struct lv_place *place, const char *name, const char *format,
                    struct lv_found_disk *ret, struct hm_error *err)
@@ -60,7 +30,7 @@ static int look_at(const struct lv_place *place, const char *name, const char *f
     struct volume_mark mark = {0};
     HM_AUTOFREE char *volume = hm_printf("%s.%s", name, format);
     int r = volume_mark_read(place->dir, volume, &mark, err);
-    if (r <= 0 || !is_disk_key(mark.mark.key, name)) {
+    if (r <= 0 || !disk_spec_is_key(mark.mark.key, name)) {
         volume_mark_clear(&mark);
         return r < 0 ? r : 0;
     }
@@ -79,7 +49,7 @@ static int look_in(struct lv *lv, const char *pool, const char *name, struct lv_
     int r = lv_pool_open(lv, pool, &place, err);
     if (r == -HM_E_UNSUPPORTED) /* not a folder: nothing of ours in it */
         return 0;
-    for (const char *const *f = formats; r == 0 && *f; f++)
+    for (const char *const *f = disk_spec_formats; r == 0 && *f; f++)
         r = look_at(&place, name, *f, ret, err);
     if (r > 0)
         ret->place = place;

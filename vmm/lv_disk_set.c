@@ -55,7 +55,7 @@ int lv_disk_set_of_document(struct lv *lv, const struct order *o, struct lv_disk
 static int find_own(struct lv *lv, const struct order *vm, const json_t *spec,
                     struct lv_found_disk *ret, struct hm_error *err)
 {
-    struct lv_found_disk disk = {.format = lv_disk_format(spec)};
+    struct lv_found_disk disk = {.format = disk_spec_format(spec)};
     int r = lv_pool_open(lv, lv_disk_pool(spec), &disk.place, err);
     if (r < 0)
         return r;

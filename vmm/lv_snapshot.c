@@ -22,17 +22,6 @@ int lv_snapshot_check_format(const struct lv_image *image, struct hm_error *err)
                    image->format);
 }
 
-int lv_snapshot_check_name(const char *name, struct hm_error *err)
-{
-    if (name && name_is_valid(name) && (name[0] < '0' || name[0] > '9'))
-        return 0;
-    return hm_fail(
-        err, HM_E_INVALID,
-        "\"%.80s\" is no name for a snapshot: small letters, digits and dashes, beginning "
-        "with a letter",
-        name ? name : "");
-}
-
 /* -- Who runs on them -------------------------------------------------------------------------- */
 
 static void clear_uses(struct lv_disk_use *uses, size_t count)
@@ -100,7 +89,7 @@ static int check_room(const struct lv_image *image, const char *name, struct hm_
         return hm_fail(err, HM_E_CONFLICT,
                        "%s has a snapshot %s already; delete that one, or choose another name",
                        image->what, name);
-    if (r == 0 && count >= LV_SNAPSHOTS_MAX)
+    if (r == 0 && count >= SNAPSHOTS_MAX)
         return hm_fail(err, HM_E_TOO_LARGE, "%s has %zu snapshots; delete some first", image->what,
                        count);
     return r;
@@ -189,7 +178,7 @@ int lv_snapshot_finish_apply(struct lv *lv, const struct lv_place *place, const 
 {
     const char *name = json_string_value(json_object_get(mark->apply, "snapshot"));
     const json_t *paths = json_object_get(mark->apply, "paths");
-    int r = lv_snapshot_check_name(name, err);
+    int r = snapshot_name_check(name, err);
     size_t i = 0;
     for (; i < json_array_size(paths) && r >= 0; i++) {
         const char *path = json_string_value(json_array_get(paths, i));
@@ -211,18 +200,6 @@ static void tag_of(const json_t *spec, char out[TAG_MAX])
     char hash[DOC_HASH_TEXT];
     spec_hash(spec, hash);
     snprintf(out, TAG_MAX, "%.8s", hash);
-}
-
-void lv_snapshot_auto_name(const char *tag, char out[LV_SNAPSHOT_NAME_MAX])
-{
-    char stamp[32];
-    int64_t now_ms = hm_wall_ns() / HM_MS;
-    time_t now = (time_t)(now_ms / 1000);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(stamp, sizeof stamp, "%Y%m%dt%H%M%S", &utc);
-    snprintf(out, LV_SNAPSHOT_NAME_MAX, "auto-%s-%03d%s%s", stamp, (int)(now_ms % 1000),
-             tag ? "-" : "", tag ? tag : "");
 }
 
 static bool is_of_this_attempt(const struct image_snapshot *s, const char *tag)
@@ -251,11 +228,11 @@ int lv_snapshot_protect(struct lv *lv, const struct lv_image *images, size_t cou
                         const json_t *spec, struct hm_error *err)
 {
     struct lv_image *needing = hm_alloc((count + 1) * sizeof *needing);
-    char tag[TAG_MAX], name[LV_SNAPSHOT_NAME_MAX];
+    char tag[TAG_MAX], name[SNAPSHOT_NAME_MAX];
     size_t n = 0;
     int r = 0;
     tag_of(spec, tag);
-    lv_snapshot_auto_name(tag, name);
+    snapshot_name_auto(tag, name);
     for (size_t i = 0; i < count && r >= 0; i++) {
         r = needs_one(&images[i], tag, err);
         if (r > 0)

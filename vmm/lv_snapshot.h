@@ -10,11 +10,7 @@
 
 #include "vmm/image_info.h"
 #include "vmm/lv_disk.h"
-
-enum {
-    LV_SNAPSHOTS_MAX = 128, /* of one image */
-    LV_SNAPSHOT_NAME_MAX = 64,
-};
+#include "vmm/snapshot_name.h"
 
 /* An image, and how it is called in a sentence ("disk data", "disk root of vm web"). Borrowed. */
 struct lv_image {
@@ -23,8 +19,6 @@ struct lv_image {
 
 /* 0, or HM_E_UNSUPPORTED: not qcow2. */
 int lv_snapshot_check_format(const struct lv_image *image, struct hm_error *err);
-/* A name that no id of QEMU's can be mistaken for: it begins with a letter. */
-int lv_snapshot_check_name(const char *name, struct hm_error *err);
 
 /*
  * Of all these images; one guest at most runs on them (HM_E_CONFLICT: it is not ours). Create: HM_E_CONFLICT
@@ -39,9 +33,6 @@ int lv_snapshot_delete(struct lv *lv, const struct lv_image *images, size_t coun
  * just now: when the first image turns out to be in use, nothing has happened and it is taken back. */
 int lv_snapshot_finish_apply(struct lv *lv, const struct lv_place *place, const char *volume,
                              struct volume_mark *mark, bool fresh, struct hm_error *err);
-
-/* "auto-20261129t203412-347-TAG", of now, to the ms: two changes within a second are two names; `tag` may be NULL. */
-void lv_snapshot_auto_name(const char *tag, char out[LV_SNAPSHOT_NAME_MAX]);
 
 /* Before something risky is done to what `protect: true` protects: a snapshot of those of the images that
  * can have one. `spec` is what is to be applied: one that was made for it a moment ago is enough. */

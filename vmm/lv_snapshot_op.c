@@ -162,9 +162,9 @@ static int put_back(struct lv *lv, const struct lv_disk_set *set, const char *na
 static int apply(struct lv *lv, const struct lv_disk_set *set, const char *name, bool keeps,
                  json_t **ret, struct hm_error *err)
 {
-    char kept[LV_SNAPSHOT_NAME_MAX];
+    char kept[SNAPSHOT_NAME_MAX];
     int r = check_can_apply(lv, set, name, err);
-    lv_snapshot_auto_name(NULL, kept);
+    snapshot_name_auto(NULL, kept);
     if (r >= 0 && keeps)
         r = lv_snapshot_create(lv, set->images, set->count, kept, err);
     if (r >= 0)
@@ -204,7 +204,7 @@ static int act(enum action action, struct lv *lv, const struct driver_call *call
         return hm_fail(err, HM_E_UNSUPPORTED,
                        "%s %s: a snapshot on libvirt is of disks alone (without --memory)",
                        call->order.kind, call->order.name);
-    int r = action == LIST ? 0 : lv_snapshot_check_name(name, err);
+    int r = action == LIST ? 0 : snapshot_name_check(name, err);
     if (r >= 0 && action != LIST)
         r = check_formats(set, err);
     if (r < 0)

@@ -8,8 +8,8 @@
 #include "proto/doc.h"
 #include "vmm/ch.h"
 #include "vmm/cloud_hypervisor.h"
-#include "vmm/lv_snapshot.h"
 #include "vmm/qemu_img.h"
+#include "vmm/snapshot_name.h"
 
 static char dir[64];
 static void *self;
@@ -91,7 +91,7 @@ END_TEST
 START_TEST(the_bound_is_for_taking_them_alone)
 {
     HM_AUTOFREE char *path = hm_printf("%s/web-vda.qcow2", dir);
-    for (int i = 0; i < LV_SNAPSHOTS_MAX; i++) {
+    for (int i = 0; i < SNAPSHOTS_MAX; i++) {
         char name[16];
         snprintf(name, sizeof name, "s%d", i);
         ck_assert_msg(qemu_img_snapshot_create(path, name, &err) >= 0, "%s", err.text);
