@@ -217,6 +217,17 @@ START_TEST(what_it_may_not_go_on_from_is_said_once)
 }
 END_TEST
 
+START_TEST(a_disk_that_can_not_be_kept_is_no_ground_to_go_on)
+{
+    json_t *disks = json_pack("[s, s]", disk, "/nowhere/web-data.qcow2");
+    char *folder = NULL;
+    keep();
+    ck_assert_int_eq(ch_resume_note(&ch, "web", "a", disks, &err), -(int)HM_E_IO);
+    ck_assert_int_eq(ch_resume_look(&ch, "web", config, &folder, &err), 0);
+    json_decref(disks);
+}
+END_TEST
+
 /* -- Standing still -------------------------------------------------------------------------------- */
 
 static void write_hold(const char *agent, int pid, int start)
@@ -253,6 +264,7 @@ int main(void)
     tcase_add_test(t, a_start_goes_on_from_it_by_this_agents_configuration);
     tcase_add_loop_test(t, what_it_may_not_go_on_from_is_said_once, 0,
                         sizeof hindrances / sizeof *hindrances);
+    tcase_add_test(t, a_disk_that_can_not_be_kept_is_no_ground_to_go_on);
     tcase_add_test(t, what_another_run_held_is_left_and_what_this_one_holds_is_not);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
