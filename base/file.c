@@ -114,9 +114,12 @@ int hm_file_write_atomic(const char *path, const void *data, size_t len, mode_t 
 
 int hm_file_remove(const char *path, struct hm_error *err)
 {
-    if (unlink(path) == 0)
-        return sync_folder_of(path, err);
-    return errno == ENOENT ? 0 : fail_errno(err, "remove", path);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return fail_errno(err, "remove", path);
+    HM_AUTOFREE char *copy = hm_strdup(path);
+    if (access(dirname(copy), F_OK) < 0 && errno == ENOENT)
+        return 0;
+    return sync_folder_of(path, err); /* who removed it may have died before this */
 }
 
 static int make_folder(const char *path, mode_t mode, struct hm_error *err)

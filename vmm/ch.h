@@ -121,8 +121,8 @@ int ch_vm_reboot(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_verify_stopped(struct ch *ch, const struct order *o, struct hm_error *err);
 /* From its pause; also from that in which it is brought back, of which no later start may make use then. */
 int ch_vm_go_on(struct ch *ch, const char *name, const char *socket, struct hm_error *err);
-/* A VMM that is well ends by itself when it is told to, and what it has not written yet gets to the disk: 1. 0: it has
- * not ended in time. */
+/* A VMM that is well ends by itself when it is told to, and what it has not written yet gets to the disk: 1. 0: it did
+ * not say so, or has not been seen to end in time. */
 int ch_vm_shut_down(struct ch *ch, const char *name, const struct ch_vm *vm);
 int ch_vm_kill_seen(const struct driver_options *options, const struct order *o,
                     struct hm_error *err);

@@ -30,10 +30,33 @@ static json_t *note_of(const struct ch_pid *pid, const char *run)
                      (json_int_t)pid->start);
 }
 
-int ch_hold_note(const struct ch *ch, const char *vm, const struct ch_pid *pid,
+/* Between what was left and what is under way. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+int ch_hold_note(struct ch *ch, const char *vm, const struct ch_pid *pid, bool *ret_was_left,
                  struct hm_error *err)
 {
-    return ch_record_write_hold(ch->records, vm, note_of(pid, this_run()), err);
+    pthread_mutex_lock(&lock);
+    bool was_left = ch_hold_is_left(ch, vm, pid);
+    int r = ch_record_write_hold(ch->records, vm, note_of(pid, this_run()), err);
+    pthread_mutex_unlock(&lock);
+    if (ret_was_left)
+        *ret_was_left = was_left;
+    return r;
+}
+
+int ch_hold_leave(const struct ch *ch, const char *vm, const struct ch_pid *pid,
+                  struct hm_error *err)
+{
+    return ch_record_write_hold(ch->records, vm, note_of(pid, NULL), err);
+}
+
+bool ch_hold_end_left(struct ch *ch, const char *vm, const char *socket, const struct ch_pid *pid)
+{
+    pthread_mutex_lock(&lock);
+    bool goes_on = ch_hold_is_left(ch, vm, pid) && ch_vm_go_on(ch, vm, socket, NULL) >= 0;
+    pthread_mutex_unlock(&lock);
+    return goes_on;
 }
 
 int ch_hold_forget(const struct ch *ch, const char *vm, struct hm_error *err)

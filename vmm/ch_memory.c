@@ -1,6 +1,5 @@
 #include "vmm/ch_memory.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,10 +12,10 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "proto/field.h"
+#include "vmm/ch_folder.h"
 
 #define FOLDER "harmony-memory"
 #define ABOUT  "about.json"
-#define CONFIG "config.json"
 
 enum { ABOUT_MAX = 2 * PROTO_MAX_BYTES, SPARE_BYTES = 64 << 20 };
 
@@ -31,12 +30,6 @@ static char *home_of(const struct ch *ch, const char *vm)
 char *ch_memory_path(const struct ch *ch, const char *vm, const char *snapshot)
 {
     return hm_printf("%s/" FOLDER "/%s/%s", ch->image_dir, vm, snapshot);
-}
-
-static int write_json(const char *path, const json_t *json, struct hm_error *err)
-{
-    HM_AUTOFREE char *text = json_dumps(json, JSON_INDENT(1));
-    return hm_file_write_atomic(path, text, strlen(text), 0600, err);
 }
 
 /* -- What is there ---------------------------------------------------------------------------------- */
@@ -126,11 +119,10 @@ static int sync_file(const char *folder, const char *name, struct hm_error *err)
     return r;
 }
 
-int ch_memory_keep(const struct ch *ch, const char *vm, const char *snapshot, const char *from,
-                   const json_t *config, struct hm_error *err)
+int ch_memory_take(const struct ch *ch, const char *vm, const char *snapshot, const char *from,
+                   struct hm_error *err)
 {
     HM_AUTOFREE char *to = ch_memory_path(ch, vm, snapshot);
-    HM_AUTOFREE char *about_path = hm_printf("%s/" ABOUT, to);
     struct stat st;
     if (lstat(from, &st) < 0 || !S_ISDIR(st.st_mode))
         return hm_fail(err, HM_E_CONFLICT, "vm %s: %s is not a folder", vm, from);
@@ -142,11 +134,18 @@ int ch_memory_keep(const struct ch *ch, const char *vm, const char *snapshot, co
         if (r >= 0)
             r = sync_file(to, saved[i], err);
     }
-    if (r < 0)
-        return hm_wrap(err, "vm %s", vm);
+    return r < 0 ? hm_wrap(err, "vm %s", vm) : 0;
+}
+
+int ch_memory_seal(const struct ch *ch, const char *vm, const char *snapshot, const json_t *config,
+                   struct hm_error *err)
+{
+    HM_AUTOFREE char *folder = ch_memory_path(ch, vm, snapshot);
+    HM_AUTOFREE char *path = hm_printf("%s/" ABOUT, folder);
     json_t *about = json_pack("{s:O}", "config", (json_t *)(uintptr_t)config);
-    r = write_json(about_path, about, err);
+    HM_AUTOFREE char *text = json_dumps(about, JSON_INDENT(1));
     json_decref(about);
+    int r = hm_file_write_atomic(path, text, strlen(text), 0600, err);
     return r < 0 ? hm_wrap(err, "vm %s", vm) : 0;
 }
 
@@ -168,28 +167,13 @@ int ch_memory_remove(const struct ch *ch, const char *vm, const char *snapshot,
     if (access(folder, F_OK) < 0 && errno == ENOENT)
         return 1;
     int r = drop(folder, ABOUT, err);
-    if (r >= 0)
-        r = drop(folder, CONFIG, err);
-    for (size_t i = 0; saved[i] && r >= 0; i++)
-        r = drop(folder, saved[i], err);
-    if (r >= 0 && rmdir(folder) < 0 && errno != ENOENT)
-        r = hm_fail(err, HM_E_IO, "cannot remove %s: %s", folder, strerror(errno));
-    return r;
+    return r < 0 ? r : ch_folder_drop(folder, err);
 }
 
 int ch_memory_remove_all(const struct ch *ch, const char *vm, struct hm_error *err)
 {
     HM_AUTOFREE char *home = home_of(ch, vm);
-    DIR *dir = opendir(home);
-    int r = 0;
-    if (!dir)
-        return errno == ENOENT ? 1
-                               : hm_fail(err, HM_E_IO, "cannot list %s: %s", home, strerror(errno));
-    for (struct dirent *e; r >= 0 && (e = readdir(dir));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            r = ch_memory_remove(ch, vm, e->d_name, err);
-    closedir(dir);
-    if (r >= 0 && rmdir(home) < 0 && errno != ENOENT)
-        r = hm_fail(err, HM_E_IO, "cannot remove %s: %s", home, strerror(errno));
-    return r < 0 ? r : 0;
+    if (access(home, F_OK) < 0 && errno == ENOENT)
+        return 1;
+    return ch_folder_drop(home, err);
 }

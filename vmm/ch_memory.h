@@ -15,10 +15,12 @@
 bool ch_memory_exists(const struct ch *ch, const char *vm, const char *snapshot);
 /* Room for that many bytes more, with some to spare; HM_E_NO_SPACE. */
 int ch_memory_check_room(const struct ch *ch, const char *vm, uint64_t bytes, struct hm_error *err);
-/* What a VMM that has ended has written into `from`, for the guest of `config` (ch_config_held). What was there under
- * that name is replaced. */
-int ch_memory_keep(const struct ch *ch, const char *vm, const char *snapshot, const char *from,
-                   const json_t *config, struct hm_error *err);
+/* What a VMM that has ended has written into `from`. What was there under that name is replaced. It is not there yet: */
+int ch_memory_take(const struct ch *ch, const char *vm, const char *snapshot, const char *from,
+                   struct hm_error *err);
+/* once its disks' snapshot is, it belongs to that, and to the guest of `config` (ch_config_held). */
+int ch_memory_seal(const struct ch *ch, const char *vm, const char *snapshot, const json_t *config,
+                   struct hm_error *err);
 /* May a guest of `config` go on from it? HM_E_NOT_FOUND; HM_E_REFUSED: it is of other hardware. *ret: the configuration
  * that it belongs to, a new reference. */
 int ch_memory_read(const struct ch *ch, const char *vm, const char *snapshot, const json_t *config,
@@ -46,9 +48,14 @@ int ch_resume_look(const struct ch *ch, const char *vm, const json_t *config, ch
  * It stands still, in this VMM, because this run of the agent paused it or brought it back, and will have it go on. What an
  * agent that is no more has left so goes on when the next one sees it; whoever else paused it is not overruled.
  */
-int ch_hold_note(const struct ch *ch, const char *vm, const struct ch_pid *pid,
-                 struct hm_error *err);
+int ch_hold_note(struct ch *ch, const char *vm, const struct ch_pid *pid, bool *ret_was_left,
+                 struct hm_error *err); /* ret_was_left: may be NULL; it was held by another run */
+/* The same of what this run could not have go on: whoever sees it next does. */
+int ch_hold_leave(const struct ch *ch, const char *vm, const struct ch_pid *pid,
+                  struct hm_error *err);
 int ch_hold_forget(const struct ch *ch, const char *vm, struct hm_error *err);
 bool ch_hold_is_left(const struct ch *ch, const char *vm, const struct ch_pid *pid);
+/* What was left goes on: true. Never beside ch_hold_note(), after which it is this run's. */
+bool ch_hold_end_left(struct ch *ch, const char *vm, const char *socket, const struct ch_pid *pid);
 
 #endif

@@ -286,6 +286,8 @@ static bool has_no_guest(const struct seen *s)
  */
 static void sweep(struct ch *ch, struct seen *s)
 {
+    if (s->info.state == CH_STATE_RUNNING) /* it goes on: who pauses it later does so by hand */
+        ch_hold_forget(ch, s->name, NULL);
     if (s->vm.is_alive && has_no_guest(s) && ch_vm_end(ch, s->name, &s->vm, NULL) >= 0) {
         s->vm.is_alive = s->vm.has_process = false;
         s->unknown = (struct hm_error){0};
@@ -300,8 +302,7 @@ static void sweep(struct ch *ch, struct seen *s)
 static void go_on(struct ch *ch, struct seen *s)
 {
     if (s->info.state == CH_STATE_PAUSED && !s->unknown.code &&
-        ch_hold_is_left(ch, s->name, &s->vm.pid) &&
-        ch_vm_go_on(ch, s->name, s->vm.socket, NULL) >= 0)
+        ch_hold_end_left(ch, s->name, s->vm.socket, &s->vm.pid))
         s->info.state = CH_STATE_RUNNING;
 }
 

@@ -1,11 +1,11 @@
 /* A VM that runs: paused, resumed, rebooted, stopped, ended. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "vmm/ch_folder.h"
 #include "vmm/ch_memory.h"
 #include "vmm/procfs.h"
 
@@ -16,25 +16,15 @@ enum {
 
 /* -- Its end ------------------------------------------------------------------------------------------ */
 
-/* Links to its disks, by which its VMM was let open what was plugged in while it ran. */
-static void clear_plugged(const struct ch *ch, const char *name)
-{
-    HM_AUTOFREE char *folder = ch_plugged_path(ch, name);
-    DIR *dir = opendir(folder);
-    for (struct dirent *e; dir && (e = readdir(dir));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            unlinkat(dirfd(dir), e->d_name, 0);
-    if (dir)
-        closedir(dir);
-    rmdir(folder);
-}
-
 /* The socket last: as long as it is there, nobody takes its name for free. */
 int ch_vm_forget_run(const struct ch *ch, const char *name, const struct ch_vm *vm,
                      struct hm_error *err)
 {
+    HM_AUTOFREE char *plugged = ch_plugged_path(ch, name);
     ch_cgroup_remove(vm->run.cgroup);
-    clear_plugged(ch, name);
+    ch_folder_drop(
+        plugged,
+        NULL); /* links to its disks, by which its VMM was let open what came while it ran */
     int r = ch_record_forget_process(ch->records, name, err);
     if (r >= 0)
         r = ch_hold_forget(ch, name, err);

@@ -75,6 +75,26 @@ static int check_unwritten(const json_t *note, struct hm_error *err)
     return r;
 }
 
+/* All that it will write to has a stamp: a disk may have been given another file meanwhile. */
+static int check_disks(const json_t *note, const json_t *config, struct hm_error *err)
+{
+    const json_t *stamps = json_object_get(note, "disks");
+    size_t i, count = 0;
+    json_t *disk;
+    json_array_foreach(json_object_get(config, "disks"), i, disk)
+    {
+        if (spec_bool(disk, "readonly"))
+            continue;
+        count++;
+        if (!json_object_get(stamps, spec_str(disk, "path")))
+            return hm_fail(err, HM_E_REFUSED, "%s is another disk than it knows",
+                           spec_str(disk, "path"));
+    }
+    return count == json_object_size(stamps)
+               ? 0
+               : hm_fail(err, HM_E_REFUSED, "it has fewer disks than it knows");
+}
+
 /* The guest's memory as it had grown while it ran; all else as it is to be started now. */
 static int write_config(const char *folder, const json_t *held, const json_t *config,
                         struct hm_error *err)
@@ -94,6 +114,8 @@ static int make_ready(const struct ch *ch, const char *vm, const json_t *note, c
     json_t *held = NULL;
     int r = snapshot ? ch_memory_read(ch, vm, snapshot, config, &held, err)
                      : hm_fail(err, HM_E_INVALID, "the note of it can't be read");
+    if (r >= 0)
+        r = check_disks(note, config, err);
     if (r >= 0)
         r = check_unwritten(note, err);
     char *folder = r >= 0 ? ch_memory_path(ch, vm, snapshot) : NULL;

@@ -6,18 +6,16 @@
  * is booted, as after a power cut; whoever asked is told. An agent that dies in between leaves a VM that stands still,
  * which the next one has go on (hold.json), or one that is off, which the next one starts: from the memory if that was noted already.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "proto/field.h"
+#include "vmm/ch_folder.h"
 #include "vmm/ch_memory.h"
 #include "vmm/ch_snapshot.h"
 
@@ -30,7 +28,8 @@ struct save {
     json_t *config; /* that its memory belongs to */
     char *
         folder; /* where its VMM writes: its Landlock rules let it write nowhere else that is empty */
-    bool was_paused;
+    bool stands_still, is_declared_paused;
+    int64_t until_ns; /* BOOTTIME: nobody waits for it any longer; 0: no bound */
 };
 
 static void tell(const struct driver_call *call, int percent, const char *text)
@@ -51,19 +50,34 @@ static int check_pinned(const struct order *o, struct hm_error *err)
                    o->name);
 }
 
+/* Who paused it by hand would find it running afterwards. */
+static int check_pause(struct save *s, const struct ch_info *info, bool was_left,
+                       struct hm_error *err)
+{
+    const char *power = spec_str(s->order.spec, "power");
+    s->is_declared_paused = power && !strcmp(power, "paused");
+    s->stands_still = info->state == CH_STATE_PAUSED;
+    if (info->state != CH_STATE_RUNNING && info->state != CH_STATE_PAUSED)
+        return hm_fail(err, HM_E_REFUSED, "vm %s holds no guest that runs", s->order.name);
+    if (s->stands_still && !s->is_declared_paused && !was_left)
+        return hm_fail(err, HM_E_REFUSED,
+                       "vm %s was paused by hand; have it go on first, or declare power: paused",
+                       s->order.name);
+    return 0;
+}
+
 /* What it runs as, and that its VMM holds nothing else. */
-static int read_hardware(struct save *s, struct hm_error *err)
+static int read_hardware(struct save *s, bool was_left, struct hm_error *err)
 {
     struct ch_info info = {0};
     json_t *config = NULL;
     int r = ch_ask_info(s->ch, s->order.name, s->vm->socket, &info, err);
-    if (r >= 0 && info.state != CH_STATE_RUNNING && info.state != CH_STATE_PAUSED)
-        r = hm_fail(err, HM_E_REFUSED, "vm %s holds no guest that runs", s->order.name);
+    if (r >= 0)
+        r = check_pause(s, &info, was_left, err);
     if (r >= 0)
         r = ch_vm_config(s->ch, &s->order, true, &config, err);
     if (r >= 0)
         r = ch_config_held(s->order.name, config, info.config, &s->config, err);
-    s->was_paused = info.state == CH_STATE_PAUSED;
     json_decref(config);
     ch_info_clear(&info);
     return r;
@@ -79,30 +93,29 @@ static int check(struct save *s, struct hm_error *err)
     if (r >= 0)
         r = ch_memory_check_room(s->ch, s->order.name,
                                  (uint64_t)spec_int(s->order.spec, "memory", 0), err);
-    return r < 0 ? r : read_hardware(s, err);
+    return r;
+}
+
+/* From here on nobody else has it go on. */
+static int hold(struct save *s, struct hm_error *err)
+{
+    bool was_left = false;
+    int r = ch_hold_note(s->ch, s->order.name, &s->vm->pid, &was_left, err);
+    if (r < 0)
+        return r;
+    r = read_hardware(s, was_left, err);
+    if (r < 0 && s->stands_still && was_left)
+        ch_hold_leave(s->ch, s->order.name, &s->vm->pid, NULL);
+    else if (r < 0 || s->is_declared_paused)
+        ch_hold_forget(s->ch, s->order.name, NULL);
+    return r;
 }
 
 /* -- Its memory ------------------------------------------------------------------------------------- */
 
-/* What an earlier one has left; never through a link. */
-static void drop_folder(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    for (struct dirent *e; dir && (e = readdir(dir));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            unlinkat(dirfd(dir), e->d_name, 0);
-    if (dir)
-        closedir(dir);
-    else if (fd >= 0)
-        close(fd);
-    if (rmdir(path) < 0)
-        unlink(path);
-}
-
 static int make_folder(const struct save *s, struct hm_error *err)
 {
-    drop_folder(s->folder);
+    ch_folder_drop(s->folder, NULL); /* what an earlier one has left */
     if (mkdir(s->folder, 0700) == 0)
         return 0;
     return hm_fail(err, HM_E_IO, "vm %s: cannot make %s for its memory: %s", s->order.name,
@@ -111,20 +124,36 @@ static int make_folder(const struct save *s, struct hm_error *err)
 
 static int pause_it(const struct save *s, struct hm_error *err)
 {
-    if (s->was_paused)
-        return 0;
-    int r = ch_hold_note(s->ch, s->order.name, &s->vm->pid, err);
-    return r < 0 ? r
-                 : ch_put(s->ch, s->order.name, s->vm->socket, "pause it", "vm.pause", NULL,
-                          CH_ANSWER_MS, err);
+    return s->stands_still ? 0
+                           : ch_put(s->ch, s->order.name, s->vm->socket, "pause it", "vm.pause",
+                                    NULL, CH_ANSWER_MS, err);
 }
 
-/* It runs on, if its VMM is well; if not, whoever looks at it later has it go on. */
+/* It runs on, if its VMM is well; if that is busy or hangs, as soon as it is seen to stand still. */
 static void let_go_on(const struct save *s)
 {
-    if (!s->was_paused)
-        ch_vm_go_on(s->ch, s->order.name, s->vm->socket, NULL);
-    drop_folder(s->folder);
+    if (!s->is_declared_paused && ch_vm_go_on(s->ch, s->order.name, s->vm->socket, NULL) < 0)
+        ch_hold_leave(s->ch, s->order.name, &s->vm->pid, NULL);
+    ch_folder_drop(s->folder, NULL);
+}
+
+/* Somebody may have had it go on meanwhile, by hand: then its memory is not that of its disks. */
+static int check_still(const struct save *s, struct hm_error *err)
+{
+    struct ch_info info = {0};
+    int r = ch_ask_info(s->ch, s->order.name, s->vm->socket, &info, err);
+    if (r >= 0 && info.state != CH_STATE_PAUSED)
+        r = hm_fail(err, HM_E_CONFLICT, "vm %s: somebody had it go on while its memory was saved",
+                    s->order.name);
+    ch_info_clear(&info);
+    return r;
+}
+
+/* Until nobody waits for it any longer. */
+static int64_t time_left_ms(const struct save *s)
+{
+    int64_t left = (s->until_ns - hm_boottime_ns()) / HM_MS;
+    return s->until_ns == 0 || left > CH_MEMORY_MS ? CH_MEMORY_MS : left > 0 ? left : 0;
 }
 
 static int write_memory(const struct save *s, struct hm_error *err)
@@ -135,9 +164,11 @@ static int write_memory(const struct save *s, struct hm_error *err)
     json_t *where = json_pack("{s:o}", "destination_url", json_sprintf("file://%s", s->folder));
     if (r >= 0)
         r = ch_put(s->ch, s->order.name, s->vm->socket, "save its memory", "vm.snapshot", where,
-                   CH_MEMORY_MS, err);
+                   time_left_ms(s), err);
     else
         json_decref(where);
+    if (r >= 0)
+        r = check_still(s, err);
     if (r < 0)
         let_go_on(s);
     return r;
@@ -152,8 +183,8 @@ static int end_vmm(const struct save *s, struct hm_error *err)
     ch_cgroup_kill(s->vm->run.cgroup);
     int r = 0;
     if (is_clean)
-        r = ch_memory_keep(s->ch, s->order.name, s->name, s->folder, s->config, err);
-    drop_folder(s->folder);
+        r = ch_memory_take(s->ch, s->order.name, s->name, s->folder, err);
+    ch_folder_drop(s->folder, NULL);
     int ended = ch_vm_end(s->ch, s->order.name, s->vm, err);
     if (ended < 0 || r < 0)
         return ended < 0 ? ended : r;
@@ -188,7 +219,9 @@ static int go_on(const struct save *s, struct hm_error *err)
 {
     struct hm_error why = {0};
     int made = ch_snapshot_make(&s->set, s->name, &why);
-    int r = note_resume(s, err);
+    int r = ch_memory_seal(s->ch, s->order.name, s->name, s->config, err);
+    if (r >= 0)
+        r = note_resume(s, err);
     if (r >= 0)
         r = ch_vm_start(s->ch, &s->order, err);
     if (r < 0)
@@ -219,6 +252,7 @@ int ch_vm_save(struct ch *ch, const struct driver_call *call, const struct ch_vm
                      .vm = vm,
                      .name = spec_str(call->args, "snapshot"),
                      .order = call->order,
+                     .until_ns = call->until_ns,
                      .folder = hm_printf("%s/memory", plugged)};
     struct hm_error why = {0}; /* read again on the way, err or not */
     int64_t began = hm_boottime_ns();
@@ -226,6 +260,8 @@ int ch_vm_save(struct ch *ch, const struct driver_call *call, const struct ch_vm
     s.order.placed = placed;
     s.order.run.state = RUN_NONE;
     int r = check(&s, &why);
+    if (r >= 0)
+        r = hold(&s, &why);
     if (r >= 0)
         r = save(&s, call, &why);
     if (r >= 0)

@@ -21,6 +21,10 @@ static int create(const struct task *t, const struct ch_disk_set *set, json_t **
                   struct hm_error *err)
 {
     bool memory = spec_bool(t->call->args, "memory");
+    if (memory && t->vm->is_alive && !t->vm->has_process)
+        return hm_fail(err, HM_E_REFUSED,
+                       "vm %s: the record of what it was started from is gone; restart it first",
+                       set->vm);
     if (memory && t->vm->is_alive)
         return ch_vm_save(t->ch, t->call, t->vm, ret, err);
     if (memory)
@@ -29,7 +33,9 @@ static int create(const struct task *t, const struct ch_disk_set *set, json_t **
             "vm %s is off, so it holds nothing in memory; without --memory its disks can "
             "be kept",
             set->vm);
-    int r = ch_snapshot_make(set, t->name, err);
+    int r = ch_memory_remove(t->ch, set->vm, t->name, err); /* of an earlier one of that name */
+    if (r >= 0)
+        r = ch_snapshot_make(set, t->name, err);
     if (r >= 0)
         *ret = json_pack("{s:s}", "snapshot", t->name);
     return r;
@@ -77,10 +83,8 @@ static int check_memory(const struct task *t, const struct ch_disk_set *set, str
     o.spec = t->vm->mark.spec;
     o.placed = placed;
     int r = ch_vm_config(t->ch, &o, true, &config, err);
-    if (r >= 0)
-        r = ch_memory_read(t->ch, set->vm, t->name, config, &held, err);
-    if (r == -(int)HM_E_REFUSED)
-        hm_fail(err, HM_E_REFUSED,
+    if (r >= 0 && (r = ch_memory_read(t->ch, set->vm, t->name, config, &held, err)) < 0)
+        hm_fail(err, err ? err->code : HM_E_REFUSED,
                 "snapshot %s holds the memory of vm %s with other hardware than it has now; "
                 "--disk-only puts back its disks alone",
                 t->name, set->vm);

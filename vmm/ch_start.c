@@ -181,7 +181,7 @@ static int create_and_boot(struct ch *ch, const struct order *o, const char *soc
 static int restore(struct ch *ch, const struct order *o, const char *socket,
                    const struct ch_pid *pid, const char *memory, struct hm_error *err)
 {
-    int r = stands_still(o) ? 0 : ch_hold_note(ch, o->name, pid, err);
+    int r = stands_still(o) ? 0 : ch_hold_note(ch, o->name, pid, NULL, err);
     if (r < 0)
         return r;
     json_t *from = json_pack("{s:o}", "source_url", json_sprintf("file://%s", memory));

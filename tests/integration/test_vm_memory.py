@@ -7,7 +7,7 @@ from lib.processes import TemporaryFolder
 from lib.sites import IMAGES
 from lib.vm_hosts import VmHost
 from lib.vm_memory import ROOT, lines, notes, put_up, save, saved, say, snapshot, switch_off
-from lib.vmm_process import Unavailable
+from lib.vmm_process import Unavailable, ask
 
 DATA = {"device": "data", "size": "24MiB"}
 
@@ -135,6 +135,31 @@ def test_memory_of_other_hardware_is_refused_before_anything_happens(host):
     code, said = snapshot(host, "apply", "vm", "other", "kept")
     assert code != 0 and "with other hardware than it has now; --disk-only" in said, said
     assert list(notes(host, "other")) == ["kept"], "its disks were touched"
+
+
+def test_a_pause_by_hand_is_not_overruled(host):
+    put_up(host, "by-hand")
+    [socket] = [socket for pid, socket in host.backend.vmms(host.site).items() if pid == host.pid("by-hand")]
+    assert ask(socket, "vm.pause", method="PUT").status == 204
+    code, said = snapshot(host, "create", "vm", "by-hand", "kept", "--memory")
+    assert code != 0 and "was paused by hand" in said, said
+    assert '"state":"Paused"' in ask(socket, "vm.info").text.replace(" ", "")
+
+
+def test_memory_does_not_meet_another_file_under_a_disks_name(host):
+    def put(*disks, **fields):
+        return host.put("swapped", disks=list(disks), **fields)
+    put(ROOT, DATA)
+    host.wait_up("swapped")
+    host.wait("swapped", "Running")
+    save(host, "swapped", "kept")
+    host.wait("swapped", "Stopped", revision=put(ROOT, DATA, power="off"))
+    assert snapshot(host, "apply", "vm", "swapped", "kept")[0] == 0
+    host.site.run("qemu-img", "create", "-f", "qcow2", f"{IMAGES}/foreign.qcow2", "24M")
+    host.wait("swapped", "Stopped", revision=put(ROOT, power="off"))
+    put(ROOT, {"device": "data", "image": f"{IMAGES}/foreign.qcow2", "format": "qcow2"})
+    host.wait_up("swapped")
+    assert lines(host, "swapped") == 1, "it went on from memory over a disk that it does not know"
 
 
 def test_memory_does_not_meet_disks_that_were_written_to_since(host):

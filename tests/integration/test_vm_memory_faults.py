@@ -42,6 +42,17 @@ def mend(host):
     (host.backend.sockets(host.site) / "faults").unlink(missing_ok=True)
 
 
+def is_asked(host, name, call):
+    """All that comes before that call is done."""
+    record, images = host.backend.record(host.site, name), host.site.images
+    if call == "vm.pause":
+        return (images / f"harmony-plugged/{name}/memory").exists()
+    if call == "vm.restore":
+        return (record / "resume.json").exists() and host.pid(name)
+    before = {"vm.snapshot": "paused", "vmm.shutdown": "snapshotted", "vm.resume": "restored"}[call]
+    return f'"event": "{before}"' in (record / "events").read_text()
+
+
 def test_a_vmm_that_can_not_save_runs_on(host, backend):
     up = put_up(host, "cannot")
     strike(host, "vm.snapshot garbage 0 1")
@@ -52,6 +63,32 @@ def test_a_vmm_that_can_not_save_runs_on(host, backend):
     assert notes(host, "cannot") == {} and saved(host, "cannot") == []
     mend(host)
     save(host, "cannot", "kept")
+
+
+def test_a_vmm_that_can_not_even_go_on_does_so_when_it_can(host, backend):
+    up = put_up(host, "stuck")
+    strike(host, "vm.snapshot garbage 0 1", "vm.resume garbage 0 1")
+    code, said = snapshot(host, "create", "vm", "stuck", "kept", "--memory")
+    assert code != 0 and "save its memory" in said, said
+    revision = host.put("stuck", disks=[ROOT], labels={"look": "again"})
+    host.wait("stuck", "Running", revision=revision, where=lambda status: status["state"] == "running")
+    assert host.is_up_since("stuck", up) and lines(host, "stuck") == 1
+
+
+def test_memory_that_was_half_written_goes_with_its_vm(host, backend):
+    put_up(host, "half")
+    strike(host, "vmm.shutdown slow 2000")
+    asked = Terminal(host.argv("snapshot", "create", "vm", "half", "kept", "--memory"))
+    try:
+        wait_until(lambda: is_asked(host, "half", "vmm.shutdown"), 20, "its memory to be written", 0.005)
+        host.site.kill_agent()
+    finally:
+        asked.close()
+    mend(host)
+    host.start_agent()
+    host.wait("half", "Running", revision=host.put("half", disks=[ROOT], labels={"seen": "again"}))
+    host.remove("half")
+    assert not list(host.site.images.rglob("memory-ranges"))
 
 
 def test_a_vmm_that_dies_while_it_saves_is_started_again(host, backend):
@@ -71,17 +108,6 @@ def test_a_guest_that_can_not_be_brought_back_is_booted_and_that_is_said(host, b
     host.wait_up("lost")
     host.wait("lost", "Running")
     assert saved(host, "lost") == [] and lines(host, "lost") == 1
-
-
-def is_asked(host, name, call):
-    """All that comes before that call is done."""
-    record, images = host.backend.record(host.site, name), host.site.images
-    if call == "vm.pause":
-        return (images / f"harmony-plugged/{name}/memory").exists()
-    if call == "vm.restore":
-        return (record / "resume.json").exists() and host.pid(name)
-    before = {"vm.snapshot": "paused", "vmm.shutdown": "snapshotted", "vm.resume": "restored"}[call]
-    return f'"event": "{before}"' in (record / "events").read_text()
 
 
 @pytest.mark.parametrize("call", ["vm.pause", "vm.snapshot", "vmm.shutdown", "vm.restore", "vm.resume"])

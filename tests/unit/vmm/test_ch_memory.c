@@ -48,7 +48,7 @@ static void set_up(void)
     write_text(from, "memory-ranges", "the memory");
     write_text(from, "config.json", "{\"disks\":[{\"path\":\"/etc/shadow\"}]}");
     write_text(dir, "web-root.qcow2", "a disk");
-    config = config_of(1, "/before");
+    config = config_of(1, disk);
     ch = (struct ch){.image_dir = dir, .records = ch_records_path(dir)};
 }
 
@@ -67,7 +67,9 @@ static void tear_down(void)
 
 static void keep(void)
 {
-    ck_assert_msg(ch_memory_keep(&ch, "web", "a", from, config, &err) == 0, "%s", err.text);
+    ck_assert_msg(ch_memory_take(&ch, "web", "a", from, &err) == 0, "%s", err.text);
+    ck_assert(!ch_memory_exists(&ch, "web", "a"));
+    ck_assert_msg(ch_memory_seal(&ch, "web", "a", config, &err) == 0, "%s", err.text);
 }
 
 static void note_resume(void)
@@ -81,7 +83,7 @@ static void note_resume(void)
 
 START_TEST(it_is_kept_for_its_hardware_and_goes)
 {
-    json_t *of = NULL, *other = config_of(2, "/before");
+    json_t *of = NULL, *other = config_of(2, disk);
     ck_assert(!ch_memory_exists(&ch, "web", "a"));
     keep();
     ck_assert(ch_memory_exists(&ch, "web", "a"));
@@ -116,7 +118,7 @@ START_TEST(a_link_is_not_taken_for_memory)
     write_text(dir, "secret", "a secret");
     ck_assert_int_eq(unlink(path), 0);
     ck_assert_int_eq(_i ? link(secret, path) : symlink(secret, path), 0);
-    ck_assert_int_eq(ch_memory_keep(&ch, "web", "a", from, config, &err), -(int)HM_E_CONFLICT);
+    ck_assert_int_eq(ch_memory_take(&ch, "web", "a", from, &err), -(int)HM_E_CONFLICT);
     ck_assert(!ch_memory_exists(&ch, "web", "a"));
 }
 END_TEST
@@ -125,7 +127,7 @@ START_TEST(a_folder_that_is_a_link_is_not_either)
 {
     HM_AUTOFREE char *link_path = hm_printf("%s/link", dir);
     ck_assert_int_eq(symlink(from, link_path), 0);
-    ck_assert_int_eq(ch_memory_keep(&ch, "web", "a", link_path, config, &err), -(int)HM_E_CONFLICT);
+    ck_assert_int_eq(ch_memory_take(&ch, "web", "a", link_path, &err), -(int)HM_E_CONFLICT);
 }
 END_TEST
 
@@ -133,7 +135,7 @@ START_TEST(half_of_it_is_none)
 {
     HM_AUTOFREE char *path = hm_printf("%s/memory-ranges", from);
     ck_assert_int_eq(unlink(path), 0);
-    ck_assert_int_eq(ch_memory_keep(&ch, "web", "a", from, config, &err), -(int)HM_E_VMM);
+    ck_assert_int_eq(ch_memory_take(&ch, "web", "a", from, &err), -(int)HM_E_VMM);
     ck_assert(!ch_memory_exists(&ch, "web", "a"));
 }
 END_TEST
@@ -150,7 +152,7 @@ END_TEST
 START_TEST(a_start_goes_on_from_it_by_this_agents_configuration)
 {
     char *folder = NULL;
-    json_t *now = config_of(1, "/now");
+    json_t *now = config_of(1, disk);
     ck_assert_int_eq(ch_resume_look(&ch, "web", now, &folder, &err), 0);
     keep();
     note_resume();
@@ -186,7 +188,13 @@ static void lose_memory(void)
 static void change_hardware(void)
 {
     json_decref(config);
-    config = config_of(2, "/before");
+    config = config_of(2, disk);
+}
+
+static void give_another_file(void)
+{
+    json_decref(config);
+    config = config_of(1, "/elsewhere");
 }
 
 static void break_note(void)
@@ -199,8 +207,11 @@ static const struct {
     void (*happens)(void);
     const char *said;
 } hindrances[] = {
-    {write_to_disk, "was written to since"}, {lose_disk, "was written to since"},
-    {lose_memory, "holds no memory"},        {change_hardware, "other hardware"},
+    {write_to_disk, "was written to since"},
+    {lose_disk, "was written to since"},
+    {lose_memory, "holds no memory"},
+    {change_hardware, "other hardware"},
+    {give_another_file, "another disk than it knows"},
     {break_note, "can't be read"},
 };
 
@@ -240,11 +251,16 @@ START_TEST(what_another_run_held_is_left_and_what_this_one_holds_is_not)
 {
     struct ch_pid pid = {4711, 99}, later = {4711, 100};
     ck_assert(!ch_hold_is_left(&ch, "web", &pid));
-    ck_assert_int_eq(ch_hold_note(&ch, "web", &pid, &err), 0);
+    ck_assert_int_eq(ch_hold_note(&ch, "web", &pid, NULL, &err), 0);
     ck_assert(!ch_hold_is_left(&ch, "web", &pid));
+    ck_assert_int_eq(ch_hold_leave(&ch, "web", &pid, &err), 0);
+    ck_assert(ch_hold_is_left(&ch, "web", &pid));
     write_hold("another", 4711, 99);
     ck_assert(ch_hold_is_left(&ch, "web", &pid));
     ck_assert_msg(!ch_hold_is_left(&ch, "web", &later), "it is of an earlier VMM");
+    bool was_left = false;
+    ck_assert_int_eq(ch_hold_note(&ch, "web", &pid, &was_left, &err), 0);
+    ck_assert(was_left && !ch_hold_is_left(&ch, "web", &pid));
     ck_assert_int_eq(ch_hold_forget(&ch, "web", &err), 0);
     ck_assert(!ch_hold_is_left(&ch, "web", &pid));
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/run.h"
 #include "proto/doc.h"
 #include "vmm/ch.h"
@@ -120,6 +121,21 @@ START_TEST(what_is_off_holds_nothing_in_memory)
 }
 END_TEST
 
+/* Of a save that was cut off, or of a snapshot that somebody else deleted. */
+START_TEST(memory_of_an_earlier_one_of_that_name_is_not_its)
+{
+    HM_AUTOFREE char *folder = hm_printf("%s/harmony-memory/web/a", dir);
+    HM_AUTOFREE char *about = hm_printf("%s/about.json", folder);
+    ck_assert_int_eq(hm_mkdirs(folder, 0700, &err), 0);
+    ck_assert_int_eq(hm_file_write_atomic(about, "{}", 2, 0600, &err), 0);
+    ck_assert(is_done("snapshot-create", json_pack("{s:s}", "snapshot", "a")));
+    json_t *listed = ask("snapshot-list", json_object());
+    const json_t *first = json_array_get(json_object_get(listed, "snapshots"), 0);
+    ck_assert_ptr_null(json_object_get(first, "memory"));
+    json_decref(listed);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ch_snapshot");
@@ -129,6 +145,7 @@ int main(void)
     tcase_add_test(t, one_is_taken_listed_put_back_and_deleted);
     tcase_add_test(t, the_bound_is_for_taking_them_alone);
     tcase_add_test(t, what_is_off_holds_nothing_in_memory);
+    tcase_add_test(t, memory_of_an_earlier_one_of_that_name_is_not_its);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
