@@ -44,6 +44,7 @@ struct ch {
     pthread_mutex_t lock; /* guards: */
     struct ch_loop *loop;
     struct ch_http *http;
+    json_t *saved; /* VMs that are between two VMMs (ch_save.c), by name; NULL: none yet */
 
     void (*on_change)(void *data);
     void *data;

@@ -8,6 +8,7 @@
 #include "proto/field.h"
 #include "vmm/ch_drift.h"
 #include "vmm/ch_memory.h"
+#include "vmm/ch_snapshot.h"
 #include "vmm/ch_watch.h"
 #include "vmm/log_file.h"
 #include "vmm/run_note.h"
@@ -27,6 +28,7 @@ struct ch_cache {
 struct seen {
     char *name;
     struct ch_vm vm;
+    bool is_saved; /* it may be off for this moment */
     struct run_note note;
     struct ch_call call;
     struct ch_info info;
@@ -35,10 +37,10 @@ struct seen {
 
 /* -- Reading ------------------------------------------------------------------------------------------ */
 
-static void read_one(const struct ch *ch, const struct ch_processes *processes, const char *name,
+static void read_one(struct ch *ch, const struct ch_processes *processes, const char *name,
                      struct seen *s)
 {
-    *s = (struct seen){.name = hm_strdup(name)};
+    *s = (struct seen){.name = hm_strdup(name), .is_saved = ch_is_being_saved(ch, name)};
     struct hm_error why;
     if (ch_vm_look_among(ch, name, processes, &s->vm, &why) < 0)
         s->unknown = why;
@@ -108,9 +110,12 @@ static void say_ended(const struct ch *ch, const struct seen *s, struct thing *t
                                          : "its process has ended");
 }
 
-static void say_state(const struct ch *ch, const struct seen *s, struct thing *t)
+static void say_state(struct ch *ch, const struct seen *s, struct thing *t)
 {
-    if (s->unknown.code) {
+    if (s->is_saved || (!s->vm.is_alive && ch_is_being_saved(ch, s->name))) {
+        t->state = THING_MAKING;
+        t->reason = hm_strdup("its memory was saved, and it goes on from there in a moment");
+    } else if (s->unknown.code) {
         t->state = THING_UNKNOWN;
         t->reason = hm_strdup(s->unknown.text);
     } else if (!s->vm.is_alive && s->vm.has_process) {
@@ -236,7 +241,7 @@ static struct thing_shared *share(const struct ch_cache *before, struct thing *t
     return thing_shared_new(t);
 }
 
-static void add_thing(const struct ch *ch, const struct seen *s, const struct ch_cache *before,
+static void add_thing(struct ch *ch, const struct seen *s, const struct ch_cache *before,
                       struct ch_cache *now, struct things *ret)
 {
     struct thing t = {.kind = hm_strdup("vm"), .name = hm_strdup(s->name), .run = s->note};

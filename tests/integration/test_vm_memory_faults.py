@@ -75,6 +75,27 @@ def test_a_vmm_that_can_not_even_go_on_does_so_when_it_can(host, backend):
     assert host.is_up_since("stuck", up) and lines(host, "stuck") == 1
 
 
+def test_between_two_vmms_it_is_not_taken_for_off(host, backend):
+    """A network that is to be replaced when nobody uses it is not, in that moment."""
+    host.docs.put("network", "held", {"backend": "native", "subnet": "10.77.1.1/24"})
+    host.docs.wait("network", "held", "Running")
+    put_up(host, "between", networks=[{"network": "held"}])
+    before = host.taps()
+    host.docs.put("network", "held", {"backend": "native", "subnet": "10.77.2.1/24", "mode": "isolated"})
+    wait_until(lambda: "in use by vm between" in host.docs.status("network", "held")["reason"], 20,
+               "the network to wait for its VM")
+    strike(host, "vm.restore slow 2500")
+    asked = Terminal(host.argv("snapshot", "create", "vm", "between", "kept", "--memory"))
+    try:
+        host.wait("between", "Waiting", where=lambda status: "goes on from there" in status["reason"])
+        asked.ends()
+    finally:
+        asked.close()
+    status = host.wait("between", "Running")
+    assert status.get("restarts", 0) == 0 and host.taps() == before
+    assert "in use by vm between" in host.docs.status("network", "held")["reason"]
+
+
 def test_memory_that_was_half_written_goes_with_its_vm(host, backend):
     put_up(host, "half")
     strike(host, "vmm.shutdown slow 2000")
