@@ -203,8 +203,8 @@ static void tear_down(void)
         fake_guardian_close(&guardian);
     uv_run(&loop, UV_RUN_DEFAULT);
     ck_assert_int_eq(uv_loop_close(&loop), 0);
-    ck_assert_int_eq(nftw(folder, drop, 8, FTW_DEPTH | FTW_PHYS), 0);
-    ck_assert_int_eq(nftw(guardian_folder, drop, 8, FTW_DEPTH | FTW_PHYS), 0);
+    nftw(folder, drop, 8, FTW_DEPTH | FTW_PHYS); /* some tests have taken it away */
+    nftw(guardian_folder, drop, 8, FTW_DEPTH | FTW_PHYS);
     hm_buf_free(&story);
     fake_bus_reset();
 }
