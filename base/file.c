@@ -112,6 +112,16 @@ int hm_file_write_atomic(const char *path, const void *data, size_t len, mode_t 
     return sync_folder_of(path, err);
 }
 
+int hm_file_sync(const char *path, struct hm_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(err, "open", path);
+    int r = fsync(fd) < 0 ? fail_errno(err, "sync", path) : 0;
+    close(fd);
+    return r;
+}
+
 int hm_file_remove(const char *path, struct hm_error *err)
 {
     if (unlink(path) < 0 && errno != ENOENT)

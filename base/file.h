@@ -21,6 +21,9 @@ int hm_file_read(const char *path, size_t max, char **ret_data, size_t *ret_len,
 int hm_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
                          struct hm_error *err);
 
+/* What was written to it, by whomever, is on the disk. */
+int hm_file_sync(const char *path, struct hm_error *err);
+
 /* It stays gone after a power cut, too; one that is not there is fine. */
 int hm_file_remove(const char *path, struct hm_error *err);
 

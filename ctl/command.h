@@ -16,7 +16,7 @@
 struct flag {
     const char *name;  /* long form without dashes; NULL ends a table */
     char letter;       /* short form, or 0 */
-    const char *value; /* placeholder of its value ("FILE"); NULL: a switch */
+    const char *value; /* what its value is, as help says it ("FILE"); NULL: a switch */
     bool repeat;       /* may be given several times */
     const char *help;  /* one line */
 };

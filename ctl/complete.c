@@ -65,18 +65,18 @@ static const struct flag *flag_of(const struct command *command, const char *wor
     return flag || !command ? flag : flag_in(command->flags, word);
 }
 
-/* By the placeholder of its value. */
-static enum complete_what kind_of_value(const char *placeholder)
+/* By what the help says that it is. */
+static enum complete_what kind_of_value(const char *said)
 {
     static const struct {
-        const char *placeholder;
+        const char *said;
         enum complete_what what;
     } known[] = {{"FILE|DIR", COMPLETE_FILES},
                  {"FILE", COMPLETE_FILES},
                  {"SITE", COMPLETE_SITES},
                  {"WHERE", COMPLETE_WHERE}};
     for (size_t i = 0; i < HM_COUNT(known); i++)
-        if (!strcmp(placeholder, known[i].placeholder))
+        if (!strcmp(said, known[i].said))
             return known[i].what;
     return COMPLETE_NOTHING;
 }

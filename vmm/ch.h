@@ -170,6 +170,8 @@ int ch_config_nic(const char *key, const json_t *placed, size_t index, json_t **
                   struct hm_error *err);
 enum { CH_TAP_TEXT = 16, CH_ID_MAX = 72 };
 void ch_disk_id(const struct vm_disk *d, char out[CH_ID_MAX]);
+/* That of such a list which has this id, borrowed; NULL: none. */
+const json_t *ch_config_find(const json_t *list, const char *id);
 /* The TAP of a card: of the agent's own where it says so, else one that the VMM makes. */
 void ch_tap_name(const char *key, const json_t *nic, size_t index, char out[CH_TAP_TEXT]);
 /* Their names, and what else the record of a run holds of its cards: new references. */

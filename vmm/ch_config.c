@@ -81,6 +81,19 @@ json_t *ch_config_disk(const struct vm_disk *d)
     return disk;
 }
 
+const json_t *ch_config_find(const json_t *list, const char *id)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item)
+    {
+        const char *its = spec_str(item, "id");
+        if (its && !strcmp(its, id))
+            return item;
+    }
+    return NULL;
+}
+
 /* FNV-1a of the document and the place of the card. */
 static uint64_t card_number(const char *key, size_t index)
 {

@@ -124,19 +124,6 @@ static void put_found(struct differences *d, const char *sort, const char *id, c
     put(d->found, sort, id, text);
 }
 
-static const json_t *with_id(const json_t *list, const char *id)
-{
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)list, i, item)
-    {
-        const char *its = spec_str(item, "id");
-        if (its && !strcmp(its, id))
-            return item;
-    }
-    return NULL;
-}
-
 /* What was given under that id, and is not there so. It may be on its way out. */
 static void differ(struct differences *d, const struct ch_info *info, const char *sort,
                    const char *id, const char *given, const json_t *found)
@@ -170,7 +157,7 @@ static void compare_disks(struct differences *diff, const struct ch_given *g,
         const struct vm_disk *d = &disks.items[i];
         ch_disk_id(d, id);
         json_object_set_new(diff->ids, id, json_true());
-        const json_t *found = with_id(list, id);
+        const json_t *found = ch_config_find(list, id);
         HM_AUTOFREE char *given = disk_as_given(g, d);
         if (!found || !ch_drift_is_disk(g, d, found))
             differ(diff, info, "disk", id, given, found);
@@ -188,7 +175,7 @@ static void compare_nics(struct differences *diff, const struct ch_given *g,
             continue;
         const char *id = spec_str(nic, "id");
         json_object_set_new(diff->ids, id, json_true());
-        const json_t *found = with_id(list, id);
+        const json_t *found = ch_config_find(list, id);
         HM_AUTOFREE char *given = hm_printf("%s on %s", spec_str(nic, "mac"), spec_str(nic, "tap"));
         if (!found || !ch_drift_is_nic(nic, found))
             differ(diff, info, "card", id, given, found);

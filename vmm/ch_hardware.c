@@ -31,19 +31,6 @@ static bool is_memory_of(const json_t *held, const json_t *given)
 
 /* -- Devices ----------------------------------------------------------------------------------------- */
 
-static bool has_id(const json_t *list, const char *id)
-{
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)list, i, item)
-    {
-        const char *its = spec_str(item, "id");
-        if (its && !strcmp(its, id))
-            return true;
-    }
-    return false;
-}
-
 static bool has_same_ids(const json_t *config, const json_t *held, const char *sort)
 {
     const json_t *given = json_object_get(config, sort), *there = json_object_get(held, sort);
@@ -51,7 +38,7 @@ static bool has_same_ids(const json_t *config, const json_t *held, const char *s
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)given, i, item)
     {
-        if (!has_id(there, spec_str(item, "id")))
+        if (!ch_config_find(there, spec_str(item, "id")))
             return false;
     }
     return json_array_size(given) == json_array_size(there);

@@ -75,15 +75,7 @@ static int set_memory(const struct change *c, struct hm_error *err)
 
 static const json_t *device(const struct change *c, const char *list, const char *id)
 {
-    size_t i;
-    json_t *item;
-    json_array_foreach(json_object_get(c->info.config, list), i, item)
-    {
-        const char *its = json_string_value(json_object_get(item, "id"));
-        if (its && !strcmp(its, id))
-            return item;
-    }
-    return NULL;
+    return ch_config_find(json_object_get(c->info.config, list), id);
 }
 
 /* An id is the VMM's word, which may be a guest's that has taken it over. */

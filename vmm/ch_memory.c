@@ -1,7 +1,6 @@
 #include "vmm/ch_memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +68,8 @@ int ch_memory_read(const struct ch *ch, const char *vm, const char *snapshot, co
     *ret = NULL;
     return hm_fail(err, HM_E_REFUSED,
                    "snapshot %s holds the memory of vm %s with other hardware than it has now "
-                   "(processors, memory, disks, cards or kernel)",
+                   "(processors, memory, disks, cards or kernel); --disk-only puts back its disks "
+                   "alone",
                    snapshot, vm);
 }
 
@@ -102,21 +102,9 @@ static int move_one(const char *from, const char *to, const char *name, struct h
         return hm_fail(err, HM_E_CONFLICT, "%s is not a file of its own", source);
     if (rename(source, target) < 0)
         return hm_fail(err, HM_E_IO, "cannot move %s to %s: %s", source, target, strerror(errno));
-    return chmod(target, 0600) < 0
-               ? hm_fail(err, HM_E_IO, "cannot keep %s to root: %s", target, strerror(errno))
-               : 0;
-}
-
-static int sync_file(const char *folder, const char *name, struct hm_error *err)
-{
-    HM_AUTOFREE char *path = hm_printf("%s/%s", folder, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    int r = fd < 0 || fsync(fd) < 0
-                ? hm_fail(err, HM_E_IO, "cannot write %s to the disk: %s", path, strerror(errno))
-                : 0;
-    if (fd >= 0)
-        close(fd);
-    return r;
+    if (chmod(target, 0600) < 0)
+        return hm_fail(err, HM_E_IO, "cannot keep %s to root: %s", target, strerror(errno));
+    return hm_file_sync(target, err);
 }
 
 int ch_memory_take(const struct ch *ch, const char *vm, const char *snapshot, const char *from,
@@ -131,8 +119,6 @@ int ch_memory_take(const struct ch *ch, const char *vm, const char *snapshot, co
         r = hm_mkdirs(to, 0700, err);
     for (size_t i = 0; saved[i] && r >= 0; i++) {
         r = move_one(from, to, saved[i], err);
-        if (r >= 0)
-            r = sync_file(to, saved[i], err);
     }
     return r < 0 ? hm_wrap(err, "vm %s", vm) : 0;
 }
@@ -151,14 +137,6 @@ int ch_memory_seal(const struct ch *ch, const char *vm, const char *snapshot, co
 
 /* -- Removing --------------------------------------------------------------------------------------- */
 
-static int drop(const char *folder, const char *name, struct hm_error *err)
-{
-    HM_AUTOFREE char *path = hm_printf("%s/%s", folder, name);
-    if (unlink(path) < 0 && errno != ENOENT)
-        return hm_fail(err, HM_E_IO, "cannot remove %s: %s", path, strerror(errno));
-    return 0;
-}
-
 /* What says that it is there goes first. */
 int ch_memory_remove(const struct ch *ch, const char *vm, const char *snapshot,
                      struct hm_error *err)
@@ -166,7 +144,8 @@ int ch_memory_remove(const struct ch *ch, const char *vm, const char *snapshot,
     HM_AUTOFREE char *folder = ch_memory_path(ch, vm, snapshot);
     if (access(folder, F_OK) < 0 && errno == ENOENT)
         return 1;
-    int r = drop(folder, ABOUT, err);
+    HM_AUTOFREE char *about = hm_printf("%s/" ABOUT, folder);
+    int r = hm_file_remove(about, err);
     return r < 0 ? r : ch_folder_drop(folder, err);
 }
 

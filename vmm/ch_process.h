@@ -64,7 +64,5 @@ void ch_gate_refuse(struct ch_gate *gate); /* it ends without having run anythin
 
 /* The last lines of a VMM's log, for an error: one line, cleaned; the caller's; "" if there is nothing. */
 char *ch_log_tail(const char *path);
-/* Before a start, keeps it from growing from run to run: what is beyond a bound goes to PATH.1, the last part of it stays. */
-void ch_log_limit(const char *path);
 
 #endif

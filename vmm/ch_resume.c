@@ -1,10 +1,8 @@
 /* That a start goes on from memory that was saved, and whether it still may (ch_memory.h). */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -21,18 +19,6 @@ static json_t *stamp_of(const char *path)
                      (json_int_t)st.st_mtim.tv_sec, (json_int_t)st.st_mtim.tv_nsec);
 }
 
-/* A power cut would else leave the note of a disk that lost what its guest wrote last. */
-static int sync_disk(const char *path, struct hm_error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int r = fd < 0 || fsync(fd) < 0
-                ? hm_fail(err, HM_E_IO, "cannot write %s to the disk: %s", path, strerror(errno))
-                : 0;
-    if (fd >= 0)
-        close(fd);
-    return r;
-}
-
 int ch_resume_note(const struct ch *ch, const char *vm, const char *snapshot, const json_t *disks,
                    struct hm_error *err)
 {
@@ -43,8 +29,9 @@ int ch_resume_note(const struct ch *ch, const char *vm, const char *snapshot, co
     json_array_foreach((json_t *)(uintptr_t)disks, i, disk)
     {
         const char *path = json_string_value(disk);
-        if (r >= 0)
-            r = sync_disk(path, err);
+        if (r >=
+            0) /* a power cut would else leave a note of what its guest wrote last, without that */
+            r = hm_file_sync(path, err);
         json_object_set_new(stamps, path, stamp_of(path));
     }
     if (r < 0) {

@@ -215,14 +215,6 @@ static int end_vmm(const struct save *s, struct hm_error *err)
                               "vm %s: its VMM did not end in time and was killed", s->order.name);
 }
 
-static int note_resume(const struct save *s, struct hm_error *err)
-{
-    json_t *paths = ch_disk_set_paths(&s->set);
-    int r = ch_resume_note(s->ch, s->order.name, s->name, paths, err);
-    json_decref(paths);
-    return r;
-}
-
 /* -- Its new VMM -------------------------------------------------------------------------------------- */
 
 /* What can't be brought back is booted; either way it runs again. */
@@ -243,7 +235,7 @@ static int go_on(const struct save *s, struct hm_error *err)
     int made = ch_snapshot_make(&s->set, s->name, &why);
     int r = ch_memory_seal(s->ch, s->order.name, s->name, s->config, err);
     if (r >= 0)
-        r = note_resume(s, err);
+        r = ch_disk_set_note_resume(&s->set, s->name, err);
     if (r >= 0)
         r = ch_vm_start(s->ch, &s->order, err);
     if (r < 0)

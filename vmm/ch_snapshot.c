@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "proto/field.h"
+#include "vmm/ch_memory.h"
 #include "vmm/ch_volume.h"
 #include "vmm/disk_spec.h"
 #include "vmm/qemu_img.h"
@@ -64,12 +65,15 @@ int ch_disk_set_of(const struct ch *ch, const char *vm, const json_t *spec, stru
     return r;
 }
 
-json_t *ch_disk_set_paths(const struct ch_disk_set *set)
+int ch_disk_set_note_resume(const struct ch_disk_set *set, const char *snapshot,
+                            struct hm_error *err)
 {
     json_t *paths = json_array();
     for (size_t i = 0; i < set->count; i++)
         json_array_append_new(paths, json_string(set->items[i].path));
-    return paths;
+    int r = ch_resume_note(set->ch, set->vm, snapshot, paths, err);
+    json_decref(paths);
+    return r;
 }
 
 /* -- Making ------------------------------------------------------------------------------------------- */

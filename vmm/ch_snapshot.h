@@ -21,7 +21,9 @@ struct ch_disk_set {
 int ch_disk_set_of(const struct ch *ch, const char *vm, const json_t *spec, struct ch_disk_set *ret,
                    struct hm_error *err);
 void ch_disk_set_clear(struct ch_disk_set *set);
-json_t *ch_disk_set_paths(const struct ch_disk_set *set); /* a new reference */
+/* The next start goes on from that snapshot's memory, over these disks (ch_memory.h). */
+int ch_disk_set_note_resume(const struct ch_disk_set *set, const char *snapshot,
+                            struct hm_error *err);
 
 /* Can all have one more, of that name? HM_E_CONFLICT, HM_E_TOO_LARGE. */
 int ch_snapshot_check(const struct ch_disk_set *set, const char *name, struct hm_error *err);

@@ -83,23 +83,12 @@ static int check_memory(const struct task *t, const struct ch_disk_set *set, str
     o.spec = t->vm->mark.spec;
     o.placed = placed;
     int r = ch_vm_config(t->ch, &o, true, &config, err);
-    if (r >= 0 && (r = ch_memory_read(t->ch, set->vm, t->name, config, &held, err)) < 0)
-        hm_fail(err, err ? err->code : HM_E_REFUSED,
-                "snapshot %s holds the memory of vm %s with other hardware than it has now; "
-                "--disk-only puts back its disks alone",
-                t->name, set->vm);
+    if (r >= 0)
+        r = ch_memory_read(t->ch, set->vm, t->name, config, &held, err);
     json_decref(held);
     json_decref(config);
     json_decref(placed);
     return r < 0 ? r : 1;
-}
-
-static int note_resume(const struct task *t, const struct ch_disk_set *set, struct hm_error *err)
-{
-    json_t *paths = ch_disk_set_paths(set);
-    int r = ch_resume_note(t->ch, set->vm, t->name, paths, err);
-    json_decref(paths);
-    return r;
 }
 
 static int apply(const struct task *t, const struct ch_disk_set *set, json_t **ret,
@@ -117,7 +106,7 @@ static int apply(const struct task *t, const struct ch_disk_set *set, json_t **r
     if (r >= 0)
         r = ch_snapshot_put_back(set, t->name, err);
     if (r >= 0 && memory > 0)
-        r = note_resume(t, set, err);
+        r = ch_disk_set_note_resume(set, t->name, err);
     if (r >= 0)
         *ret = json_pack("{s:s, s:s*, s:b}", "snapshot", t->name, "kept_as", keeps ? kept : NULL,
                          "memory", memory > 0);

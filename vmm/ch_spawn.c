@@ -24,7 +24,6 @@ enum {
     FIRST_FREE,
     EXIT_NOT_STARTED = 127,
     EXEC_WAIT_MS = 10000, /* the program may be on a disk that is slow */
-    LOG_MAX = 256 * 1024, /* of vmm.log; the same again in vmm.log.1 */
     TAIL_MAX = 600,
 };
 
@@ -264,22 +263,4 @@ char *ch_log_tail(const char *path)
         else if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
             *c = '?';
     return text;
-}
-
-/* The VMM goes on writing at the end of the same file. What it writes between the two calls is lost. */
-void ch_log_limit(const char *path)
-{
-    struct stat st;
-    size_t len;
-    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= LOG_MAX)
-        return;
-    HM_AUTOFREE char *before = hm_printf("%s.1", path);
-    HM_AUTOFREE char *text = log_end(path, LOG_MAX, &len);
-    int fd = open(before, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return;
-    ssize_t written = write(fd, text, len);
-    close(fd);
-    if (written == (ssize_t)len && truncate(path, 0) == 0)
-        return;
 }

@@ -235,7 +235,7 @@ static int run(struct ch *ch, const struct order *o, const struct ch_vm *vm, con
     HM_AUTOFREE char *log = ch_log_path(ch->records, o->name);
     struct ch_pid pid;
     unlink(vm->socket);
-    ch_log_limit(log);
+    log_bound(log, CH_SAID_KEPT);
     int r = spawn(ch, o, vm->socket, log, &pid, err);
     if (r >= 0)
         r = wait_until_up(ch, o->name, vm->socket, &pid, log, err);

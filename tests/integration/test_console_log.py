@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.kept import keep_logs
-from lib.processes import TemporaryFolder, first_child
+from lib.processes import first_child
 from lib.sites import IMAGES
 from lib.terminal import Terminal
-from lib.vm_hosts import VmHost
-from lib.vmm_process import Unavailable
+from lib.vm_fixture import vm_host
 from lib.waiting import wait_until
 
 MIB = 1 << 20
@@ -21,18 +19,8 @@ LINE = re.compile(r"^tiny-guest: line (\d+)\.{100}$", re.M)
 
 @pytest.fixture(scope="module", params=["fake", "real"])
 def host(request):
-    with TemporaryFolder() as folder:
-        try:
-            host = VmHost(request.param, folder)
-        except Unavailable as reason:
-            pytest.skip(str(reason))
-        failed = request.session.testsfailed
-        try:
-            yield host
-        finally:
-            host.close()
-            if request.session.testsfailed > failed:
-                print(f"logs are kept in {keep_logs(folder, f'console-log-{request.param}')}")
+    with vm_host(request, request.param, "console-log") as host:
+        yield host
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,8 @@ cloud-hypervisor, which does so when it is told to."""
 
 import pytest
 
-from lib.kept import keep_logs
-from lib.processes import TemporaryFolder
 from lib.terminal import Terminal
-from lib.vm_hosts import VmHost
+from lib.vm_fixture import vm_host
 from lib.vm_memory import ROOT, lines, notes, put_up, save, saved, say, snapshot
 from lib.waiting import wait_until
 
@@ -15,31 +13,15 @@ pytestmark = pytest.mark.parametrize("backend", ["fake"])
 
 @pytest.fixture(scope="module")
 def host(request):
-    with TemporaryFolder() as folder:
-        host = VmHost("fake", folder)
-        failed = request.session.testsfailed
-        try:
-            yield host
-        finally:
-            host.close()
-            if request.session.testsfailed > failed:
-                print(f"logs are kept in {keep_logs(folder, 'vm-memory-faults')}")
+    with vm_host(request, "fake", "vm-memory-faults") as host:
+        yield host
 
 
 @pytest.fixture(autouse=True)
 def tidy(host):
     yield
-    mend(host)
+    host.mend()
     host.remove_all()
-
-
-def strike(host, *faults):
-    sockets = host.backend.sockets(host.site)
-    (sockets / "faults").write_text("".join(f"{fault}\n" for fault in faults))
-
-
-def mend(host):
-    (host.backend.sockets(host.site) / "faults").unlink(missing_ok=True)
 
 
 def is_asked(host, name, call):
@@ -55,19 +37,19 @@ def is_asked(host, name, call):
 
 def test_a_vmm_that_can_not_save_runs_on(host, backend):
     up = put_up(host, "cannot")
-    strike(host, "vm.snapshot garbage 0 1")
+    host.strike("vm.snapshot garbage 0 1")
     code, said = snapshot(host, "create", "vm", "cannot", "kept", "--memory")
     assert code != 0 and "save its memory" in said, said
     host.wait("cannot", "Running")
     assert host.is_up_since("cannot", up) and lines(host, "cannot") == 1
     assert notes(host, "cannot") == {} and saved(host, "cannot") == []
-    mend(host)
+    host.mend()
     save(host, "cannot", "kept")
 
 
 def test_a_vmm_that_can_not_even_go_on_does_so_when_it_can(host, backend):
     up = put_up(host, "stuck")
-    strike(host, "vm.snapshot garbage 0 1", "vm.resume garbage 0 1")
+    host.strike("vm.snapshot garbage 0 1", "vm.resume garbage 0 1")
     code, said = snapshot(host, "create", "vm", "stuck", "kept", "--memory")
     assert code != 0 and "save its memory" in said, said
     revision = host.put("stuck", disks=[ROOT], labels={"look": "again"})
@@ -84,7 +66,7 @@ def test_between_two_vmms_it_is_not_taken_for_off(host, backend):
     host.docs.put("network", "held", {"backend": "native", "subnet": "10.77.2.1/24", "mode": "isolated"})
     wait_until(lambda: "in use by vm between" in host.docs.status("network", "held")["reason"], 20,
                "the network to wait for its VM")
-    strike(host, "vm.restore slow 2500")
+    host.strike("vm.restore slow 2500")
     asked = Terminal(host.argv("snapshot", "create", "vm", "between", "kept", "--memory"))
     try:
         host.wait("between", "Waiting", where=lambda status: "goes on from there" in status["reason"])
@@ -98,14 +80,14 @@ def test_between_two_vmms_it_is_not_taken_for_off(host, backend):
 
 def test_memory_that_was_half_written_goes_with_its_vm(host, backend):
     put_up(host, "half")
-    strike(host, "vmm.shutdown slow 2000")
+    host.strike("vmm.shutdown slow 2000")
     asked = Terminal(host.argv("snapshot", "create", "vm", "half", "kept", "--memory"))
     try:
         wait_until(lambda: is_asked(host, "half", "vmm.shutdown"), 20, "its memory to be written", 0.005)
         host.site.kill_agent()
     finally:
         asked.close()
-    mend(host)
+    host.mend()
     host.start_agent()
     host.wait("half", "Running", revision=host.put("half", disks=[ROOT], labels={"seen": "again"}))
     host.remove("half")
@@ -114,7 +96,7 @@ def test_memory_that_was_half_written_goes_with_its_vm(host, backend):
 
 def test_a_vmm_that_dies_while_it_saves_is_started_again(host, backend):
     up = put_up(host, "dies", restart_policy="always")
-    strike(host, "vm.snapshot die")
+    host.strike("vm.snapshot die")
     code, said = snapshot(host, "create", "vm", "dies", "kept", "--memory")
     assert code != 0, said
     assert host.wait_up("dies").pid != up.pid
@@ -123,7 +105,7 @@ def test_a_vmm_that_dies_while_it_saves_is_started_again(host, backend):
 
 def test_a_guest_that_can_not_be_brought_back_is_booted_and_that_is_said(host, backend):
     put_up(host, "lost")
-    strike(host, "vm.restore die")
+    host.strike("vm.restore die")
     code, said = snapshot(host, "create", "vm", "lost", "kept", "--memory")
     assert code != 0 and "it was booted anew, as after a power cut" in said, said
     host.wait_up("lost")
@@ -136,14 +118,14 @@ def test_an_agent_that_dies_in_between_leaves_a_guest_that_goes_on_or_is_booted(
     name = f"cut-in-{call.split('.')[1]}"
     up = put_up(host, name)
     say(host, name, "one")
-    strike(host, f"{call} slow 2000")
+    host.strike(f"{call} slow 2000")
     asked = Terminal(host.argv("snapshot", "create", "vm", name, "kept", "--memory"))
     try:
         wait_until(lambda: is_asked(host, name, call), 20, f"{call} to be asked", 0.005)
         host.site.kill_agent()
     finally:
         asked.close()
-    mend(host)
+    host.mend()
     host.start_agent()
     host.wait(name, "Running", revision=host.put(name, disks=[ROOT], labels={"seen": "again"}))
     assert len(host.backend.vmms(host.site)) == 1

@@ -6,13 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from lib.kept import keep_logs
 from lib.paths import built
-from lib.processes import TemporaryFolder
 from lib.sites import IMAGES
-from lib.vm_hosts import VmHost
+from lib.vm_fixture import vm_host
 from lib.vm_memory import save
-from lib.vmm_process import Unavailable, ask
+from lib.vmm_process import ask
 from lib.waiting import wait_until
 
 MIB = 1 << 20
@@ -22,18 +20,8 @@ SIZE = {"max_vcpus": 3, "max_memory": "384MiB"}
 
 @pytest.fixture(scope="module", params=["fake", "real"])
 def host(request):
-    with TemporaryFolder() as folder:
-        try:
-            host = VmHost(request.param, folder)
-        except Unavailable as reason:
-            pytest.skip(str(reason))
-        failed = request.session.testsfailed
-        try:
-            yield host
-        finally:
-            host.close()
-            if request.session.testsfailed > failed:
-                print(f"logs are kept in {keep_logs(folder, f'vmm-drift-{request.param}')}")
+    with vm_host(request, request.param, "vmm-drift") as host:
+        yield host
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,7 @@ when it is told to. One VM is struck, and one beside it must not notice."""
 
 import pytest
 
-from lib.kept import keep_logs
-from lib.processes import TemporaryFolder
-from lib.vm_hosts import VmHost
+from lib.vm_fixture import vm_host
 from lib.waiting import wait_until
 
 pytestmark = pytest.mark.parametrize("backend", ["fake"])
@@ -13,42 +11,19 @@ pytestmark = pytest.mark.parametrize("backend", ["fake"])
 
 @pytest.fixture(scope="module")
 def host(request):
-    with TemporaryFolder() as folder:
-        host = VmHost("fake", folder)
-        host.backend.sockets(host.site).mkdir(parents=True, exist_ok=True)
+    with vm_host(request, "fake", "vmm-faults") as host:
         host.put("beside")
         host.beside = host.wait_up("beside")
-        failed = request.session.testsfailed
-        try:
-            yield host
-        finally:
-            host.close()
-            if request.session.testsfailed > failed:
-                print(f"logs are kept in {keep_logs(folder, 'vmm-faults')}")
+        yield host
 
 
 @pytest.fixture(autouse=True)
 def tidy(host):
     yield
-    mend(host)
+    host.mend()
     host.remove(*sorted(host.declared - {"beside"}))
     assert host.is_up_since("beside", host.beside), "the VM beside it was touched"
     assert len(host.backend.vmms(host.site)) == 1, "a VMM is left"
-
-
-def strike(host, *faults, name=None):
-    """Of all VMMs that are asked from now on, or of that of one VM."""
-    sockets = host.backend.sockets(host.site)
-    if name:
-        socket = host.backend.vmms(host.site)[host.pid(name)].rsplit("/", 1)[-1]
-    file = sockets / (f"{socket}.fault" if name else "faults")
-    file.write_text("".join(f"{fault}\n" for fault in faults))
-
-
-def mend(host):
-    sockets = host.backend.sockets(host.site)
-    for file in (sockets / "faults", *sockets.glob("*.fault")):
-        file.unlink(missing_ok=True)
 
 
 def vmms(host):
@@ -61,11 +36,11 @@ def vmms(host):
 @pytest.mark.parametrize("fault", ["vm.create hang", "vm.create die", "vm.boot die", "vm.create garbage",
                                    "vm.boot garbage", "vm.create close", "vm.boot close"])
 def test_a_start_that_fails_is_tried_again_and_leaves_nothing(host, fault, backend):
-    strike(host, fault)
+    host.strike(fault)
     host.put("struck")
     error = host.wait("struck", "Failed", timeout=60, where=lambda status: status.get("error"))["error"]
     assert "struck" in error["text"], error
-    mend(host)
+    host.mend()
     up = host.wait_up("struck")
     host.wait("struck", "Running")
     assert host.is_up_since("struck", up) and vmms(host) == 2
@@ -73,11 +48,11 @@ def test_a_start_that_fails_is_tried_again_and_leaves_nothing(host, fault, backe
 
 def test_a_slow_one_comes_up_and_holds_nobody_up(host, backend):
     slow = ["vm.create slow 8000", "vm.boot slow 8000"]
-    strike(host, *slow)
+    host.strike(*slow)
     host.put("struck")
     wait_until(lambda: host.pid("struck"), 20, "the slow VMM to be started", 0.01)
-    strike(host, *slow, name="struck")
-    strike(host)  # no other one
+    host.strike(*slow, name="struck")
+    host.strike()  # no other one
     host.put("quick")
     host.wait_up("quick")
     assert host.backend.boots(host.site, "struck") == 0, "it has waited for the slow one"
@@ -94,16 +69,16 @@ def test_what_says_nothing_is_unknown_and_not_dead(host, fault, backend):
     host.put("struck")
     up = host.wait_up("struck")
     host.wait("struck", "Running")
-    strike(host, fault, name="struck")
+    host.strike(fault, name="struck")
     told = host.wait("struck", "Waiting", timeout=60, where=lambda status: status["state"] == "unknown")
     assert told["reason"]
     assert host.is_up_since("struck", up) and vmms(host) == 2, "it was started anew, or ended"
     if "hang" in fault:
         host.crash("struck")
-        mend(host)
+        host.mend()
         assert host.wait_up("struck").pid != up.pid
     else:
-        mend(host)
+        host.mend()
         host.wait("struck", "Running", timeout=60)
         assert host.is_up_since("struck", up)
 
@@ -112,7 +87,7 @@ def test_one_that_hangs_can_be_stopped(host, backend):
     host.put("struck")
     up = host.wait_up("struck")
     host.wait("struck", "Running")
-    strike(host, "vm.power-button hang", name="struck")
+    host.strike("vm.power-button hang", name="struck")
     host.put("struck", power="off", stop_grace="1s")
     host.wait_gone("struck", up)
     host.wait("struck", "Stopped", timeout=60)
@@ -122,9 +97,9 @@ def test_one_that_dies_while_it_is_asked_is_started_again(host, backend):
     host.put("struck", restart_policy="always")
     up = host.wait_up("struck")
     host.wait("struck", "Running")
-    strike(host, "vm.info die", name="struck")
+    host.strike("vm.info die", name="struck")
     host.wait_gone("struck", up)
-    mend(host)
+    host.mend()
     assert host.wait_up("struck").pid != up.pid
     host.wait("struck", "Running")
 
@@ -134,12 +109,12 @@ def test_an_agent_that_comes_meets_one_that_hangs(host, backend):
     up = host.wait_up("struck")
     host.wait("struck", "Running")
     host.site.kill_agent()
-    strike(host, "* hang", name="struck")
+    host.strike("* hang", name="struck")
     host.start_agent()
     host.wait("struck", "Waiting", timeout=60, where=lambda status: status["state"] == "unknown")
     revision = host.put("other")
     host.docs.wait_applied("vm", "other", revision)
     assert host.is_up_since("struck", up) and vmms(host) == 3
     host.crash("struck")
-    mend(host)
+    host.mend()
     host.wait_up("struck")

@@ -4,29 +4,17 @@ import re
 
 import pytest
 
-from lib.kept import keep_logs
-from lib.processes import TemporaryFolder
 from lib.sites import IMAGES
-from lib.vm_hosts import VmHost
-from lib.vmm_process import Unavailable, Vmm
+from lib.vm_fixture import vm_host
+from lib.vmm_process import Vmm
 
 MIB = 1 << 20
 
 
 @pytest.fixture(scope="module", params=["fake", "real"])
 def host(request):
-    with TemporaryFolder() as folder:
-        try:
-            host = VmHost(request.param, folder)
-        except Unavailable as reason:
-            pytest.skip(str(reason))
-        failed = request.session.testsfailed
-        try:
-            yield host
-        finally:
-            host.close()
-            if request.session.testsfailed > failed:
-                print(f"logs are kept in {keep_logs(folder, f'vmm-stranger-{request.param}')}")
+    with vm_host(request, request.param, "vmm-stranger") as host:
+        yield host
 
 
 @pytest.fixture(autouse=True)

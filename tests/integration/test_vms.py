@@ -3,12 +3,9 @@ the real one where it is. A host for each; every test has a VM of its own name."
 
 import pytest
 
-from lib.processes import TemporaryFolder
-from lib.vm_hosts import VmHost
-from lib.kept import keep_logs
+from lib.vm_fixture import vm_host
 from lib.sites import IMAGES
 from lib.terminal import Terminal
-from lib.vmm_process import Unavailable
 from lib.waiting import wait_until
 
 pytestmark = pytest.mark.boots_guests
@@ -19,18 +16,8 @@ ROOT, DATA = ({"device": name, "size": size} for name, size in (("root", "16MiB"
 
 @pytest.fixture(scope="module", params=["libvirt", "fake", "real"])
 def host(request):
-    with TemporaryFolder() as folder:
-        try:
-            host = VmHost(request.param, folder)
-        except Unavailable as reason:
-            pytest.skip(str(reason))
-        failed = request.session.testsfailed
-        try:
-            yield host
-        finally:
-            host.close()
-            if request.session.testsfailed > failed:
-                print(f"logs are kept in {keep_logs(folder, f'vms-{request.param}')}")
+    with vm_host(request, request.param, "vms") as host:
+        yield host
 
 
 @pytest.fixture(autouse=True)

@@ -258,3 +258,18 @@ class VmHost:
         wanted = self.site.images / file  # its process may know it by another name
         return wanted.exists() and any(wanted.samefile(f"{home}/{fd}") for fd in os.listdir(home)
                                        if os.readlink(f"{home}/{fd}").startswith("/"))
+
+    # -- faults, which only the fake has -----------------------------------------------------------
+
+    def strike(self, *faults, name=None):
+        """Of all VMMs that are asked from now on, or of that of one VM."""
+        sockets = self.backend.sockets(self.site)
+        sockets.mkdir(parents=True, exist_ok=True)
+        of_one = self.backend.vmms(self.site)[self.pid(name)].rsplit("/", 1)[-1] if name else None
+        file = sockets / (f"{of_one}.fault" if of_one else "faults")
+        file.write_text("".join(f"{fault}\n" for fault in faults))
+
+    def mend(self):
+        sockets = self.backend.sockets(self.site)
+        for file in (sockets / "faults", *sockets.glob("*.fault")):
+            file.unlink(missing_ok=True)

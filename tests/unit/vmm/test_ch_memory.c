@@ -233,7 +233,7 @@ START_TEST(a_disk_that_can_not_be_kept_is_no_ground_to_go_on)
     json_t *disks = json_pack("[s, s]", disk, "/nowhere/web-data.qcow2");
     char *folder = NULL;
     keep();
-    ck_assert_int_eq(ch_resume_note(&ch, "web", "a", disks, &err), -(int)HM_E_IO);
+    ck_assert_int_eq(ch_resume_note(&ch, "web", "a", disks, &err), -(int)HM_E_NOT_FOUND);
     ck_assert_int_eq(ch_resume_look(&ch, "web", config, &folder, &err), 0);
     json_decref(disks);
 }

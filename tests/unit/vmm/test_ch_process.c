@@ -187,27 +187,6 @@ START_TEST(the_socket_of_another_vm_is_not_its_own)
 }
 END_TEST
 
-START_TEST(a_log_is_bounded_and_goes_on)
-{
-    struct stat st;
-    HM_AUTOFREE char *text = hm_alloc(1 << 20);
-    HM_AUTOFREE char *before = hm_printf("%s.1", log_path);
-    memset(text, 'x', (1 << 20) - 1);
-    memcpy(text + (1 << 20) - 6, "last\n", 5);
-    ck_assert_int_eq(hm_file_write_atomic(log_path, text, (1 << 20) - 1, 0600, &err), 0);
-    int fd = open(log_path, O_WRONLY | O_APPEND);
-    ch_log_limit(log_path);
-    ck_assert_int_eq(write(fd, "next\n", 5), 5);
-    close(fd);
-    ck_assert_int_eq(stat(log_path, &st), 0);
-    ck_assert_int_eq(st.st_size, 5);
-    ck_assert_int_eq(stat(before, &st), 0);
-    ck_assert_int_le(st.st_size, 256 * 1024);
-    HM_AUTOFREE char *said = ch_log_tail(before);
-    ck_assert_str_eq(said + strlen(said) - 4, "last");
-}
-END_TEST
-
 static void *run_on(void *data)
 {
     for (;;)
@@ -316,7 +295,6 @@ int main(void)
     tcase_add_test(t, a_program_that_is_not_there_is_told);
     tcase_add_test(t, another_process_of_the_same_pid_is_not_touched);
     tcase_add_test(t, the_socket_of_another_vm_is_not_its_own);
-    tcase_add_test(t, a_log_is_bounded_and_goes_on);
     tcase_add_test(t, a_leader_that_ended_before_its_threads_is_alive_until_it_is_killed);
     tcase_add_test(t, what_cannot_be_looked_at_is_not_absent);
     tcase_add_test(t, signals_to_the_agent_do_not_end_what_it_starts);
