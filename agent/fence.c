@@ -314,9 +314,10 @@ static void fence_ended(void *arg)
 }
 
 /* A VM that was never made here, or is off, makes these verbs succeed at once. */
-static int submit_target(struct reconciler *r, struct fence_target *target, struct hm_error *err)
+static int submit_target(struct reconciler *r, struct fence_target *target, int64_t now_ns,
+                         struct hm_error *err)
 {
-    int64_t grace = fence_order_grace(&r->primary, target);
+    int64_t grace = fence_order_grace(&r->primary, target, now_ns);
     struct backend_call call = {
         .verb = grace > 0 ? VERB_STOP : VERB_KILL,
         .lane = LANE_FENCE,
@@ -327,7 +328,7 @@ static int submit_target(struct reconciler *r, struct fence_target *target, stru
                   .spec = target->spec,
                   .grace_ms = grace,
                   .primary = true},
-        .stop_by_ns = hm_boottime_ns() + grace * HM_MS,
+        .stop_by_ns = now_ns + grace * HM_MS,
         .verify_stopped = true,
         .timeout_ms = CALL_TIMEOUT_MS + grace,
         .done = fence_done,
@@ -338,14 +339,16 @@ static int submit_target(struct reconciler *r, struct fence_target *target, stru
 }
 
 /* What the queue refuses comes when a call has ended, what waits for its dependents when these have, or
- * at the time of the kill; the round goes on until all had their turn. */
+ * at the time of the kill; the round goes on until all had their turn. It all is decided by one instant: were the kill to
+ * fall due between two looks at the clock, nobody would come back for those that wait. */
 static void submit_more(struct reconciler *r)
 {
     struct primary *p = &r->primary;
+    int64_t now = hm_boottime_ns();
     struct hm_error err = {0};
     struct fence_target *t;
-    while (p->calls < AT_ONCE && (t = fence_order_next(p))) {
-        if (submit_target(r, t, &err) < 0)
+    while (p->calls < AT_ONCE && (t = fence_order_next(p, now))) {
+        if (submit_target(r, t, now, &err) < 0)
             break;
         t->submitted = true;
         p->unsubmitted--;
@@ -355,7 +358,7 @@ static void submit_more(struct reconciler *r)
         p->error = err;
     if (p->calls == 0 && (err.code || p->unsubmitted == 0))
         end_round(r);
-    else if (p->unsubmitted > 0 && hm_boottime_ns() < p->stop_times.kill_ns)
+    else if (p->unsubmitted > 0 && now < p->stop_times.kill_ns)
         primary_set_timer(p, p->stop_times.kill_ns);
 }
 

@@ -73,9 +73,9 @@ void fence_order_begin(struct primary *p)
         each_pair(p, rise_above);
 }
 
-struct fence_target *fence_order_next(const struct primary *p)
+struct fence_target *fence_order_next(const struct primary *p, int64_t now_ns)
 {
-    bool kill = hm_boottime_ns() >= p->stop_times.kill_ns;
+    bool kill = now_ns >= p->stop_times.kill_ns;
     for (size_t i = 0; i < p->target_count; i++) {
         struct fence_target *t = &p->targets[i];
         if (!t->submitted && (kill || t->dependents == 0))
@@ -89,9 +89,10 @@ void fence_order_ended(struct primary *p, struct fence_target *target)
     each_needed(p, target, dependent_ended);
 }
 
-int64_t fence_order_grace(const struct primary *p, const struct fence_target *target)
+int64_t fence_order_grace(const struct primary *p, const struct fence_target *target,
+                          int64_t now_ns)
 {
-    int64_t left_ms = (p->stop_times.kill_ns - hm_boottime_ns()) / HM_MS;
+    int64_t left_ms = (p->stop_times.kill_ns - now_ns) / HM_MS;
     int64_t share = left_ms / target->height, wanted = spec_int(target->spec, "stop_grace", 0);
     int64_t grace = wanted < share ? wanted : share;
     return grace > 0 ? grace : 0;

@@ -121,11 +121,12 @@ void fence_free(struct primary *p);
 struct fence_target *fence_find_target(const struct primary *p, const struct member *member,
                                        const char *kind, const char *name);
 
-/* Within a round (fence_order.c): a round begins, who may be asked or killed now (NULL: nobody yet),
- * that one has ended, and how long it may be asked (ms; 0: kill it). */
+/* Within a round (fence_order.c): a round begins, who may be asked or killed at `now_ns` (NULL: nobody yet),
+ * that one has ended, and how long it may be asked from `now_ns` on (ms; 0: kill it). */
 void fence_order_begin(struct primary *p);
-struct fence_target *fence_order_next(const struct primary *p);
+struct fence_target *fence_order_next(const struct primary *p, int64_t now_ns);
 void fence_order_ended(struct primary *p, struct fence_target *target);
-int64_t fence_order_grace(const struct primary *p, const struct fence_target *target);
+int64_t fence_order_grace(const struct primary *p, const struct fence_target *target,
+                          int64_t now_ns);
 
 #endif
