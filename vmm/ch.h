@@ -198,7 +198,7 @@ int ch_bridges_join(const char *key, const json_t *placed, struct hm_error *err)
 char *ch_cgroup_join(const char *vm, const char *socket, const struct ch_pid *pid);
 void ch_cgroup_kill(const char *cgroup);   /* all that is in it; NULL is allowed */
 void ch_cgroup_sweep(void);                /* empty ones, whose VMM ended while no agent looked */
-void ch_cgroup_remove(const char *cgroup); /* if it is empty; NULL is allowed */
+void ch_cgroup_remove(const char *cgroup); /* if it is empty and no scope, which systemd removes; NULL is allowed */
 
 /* What can be asked of it beside the verbs (ch_operation.c). */
 extern const struct driver_operation ch_operations[];

@@ -20,6 +20,8 @@
 #include "base/file.h"
 #include "vmm/ch.h"
 
+#define SCOPE_SUFFIX ".scope"
+
 enum { MOUNTS_MAX = 1 << 20, CGROUPS_MAX = 65536, BUS_MS = 5000, MOVE_MS = 2000, LOOK_MS = 5 };
 
 /* -- Folders --------------------------------------------------------------------------------------- */
@@ -102,7 +104,7 @@ static char *scope_folder(const char *mount, const char *unit, int pid)
 
 static char *join_scope(const char *mount, const char *vm, const char *name, int pid)
 {
-    HM_AUTOFREE char *unit = hm_printf("harmony-vm-%s.scope", name);
+    HM_AUTOFREE char *unit = hm_printf("harmony-vm-%s" SCOPE_SUFFIX, name);
     HM_AUTOFREE char *what = hm_printf("harmony: virtual machine %s", vm);
     const struct timespec pause = {.tv_nsec = LOOK_MS * HM_MS};
     char *folder = NULL;
@@ -143,8 +145,16 @@ void ch_cgroup_sweep(void)
         closedir(dir);
 }
 
+/* systemd ends a scope when it hears that nothing is in its folder any more. Of a folder that somebody else removes at that
+ * moment it hears nothing, and the scope is active for ever. */
+static bool is_scope(const char *cgroup)
+{
+    size_t len = strlen(cgroup), end = strlen(SCOPE_SUFFIX);
+    return len > end && !strcmp(cgroup + len - end, SCOPE_SUFFIX);
+}
+
 void ch_cgroup_remove(const char *cgroup)
 {
-    if (cgroup)
+    if (cgroup && !is_scope(cgroup))
         rmdir(cgroup);
 }

@@ -203,6 +203,10 @@ class VmmHost(Booted):
         listed = self.run("systemctl list-units --all --plain --no-legend harmony-vm-*.scope").stdout
         return {line.split()[0]: line.split(maxsplit=4)[4] for line in listed.splitlines()}
 
+    def has_no_scopes(self):
+        assert self.scopes() == {}
+        return True
+
     def is_running(self, pid):
         return self.run(f"kill -0 {pid}", check=False).returncode == 0
 
@@ -233,7 +237,7 @@ def test_a_vm_is_in_a_scope_of_its_own_and_outlives_the_service(vmm_host):
     host.docs.delete("vm", "web")
     host.docs.wait("vm", "web", "Deleted")
     assert not host.is_running(pid)
-    wait_until(lambda: host.scopes() == {}, 10, "the scope to be gone")
+    wait_until(host.has_no_scopes, 10, "the scope to be gone")
 
 
 def check_console(host):

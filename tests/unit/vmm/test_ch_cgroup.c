@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +65,23 @@ START_TEST(each_run_has_one_of_its_own_also_of_the_same_socket)
 }
 END_TEST
 
+/* Removed by anybody else, systemd may never see that it is empty. */
+START_TEST(folder_of_a_scope_is_left_to_systemd)
+{
+    char folder[] = "/tmp/cgroup.XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    HM_AUTOFREE char *scope = hm_printf("%s/harmony-vm-web.scope", folder);
+    HM_AUTOFREE char *own = hm_printf("%s/web.scope.1", folder);
+    ck_assert_int_eq(mkdir(scope, 0755), 0);
+    ck_assert_int_eq(mkdir(own, 0755), 0);
+    ch_cgroup_remove(scope);
+    ch_cgroup_remove(own);
+    ck_assert_int_eq(access(own, F_OK), -1);
+    ck_assert_int_eq(rmdir(scope), 0);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 START_TEST(no_cgroup_is_nothing_to_end)
 {
     ch_cgroup_kill(NULL);
@@ -79,6 +97,7 @@ int main(void)
     Suite *s = suite_create("ch_cgroup");
     TCase *t = tcase_create("all");
     tcase_add_test(t, each_run_has_one_of_its_own_also_of_the_same_socket);
+    tcase_add_test(t, folder_of_a_scope_is_left_to_systemd);
     tcase_add_test(t, no_cgroup_is_nothing_to_end);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
