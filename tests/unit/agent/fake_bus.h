@@ -102,16 +102,21 @@ static void fake_bus_read(const char *key, bus_get_done done, void *data)
     done(data, found ? &entry : NULL, found ? NULL : &err);
 }
 
+/* What is asked by who hears an answer is answered the next time. */
 static void fake_bus_answer(void)
 {
-    for (unsigned i = 0; i < fake_bus.get_count; i++) {
+    unsigned gets = fake_bus.get_count, answers = fake_bus.answer_count;
+    for (unsigned i = 0; i < gets; i++) {
         fake_bus_read(fake_bus.gets[i].key, fake_bus.gets[i].done, fake_bus.gets[i].data);
         free(fake_bus.gets[i].key);
     }
-    fake_bus.get_count = 0;
-    for (unsigned i = 0; i < fake_bus.answer_count; i++)
+    fake_bus.get_count -= gets;
+    memmove(fake_bus.gets, fake_bus.gets + gets, fake_bus.get_count * sizeof *fake_bus.gets);
+    for (unsigned i = 0; i < answers; i++)
         fake_bus.answers[i].done(fake_bus.answers[i].data, &fake_bus.answers[i].result);
-    fake_bus.answer_count = 0;
+    fake_bus.answer_count -= answers;
+    memmove(fake_bus.answers, fake_bus.answers + answers,
+            fake_bus.answer_count * sizeof *fake_bus.answers);
 }
 
 static void fake_bus_give(const struct fake_entry *e)

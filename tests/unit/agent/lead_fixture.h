@@ -236,10 +236,20 @@ static inline bool patience_is_over(void)
     return hm_boottime_ns() >= patience_end;
 }
 
-/* A machine that stands still for half a second takes no lease away. */
+/* A machine that stands still for most of a second takes no lease away. */
+#define HEARTBEAT_MS     50
+#define LEASE_HEARTBEATS 20
+#define LEASE_MS         (LEASE_HEARTBEATS * HEARTBEAT_MS)
+#define FENCE_MS         1200
+#define FAILOVER_MS      4000
+#define WORDS_OF(number) #number
+#define WORDS(number)    WORDS_OF(number)
 static const char good_config[] =
-    "{\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\",\"heartbeat_interval_ms\":50,"
-    "\"failure_threshold\":9,\"fence_timeout_ms\":600,\"failover_timeout_ms\":2000}";
+    "{\"primary_site_id\":\"site-a\",\"replica_site_id\":\"site-b\","
+    "\"heartbeat_interval_ms\":" WORDS(HEARTBEAT_MS) ","
+    "\"failure_threshold\":" WORDS(LEASE_HEARTBEATS) ","
+    "\"fence_timeout_ms\":" WORDS(FENCE_MS) ","
+    "\"failover_timeout_ms\":" WORDS(FAILOVER_MS) "}";
 
 static void init_group(void)
 {

@@ -267,7 +267,7 @@ START_TEST(last_good_configuration_is_remembered)
     lead_start(lead);
     json_t *status = lead_status(lead);
     json_t *in_force = json_object_get(status, "config");
-    ck_assert_int_eq(json_integer_value(json_object_get(in_force, "failover_timeout_ms")), 2000);
+    ck_assert_int_eq(json_integer_value(json_object_get(in_force, "failover_timeout_ms")), FAILOVER_MS);
     ck_assert_int_eq(json_integer_value(json_object_get(in_force, "revision")), 1);
     json_decref(status);
 }
@@ -419,7 +419,7 @@ START_TEST(leader_that_cannot_write_stops)
     fake_bus.refuses_writes = true;
     int64_t begin = hm_boottime_ns();
     ck_assert(wait_for(stopped_serving));
-    ck_assert_int_le(fake.stop_deadline_ns, begin + (10 * 50 + 600) * HM_MS + FO_LATENESS); /* F, fence_timeout */
+    ck_assert_int_le(fake.stop_deadline_ns, begin + (LEASE_MS + HEARTBEAT_MS + FENCE_MS) * HM_MS + FO_LATENESS); /* F, fence_timeout */
     ck_assert_int_eq(fake.stops, 2);
 }
 END_TEST

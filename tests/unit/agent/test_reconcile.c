@@ -234,20 +234,26 @@ START_TEST(new_revision_is_tried_at_once)
 }
 END_TEST
 
+static void crash_web_if_it_runs(void)
+{
+    if (fake_state("vm", "web") != THING_RUNNING)
+        return;
+    fake_set_state("vm", "web", THING_CRASHED);
+    fake_change();
+}
+
 START_TEST(guest_that_always_crashes_is_not_started_in_a_loop)
 {
     site_put(&s, "site-a.vm.web", VM "}");
     SITE_UNTIL(&s, fake_calls("start", "web") == 1);
     int64_t begun = hm_boottime_ns();
     while (hm_boottime_ns() - begun < 500 * HM_MS) {
-        if (fake_state("vm", "web") == THING_RUNNING) {
-            fake_set_state("vm", "web", THING_CRASHED);
-            fake_change();
-        }
+        crash_web_if_it_runs();
         uv_run(&s.loop, UV_RUN_NOWAIT);
         sched_yield();
     }
     ck_assert_int_le(fake_calls("start", "web"), 2);
+    crash_web_if_it_runs(); /* a machine that is slow may have come to its second start only now */
     SITE_UNTIL(&s, is_phase("vm.web", "Failed"));
 }
 END_TEST
