@@ -53,6 +53,7 @@ struct daemon {
     char started[HM_TIME_TEXT_MAX];
     int lock; /* on state_dir, until the very end; -1: not taken */
     bool stopping, anew;
+    bool hung_up; /* a restart was asked for: it waits for operations, is checked, or waits for its lease */
 };
 
 /* -- The agent's own status -----------------------------------------------------------------------
@@ -245,11 +246,18 @@ static void on_signal(uv_signal_t *handle, int number)
 /* -- A restart in place
  * ----------------------------------------------------------------------------------------- */
 
-static void restart_is_off(struct daemon *d)
+static void restart_is_decided(struct daemon *d)
 {
     restart_check_free(d->check);
     d->check = NULL;
     sd_notify(0, "READY=1");
+}
+
+static void restart_is_off(struct daemon *d)
+{
+    restart_is_decided(d);
+    d->hung_up = false;
+    ops_let_in(d->ops);
 }
 
 static void on_may_leave(void *data, bool may)
@@ -258,9 +266,11 @@ static void on_may_leave(void *data, bool may)
     if (!may)
         hm_log(HM_LOG_ERROR, "agent",
                "not restarted: the lease that this site holds could not be made to last that long");
-    restart_is_off(d);
-    if (!may || d->stopping)
+    if (!may || d->stopping) {
+        restart_is_off(d);
         return;
+    }
+    restart_is_decided(d);
     d->stopping = d->anew = true;
     hm_log(HM_LOG_INFO, "agent", "restarting; the guardian holds what this site leads");
     uv_stop(&d->loop);
@@ -277,14 +287,24 @@ static void on_checked(void *data, const struct hm_error *err)
         lead_leave(d->lead, on_may_leave, d);
 }
 
+/* No operation that changes something is cut off by it. */
+static void on_idle(void *data)
+{
+    struct daemon *d = data;
+    if (d->stopping)
+        return;
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(uv_hrtime() / 1000));
+    d->check = restart_check_begin(&d->loop, d->config_path, d->config, on_checked, d);
+}
+
 static void on_hangup(uv_signal_t *handle, int number)
 {
     struct daemon *d = handle->data;
     (void)number;
-    if (d->stopping || d->check)
+    if (d->stopping || d->hung_up)
         return;
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(uv_hrtime() / 1000));
-    d->check = restart_check_begin(&d->loop, d->config_path, d->config, on_checked, d);
+    d->hung_up = true;
+    ops_drain(d->ops, on_idle, d);
 }
 
 /* -- Start

@@ -21,8 +21,8 @@ static const char usage[] =
     "  -h, --help          print this and exit\n"
     "\n"
     "SIGTERM: end; what this site leads is stopped and handed over.\n"
-    "SIGHUP: execute the program anew, with the configuration as it is now; what this site leads\n"
-    "runs on.\n"
+    "SIGHUP: execute the program anew, with the configuration as it is now, when no operation is\n"
+    "under way (snapshots, reboots) any more; what this site leads runs on.\n"
     "\n"
     "exit codes: 0 ended as asked, 1 failed, 2 wrong usage, 3 the configuration is refused\n";
 

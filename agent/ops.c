@@ -31,6 +31,10 @@ struct ops {
     struct bus_service *requests, *sessions;
     struct op *list;
     unsigned count, streams;
+    unsigned changing; /* of an operation that changes its thing */
+    bool draining;
+    void (*idle)(void *data); /* NULL: called, or nobody waits */
+    void *idle_data;
     uv_timer_t look;
 };
 
@@ -126,12 +130,23 @@ static void leave_list(struct op *op)
     op->owner = NULL;
     ops->count--;
     ops->streams -= op->request.op->streams;
+    ops->changing -= op->request.op->changes;
     if (!ops->streams)
         uv_timer_stop(&ops->look);
 }
 
+static void tell_if_idle(struct ops *ops)
+{
+    void (*idle)(void *data) = ops->idle;
+    if (!idle || ops->changing > 0)
+        return;
+    ops->idle = NULL;
+    idle(ops->idle_data);
+}
+
 static void end(struct op *op, json_t *last, const struct hm_error *err)
 {
+    struct ops *ops = op->owner;
     if (op_is_over(op)) {
         json_decref(last);
         return;
@@ -144,6 +159,7 @@ static void end(struct op *op, json_t *last, const struct hm_error *err)
     if (source)
         source->close(op->source_data);
     op_release(op);
+    tell_if_idle(ops);
 }
 
 void op_finish(struct op *op, json_t *value)
@@ -316,6 +332,11 @@ static int check_may_begin(const struct ops *ops, const struct operation *operat
         return hm_fail(err, HM_E_REFUSED,
                        "%s does not do %s (operations.refuse in its configuration)",
                        ops->options.site, operation->name);
+    if (ops->draining && operation->changes)
+        return hm_fail(err, HM_E_BUSY,
+                       "the agent of %s restarts as soon as what is under way has ended; try again "
+                       "in a moment",
+                       ops->options.site);
     if (ops->count >= MOST_UNDER_WAY)
         return hm_fail(err, HM_E_BUSY, "%d operations are under way on %s already", MOST_UNDER_WAY,
                        ops->options.site);
@@ -340,6 +361,7 @@ static void begin(struct ops *ops, struct bus_incoming *to, const struct operati
     ops->list = op;
     ops->count++;
     ops->streams += request->op->streams;
+    ops->changing += request->op->changes;
     if (request->op->streams) {
         HM_AUTOFREE char *what = what_it_is(request);
         hm_log(HM_LOG_INFO, "ops", "%s: begun", what);
@@ -400,6 +422,23 @@ static void end_all(struct ops *ops, bool streams_only, const struct hm_error *e
     }
 }
 
+void ops_drain(struct ops *ops, void (*idle)(void *data), void *data)
+{
+    ops->draining = true;
+    ops->idle = idle;
+    ops->idle_data = data;
+    if (ops->changing > 0)
+        hm_log(HM_LOG_INFO, "ops", "the agent restarts when what is under way has ended: %u",
+               ops->changing);
+    tell_if_idle(ops);
+}
+
+void ops_let_in(struct ops *ops)
+{
+    ops->draining = false;
+    ops->idle = NULL;
+}
+
 void ops_disconnected(struct ops *ops)
 {
     struct hm_error err;
@@ -417,6 +456,7 @@ void ops_free(struct ops *ops)
     struct hm_error err;
     if (!ops)
         return;
+    ops->idle = NULL;
     hm_fail(&err, HM_E_CANCELLED, "the agent of %s is ending", ops->options.site);
     end_all(ops, false, &err);
     bus_service_stop(ops->requests);

@@ -34,6 +34,11 @@ struct ops *ops_new(const struct ops_options *options);
  * more. NULL is allowed. */
 void ops_free(struct ops *ops);
 
+/* The agent is to be restarted. `idle` is called once when no operation that changes a thing is under way any more, maybe from
+ * inside; until ops_let_in() such ones are refused as busy. How many it waits for is logged. */
+void ops_drain(struct ops *ops, void (*idle)(void *data), void *data);
+void ops_let_in(struct ops *ops); /* it is not restarted */
+
 /* The connection to NATS is gone: streams end, since what was sent meanwhile is lost. */
 void ops_disconnected(struct ops *ops);
 

@@ -1,6 +1,8 @@
 """Snapshots with memory that go wrong: VMMs that fail or die meanwhile, and agents that do. On the fake of
 cloud-hypervisor, which does so when it is told to."""
 
+import signal
+
 import pytest
 
 from lib.terminal import Terminal
@@ -111,6 +113,52 @@ def test_a_guest_that_can_not_be_brought_back_is_booted_and_that_is_said(host, b
     host.wait_up("lost")
     host.wait("lost", "Running")
     assert saved(host, "lost") == [] and lines(host, "lost") == 1
+
+
+def hang_up(host):
+    """SIGHUP: what the agent said before it."""
+    before = host.site.agent_log.read_text()
+    host.site.agent.signal(signal.SIGHUP)
+    return before
+
+
+def wait_for_log(host, before, text):
+    wait_until(lambda: text in host.site.agent_log.read_text()[len(before):], 20, f"the agent to say {text!r}")
+
+
+def test_a_reload_waits_for_a_snapshot_and_lets_no_other_in(host, backend):
+    up, other = put_up(host, "reloaded"), put_up(host, "other")
+    say(host, "reloaded", "one")
+    host.strike("vm.restore slow 2500")
+    asked = Terminal(host.argv("snapshot", "create", "vm", "reloaded", "kept", "--memory"))
+    try:
+        wait_until(lambda: is_asked(host, "reloaded", "vm.restore"), 20, "its memory to be brought back", 0.005)
+        before = hang_up(host)
+        wait_for_log(host, before, "the agent restarts when what is under way has ended: 1")
+        code, said = snapshot(host, "create", "vm", "other", "kept")
+        assert code != 0 and "restarts as soon as what is under way has ended; try again" in said, said
+        asked.ends()
+    finally:
+        asked.close()
+    assert "vm/reloaded has snapshot kept, with its memory" in asked.text
+    wait_for_log(host, before, f", site {host.site.name}\n")
+    assert host.pid("reloaded") != up.pid and lines(host, "reloaded") == 2
+    assert host.is_up_since("other", other)
+    host.mend()
+    save(host, "other", "kept")
+
+
+def test_a_reload_that_is_refused_lets_operations_in_again(host, backend):
+    put_up(host, "stays")
+    good = host.site.config["log"]["level"]
+    host.site.config["log"]["level"] = "loud"
+    host.site.write_config()
+    try:
+        wait_for_log(host, hang_up(host), "not restarted: ")
+        save(host, "stays", "kept")
+    finally:
+        host.site.config["log"]["level"] = good
+        host.site.write_config()
 
 
 @pytest.mark.parametrize("call", ["vm.pause", "vm.snapshot", "vmm.shutdown", "vm.restore", "vm.resume"])
