@@ -101,7 +101,7 @@ static void call_ended(void *arg)
     t->ticket = NULL;
     t->ended_ns = hm_boottime_ns();
     t->owner->settled = false;
-    member_look(t->member);
+    backends_look_after_call(t->member);
     if (t->primary)
         primary_call_ended(t->owner);
 }

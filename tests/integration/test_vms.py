@@ -330,8 +330,11 @@ def test_an_address_stays_with_its_vm(host, lan):
     for name in ("first", "second"):
         host.put(name, networks=[{"network": lan}])
         host.wait_up(name)
-    held = [wait_until(lambda: address(name), 60, f"an address of {name}") for name in ("first", "second")]
+    held = [wait_until(lambda: address(name), 10, f"an address of {name}") for name in ("first", "second")]
     assert len(set(held)) == 2
+    shown = [host.wait(name, "Running", where=lambda status: "address" in status["details"]["networks"][0])
+             for name in ("first", "second")]
+    assert [status["details"]["networks"][0]["address"] for status in shown] == held
     host.put("first", networks=[{"network": lan}], power="off")
     host.wait("first", "Stopped")
     host.put("first", networks=[{"network": lan}])
