@@ -135,6 +135,14 @@ def module_site(request):
 
 
 @pytest.fixture
+def lan(host):
+    """A network that the agent makes itself; its name. For files with a `host` that runs VMs."""
+    host.docs.put("network", "lan", {"backend": "native"})
+    host.docs.wait("network", "lan", "Running")
+    return "lan"
+
+
+@pytest.fixture
 def each_step():
     """each_step(host, prepare, argv): yields after drive was killed at step 1, 2, ... of `argv()`, each time
     after `prepare()`, until it was not reached."""

@@ -30,13 +30,6 @@ def tidy(host):
     host.remove_all()
 
 
-@pytest.fixture
-def lan(host):
-    host.docs.put("network", "lan", {"backend": "native"})
-    host.docs.wait("network", "lan", "Running")
-    return "lan"
-
-
 class Stranger:
     """Somebody with the socket of that VM's VMM."""
 

@@ -27,14 +27,6 @@ def tidy(host):
     host.remove_all()
 
 
-@pytest.fixture
-def lan(host):
-    """A network that the agent makes itself; its name."""
-    host.docs.put("network", "lan", {"backend": "native"})
-    host.docs.wait("network", "lan", "Running")
-    return "lan"
-
-
 # -- the life of a VM ----------------------------------------------------------------------------
 
 

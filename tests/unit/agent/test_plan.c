@@ -6,29 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
-
-static struct world w;
-
-static void set_up(void)
-{
-    w = (struct world){0};
-}
-
-static void tear_down(void)
-{
-    world_clear(&w);
-}
-
-static void expect(const char *key, enum plan_op op, enum plan_verb verb)
-{
-    world_expect(&w, key, op, verb);
-}
-
-static void expect_why(const char *key, const char *part)
-{
-    world_expect_why(&w, key, part);
-}
+#include "plan_fixture.h"
 
 /* -- Create, start, stop, remove ------------------------------------------------------------------
  */
