@@ -14,6 +14,7 @@
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-login.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -74,18 +75,28 @@ static char *join_own(const char *mount, const char *name, int pid)
 
 /* -- A scope of systemd's ---------------------------------------------------------------------------- */
 
+/* Which unit the scope is before, so that at a power off it ends after it: the agent's, which has guests to stop in order, and would
+ * start again what systemd has ended. An agent in no unit: one that every scope is before. */
+static char *unit_after_it(void)
+{
+    char *own = NULL;
+    return sd_pid_get_unit(0, &own) >= 0 ? own : hm_strdup("shutdown.target");
+}
+
 static int ask_for_scope(const char *unit, const char *what, unsigned pid)
 {
     sd_bus *bus = NULL;
+    HM_AUTOFREE char *after_it = unit_after_it();
     int r = sd_bus_open_system(&bus);
     if (r >= 0)
         r = sd_bus_set_method_call_timeout(bus, BUS_MS * 1000ULL);
     if (r >= 0)
         r = sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
                                "org.freedesktop.systemd1.Manager", "StartTransientUnit", NULL, NULL,
-                               "ssa(sv)a(sa(sv))", unit, "fail", 5, "Description", "s", what,
-                               "Slice", "s", "machine.slice", "PIDs", "au", 1, pid, "Delegate", "b",
-                               1, "CollectMode", "s", "inactive-or-failed", 0);
+                               "ssa(sv)a(sa(sv))", unit, "fail", 6, "Description", "s", what,
+                               "Slice", "s", "machine.slice", "Before", "as", 1, after_it, "PIDs",
+                               "au", 1, pid, "Delegate", "b", 1, "CollectMode", "s",
+                               "inactive-or-failed", 0);
     sd_bus_flush_close_unref(bus);
     return r;
 }

@@ -10,6 +10,7 @@ from lib.booted import Booted, is_possible
 from lib.declared import Documents
 from lib.failover import Store
 from lib.processes import environment, run
+from lib.pair import PAIR_CONFIG
 from lib.paths import built
 from lib.sites import IMAGES
 from lib.terminal import Terminal
@@ -194,9 +195,13 @@ class VmmHost(Booted):
         super().close()
         self.docs.close()
 
-    def put(self, name, **fields):
-        return self.docs.put("vm", name, {"backend": "cloud-hypervisor", "vcpus": 1, "memory": "128MiB",
-                                          "kernel": f"{IMAGES}/tiny_guest", "cmdline": name, **fields})
+    def put(self, name, docs=None, **fields):
+        return (docs or self.docs).put("vm", name, {
+            "backend": "cloud-hypervisor", "vcpus": 1, "memory": "128MiB", "kernel": f"{IMAGES}/tiny_guest",
+            "cmdline": name, **fields})
+
+    def console(self, name):
+        return (self.root / IMAGES[1:] / f"console/{name}.log").read_text()
 
     def scopes(self):
         """unit -> its description."""
@@ -259,3 +264,19 @@ def test_a_vm_that_is_killed_leaves_no_scope(vmm_host):
     host.run(f"kill -KILL {pid}")
     host.docs.wait("vm", "web", "Running", where=lambda status: status["details"]["pid"] != pid)
     wait_until(lambda: len(host.scopes()) == 1 and before not in host.scopes(), 10, "the scope of the next one alone")
+
+
+def test_at_a_power_off_a_guest_is_asked_before_systemd_ends_its_vmm(vmm_host):
+    """The agent has the time to stop what it leads with in order, before it hands over."""
+    host = vmm_host
+    primary = Documents(host.nats.url, where="primary")
+    primary.store.put("cluster_config", PAIR_CONFIG)
+    primary.store.put("primary_heartbeat", {"site_id": None, "status": "RELEASED", "epoch": 0, "next": "site-a"})
+    host.put("web", primary, stop_grace="10s", cmdline="web obey=500")
+    primary.wait("vm", "web", "Running")
+    host.power_off()
+    assert primary.store.get("primary_heartbeat")["status"] == "RELEASED"
+    primary.close()
+    journal = host.journal_afterwards()
+    assert "tiny-guest: power button" in host.console("web"), journal
+    assert "Stopping harmony-vm-" not in journal, "its guest was not given the time to end"
