@@ -158,8 +158,8 @@ static json_t *cards_of(const struct seen *s, const char *key)
 static void uuid_of(const struct ch *ch, const struct seen *s, const char *key,
                     char out[VM_UUID_TEXT])
 {
-    const char *name = strrchr(s->vm.socket, '/');
-    if (s->vm.is_alive && name && strlen(name + 1) >= VM_UUID_TEXT - 1)
+    const char *name = s->vm.is_alive ? strrchr(s->vm.socket, '/') : NULL;
+    if (name && strlen(name + 1) >= VM_UUID_TEXT - 1)
         snprintf(out, VM_UUID_TEXT, "%s", name + 1);
     else
         vm_uuid(ch->site, key, out);

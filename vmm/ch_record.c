@@ -212,7 +212,8 @@ int ch_process_parse(const char *text, size_t len, struct ch_process *ret, struc
     int r = json ? mark_from_json(json_object_get(json, "mark"), &p.mark, err)
                  : hm_fail(err, HM_E_INVALID, "it is no JSON object");
     json_decref(json);
-    if (r >= 0 && (pid <= 0 || pid > INT32_MAX || start <= 0 || !p.boot || !p.socket))
+    if (r >= 0 &&
+        (pid <= 0 || pid > INT32_MAX || start <= 0 || !p.boot || !p.socket || p.socket[0] != '/'))
         r = hm_fail(err, HM_E_INVALID, "pid, start_time, boot_id or socket is missing");
     if (r < 0) {
         ch_process_clear(&p);

@@ -129,7 +129,10 @@ START_TEST(what_cannot_be_read_is_an_error_and_not_absent)
     ck_assert_int_lt(ch_record_read(records, "web", &mark, &err), 0);
     put("process.json", "[]");
     ck_assert_int_lt(ch_record_read_process(records, "web", &p, &err), 0);
-    put("process.json", "{\"pid\":-4,\"start_time\":1,\"boot_id\":\"b\",\"socket\":\"s\",\"mark\":"
+    put("process.json", "{\"pid\":-4,\"start_time\":1,\"boot_id\":\"b\",\"socket\":\"/s\",\"mark\":"
+                        "{\"site\":\"a\",\"key\":\"k\",\"hash\":\"h\",\"spec\":{}}}");
+    ck_assert_int_lt(ch_record_read_process(records, "web", &p, &err), 0);
+    put("process.json", "{\"pid\":4,\"start_time\":1,\"boot_id\":\"b\",\"socket\":\"s\",\"mark\":"
                         "{\"site\":\"a\",\"key\":\"k\",\"hash\":\"h\",\"spec\":{}}}");
     ck_assert_int_lt(ch_record_read_process(records, "web", &p, &err), 0);
     put("note.json", "{\"state\":\"started\",\"epoch\":-1,\"restarts\":99999999999}");

@@ -177,6 +177,17 @@ START_TEST(a_record_that_cannot_be_read_makes_it_unknown_and_not_absent)
 }
 END_TEST
 
+START_TEST(a_run_that_cannot_be_read_makes_it_unknown)
+{
+    struct order o = order();
+    HM_AUTOFREE char *reason = NULL;
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    write_record("process.json", "{");
+    ck_assert_int_eq(look(&reason), THING_UNKNOWN);
+    ck_assert_ptr_nonnull(strstr(reason, "process.json"));
+}
+END_TEST
+
 START_TEST(a_kill_needs_no_record_to_end_the_process_of_the_socket)
 {
     struct order o = order();
@@ -387,6 +398,7 @@ int main(void)
     tcase_add_test(t, without_the_program_a_start_says_so_and_leaves_it_off);
     tcase_add_test(t, another_documents_vm_is_a_conflict);
     tcase_add_test(t, a_record_that_cannot_be_read_makes_it_unknown_and_not_absent);
+    tcase_add_test(t, a_run_that_cannot_be_read_makes_it_unknown);
     tcase_add_test(t, a_kill_needs_no_record_to_end_the_process_of_the_socket);
     tcase_add_test(t, what_was_seen_is_killed_unasked_by_its_uuid);
     tcase_add_test(t, the_first_look_ends_what_an_agent_that_died_has_left);
