@@ -100,6 +100,14 @@ static int record_process(const struct ch *ch, const struct order *o, const stru
     return r;
 }
 
+/* No record names its cgroup, so nobody would find that again. */
+static void turn_away(struct ch_gate *gate, const char *cgroup)
+{
+    ch_gate_refuse(gate);
+    ch_pid_kill(&gate->pid, CH_KILL_WAIT_MS, NULL);
+    ch_cgroup_remove(cgroup);
+}
+
 static int spawn(const struct ch *ch, const struct order *o, const char *socket, const char *log,
                  struct ch_pid *ret, struct hm_error *err)
 {
@@ -125,7 +133,7 @@ static int spawn(const struct ch *ch, const struct order *o, const char *socket,
         HM_AUTOFREE char *cgroup = ch_cgroup_join(o->name, socket, &gate.pid);
         r = record_process(ch, o, &gate.pid, socket, cgroup, err);
         if (r < 0)
-            ch_gate_refuse(&gate);
+            turn_away(&gate, cgroup);
         else
             r = ch_gate_open(&gate, program, err);
     }
@@ -229,12 +237,22 @@ static int give_up_memory(struct ch *ch, const struct order *o, struct hm_error 
     return hm_fail(err, why.code, "%s; its next start boots it", why.text);
 }
 
+/* What a run that ended by itself has left. That its guest shut down shall not be said of the next one, whose VMM may end
+ * before it has told of anything. */
+static void forget_before(const struct ch *ch, const char *name, const struct ch_vm *vm)
+{
+    HM_AUTOFREE char *events = ch_events_path(ch->records, name);
+    unlink(events);
+    unlink(vm->socket);
+    ch_cgroup_remove(vm->run.cgroup);
+}
+
 static int run(struct ch *ch, const struct order *o, const struct ch_vm *vm, const json_t *config,
                const char *memory, struct hm_error *err)
 {
     HM_AUTOFREE char *log = ch_log_path(ch->records, o->name);
     struct ch_pid pid;
-    unlink(vm->socket);
+    forget_before(ch, o->name, vm);
     log_bound(log, CH_SAID_KEPT);
     int r = spawn(ch, o, vm->socket, log, &pid, err);
     if (r >= 0)

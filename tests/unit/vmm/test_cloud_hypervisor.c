@@ -3,6 +3,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -388,6 +389,119 @@ START_TEST(events_of_many_resets_are_bounded_and_the_last_one_counts)
 }
 END_TEST
 
+static void set_program(const char *path)
+{
+    struct ch *ch = self;
+    free(ch->program);
+    ch->program = hm_strdup(path);
+}
+
+static const char shut_down_before[] = "{ \"event\": \"shutdown\" }\n\n";
+
+/* An agent in a process of its own, which its VMM ends before it has told of anything. */
+static void start_until_the_agent_dies(void)
+{
+    HM_AUTOFREE char *program = hm_printf("%s/program", dir);
+    pid_t agent = fork();
+    if (agent == 0) {
+        struct order o = order();
+        HM_AUTOFREE char *text = hm_printf("#!/bin/sh\nkill -KILL %d\n", (int)getpid());
+        set_program(program);
+        if (hm_file_write_atomic(program, text, strlen(text), 0700, &err) >= 0)
+            d->start(self, &o, &err);
+        _exit(1);
+    }
+    ck_assert(is_killed(agent));
+}
+
+START_TEST(what_the_run_before_has_told_says_nothing_of_this_one)
+{
+    struct order o = order();
+    HM_AUTOFREE char *why = NULL, *run = record("process.json");
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    write_record("events", shut_down_before);
+    start_until_the_agent_dies();
+    ck_assert_int_eq(access(run, F_OK), 0);
+    ck_assert_int_eq(look(&why), THING_CRASHED);
+    ck_assert_str_eq(why, "its process has ended");
+}
+END_TEST
+
+/* As a guest leaves it that has shut down: its process is gone, and nobody has stopped it. */
+static char *leave_a_run_with_a_cgroup(void)
+{
+    HM_AUTOFREE char *run = record("process.json"), *text = NULL;
+    char *cgroup = hm_printf("%s/cgroup", dir);
+    pid_t child = run_as_vmm();
+    ck_assert_int_eq(mkdir(cgroup, 0755), 0);
+    record_run(child);
+    kill(child, SIGKILL);
+    ck_assert(is_killed(child));
+    size_t len;
+    ck_assert_int_ge(hm_file_read(run, 1 << 20, &text, &len, &err), 0);
+    json_t *json = json_loadb(text, len, 0, NULL);
+    json_object_set_new(json, "cgroup", json_string(cgroup));
+    ck_assert_int_eq(json_dump_file(json, run, 0), 0);
+    json_decref(json);
+    return cgroup;
+}
+
+START_TEST(a_start_takes_away_the_cgroup_of_the_run_before)
+{
+    struct order o = order();
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    HM_AUTOFREE char *cgroup = leave_a_run_with_a_cgroup();
+    set_program("/bin/false");
+    ck_assert_int_lt(d->start(self, &o, &err), 0);
+    ck_assert_int_ne(access(cgroup, F_OK), 0);
+}
+END_TEST
+
+/* Cgroups of runs of this socket, wherever this machine has them. */
+static size_t count_cgroups(const char *socket)
+{
+    const char *name = strrchr(socket, '/') + 1;
+    HM_AUTOFREE char *own = hm_printf("harmony-vms/%.*s-*", (int)strcspn(name, "."), name);
+    HM_AUTOFREE char *v2 = hm_printf("/sys/fs/cgroup/%s", own),
+                     *hybrid = hm_printf("/sys/fs/cgroup/unified/%s", own);
+    glob_t found;
+    glob(v2, 0, NULL, &found);
+    glob(hybrid, GLOB_APPEND, NULL, &found);
+    size_t count = found.gl_pathc;
+    globfree(&found);
+    return count;
+}
+
+/* No other test on this machine has VMs of this site. */
+static void be_another_site(void)
+{
+    struct ch *ch = self;
+    free(ch->site);
+    ch->site = hm_printf("site-%d", (int)getpid());
+}
+
+START_TEST(a_start_that_cannot_be_noted_leaves_no_process_and_no_cgroup)
+{
+    struct order o = order();
+    struct ch_pid pid;
+    struct rlimit before;
+    be_another_site();
+    HM_AUTOFREE char *socket = ch_socket_path(self, KEY);
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    set_program("/bin/true");
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit nothing = {0, before.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &nothing), 0);
+    int r = d->start(self, &o, &err);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    ck_assert_int_lt(r, 0);
+    ck_assert_ptr_nonnull(strstr(err.text, "process.json"));
+    ck_assert_int_eq(ch_process_find(socket, &pid, &err), 0);
+    ck_assert_uint_eq(count_cgroups(socket), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cloud_hypervisor");
@@ -408,6 +522,9 @@ int main(void)
     tcase_add_test(t, a_note_that_cannot_be_kept_holds_up_a_stop_and_no_kill);
     tcase_add_test(t, a_look_notes_how_far_the_console_is);
     tcase_add_test(t, events_of_many_resets_are_bounded_and_the_last_one_counts);
+    tcase_add_test(t, what_the_run_before_has_told_says_nothing_of_this_one);
+    tcase_add_test(t, a_start_takes_away_the_cgroup_of_the_run_before);
+    tcase_add_test(t, a_start_that_cannot_be_noted_leaves_no_process_and_no_cgroup);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
