@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -16,7 +17,7 @@
 #include "vmm/thing.h"
 #include "vmm/vm_uuid.h"
 
-enum { LOOK_MS = 3000, LAST_EVENTS = 64 << 10 };
+enum { LOOK_MS = 3000, LAST_SAID = 64 << 10 };
 
 /* What the last look gave out, by name: a thing that has not changed is given out as the same copy. */
 struct ch_cache {
@@ -89,21 +90,39 @@ static void take_answer(struct seen *s)
 
 /* -- Its state ---------------------------------------------------------------------------------------- */
 
-/* The VMM says so before it ends, if it ended because its guest shut down. */
-static bool has_shut_down(const struct ch *ch, const char *vm)
+static bool says(const char *path, size_t size, const char *word)
 {
-    static const char word[] = "\"event\": \"shutdown\"";
     size_t len;
-    HM_AUTOFREE char *path = ch_events_path(ch->records, vm);
-    HM_AUTOFREE char *text = log_end(path, LAST_EVENTS, &len);
-    return memmem(text, len, word, sizeof word - 1) != NULL;
+    HM_AUTOFREE char *text = log_end(path, size, &len);
+    return memmem(text, len, word, strlen(word)) != NULL;
+}
+
+/* What a VMM says of its guest's end is the same when it can't run its guest any further (KVM_EXIT_INTERNAL_ERROR, memory of the
+ * host that is broken): only its log tells. */
+static bool has_failed(const struct ch *ch, const struct seen *s)
+{
+    HM_AUTOFREE char *path = ch_log_path(ch->records, s->name);
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return false;
+    bool was_cut = st.st_size < s->vm.run.said;
+    int64_t of_this_run = was_cut ? st.st_size : st.st_size - s->vm.run.said;
+    size_t size = of_this_run < LAST_SAID ? (size_t)of_this_run : LAST_SAID;
+    return says(path, size, "VCPU generated error") || says(path, size, "vCPU thread panicked");
+}
+
+/* The VMM says so before it ends, if it ended because its guest shut down. */
+static bool has_shut_down(const struct ch *ch, const struct seen *s)
+{
+    HM_AUTOFREE char *path = ch_events_path(ch->records, s->name);
+    return says(path, LAST_SAID, "\"event\": \"shutdown\"") && !has_failed(ch, s);
 }
 
 /* A process that was started and not stopped by us, and is gone. */
 static void say_ended(const struct ch *ch, const struct seen *s, struct thing *t)
 {
     bool is_of_now = !strcmp(s->vm.run.boot, ch->boot);
-    t->shut_down = is_of_now && has_shut_down(ch, s->name);
+    t->shut_down = is_of_now && has_shut_down(ch, s);
     t->state = is_of_now && !t->shut_down ? THING_CRASHED : THING_OFF;
     t->reason = hm_strdup(!is_of_now     ? "the host was restarted"
                           : t->shut_down ? "shut down"

@@ -199,6 +199,13 @@ static char *text_at(const json_t *json, const char *name)
     return text ? hm_strdup(text) : NULL;
 }
 
+/* 0 for what is out of range. */
+static int64_t number_at(const json_t *json, const char *name, int64_t max)
+{
+    json_int_t n = json_integer_value(json_object_get(json, name));
+    return n >= 0 && n <= max ? n : 0;
+}
+
 int ch_process_parse(const char *text, size_t len, struct ch_process *ret, struct hm_error *err)
 {
     json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
@@ -208,7 +215,8 @@ int ch_process_parse(const char *text, size_t len, struct ch_process *ret, struc
                            .socket = text_at(json, "socket"),
                            .cgroup = text_at(json, "cgroup"),
                            .taps = json_incref(json_object_get(json, "taps")),
-                           .placed = json_incref(json_object_get(json, "placed"))};
+                           .placed = json_incref(json_object_get(json, "placed")),
+                           .said = number_at(json, "said", INT64_MAX)};
     int r = json ? mark_from_json(json_object_get(json, "mark"), &p.mark, err)
                  : hm_fail(err, HM_E_INVALID, "it is no JSON object");
     json_decref(json);
@@ -241,9 +249,10 @@ int ch_record_write_process(const char *records, const char *vm, const struct ch
                             struct hm_error *err)
 {
     json_t *json =
-        json_pack("{s:i, s:I, s:s, s:s, s:s*, s:O*, s:O*, s:o}", "pid", p->pid.pid, "start_time",
-                  (json_int_t)p->pid.start, "boot_id", p->boot, "socket", p->socket, "cgroup",
-                  p->cgroup, "taps", p->taps, "placed", p->placed, "mark", mark_to_json(&p->mark));
+        json_pack("{s:i, s:I, s:s, s:s, s:s*, s:O*, s:O*, s:I, s:o}", "pid", p->pid.pid,
+                  "start_time", (json_int_t)p->pid.start, "boot_id", p->boot, "socket", p->socket,
+                  "cgroup", p->cgroup, "taps", p->taps, "placed", p->placed, "said",
+                  (json_int_t)p->said, "mark", mark_to_json(&p->mark));
     return write_json(records, vm, PROCESS, json, err);
 }
 
@@ -253,13 +262,6 @@ int ch_record_forget_process(const char *records, const char *vm, struct hm_erro
 }
 
 /* -- The run note --------------------------------------------------------------------------------- */
-
-/* 0 for what is out of range. */
-static int64_t number_at(const json_t *json, const char *name, int64_t max)
-{
-    json_int_t n = json_integer_value(json_object_get(json, name));
-    return n >= 0 && n <= max ? n : 0;
-}
 
 struct run_note ch_record_read_note(const char *records, const char *vm)
 {

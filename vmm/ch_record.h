@@ -4,8 +4,8 @@
  * <state_dir>/cloud-hypervisor/NAME/, mode 0700, with these files, each written atomically and fsynced, and each
  * by one verb alone, so that a kill beside a start loses nothing:
  *   vm.json       the definition: the mark, with the spec (vmm/mark.h). Without it there is no such VM.
- *   process.json  its VMM as it was started: pid with start time, boot of the host, socket, cgroup, TAPs, and the mark of
- *                 what runs, which may be older than the definition's
+ *   process.json  its VMM as it was started: pid with start time, boot of the host, socket, cgroup, TAPs, where its part
+ *                 of vmm.log begins, and the mark of what runs, which may be older than the definition's
  *   note.json     the run note (driver.h)
  *   resume.json   that its next start goes on from memory that was saved (ch_memory.h)
  *   hold.json     that it stands still for a moment, and for which run of the agent (ch_memory.h)
@@ -36,6 +36,7 @@ struct ch_process {
     char *cgroup;   /* folder, or NULL */
     json_t *taps;   /* names of the TAPs that it opens */
     json_t *placed; /* networks[] as this host connects them (order.placed) */
+    int64_t said;   /* bytes of vmm.log before it */
     struct mark mark;
 };
 void ch_process_clear(struct ch_process *p); /* zeroed is allowed */

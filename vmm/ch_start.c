@@ -84,15 +84,23 @@ static int wait_until_up(struct ch *ch, const char *vm, const char *socket,
     }
 }
 
+static int64_t length_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
 /* What is on disk about it before its program runs. */
 static int record_process(const struct ch *ch, const struct order *o, const struct ch_pid *pid,
                           const char *socket, const char *cgroup, struct hm_error *err)
 {
+    HM_AUTOFREE char *log = ch_log_path(ch->records, o->name);
     struct ch_process p = {.pid = *pid,
                            .boot = hm_strdup(ch->boot),
                            .socket = hm_strdup(socket),
                            .cgroup = cgroup ? hm_strdup(cgroup) : NULL,
                            .taps = ch_taps(o->key, cards_of(o)),
+                           .said = length_of(log),
                            .placed = json_incref((json_t *)(uintptr_t)cards_of(o))};
     mark_of_order(o, &p.mark);
     int r = ch_record_write_process(ch->records, o->name, &p, err);

@@ -135,6 +135,14 @@ def test_it_ends_with_its_guest(vmm):
     assert vmm.said() == ["up, 1 cpu, 128 MiB, off=0"]
 
 
+def test_a_guest_that_cannot_be_run_any_further_ends_it_as_a_shutdown_does(vmm):
+    vmm.do("vm.create", vmm.config(cmdline="breaks=0"))
+    vmm.do("vm.boot")
+    assert vmm.wait_end() == 0 and not vmm.socket.exists()
+    assert vmm.events()[-3:] == [("vm", "shutdown"), ("vm", "deleted"), ("vmm", "shutdown")]
+    assert "VCPU generated error" in vmm.process.log.read_text()
+
+
 @pytest.mark.parametrize("which", VMMS)
 def test_it_outlives_its_guest_if_told_to(which, make_vmm):
     vmm = make_vmm(which)

@@ -47,8 +47,8 @@ struct options {
 /* What the guest will do, by name of the word in its command line. */
 struct guest {
     bool deaf, keeps; /* ignores the power button; lets go of no device */
-    int64_t off_ms, reset_ms, obey_ms;
-    int64_t off_at, reset_at, eject_at, button_at; /* 0: not */
+    int64_t off_ms, reset_ms, breaks_ms, obey_ms;
+    int64_t off_at, reset_at, breaks_at, eject_at, button_at; /* 0: not */
     int64_t paused_at;
     char line[80]; /* what was typed so far */
     size_t line_length;

@@ -10,6 +10,7 @@
  *
  *   off=MS     powers itself off that long after its boot
  *   reset=MS   resets itself that long after its boot
+ *   breaks=MS  goes where no code is that long after its boot, and its VMM can't run it any further
  *   obey=MS    powers off that long after the power button (0 by default)
  *   deaf       does not hear the power button
  *   keeps      does not let go of a device
@@ -291,6 +292,12 @@ static void end_with(const struct machine *m, uint8_t value)
         __asm__ volatile("cli; hlt");
 }
 
+/* The registers of no device, which KVM can't fetch an instruction from. */
+static void break_down(void)
+{
+    __asm__ volatile("jmp *%0" : : "r"((uintptr_t)0xd0000000));
+}
+
 static void let_go(const struct machine *m)
 {
     uint32_t down = m->pci[1];
@@ -325,6 +332,7 @@ static void tell(int32_t lines)
 static void run(const struct machine *m)
 {
     int32_t off = number_of(m->line, "off"), reset = number_of(m->line, "reset");
+    int32_t breaks = number_of(m->line, "breaks");
     (void)now_ms(m);
     for (;;) {
         hear(m, &off);
@@ -334,6 +342,8 @@ static void run(const struct machine *m)
             end_with(m, SLEEP_OFF);
         if (reset >= 0 && now >= reset)
             end_with(m, RESET);
+        if (breaks >= 0 && now >= breaks)
+            break_down();
         sleep_a_tick();
     }
 }

@@ -69,6 +69,7 @@ START_TEST(a_process_is_kept_with_all_that_tells_it_apart)
 {
     struct ch_process p = a_process(), found = {0};
     p.cgroup = hm_strdup("/sys/fs/cgroup/x");
+    p.said = 5000000000;
     ck_assert_int_eq(ch_record_write_process(records, "web", &p, &err), 0);
     ck_assert_int_eq(ch_record_read_process(records, "web", &found, &err), 1);
     ck_assert_int_eq(found.pid.pid, 4711);
@@ -76,6 +77,7 @@ START_TEST(a_process_is_kept_with_all_that_tells_it_apart)
     ck_assert_str_eq(found.boot, "b00t");
     ck_assert_str_eq(found.socket, "/run/x.sock");
     ck_assert_str_eq(found.cgroup, "/sys/fs/cgroup/x");
+    ck_assert_int_eq(found.said, 5000000000);
     ck_assert(json_equal(found.taps, p.taps));
     ck_assert_str_eq(found.mark.hash, "h1");
     ch_process_clear(&found);

@@ -115,16 +115,21 @@ static pid_t run_as_vmm(void)
 }
 
 /* As its start leaves it. */
-static void record_run(pid_t child)
+static void record_run_saying(pid_t child, int64_t said)
 {
     struct order o = order();
     struct ch *ch = self;
-    struct ch_process p = {.boot = ch->boot, .socket = ch_socket_path(ch, KEY)};
+    struct ch_process p = {.boot = ch->boot, .socket = ch_socket_path(ch, KEY), .said = said};
     ck_assert(ch_pid_of(child, &p.pid));
     mark_of_order(&o, &p.mark);
     ck_assert_int_ge(ch_record_write_process(ch->records, "web", &p, &err), 0);
     mark_clear(&p.mark);
     free(p.socket);
+}
+
+static void record_run(pid_t child)
+{
+    record_run_saying(child, 0);
 }
 
 static bool is_killed(pid_t child)
@@ -396,7 +401,7 @@ static void set_program(const char *path)
     ch->program = hm_strdup(path);
 }
 
-static const char shut_down_before[] = "{ \"event\": \"shutdown\" }\n\n";
+static const char shut_down[] = "{ \"event\": \"shutdown\" }\n\n";
 
 /* An agent in a process of its own, which its VMM ends before it has told of anything. */
 static void start_until_the_agent_dies(void)
@@ -419,7 +424,7 @@ START_TEST(what_the_run_before_has_told_says_nothing_of_this_one)
     struct order o = order();
     HM_AUTOFREE char *why = NULL, *run = record("process.json");
     ck_assert_int_eq(d->create(self, &o, &err), 0);
-    write_record("events", shut_down_before);
+    write_record("events", shut_down);
     start_until_the_agent_dies();
     ck_assert_int_eq(access(run, F_OK), 0);
     ck_assert_int_eq(look(&why), THING_CRASHED);
@@ -454,6 +459,26 @@ START_TEST(a_start_takes_away_the_cgroup_of_the_run_before)
     set_program("/bin/false");
     ck_assert_int_lt(d->start(self, &o, &err), 0);
     ck_assert_int_ne(access(cgroup, F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_guest_that_could_not_be_run_any_further_has_not_shut_down)
+{
+    static const char failed[] = "ERROR:vmm/src/cpu.rs:1460 -- VCPU generated error: VcpuRun\n";
+    struct order o = order();
+    HM_AUTOFREE char *twice = hm_printf("%s%s", failed, failed);
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    pid_t child = run_as_vmm();
+    record_run_saying(child, sizeof failed - 1);
+    kill(child, SIGKILL);
+    ck_assert(is_killed(child));
+    write_record("events", shut_down);
+    write_record("vmm.log", failed); /* of the run before */
+    ck_assert_int_eq(look(NULL), THING_OFF);
+    write_record("vmm.log", twice);
+    ck_assert_int_eq(look(NULL), THING_CRASHED);
+    write_record("vmm.log", "ERROR: VCPU generated error"); /* it was cut meanwhile */
+    ck_assert_int_eq(look(NULL), THING_CRASHED);
 }
 END_TEST
 
@@ -524,6 +549,7 @@ int main(void)
     tcase_add_test(t, events_of_many_resets_are_bounded_and_the_last_one_counts);
     tcase_add_test(t, what_the_run_before_has_told_says_nothing_of_this_one);
     tcase_add_test(t, a_start_takes_away_the_cgroup_of_the_run_before);
+    tcase_add_test(t, a_guest_that_could_not_be_run_any_further_has_not_shut_down);
     tcase_add_test(t, a_start_that_cannot_be_noted_leaves_no_process_and_no_cgroup);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
