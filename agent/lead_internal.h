@@ -130,6 +130,8 @@ struct lead {
         char boot[MARKS_BOOT_MAX + 1];
     } account;
 
+    int64_t woke_ns; /* BOOTTIME: when the loop last went on after more than a heartbeat interval; 0: never */
+
     struct { /* what an operator asks for, as it stands in the bucket */
         struct failover_request asked;
         uint64_t revision;    /* 0: there is none */

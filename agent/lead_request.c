@@ -127,6 +127,17 @@ static void begin_switchover(struct lead *l)
     lead_event(l, &event);
 }
 
+/* Who stood still has heard nobody meanwhile, and no answer to its own heartbeat: neither says anything before a
+ * site that lives had the time to be ready again. */
+static int64_t decides_at(const struct lead *l, int64_t now)
+{
+    enum fo_refusal why = fo_switchover_refusal(&l->core, &l->request.asked.site, now);
+    bool unheard = why == FO_REFUSED_NOT_HEARD || why == FO_REFUSED_NOT_READY ||
+                   why == FO_REFUSED_NOT_ACKNOWLEDGED;
+    int64_t beats = l->core.config.success_threshold + 2;
+    return unheard && l->woke_ns != 0 ? l->woke_ns + beats * l->core.terms.period : now;
+}
+
 /* Only whoever leads has a say. */
 static void switchover(struct lead *l, int64_t now)
 {
@@ -143,6 +154,8 @@ static void switchover(struct lead *l, int64_t now)
         answer_leads(l, REQUEST_REFUSED);
     else if (now > due + PATIENCE_NS)
         answer(l, REQUEST_REFUSED, "nobody led when it was due, nor in the minute after it");
+    else if (now < decides_at(l, now))
+        l->request.look_at = decides_at(l, now);
     else
         begin_switchover(l);
 }

@@ -16,6 +16,7 @@ static void ask(const char *by, const char *fields)
 #define PROMOTE    "\"action\":\"promote\",\"state\":\"asked\",\"site\":\"site-a\","
 #define TO_SITE_A  SWITCHOVER "\"site\":\"site-a\""
 #define TO_SITE_B  SWITCHOVER "\"site\":\"site-b\""
+#define TO_NOBODY  SWITCHOVER "\"site\":\"site-z\"" /* refused at once */
 #define LATER      TO_SITE_B ",\"at\":\"2199-01-01T00:00:00.000Z\""
 
 static struct failover_request last_word(void)
@@ -118,6 +119,36 @@ START_TEST(switchover_to_a_site_that_is_not_heard_is_refused)
 }
 END_TEST
 
+/* The loop has no turn for longer than site-b may be silent. */
+static void stand_still(void)
+{
+    int64_t until = hm_boottime_ns() + 6 * HEARTBEAT_MS * HM_MS;
+    while (hm_boottime_ns() < until)
+        continue;
+}
+
+START_TEST(a_leader_that_stood_still_listens_before_it_refuses)
+{
+    until_it_leads();
+    ck_assert(wait_for(site_b_is_ready));
+    ask("ann", TO_SITE_B);
+    stand_still();
+    ck_assert(wait_for(is_answered_while_b_beats));
+    ck_assert_msg(last_word().state != REQUEST_REFUSED, "%s", last_word().text);
+}
+END_TEST
+
+START_TEST(a_leader_that_stood_still_refuses_a_site_that_stays_silent)
+{
+    until_it_leads();
+    ck_assert(wait_for(site_b_is_ready));
+    ask("ann", TO_SITE_B);
+    stand_still();
+    until_answered("ann", REQUEST_REFUSED);
+    ck_assert_str_eq(last_word().text, fo_refusal_text(FO_REFUSED_NOT_HEARD));
+}
+END_TEST
+
 START_TEST(switchover_to_whoever_leads_is_done)
 {
     until_it_leads();
@@ -185,7 +216,7 @@ START_TEST(stored_answer_does_not_hide_the_next_word)
 {
     until_it_leads();
     fake_bus_answer();
-    ask("ann", TO_SITE_B);
+    ask("ann", TO_NOBODY);
     fake_bus_give_entries();
     ck_assert_int_eq(last_word().state, REQUEST_REFUSED);
     ask("bob", TO_SITE_A);
@@ -202,7 +233,7 @@ START_TEST(lost_answer_is_not_put_over_the_next_word)
     until_it_leads();
     fake_bus_answer();
     fake_bus.refuses_writes = true;
-    ask("ann", TO_SITE_B);
+    ask("ann", TO_NOBODY);
     fake_bus_give_entries();
     fake_bus.refuses_writes = false;
     ck_assert(!is_answered());
@@ -300,6 +331,8 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, switchover_that_begins_is_answered_before_the_workload_has_stopped);
     tcase_add_test(t, switchover_to_a_site_that_is_not_heard_is_refused);
+    tcase_add_test(t, a_leader_that_stood_still_listens_before_it_refuses);
+    tcase_add_test(t, a_leader_that_stood_still_refuses_a_site_that_stays_silent);
     tcase_add_test(t, switchover_to_whoever_leads_is_done);
     tcase_add_test(t, planned_one_waits_and_can_be_withdrawn);
     tcase_add_test(t, promotion_that_was_asked_of_another_run_is_refused);
