@@ -94,9 +94,9 @@ class Demo:
         for site in self.sites.values():
             site.power_on()
             self.tell.ok(f"{site.name}  {facts(site)}")
-        for site in self.sites.values():
+        for site in self.sites.values():  # one after the other: the first record names site-a, but not for long
             site.start_agent()
-        self.leads("site-a")
+            self.leads("site-a")
 
     def declare(self):
         self.tell.step("declare", f"{EXAMPLE.relative_to(ROOT)}: network lan, disk web-data, vm web, "

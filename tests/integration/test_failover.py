@@ -8,13 +8,12 @@ import signal
 
 import pytest
 
-from lib.failover import GONE_NS, Group, boottime_ns
+from lib.failover import GONE_NS, Group, assert_taken_over_in_time, boottime_ns
 from lib.fake_server import FakeOldServer
 from lib.paths import built
 from lib.processes import run
 from lib.waiting import wait_until
 
-DRIFT = 1.001
 SLACK_MS = 400  # of a busy machine, beyond what the configuration bounds
 
 
@@ -39,12 +38,8 @@ def group(make_group):
     group.start()
     assert group.wait_serving("site-a") == 1
     group.wait_replica("site-b")
-    wait_until(lambda: group.lease()["counter"] > 9, 10, "a few heartbeats of the leader")
+    group.wait_leader_writes(9)
     return group
-
-
-def takeover_bound_ms(config):
-    return DRIFT * config["failover_timeout_ms"] + config["heartbeat_interval_ms"] + SLACK_MS
 
 
 def fence_bound_ms(config):
@@ -62,24 +57,24 @@ def assert_no_overlap(group):
 def test_first_leader_is_elected_once_the_group_is_made(make_group):
     """Agents that were there first say what is missing, and nobody serves."""
     group = make_group()
-    group.start()
+    group.start(in_turn=False)
     wait_until(lambda: "failover init" in group.a.agent.log_end(100), 10, "the missing bucket to be told")
-    assert group.serving() == {}
+    group.check_silent(0)
     group.init()
     assert group.wait_serving("site-a") == 1
     lease = group.lease()
     assert (lease["site_id"], lease["status"], lease["epoch"]) == ("site-a", "HEALTHY", 1)
-    state = wait_until(lambda: group.store.get("cluster_state"), 5, "cluster_state")
+    state = wait_until(lambda: group.store.get("cluster_state"), 15, "cluster_state")
     assert (state["current_primary"], state["epoch"]) == ("site-a", 1)
-    beat = wait_until(lambda: group.heartbeat("site-b"), 5, "a heartbeat of site-b")
+    beat = wait_until(lambda: group.heartbeat("site-b"), 15, "a heartbeat of site-b")
     assert beat["site_id"] == "site-b"
 
 
 def test_failover_init_makes_a_group_that_elects_its_leader(make_group, nats):
     group = make_group()
     run([built("harmonyctl"), "--server", nats.url, "failover", "init", "--primary", "site-a",
-         "--replica", "site-b", "--heartbeat-interval=100ms", "--failover-timeout=1000ms",
-         "--failure-threshold=3", "--fence-timeout=300ms"])
+         "--replica", "site-b", "--heartbeat-interval=100ms", "--failover-timeout=3400ms",
+         "--failure-threshold=24", "--fence-timeout=500ms"])
     group.start()
     assert group.wait_serving("site-a") == 1
 
@@ -88,10 +83,10 @@ def test_power_cut_of_the_leader_moves_the_role(group):
     cut = group.a.power_cut()
     group.wait_serving("site-b", epoch=2)
     handover = group.handover("site-a", "site-b")
-    assert handover["outage_ms"] <= takeover_bound_ms(group.config)
+    assert_taken_over_in_time(group, handover, SLACK_MS)
     assert (handover["at_ns"] - cut) / 1e6 >= group.config["failover_timeout_ms"] - 200
     assert_no_overlap(group)
-    incident = wait_until(lambda: group.store.get("incident.2"), 5, "the incident")
+    incident = wait_until(lambda: group.store.get("incident.2"), 15, "the incident")
     assert (incident["from"], incident["to"], incident["reason"]) == ("site-a", "site-b", "STALE")
     assert {h["site_id"] for h in incident["heartbeats"][-3:]} == {"site-a"}
 
@@ -104,26 +99,25 @@ def test_preferred_primary_gets_the_role_back_by_handshake(group):
     group.a.start_agent()
     group.wait_serving("site-a", epoch=3, timeout=20)
     handover = group.handover("site-b", "site-a")
-    assert handover["outage_ms"] < group.config["failover_timeout_ms"]
+    assert group.outage_ms(handover) < group.config["failover_timeout_ms"]
     assert (handover["at_ns"] - back) / 1e6 >= group.config["yield_after_ms"]
     assert_no_overlap(group)
-    assert wait_until(lambda: group.store.get("incident.3"), 5, "the incident")["ended"] == "YIELD"
+    assert wait_until(lambda: group.store.get("incident.3"), 15, "the incident")["ended"] == "YIELD"
 
 
 def test_graceful_stop_of_the_agent_hands_over_at_once(group):
     assert group.a.stop_agent() == 0
     group.wait_serving("site-b", epoch=2)
     handover = group.handover("site-a", "site-b")
-    assert handover["outage_ms"] < group.config["failover_timeout_ms"] / 2
+    assert group.outage_ms(handover) < group.config["failover_timeout_ms"] / 2
     assert_no_overlap(group)
     assert group.store.get("incident.2")["ended"] == "STEP_DOWN"
 
 
 def test_graceful_stop_of_a_replica_changes_nothing(group):
     assert group.b.stop_agent() == 0
-    counter = group.lease()["counter"]
-    wait_until(lambda: group.lease()["counter"] > counter + 20, 10, "more heartbeats of the leader")
-    assert group.serving() == {"site-a": 1}
+    group.wait_leader_writes(20)
+    group.check_serving({"site-a": 1})
     assert group.terms() == [("site-a", 1)]
 
 
@@ -132,12 +126,11 @@ def test_graceful_stop_of_a_replica_changes_nothing(group):
 def test_replica_that_was_frozen_does_not_promote_on_waking(group):
     """Its own silence is not the leader's: it was away for longer than failover_timeout."""
     group.b.freeze_agent()
-    start = group.lease()["counter"]
-    ticks = 3 * group.config["failover_timeout_ms"] // group.config["heartbeat_interval_ms"]
-    wait_until(lambda: group.lease()["counter"] > start + ticks, 20, "the leader to go on meanwhile")
+    ticks = int(1.5 * group.config["failover_timeout_ms"] / group.config["heartbeat_interval_ms"])
+    group.wait_leader_writes(ticks, timeout=40)
     group.b.thaw_agent()
-    group.wait_heartbeats("site-b", ticks)
-    assert group.serving() == {"site-a": 1}
+    group.wait_silences("site-b")
+    group.check_serving({"site-a": 1})
     assert group.lease()["epoch"] == 1
     assert group.terms() == [("site-a", 1)]
 
@@ -150,10 +143,9 @@ def test_failing_replica_hook_never_leads(make_group):
     group.wait_serving("site-a", epoch=1)
     group.wait_heartbeats("site-b", 5)
     group.a.power_cut()
-    waited = 3 * group.config["failover_timeout_ms"] // group.config["heartbeat_interval_ms"]
-    group.wait_heartbeats("site-b", waited)
+    group.wait_silences("site-b", 2)
     assert group.heartbeat("site-b")["fit"] is False
-    assert group.serving() == {}
+    assert group.terms() == [("site-a", 1)]
 
 
 # -- the store fails ---------------------------------------------------------------------------------
@@ -162,11 +154,9 @@ def test_nats_killed_and_restarted_mid_work(group, nats):
     killed = boottime_ns()
     nats.kill()
     group.wait_nobody_serves()
-    assert (group.last_of_epoch(1) - killed) / 1e6 <= fence_bound_ms(group.config)
+    assert group.lived_ms(killed, group.last_of_epoch(1)) <= fence_bound_ms(group.config)
     nats.start()
-    leader = wait_until(lambda: len(group.serving()) == 1 and next(iter(group.serving())), 20,
-                        "one site to lead again")
-    assert group.serving()[leader] > 1
+    group.wait_one_serves(above=1)
     assert_no_overlap(group)
 
 
@@ -174,25 +164,23 @@ def test_nats_frozen_longer_than_the_lease(group, nats):
     frozen = boottime_ns()
     nats.freeze()
     group.wait_nobody_serves()
-    assert (group.last_of_epoch(1) - frozen) / 1e6 <= fence_bound_ms(group.config)
+    assert group.lived_ms(frozen, group.last_of_epoch(1)) <= fence_bound_ms(group.config)
     nats.thaw()
-    wait_until(lambda: len(group.serving()) == 1, 20, "one site to lead again")
-    assert min(group.serving().values()) > 1
+    group.wait_one_serves(above=1)
     assert_no_overlap(group)
 
 
 def test_nats_frozen_for_less_than_the_lease_costs_nothing(make_group, nats):
-    group = make_group(heartbeat_interval_ms=500, failover_timeout_ms=3000)
+    group = make_group(heartbeat_interval_ms=500, failure_threshold=6, failover_timeout_ms=4300)
     group.init()
     group.start()
     group.wait_serving("site-a", epoch=1)
-    counter = group.lease()["counter"]
     nats.freeze()
     frozen = boottime_ns()
     wait_until(lambda: boottime_ns() - frozen > 600_000_000, 5, "0.6 s of a frozen server")
     nats.thaw()
-    wait_until(lambda: group.lease()["counter"] > counter + 6, 10, "heartbeats to go on")
-    assert group.serving() == {"site-a": 1}
+    group.wait_leader_writes(6)
+    group.check_serving({"site-a": 1})
     assert group.terms() == [("site-a", 1)]
 
 
@@ -226,7 +214,7 @@ def test_agent_that_finds_nothing_held_fences_before_anything_else(make_group, f
     assert "site-a" in group.serving(GONE_NS)
     before = len(notes_of("site-a", notes))
     group.a.start_agent()
-    wait_until(lambda: min(group.serving().values(), default=0) > 1, 20, "a later epoch")
+    group.wait_one_serves(above=1)
     assert notes_of("site-a", notes)[before].startswith("site-a fence")
     assert_no_overlap(group)
     ended = group.last_of_epoch(1)
@@ -275,7 +263,7 @@ def test_failing_probe_of_the_leader_moves_the_role(make_group, folder):
     (folder / "ill-site-a").touch()
     group.wait_serving("site-b")
     assert_no_overlap(group)
-    assert group.report()["longest_outage_ms"] < group.config["failover_timeout_ms"]
+    assert group.longest_outage_ms() < group.config["failover_timeout_ms"]
 
 
 # -- hooks ---------------------------------------------------------------------------------------------
@@ -293,9 +281,8 @@ def test_site_that_owes_a_resync_does_not_lead_until_it_succeeded(make_group, fo
     group.a.start_agent()
     group.wait_warning("site-a", "resync hook exited with 1")
     group.wait_warning("site-a", "before its resync hook has succeeded")
-    counter = group.lease()["counter"]
-    wait_until(lambda: group.lease()["counter"] > counter + 20, 20, "site-b's heartbeats to go on")
-    assert group.serving() == {"site-b": 2}
+    group.wait_leader_writes(20)
+    group.check_serving({"site-b": 2})
     assert not group.status("site-a")["fit"]
     (folder / "mended").touch()
     wait_until(lambda: group.status("site-a")["fit"], 20, "site-a to be fit")
@@ -311,14 +298,14 @@ def test_follow_and_resync_hooks_are_told_the_new_leader(make_group, folder):
     group.start()
     group.wait_serving("site-a", epoch=1)
     notes = folder / "notes"
-    wait_until(lambda: notes.read_text() == "follow site-b site-a 1\n", 5, "site-b to follow")
+    wait_until(lambda: notes.read_text() == "follow site-b site-a 1\n", 15, "site-b to follow")
     group.wait_replica("site-b")
     group.a.power_cut()
     group.wait_serving("site-b", epoch=2)
     group.a.power_on(libvirtd=False)
     group.a.start_agent()
     wait_until(lambda: notes.read_text().splitlines()[1:] == [
-        "resync site-a site-b 2", "follow site-a site-b 2"], 10, "site-a to catch up, then follow")
+        "resync site-a site-b 2", "follow site-a site-b 2"], 20, "site-a to catch up, then follow")
 
 
 # -- refusals --------------------------------------------------------------------------------------------
@@ -330,9 +317,8 @@ def refused_config(group, part, **changes):
     sentence = group.wait_warning("site-a", f"cluster_config rev {revision} refused")
     assert part in sentence
     assert f"revision {group.status('site-a')['config']['revision']} stays" in sentence
-    counter = group.lease()["counter"]
-    wait_until(lambda: group.lease()["counter"] > counter + 5, 10, "heartbeats to go on")
-    assert group.serving() == {"site-a": 1}
+    group.wait_leader_writes(5)
+    group.check_serving({"site-a": 1})
     assert group.status("site-a")["config"]["failover_timeout_ms"] == good["failover_timeout_ms"]
     return sentence
 
@@ -344,16 +330,16 @@ def test_availability_before_consistency_is_refused_by_name(group):
 
 def test_a_timeout_that_cannot_be_met_is_refused_with_the_sum(group):
     sentence = refused_config(group, "failover_timeout_ms 900 is below", failover_timeout_ms=900)
-    assert "400" in sentence and "300" in sentence and "250" in sentence  # F, fence, guardian
+    assert "F 2500 + fence_timeout 500 + guardian 250" in sentence
 
 
 def test_nonsense_is_refused_and_a_good_one_is_taken_again(group):
     revision = group.store.put("cluster_config", "{not json")
     group.wait_warning("site-a", f"cluster_config rev {revision} refused")
-    taken = group.configure(failover_timeout_ms=1500)
+    taken = group.configure(failover_timeout_ms=4000)
     wait_until(lambda: group.status("site-a")["config"]["revision"] == taken, 10, "the new configuration")
     assert not any("refused" in w for w in group.status("site-a")["warnings"])
-    assert group.serving() == {"site-a": 1}
+    group.check_serving({"site-a": 1})
 
 
 def test_last_good_configuration_survives_a_restart(group):
@@ -368,7 +354,7 @@ def test_last_good_configuration_survives_a_restart(group):
 
 
 def test_malformed_heartbeat_is_an_unknown_holder_with_the_longest_promise(make_group):
-    group = make_group(max_promise_ms=3000)
+    group = make_group(max_promise_ms=4000)
     group.init()
     group.start()
     group.wait_serving("site-a", epoch=1)
@@ -376,11 +362,10 @@ def test_malformed_heartbeat_is_an_unknown_holder_with_the_longest_promise(make_
     put = boottime_ns()
     group.store.put("primary_heartbeat", "{\"site_id\": 7")
     group.wait_nobody_serves()
-    leader = wait_until(lambda: len(group.serving()) == 1 and next(iter(group.serving())), 20,
-                        "a site to lead again")
+    leader, _ = group.wait_one_serves(above=1)
     first = next(v for v in group.report()["intervals"] if v["epoch"] > 1)
     assert first["site"] == leader
-    assert (first["first_ns"] - put) / 1e6 >= 3000
+    assert (first["first_ns"] - put) / 1e6 >= 4000
     assert_no_overlap(group)
 
 
@@ -389,11 +374,11 @@ def test_old_server_is_refused(make_group, nats):
     with FakeOldServer(nats.port, "2.9.10") as old:
         group = make_group(agent_url=old.url)
         group.init()
-        group.start()
+        group.start(in_turn=False)
         wait_until(lambda: "nats-server 2.9.10 is too old" in group.a.agent.log_end(100), 10, "the refusal")
         counter = (group.lease() or {}).get("counter", 0)
         assert group.lease()["site_id"] is None and counter == 0
-        assert group.serving() == {}
+        group.check_silent(0)
 
 
 # -- the heartbeat's path waits for nothing ---------------------------------------------------------------

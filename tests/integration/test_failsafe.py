@@ -9,14 +9,15 @@ import os
 import pytest
 
 from lib.authority import Authority
-from lib.failover import Group, boottime_ns
+from lib.failover import Group, assert_taken_over_in_time, boottime_ns
 from lib.processes import free_port
 from lib.relay import Relay
 from lib.waiting import wait_until
 
 OUTAGE_S = int(os.environ.get("HARMONY_OUTAGE_S", "15"))
-TIMES = {"heartbeat_interval_ms": 250, "failure_threshold": 2, "fence_timeout_ms": 500,
-         "failover_timeout_ms": 2000, "yield_to_primary": False}
+# F 2500: the lease outlasts a machine that stands still for 2 s.
+TIMES = {"heartbeat_interval_ms": 250, "failure_threshold": 9, "fence_timeout_ms": 500,
+         "failover_timeout_ms": 3500, "yield_to_primary": False}
 SLACK_MS = 500  # of a busy machine, beyond what the configuration bounds
 
 
@@ -81,7 +82,7 @@ def serves_for(group, name, seconds):
     """`name` alone serves in epoch 1, for so long, without a gap."""
     until = boottime_ns() + seconds * 1_000_000_000
     wait_until(lambda: (group.last_record(name) or (0, 0))[0] > until, seconds + 10,
-               f"{name} to serve on", 0.05)
+               f"{name} to serve on", 0.05, group.describe)
     assert group.terms() == [(name, 1)]
 
 
@@ -114,9 +115,9 @@ def test_it_fences_when_the_links_are_cut_too(make_group, nats):
     group.wait_nobody_serves()
     last = group.last_of_epoch(1)
     bound = fence_start_ms(group) + group.config["fence_timeout_ms"] + SLACK_MS
-    assert (last - cut) / 1e6 <= bound
+    assert group.lived_ms(cut, last) <= bound
     nats.start()
-    wait_until(group.serving, 30, "somebody to serve again", 0.02)
+    group.wait_one_serves(above=1)
     assert_no_overlap(group)
 
 
@@ -127,9 +128,9 @@ def test_without_failsafe_it_fences_as_ever(make_group, nats):
     stopped = boottime_ns()
     group.wait_nobody_serves()
     bound = fence_start_ms(group) + group.config["fence_timeout_ms"] + SLACK_MS
-    assert (group.last_of_epoch(1) - stopped) / 1e6 <= bound
+    assert group.lived_ms(stopped, group.last_of_epoch(1)) <= bound
     nats.start()
-    wait_until(group.serving, 30, "somebody to serve again", 0.02)
+    group.wait_one_serves(above=1)
     assert_no_overlap(group)
 
 
@@ -149,7 +150,7 @@ def test_a_stranger_is_no_voter(make_group, folder, nats):
     stopped = boottime_ns()
     group.wait_nobody_serves()
     bound = fence_start_ms(group) + group.config["fence_timeout_ms"] + SLACK_MS
-    assert (group.last_of_epoch(1) - stopped) / 1e6 <= bound
+    assert group.lived_ms(stopped, group.last_of_epoch(1)) <= bound
     assert_no_overlap(group)
 
 
@@ -159,9 +160,7 @@ def test_a_dead_primary_is_still_replaced(make_group):
     wait_linked(group, "site-a", "site-b")
     group.a.power_cut()
     group.wait_serving("site-b", epoch=2, timeout=20)
-    handover = group.handover("site-a", "site-b")
-    bound = 1.001 * group.config["failover_timeout_ms"] + group.config["heartbeat_interval_ms"]
-    assert handover["outage_ms"] <= bound + SLACK_MS
+    assert_taken_over_in_time(group, group.handover("site-a", "site-b"), SLACK_MS)
     assert_no_overlap(group)
 
 
@@ -190,9 +189,9 @@ def test_one_voter_of_two_that_is_away_is_one_too_few(make_group, nats):
     stopped = boottime_ns()
     group.wait_nobody_serves()
     bound = fence_start_ms(group) + group.config["fence_timeout_ms"] + SLACK_MS
-    assert (group.last_of_epoch(1) - stopped) / 1e6 <= bound
+    assert group.lived_ms(stopped, group.last_of_epoch(1)) <= bound
     nats.start()
-    wait_until(group.serving, 30, "somebody to serve again", 0.02)
+    group.wait_one_serves(above=1)
     assert_no_overlap(group)
 
 

@@ -10,11 +10,10 @@ import pytest
 from lib.failover import GONE_NS, Group, boottime_ns
 from lib.waiting import wait_until
 
-# T is large enough for a busy machine to restart an agent within nT.
-CONFIG = {"heartbeat_interval_ms": 400, "failure_threshold": 3, "fence_timeout_ms": 900,
-          "failover_timeout_ms": 3500, "yield_after_ms": 60000}
+# nT is large enough for a busy machine to restart an agent within it.
+CONFIG = {"heartbeat_interval_ms": 400, "failure_threshold": 6, "fence_timeout_ms": 900,
+          "failover_timeout_ms": 4500, "yield_after_ms": 60000}
 LATENESS_MS = 250
-SLACK_MS = 500  # of a busy machine, beyond what the configuration bounds
 
 
 @pytest.fixture
@@ -45,15 +44,8 @@ def served_at_most_ms(config):
 
 def assert_ended_in_time(group, since):
     """Epoch 1, of which no heartbeat was sent after `since`."""
-    assert (group.last_of_epoch(1) - since) / 1e6 <= served_at_most_ms(group.config)
+    assert group.lived_ms(since, group.last_of_epoch(1)) <= served_at_most_ms(group.config)
     assert group.report()["overlap_ms"] == 0
-
-
-def wait_more_heartbeats(group, count):
-    """Until the leader has written `count` more. Returns the lease."""
-    start = group.lease()["counter"]
-    wait_until(lambda: group.lease()["counter"] >= start + count, 30, f"{count} more heartbeats", 0.02)
-    return group.lease()
 
 
 # -- the agent hangs or dies -------------------------------------------------------------------------
@@ -66,8 +58,8 @@ def test_workload_of_an_agent_that_hangs_is_ended_in_time(make_group):
     assert_ended_in_time(group, frozen)
     group.a.thaw_agent()
     group.wait_replica("site-a")
-    wait_more_heartbeats(group, 5)
-    assert group.serving() == {"site-b": 2}
+    group.wait_leader_writes(5)
+    group.check_serving({"site-b": 2})
     assert group.report()["overlap_ms"] == 0
 
 
@@ -83,17 +75,17 @@ def test_workload_of_an_agent_that_is_dead_is_ended_in_time(make_group):
 def test_agent_that_is_back_in_time_goes_on(make_group):
     """The workload's process stays, and so does the epoch. A busy machine may take a second or two to
     start a sanitized agent."""
-    group = make_group(failure_threshold=10, failover_timeout_ms=6000)
+    group = make_group(failure_threshold=12, failover_timeout_ms=7000)
     witness = group.a.pids("witness")
     counter = group.lease()["counter"]
     group.a.kill_agent()
     group.a.start_agent()
     wait_until(lambda: group.lease()["counter"] > counter + 1, 10, "the next heartbeats", 0.005)
-    lease = wait_more_heartbeats(group, 2 * CONFIG["failure_threshold"])
+    lease = group.wait_leader_writes(group.config["failure_threshold"] + 2)
     assert (lease["site_id"], lease["epoch"], lease["status"]) == ("site-a", 1, "HEALTHY")
     assert group.a.pids("witness") == witness
     assert group.terms() == [("site-a", 1)]
-    assert group.report()["longest_outage_ms"] * 1e6 < GONE_NS
+    assert group.longest_outage_ms() * 1e6 < GONE_NS
     assert "goes on with the lease" in group.a.agent.log_end(50)
 
 
@@ -103,13 +95,13 @@ def test_agent_that_is_back_too_late_does_not_go_on(make_group):
     killed = boottime_ns()
     group.wait_nobody_serves()
     group.a.start_agent()
-    wait_until(lambda: min(group.serving().values(), default=0) > 1, 20, "a later epoch")
+    group.wait_one_serves(above=1)
     assert_ended_in_time(group, killed)
 
 
 def test_agent_that_is_well_fences_before_its_guardian_does(make_group, nats):
-    """The lease runs out for both at the same instant; what runs is asked first."""
-    group = make_group()
+    """The lease runs out for both at the same instant; what runs is asked first, for as long as a fence may take."""
+    group = make_group(fence_timeout_ms=3000, failover_timeout_ms=6500)
     nats.kill()
     killed = boottime_ns()
     group.wait_nobody_serves()
@@ -124,7 +116,7 @@ def test_death_of_the_guardian_ends_the_epoch(make_group):
     """The agent starts another one; wherever the role is then, it is in a higher epoch."""
     group = make_group()
     group.a.kill_guardian()
-    wait_until(lambda: min(group.serving().values(), default=0) > 1, 20, "a later epoch")
+    group.wait_one_serves(above=1)
     assert group.report()["overlap_ms"] == 0
     wait_until(lambda: group.a.pids("harmony-guardian"), 10, "another guardian")
     wait_until(lambda: group.status("site-a")["guardian"]["up"], 10, "the agent to have it")
@@ -134,7 +126,7 @@ def test_guardian_that_is_asked_to_end_goes_when_the_role_is_given_up(make_group
     group = make_group()
     old = group.a.pids("harmony-guardian")
     group.a.kill_guardian("-TERM")
-    wait_until(lambda: min(group.serving().values(), default=0) > 1, 20, "a later epoch")
+    group.wait_one_serves(above=1)
     wait_until(lambda: group.a.pids("harmony-guardian") != old, 10, "the old one to end")
     assert group.report()["overlap_ms"] == 0
 
@@ -156,7 +148,7 @@ def test_restart_in_place_touches_nothing(make_group):
     group.a.config["log"]["level"] = "debug"
     group.a.write_config()
     hang_up(group, group.a)
-    lease = wait_more_heartbeats(group, 2 * CONFIG["failure_threshold"])
+    lease = group.wait_leader_writes(CONFIG["failure_threshold"] + 2)
     assert (lease["site_id"], lease["epoch"]) == ("site-a", 1)
     assert group.a.agent.inner_pid() == pid
     assert group.a.pids("witness") == witness
@@ -173,9 +165,8 @@ def test_an_agent_that_has_just_restarted_hands_over_when_it_is_stopped(make_gro
     hang_up(group, group.a)
     group.a.agent.signal(signal.SIGTERM)
     group.wait_serving("site-b")
-    report = group.report()
-    assert report["overlap_ms"] == 0
-    assert report["longest_outage_ms"] < CONFIG["failover_timeout_ms"], "nobody was told; the silence decided"
+    assert group.report()["overlap_ms"] == 0
+    assert group.longest_outage_ms() < CONFIG["failover_timeout_ms"], "nobody was told; the silence decided"
 
 
 def test_restart_into_a_bad_configuration_is_refused(make_group):
@@ -185,5 +176,5 @@ def test_restart_into_a_bad_configuration_is_refused(make_group):
     group.a.agent.signal(signal.SIGHUP)
     wait_until(lambda: "not restarted" in group.a.agent_log.read_text(), 10, "the refusal")
     assert 'unknown field "site_ids"' in group.a.agent_log.read_text()
-    wait_more_heartbeats(group, 5)
+    group.wait_leader_writes(5)
     assert group.terms() == [("site-a", 1)]

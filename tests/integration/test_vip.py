@@ -41,6 +41,7 @@ class Hosts(Lab):
     def start(self):
         for name in self.sites:
             self.boot(name)
+            self.wait_claimed()
         self._start_clients()
 
     def boot(self, name, agent=True):

@@ -25,7 +25,7 @@ from .processes import first_child
 from .waiting import wait_until
 
 # A real virDomainDestroy takes some time: fence_timeout is larger than where a process is killed.
-PAIR_CONFIG = {**CONFIG, "fence_timeout_ms": 2000, "failover_timeout_ms": 3500,
+PAIR_CONFIG = {**CONFIG, "fence_timeout_ms": 2000, "failover_timeout_ms": 5000,
                "yield_after_ms": 60000}
 
 
@@ -41,13 +41,14 @@ class Pair:
         self.pinned = Documents(url, "site-a")
 
     def start(self, *sites):
-        """Power and agents of these sites (without arguments: of both)."""
+        """Power and agents of these sites (without arguments: of both). The first one leads before the other comes."""
         self.store.put("cluster_config", self.config)
         self.store.put("primary_heartbeat",
                        {"site_id": None, "status": "RELEASED", "epoch": 0, "next": "site-a"})
         for site in sites or self.sites.values():
             site.power_on()
             site.start_agent()
+            wait_until(lambda: self.lease()["epoch"] >= 1, 30, "a site to take the lease", 0.02)
 
     def close(self):
         for site in self.sites.values():
