@@ -26,13 +26,14 @@ VIPS = [{"address": f"{V4}/24", "link": "eth0"}, {"address": f"{V6}/64", "link":
 OWN_V6 = {"site-a": "fd00:77::21", "site-b": "fd00:77::22"}
 CLIENT_ADDRESS = "10.77.0.50"
 STRANGER = "02:00:00:00:00:99"
+PATIENT = {"failure_threshold": 6, "failover_timeout_ms": 3700}  # F 2.8 s: for a machine that stands still
 
 
 class Hosts(Lab):
     """Two sites whose agents have the virtual IPs, each with a server on all of its addresses, and a client."""
 
     def __init__(self, folder, network, **config):
-        super().__init__(folder, network, servers=1, sites=2, **config)
+        super().__init__(folder, network, servers=1, sites=2, **{**PATIENT, **config})
         for site in self.sites.values():
             site.config["failover"]["vip"] = VIPS
         self.holders = vip.Holders([V4, V6])
