@@ -179,12 +179,14 @@ static int health(void *data, struct hm_error *err)
 /* -- Stop, and both
  * ---------------------------------------------------------------------------------------------- */
 
-/* Nothing of an earlier lease may start any more. */
+/* Nothing of an earlier lease may start any more. An operation, which has no ticket, starts nothing. */
 static void cancel_primary_calls(struct reconciler *r)
 {
-    for (size_t i = 0; i < r->task_count; i++)
-        if (r->task_list[i]->primary && r->task_list[i]->in_flight)
-            r->task_list[i]->cancelled = backend_cancel(r->task_list[i]->ticket);
+    for (size_t i = 0; i < r->task_count; i++) {
+        struct task *t = r->task_list[i];
+        if (t->primary && t->ticket)
+            t->cancelled = backend_cancel(t->ticket);
+    }
 }
 
 static void stop(void *data, uint64_t epoch, struct stop_times times, workload_done done, void *arg)

@@ -26,7 +26,7 @@ struct task {
     bool primary;
     bool in_flight;
     bool cancelled;                /* in flight, but it has not begun and never will */
-    struct backend_ticket *ticket; /* while in flight */
+    struct backend_ticket *ticket; /* of a verb in flight; else NULL */
     struct member *member;         /* where the last call went */
     enum plan_verb verb;           /* the last or present one */
     int64_t ended_ns;              /* BOOTTIME when a worker last left a call */

@@ -467,6 +467,19 @@ static int fake_remove(void *self, const struct order *o, struct hm_error *err)
     return leave(self, o, r);
 }
 
+/* An operation: it asks the guest, which goes on as it is. */
+static int fake_reboot(void *self, const struct driver_call *call, struct driver_result *ret,
+                       struct hm_error *err)
+{
+    const struct order *o = &call->order;
+    (void)ret;
+    enter(self, "reboot", o);
+    int r = obey("reboot", o->name, err);
+    return leave(self, o, r);
+}
+
+static const struct driver_operation fake_operations[] = {{"reboot", fake_reboot}, {NULL, NULL}};
+
 static const char *const fake_kinds[] = {"network", "image-file", "disk", "vm", NULL};
 static const char *const vms_kinds[] = {"network", "vm", NULL};
 static const char *const disks_kinds[] = {"disk", NULL};
@@ -491,6 +504,7 @@ static const char *const disks_kinds[] = {"disk", NULL};
      .pause = fake_pause,                                                                          \
      .resume = fake_resume,                                                                        \
      .note = fake_note,                                                                            \
+     .operations = fake_operations,                                                                \
      .is_alive = fake_is_alive}
 /* clang-format on */
 
