@@ -146,25 +146,25 @@ static void on_join(uv_timer_t *timer)
     conclude(timer->data);
 }
 
-/* When the youngest look that is worth waiting for has taken too long; 0: there is none. */
-static int64_t join_until(const struct backends *b)
+/* How long the youngest look that is worth waiting for may take yet; 0: there is none. */
+static int64_t join_ns(const struct backends *b)
 {
-    int64_t until = 0, now = hm_boottime_ns();
+    int64_t longest = 0, now = hm_boottime_ns();
     for (size_t i = 0; i < b->count; i++) {
-        int64_t end = b->items[i].began_ns + JOIN_MS * HM_MS;
-        if (b->items[i].under_way && end > now && end > until)
-            until = end;
+        int64_t left = b->items[i].began_ns + JOIN_MS * HM_MS - now;
+        if (b->items[i].under_way && left > longest)
+            longest = left;
     }
-    return until;
+    return longest;
 }
 
 static void look_ended(struct backends *b)
 {
-    int64_t until = is_in_hurry(b) ? 0 : join_until(b);
-    if (!until)
+    int64_t left = is_in_hurry(b) ? 0 : join_ns(b);
+    if (!left)
         conclude(b);
     else if (!uv_is_active((uv_handle_t *)&b->join))
-        uv_timer_start(&b->join, on_join, (uint64_t)((until - hm_boottime_ns()) / HM_MS + 1), 0);
+        uv_timer_start(&b->join, on_join, (uint64_t)(left / HM_MS + 1), 0);
 }
 
 /* -- What is asked about them ---------------------------------------------------------------------

@@ -3,5 +3,6 @@ NATS_TESTS := $(shell grep -lE '"tests/(lib/nats_helper|unit/bus/fixture).h"' $(
 $(NATS_TESTS:tests/unit/%.c=$(BUILD)/unit/%): $(BUILD)/obj/tests/lib/nats_helper.o \
     | $(if $(HARMONY_NATS_SERVER),,$(HARMONY_TOOLS)/python/requirements.txt)
 
-# A test whose clock is its own.
-$(BUILD)/unit/agent/test_fence_late: ALL_LIBS += -Wl,--wrap=hm_boottime_ns
+# Tests whose clock is their own.
+LATE_TESTS := $(shell grep -l '"late_clock.h"' $(UNIT_SOURCES))
+$(LATE_TESTS:tests/unit/%.c=$(BUILD)/unit/%): ALL_LIBS += -Wl,--wrap=hm_boottime_ns

@@ -4,26 +4,11 @@
 #include <string.h>
 
 #include "fakes/status.c"
+#include "late_clock.h"
 #include "site.h"
 #include "world.h"
 
 enum { LOOKS = 40 }; /* more than a fence needs to begin */
-
-int64_t __real_hm_boottime_ns(void);
-int64_t __wrap_hm_boottime_ns(void); /* by the linker: module.mk */
-
-static _Atomic int64_t ahead_ns;
-static _Atomic int looks;
-static _Thread_local bool is_slow; /* the test's thread alone, which is the loop's */
-
-int64_t __wrap_hm_boottime_ns(void)
-{
-    if (is_slow) {
-        ahead_ns += HM_MS;
-        looks++;
-    }
-    return __real_hm_boottime_ns() + ahead_ns;
-}
 
 static struct site s;
 static int answers;
@@ -40,11 +25,11 @@ static void begin_slowly(int64_t kill_ms)
 {
     int64_t now = hm_boottime_ns();
     struct stop_times times = {.kill_ns = now + kill_ms * HM_MS, .deadline_ns = now + 9000 * HM_MS};
-    answers = looks = 0;
-    is_slow = true;
+    answers = 0;
+    late_clock_begin(HM_MS);
     s.workload.stop(s.workload.data, 1, times, answered, NULL);
-    is_slow = false;
-    ck_assert_int_lt(looks, LOOKS);
+    late_clock_end();
+    ck_assert_int_lt(late_clock_looks, LOOKS);
 }
 
 START_TEST(what_waits_is_killed_whenever_the_kill_falls_due)
