@@ -267,9 +267,17 @@ static bool is_too_late(const struct workload *w)
     return hm_boottime_ns() >= w->stop.times.kill_ns;
 }
 
-static int64_t hook_limit_ms(const struct workload *w)
+/* A deadline that is over asks no more: kill. */
+static void kill_if_late(struct workload *w)
 {
     if (is_too_late(w))
+        stop_documents(w);
+}
+
+/* Who waits for it decides, not another look at the clock: the kill may fall due in between. */
+static int64_t hook_limit_ms(const struct workload *w)
+{
+    if (w->stop.documents_begun)
         return INT32_MAX; /* nothing waits for it any more: its own limit */
     if (has_documents(w))
         return (ms_until(w->stop.times.kill_ns) + 1) / 2;
@@ -285,6 +293,7 @@ static void run_fence_hook(struct workload *w)
             "a promote hook could not be killed: what it may still start can't be seen stopped");
         note_failure(w, &why);
     }
+    kill_if_late(w);
     int r = hooks_run(w->hooks, HOOK_FENCE, &w->stop.for_hook.context, hook_limit_ms(w),
                       fence_hook_ended, w, &why);
     if (r < 0)
@@ -293,17 +302,11 @@ static void run_fence_hook(struct workload *w)
         hook_is_over(w);
 }
 
-/* A deadline that is over asks no more: kill. */
-static void kill_if_late(struct workload *w)
-{
-    if (is_too_late(w))
-        stop_documents(w);
-}
-
 /* Its end begins the fence, where a promotion is under way. */
 static void begin_hook(struct workload *w)
 {
     w->stop.hook_waits = false;
+    kill_if_late(w);
     if (hooks_running(w->hooks, HOOK_PROMOTE))
         hooks_kill(w->hooks, HOOK_PROMOTE);
     else

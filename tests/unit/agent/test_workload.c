@@ -1,12 +1,14 @@
 #include "agent/workload.h"
 
 #include <check.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "tests/lib/turn.h"
 
 static uv_loop_t loop;
 static struct hooks *hooks;
@@ -396,6 +398,26 @@ START_TEST(stop_that_is_asked_for_sooner_kills_sooner)
 }
 END_TEST
 
+/* The loop stands still, as on a machine that does. */
+static void stand_still(int64_t ms)
+{
+    int64_t until = hm_boottime_ns() + ms * HM_MS;
+    while (hm_boottime_ns() < until)
+        sched_yield();
+}
+
+START_TEST(documents_wait_for_no_hook_that_begins_when_the_kill_is_due)
+{
+    fake.any = true;
+    set_up_with("exec sleep 60", "exec sleep 60", NULL);
+    start();
+    stop_within(100); /* the promote hook is killed first */
+    stand_still(100);
+    TURN_UNTIL(&loop, hooks_running(hooks, HOOK_FENCE));
+    ck_assert_str_eq(story.data, "start-documents(3) started:cancelled stop-documents(3) ");
+}
+END_TEST
+
 START_TEST(nothing_is_promoted_when_the_lease_ran_out_meanwhile)
 {
     struct lease_limit lease = {0};
@@ -521,6 +543,20 @@ START_TEST(a_late_stop_waits_for_no_virtual_ip)
 }
 END_TEST
 
+START_TEST(documents_wait_for_no_hook_when_virtual_ips_took_all_the_time)
+{
+    fake.any = true;
+    set_up_with(NULL, "exec sleep 60", NULL);
+    give_vips();
+    vips.hold_away = 1;
+    stop_within(20);
+    stand_still(20);
+    answer_away(HM_OK);
+    ck_assert(hooks_running(hooks, HOOK_FENCE));
+    ck_assert_str_eq(story.data, "vips-away stop-documents(3) ");
+}
+END_TEST
+
 START_TEST(a_promote_hook_that_ends_meanwhile_is_followed_by_one_fence_hook)
 {
     set_up_with("true", "true", NULL);
@@ -561,6 +597,7 @@ int main(void)
     tcase_add_test(t, sick_document_fails_the_probe_of_who_serves);
     tcase_add_test(t, late_stop_kills_beside_the_hook);
     tcase_add_test(t, stop_that_is_asked_for_sooner_kills_sooner);
+    tcase_add_test(t, documents_wait_for_no_hook_that_begins_when_the_kill_is_due);
     tcase_add_test(t, nothing_is_promoted_when_the_lease_ran_out_meanwhile);
     tcase_add_test(t, virtual_ips_are_put_up_last_and_taken_away_first);
     tcase_add_test(t, no_virtual_ip_over_what_does_not_run);
@@ -571,6 +608,7 @@ int main(void)
     tcase_add_test(t, a_virtual_ip_that_stays_is_no_good_stop);
     tcase_add_test(t, one_that_can_not_be_taken_away_is_no_good_stop);
     tcase_add_test(t, a_late_stop_waits_for_no_virtual_ip);
+    tcase_add_test(t, documents_wait_for_no_hook_when_virtual_ips_took_all_the_time);
     tcase_add_test(t, a_promote_hook_that_ends_meanwhile_is_followed_by_one_fence_hook);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
