@@ -101,13 +101,13 @@ static void note_status(struct hm_process *p, int status)
     r->not_started = hm_spawn_errno(&p->child);
 }
 
-static void child_exited(uv_signal_t *end, int number)
+/* False: it is still there. What the time is over for asks, too: a loop that stood still comes to its timers
+ * before it hears of the child. */
+static bool has_exited(struct hm_process *p)
 {
-    struct hm_process *p = end->data;
     int status;
-    (void)number;
     if (waitpid(p->child.pid, &status, WNOHANG) != p->child.pid)
-        return;
+        return false;
     p->exited = true;
     note_status(p, status);
     uv_signal_stop(&p->end);
@@ -116,6 +116,13 @@ static void child_exited(uv_signal_t *end, int number)
         release(p);
     else
         report_when_complete(p);
+    return true;
+}
+
+static void child_exited(uv_signal_t *end, int number)
+{
+    (void)number;
+    has_exited(end->data);
 }
 
 /* From now, not from when the loop last looked at the clock. */
@@ -128,6 +135,8 @@ static void set_timer(struct hm_process *p, uv_timer_cb ring, int64_t ms)
 static void still_there(uv_timer_t *timer)
 {
     struct hm_process *p = timer->data;
+    if (has_exited(p))
+        return;
     p->result.unkillable = true;
     p->result.exit_code = -1;
     report(p);
@@ -145,6 +154,8 @@ void hm_process_kill(struct hm_process *p)
 static void deadline_passed(uv_timer_t *timer)
 {
     struct hm_process *p = timer->data;
+    if (has_exited(p))
+        return;
     p->result.timed_out = true;
     hm_process_kill(p);
 }

@@ -305,6 +305,44 @@ START_TEST(killed_on_request)
 }
 END_TEST
 
+/* The loop stands still, as on a machine that does: the child has ended by then, and the time is over. */
+static void stand_still_until_it_is_dead(const struct hm_process *p, int64_t ms)
+{
+    siginfo_t info;
+    int64_t until = hm_boottime_ns() + ms * HM_MS;
+    pid_t child = ((const struct hm_spawned *)p)->pid; /* its first member */
+    ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    while (hm_boottime_ns() < until)
+        sched_yield();
+}
+
+START_TEST(one_that_died_is_not_unkillable_however_late_the_loop_looks)
+{
+    char *argv[] = {(char *)"/bin/sleep", (char *)"1000", NULL};
+    struct hm_process_options o = options_for(argv);
+    struct hm_process *p = start(&o);
+    hm_process_kill(p);
+    stand_still_until_it_is_dead(p, 1100);
+    wait_until_done();
+    ck_assert(!outcome.result.unkillable);
+    ck_assert_int_eq(outcome.result.signal, SIGKILL);
+}
+END_TEST
+
+START_TEST(one_that_ended_in_time_was_not_killed_however_late_the_loop_looks)
+{
+    struct hm_error err;
+    char *argv[] = {(char *)"/bin/sh", (char *)"-c", (char *)"echo no >&2; exit 3", NULL};
+    struct hm_process_options o = options_for(argv);
+    o.timeout_ms = 200;
+    struct hm_process *p = start(&o);
+    stand_still_until_it_is_dead(p, 250);
+    wait_until_done();
+    ck_assert_int_lt(hm_process_check("hook", &outcome.result, &err), 0);
+    ck_assert_str_eq(err.text, "hook exited with 3: no");
+}
+END_TEST
+
 /* What is traced and killed is gone for its parent only when the tracer has looked: that is how one
  * gets a child that SIGKILL does not end. */
 static pid_t trace(int pid)
@@ -528,6 +566,8 @@ int main(void)
     tcase_add_test(c, deadline_kills_the_whole_group);
     tcase_add_test(c, grandchild_that_holds_the_output_delays_nothing);
     tcase_add_test(c, killed_on_request);
+    tcase_add_test(c, one_that_died_is_not_unkillable_however_late_the_loop_looks);
+    tcase_add_test(c, one_that_ended_in_time_was_not_killed_however_late_the_loop_looks);
     tcase_add_test(c, unkillable_is_given_up_after_a_second);
     tcase_add_loop_test(c, what_cannot_start_is_told_with_the_reason, 0, 4);
     tcase_add_test(c, joins_its_cgroup_before_the_program_runs);
