@@ -21,9 +21,11 @@ bool primary_is_fencing(const struct reconciler *r)
 
 static void on_timer(uv_timer_t *timer);
 
+/* From now, not from when the loop last looked at the clock. */
 void primary_set_timer(struct primary *p, int64_t at_ns)
 {
     int64_t left = at_ns - hm_boottime_ns();
+    uv_update_time(p->timer.loop);
     uv_timer_start(&p->timer, on_timer, left > 0 ? (uint64_t)(left / HM_MS + 1) : 0, 0);
 }
 

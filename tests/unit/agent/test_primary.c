@@ -71,6 +71,13 @@ static void start_and_wait(void)
     hm_buf_free(&story);
 }
 
+static void stand_still(int64_t ms)
+{
+    int64_t until = in_ms(ms);
+    while (hm_boottime_ns() < until)
+        sched_yield();
+}
+
 /* Nothing of the primary comes up any more, however often one looks. */
 static void expect_quiet(const char *name)
 {
@@ -148,6 +155,22 @@ START_TEST(start_that_takes_too_long_says_why)
     expect_answers("started:timeout ");
     ck_assert_ptr_nonnull(strstr(last_error.text, "primary.vm.db"));
     ck_assert_ptr_nonnull(strstr(last_error.text, "start db fails"));
+}
+END_TEST
+
+/* Its time is from now on, not from when the loop last looked at the clock. */
+START_TEST(start_has_all_its_time_after_the_machine_stood_still)
+{
+    site_put(&s, "primary.vm.db", VM "}");
+    site_settle(&s);
+    fake_hold("start", "db");
+    stand_still(300);
+    int64_t deadline = in_ms(200);
+    start(200);
+    SITE_UNTIL(&s, has_answered("started"));
+    ck_assert_int_ge(hm_boottime_ns(), deadline - 10 * HM_MS); /* uv's clock is a coarse one */
+    expect_answers("started:timeout ");
+    fake_let_go("start", "db");
 }
 END_TEST
 
@@ -711,6 +734,7 @@ static TCase *starts(void)
     tcase_add_test(c, without_documents_a_backend_that_is_away_holds_nothing_up);
     tcase_add_test(c, with_documents_a_backend_that_is_away_does);
     tcase_add_test(c, start_that_takes_too_long_says_why);
+    tcase_add_test(c, start_has_all_its_time_after_the_machine_stood_still);
     tcase_add_test(c, start_that_needs_a_person_fails_at_once);
     tcase_add_test(c, blocked_change_does_not_prevent_a_start);
     tcase_add_test(c, start_waits_for_no_old_back_off);
