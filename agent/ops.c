@@ -9,12 +9,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { MOST_UNDER_WAY = 64, MOST_STREAMS = 32, LOOK_MS = 1000 };
+enum { MOST_UNDER_WAY = 64, MOST_STREAMS = 32, LOOK_MS = 1000, LINGER_MS = 60000 };
 
 struct op {
     struct op *next, **place; /* in ops->list; place NULL: over */
     unsigned refs;
-    struct ops *owner; /* NULL: over */
+    struct ops *owner;       /* NULL: over */
+    struct ops *lingers_for; /* over, but its worker is in it and changes things; NULL: no */
     struct operation_request request;
     struct bus_incoming *to;
     char session[OPERATION_SESSION_MAX];
@@ -31,11 +32,13 @@ struct ops {
     struct bus_service *requests, *sessions;
     struct op *list;
     unsigned count, streams;
-    unsigned changing; /* of an operation that changes its thing */
+    unsigned changing;  /* of an operation that changes its thing */
+    unsigned lingering; /* such ones that were answered, and whose worker has not left them */
     bool draining;
     void (*idle)(void *data); /* NULL: called, or nobody waits */
     void *idle_data;
-    uv_timer_t look;
+    uv_timer_t look, linger; /* linger: those have lingered for long enough */
+    unsigned users;          /* handles, and what lingers: the last one frees */
 };
 
 const struct operation_request *op_request(const struct op *op)
@@ -100,7 +103,44 @@ static void log_end(const struct op *op, const struct hm_error *err)
         hm_log(HM_LOG_INFO, "ops", "%s: done in %.1f s", what, seconds);
 }
 
+/* -- When none changes anything any more ------------------------------------------------------ */
+
+static void tell_idle(struct ops *ops)
+{
+    void (*idle)(void *data) = ops->idle;
+    ops->idle = NULL;
+    uv_timer_stop(&ops->linger);
+    idle(ops->idle_data);
+}
+
+static void on_lingered(uv_timer_t *timer)
+{
+    struct ops *ops = timer->data;
+    hm_log(HM_LOG_WARN, "ops", "the agent restarts though %u late operations have not come back",
+           ops->lingering);
+    tell_idle(ops);
+}
+
+/* What is late is waited for, too, for a while: its worker may be between two VMMs. */
+static void tell_if_idle(struct ops *ops)
+{
+    if (!ops->idle || ops->changing > 0)
+        return;
+    if (ops->lingering == 0) {
+        tell_idle(ops);
+    } else if (!uv_is_active((uv_handle_t *)&ops->linger)) {
+        uv_update_time(ops->options.loop);
+        uv_timer_start(&ops->linger, on_lingered, (uint64_t)ops->options.linger_ms, 0);
+    }
+}
+
 /* -- The end of one --------------------------------------------------------------------------- */
+
+static void leave(struct ops *ops)
+{
+    if (--ops->users == 0)
+        free(ops);
+}
 
 void op_hold(struct op *op)
 {
@@ -109,10 +149,16 @@ void op_hold(struct op *op)
 
 void op_release(struct op *op)
 {
+    struct ops *ops = op->lingers_for;
     if (--op->refs)
         return;
     operation_request_clear(&op->request);
     free(op);
+    if (!ops)
+        return;
+    ops->lingering--;
+    tell_if_idle(ops);
+    leave(ops);
 }
 
 bool op_is_over(const struct op *op)
@@ -135,13 +181,14 @@ static void leave_list(struct op *op)
         uv_timer_stop(&ops->look);
 }
 
-static void tell_if_idle(struct ops *ops)
+/* Who holds it beside the list is the worker that carries it out. */
+static void let_linger(struct op *op, struct ops *ops)
 {
-    void (*idle)(void *data) = ops->idle;
-    if (!idle || ops->changing > 0)
+    if (!op->request.op->changes || op->refs == 1)
         return;
-    ops->idle = NULL;
-    idle(ops->idle_data);
+    op->lingers_for = ops;
+    ops->lingering++;
+    ops->users++;
 }
 
 static void end(struct op *op, json_t *last, const struct hm_error *err)
@@ -158,6 +205,7 @@ static void end(struct op *op, json_t *last, const struct hm_error *err)
     op->source = NULL;
     if (source)
         source->close(op->source_data);
+    let_linger(op, ops);
     op_release(op);
     tell_if_idle(ops);
 }
@@ -404,8 +452,12 @@ struct ops *ops_new(const struct ops_options *options)
 {
     struct ops *ops = hm_alloc(sizeof *ops);
     ops->options = *options;
+    if (!ops->options.linger_ms)
+        ops->options.linger_ms = LINGER_MS;
     uv_timer_init(options->loop, &ops->look);
-    ops->look.data = ops;
+    uv_timer_init(options->loop, &ops->linger);
+    ops->look.data = ops->linger.data = ops;
+    ops->users = 2;
     HM_AUTOFREE char *requests = operation_subject(options->site, "*", NULL);
     HM_AUTOFREE char *sessions = operation_subject(options->site, "*", "*");
     ops->requests = bus_serve(options->bus, requests, serve_request, ops);
@@ -427,9 +479,9 @@ void ops_drain(struct ops *ops, void (*idle)(void *data), void *data)
     ops->draining = true;
     ops->idle = idle;
     ops->idle_data = data;
-    if (ops->changing > 0)
+    if (ops->changing + ops->lingering > 0)
         hm_log(HM_LOG_INFO, "ops", "the agent restarts when what is under way has ended: %u",
-               ops->changing);
+               ops->changing + ops->lingering);
     tell_if_idle(ops);
 }
 
@@ -437,6 +489,7 @@ void ops_let_in(struct ops *ops)
 {
     ops->draining = false;
     ops->idle = NULL;
+    uv_timer_stop(&ops->linger);
 }
 
 void ops_disconnected(struct ops *ops)
@@ -448,7 +501,7 @@ void ops_disconnected(struct ops *ops)
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    leave(handle->data);
 }
 
 void ops_free(struct ops *ops)
@@ -462,4 +515,5 @@ void ops_free(struct ops *ops)
     bus_service_stop(ops->requests);
     bus_service_stop(ops->sessions);
     uv_close((uv_handle_t *)&ops->look, on_closed);
+    uv_close((uv_handle_t *)&ops->linger, on_closed);
 }

@@ -26,6 +26,7 @@ struct ops_options {
     const struct metrics *metrics;     /* NULL: none */
     const char *image_dir, *state_dir; /* whose disks `check` looks at */
     char *const *refused; /* names of operations that this site does not do; NULL-terminated */
+    int64_t linger_ms;    /* see ops_drain(); 0: a minute */
 };
 
 /* The options' texts are borrowed for its life. */
@@ -35,7 +36,8 @@ struct ops *ops_new(const struct ops_options *options);
 void ops_free(struct ops *ops);
 
 /* The agent is to be restarted. `idle` is called once when no operation that changes a thing is under way any more, maybe from
- * inside; until ops_let_in() such ones are refused as busy. How many it waits for is logged. */
+ * inside; until ops_let_in() such ones are refused as busy. How many it waits for is logged. One that was late, and was answered
+ * so, is under way until its worker has left it, or `linger_ms` long. */
 void ops_drain(struct ops *ops, void (*idle)(void *data), void *data);
 void ops_let_in(struct ops *ops); /* it is not restarted */
 
