@@ -232,6 +232,10 @@ static void on_lead_stopped(void *data)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct daemon *d = handle->data;
+    if (d->anew) {
+        restart_pass_on(number);
+        return;
+    }
     if (d->stopping) {
         hm_log(HM_LOG_WARN, "agent", "second signal: ending at once");
         uv_stop(&d->loop);
@@ -482,19 +486,30 @@ static void on_end_limit(uv_timer_t *timer)
     uv_stop(timer->loop);
 }
 
+/* Who is to be executed anew hears signals until then: SIGTERM would end what the next agent is to hand
+ * over, or be lost. */
+static void stop_hearing(const struct daemon *d, uv_signal_t *handle)
+{
+    if (d->anew)
+        uv_unref((uv_handle_t *)handle);
+    else
+        uv_close((uv_handle_t *)handle, NULL);
+}
+
 /* Everybody closes what is theirs: the bus's thread still posts to the loop until it has ended. What
  * can't end (a hook that can't be killed) is left behind after a while. */
 static void run_to_the_end(struct daemon *d)
 {
-    uv_close((uv_handle_t *)&d->term, NULL);
-    uv_close((uv_handle_t *)&d->interrupt, NULL);
-    uv_close((uv_handle_t *)&d->hangup, NULL);
+    stop_hearing(d, &d->term);
+    stop_hearing(d, &d->interrupt);
+    stop_hearing(d, &d->hangup);
     uv_timer_start(&d->say, on_end_limit, END_LIMIT_MS, 0);
     uv_unref((uv_handle_t *)&d->say);
     uv_run(&d->loop, UV_RUN_DEFAULT);
     uv_close((uv_handle_t *)&d->say, NULL);
     uv_run(&d->loop, UV_RUN_NOWAIT);
-    uv_loop_close(&d->loop);
+    if (!d->anew)
+        uv_loop_close(&d->loop);
 }
 
 static void end(struct daemon *d)
@@ -520,11 +535,19 @@ static void end(struct daemon *d)
     free(d->connection_name);
 }
 
+/* The loop outlives daemon_run() if a thread that could not end still wakes it, and hears signals for the
+ * next agent. */
+static struct daemon d;
+
+void daemon_pass_signals_on(void)
+{
+    uv_ref((uv_handle_t *)&d.term); /* a loop without any does not look */
+    uv_run(&d.loop, UV_RUN_NOWAIT);
+}
+
 int daemon_run(const struct agent_config *config, const char *config_path, bool *ret_anew,
                struct hm_error *err)
 {
-    /* The loop outlives this function if a thread that could not end still wakes it. */
-    static struct daemon d;
     d = (struct daemon){.config = config,
                         .config_path = config_path,
                         .backends = json_object(),

@@ -17,6 +17,9 @@
  */
 int daemon_run(const struct agent_config *config, const char *config_path, bool *ret_anew,
                struct hm_error *err);
+/* Then, at the very last, with signals held: what came for the old agent since it was decided is for the
+ * new one to hear. */
+void daemon_pass_signals_on(void);
 
 /* `--check`: print what this host can do, a line each, to stdout. Fails if it can't serve. */
 int daemon_check(const struct agent_config *config, struct hm_error *err);

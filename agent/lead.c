@@ -189,18 +189,23 @@ static void log_what_is_open(const struct lead *l)
                "the agent ends while the disk still owes it what failover must remember");
 }
 
-void lead_end_if_stepped_down(struct lead *l)
+void lead_end(struct lead *l)
 {
     void (*stopped)(void *data) = l->stopped;
-    bool late = stopped && hm_boottime_ns() >= l->stop_limit;
-    bool over = fo_has_stepped_down(&l->core) && l->memory.unsaved == 0;
-    if (!stopped || (!late && !over))
-        return;
-    if (!over)
-        log_what_is_open(l);
     l->stopped = NULL;
     l->ended = true;
     stopped(l->stopped_data);
+}
+
+void lead_end_if_stepped_down(struct lead *l)
+{
+    bool late = l->stopped && hm_boottime_ns() >= l->stop_limit;
+    bool over = fo_has_stepped_down(&l->core) && l->memory.unsaved == 0;
+    if (!l->stopped || (!late && !over))
+        return;
+    if (!over)
+        log_what_is_open(l);
+    lead_end(l);
 }
 
 /* Whatever the reason is: the status tells it. */
@@ -341,6 +346,8 @@ void lead_begin(struct lead *l, const struct fo_guard *inherit)
     lead_account_begin(l);
     if (bus_is_connected(l->options.bus))
         lead_bus_connected(l);
+    if (l->stopped)
+        event_of_type(l, FO_EV_STEP_DOWN);
 }
 
 void lead_bus_connected(struct lead *l)
@@ -358,15 +365,12 @@ void lead_bus_disconnected(struct lead *l)
 
 void lead_stop(struct lead *l, void (*done)(void *data), void *data)
 {
-    if (!l->started) {
-        done(data);
-        return;
-    }
     l->left = NULL; /* the end has the word */
     l->stopped = done;
     l->stopped_data = data;
     l->stop_limit = hm_boottime_ns() + l->core.clean_stop + STOP_LIMIT_NS;
-    event_of_type(l, FO_EV_STEP_DOWN);
+    if (l->started) /* else the guardian's answer, or its silence, begins the end */
+        event_of_type(l, FO_EV_STEP_DOWN);
 }
 
 void lead_leave(struct lead *l, void (*done)(void *data, bool may), void *data)

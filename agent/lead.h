@@ -64,7 +64,8 @@ void lead_bus_disconnected(struct lead *lead);
  * A planned end of the agent (SIGTERM, systemctl stop or restart): the workload is stopped and seen
  * stopped, then the lease is released to a ready site, which takes over at once; if the release
  * can't be written or the stop can't be verified, the heartbeats end and staleness decides. `done`
- * once, at the latest after the fence limit and two heartbeat intervals. To keep the role in place, see
+ * once, at the latest after the fence limit and two heartbeat intervals. Right after lead_start() the guardian is waited for
+ * first: it may hold what an agent before has left to be handed over. To keep the role in place, see
  * lead_leave().
  */
 void lead_stop(struct lead *lead, void (*done)(void *data), void *data);

@@ -420,6 +420,10 @@ static void begin_core(struct lead *l, const struct guard_state *state)
     bool holds = state && holds_a_lease(state);
     l->guard.waits_to_start = false;
     l->guard.has_inherited = holds;
+    if (l->stopped && !holds) { /* it took no part, and has nothing to hand over */
+        lead_end(l);
+        return;
+    }
     if (state)
         inherit = view_of(&state->lease);
     lead_begin(l, holds ? &inherit : NULL);
@@ -455,8 +459,8 @@ void lead_guard_timer(struct lead *l)
 {
     int64_t now = hm_boottime_ns();
     if (l->guard.waits_to_start && now >= l->guard.start_due) {
-        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s; whatever an agent before left behind is fenced",
-               guard_trouble(l->guard.client));
+        hm_log(HM_LOG_ERROR, LEAD_LOG, "%s; whatever an agent before left behind is %s",
+               guard_trouble(l->guard.client), l->stopped ? "left to it" : "fenced");
         begin_core(l, NULL);
     }
     if (l->guard.plan_retry_at && now >= l->guard.plan_retry_at)

@@ -166,7 +166,9 @@ void lead_status_changed(struct lead *l);
 /* The core's first event: with what the guardian holds of the agent before; NULL: nothing. */
 void lead_begin(struct lead *l, const struct fo_guard *inherit);
 
-/* Is lead_stop() done: nothing runs, nothing is owed to the store or to the disk? */
+/* lead_stop() is done. */
+void lead_end(struct lead *l);
+/* Is it: nothing runs, nothing is owed to the store or to the disk? */
 void lead_end_if_stepped_down(struct lead *l);
 
 /* lead_store.c */

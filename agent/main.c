@@ -82,7 +82,10 @@ static int run(const struct agent_config *config, const char *path, bool check)
     else if (r < 0)
         hm_log(HM_LOG_ERROR, "agent", "%s", err.text);
     hm_log_stop(LAST_WORDS_MS);
-    if (anew && restart_now(&err) < 0) {
+    if (anew) {
+        restart_hold_signals();
+        daemon_pass_signals_on();
+        restart_now(&err);
         fprintf(stderr, "harmonyd: %s\n", err.text);
         return EXIT_RUNTIME;
     }

@@ -135,9 +135,19 @@ void restart_signals_wanted(void)
     hold_signals(SIG_UNBLOCK);
 }
 
-int restart_now(struct hm_error *err)
+void restart_hold_signals(void)
 {
     hold_signals(SIG_BLOCK);
+}
+
+void restart_pass_on(int signal_number)
+{
+    restart_hold_signals();
+    raise(signal_number);
+}
+
+int restart_now(struct hm_error *err)
+{
     close_range(FIRST_FREE, ~0U, CLOSE_RANGE_CLOEXEC);
     execv(self.program, self.argv);
     return hm_fail(err, HM_E_PROCESS, "%s can't be executed anew: %s", self.program,

@@ -28,7 +28,13 @@ struct restart_check *restart_check_begin(uv_loop_t *loop, const char *config_pa
 /* In or after its `done`, or before. The loop must run once more. NULL is allowed. */
 void restart_check_free(struct restart_check *check);
 
-/* The old agent has ended. Returns only if it fails: the caller ends, and whoever started it will start
+/* A signal came for the new agent while the old one still heard it: it finds it when it listens. */
+void restart_pass_on(int signal_number);
+
+/* No signal is heard by this thread any more: those to come wait for the new agent. */
+void restart_hold_signals(void);
+
+/* The old agent has ended, with its signals held. Returns only if it fails: the caller ends, and whoever started it will start
  * it again. */
 int restart_now(struct hm_error *err);
 

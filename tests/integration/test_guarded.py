@@ -169,6 +169,20 @@ def test_an_agent_that_has_just_restarted_hands_over_when_it_is_stopped(make_gro
     assert group.longest_outage_ms() < CONFIG["failover_timeout_ms"], "nobody was told; the silence decided"
 
 
+def test_an_agent_that_is_stopped_while_it_restarts_hands_over(make_group):
+    """The signal is for the next one, which finds a lease of another's that it has to give up."""
+    group = make_group()
+    group.a.agent.signal(signal.SIGHUP)
+    wait_until(lambda: "restarting; the guardian holds" in group.a.agent_log.read_text(), 10, "the restart", 0.002)
+    group.a.agent.signal(signal.SIGTERM)
+    group.wait_serving("site-b")
+    wait_until(lambda: not group.a.agent.is_running(), 10, "the agent of site-a to end")
+    assert group.a.agent.popen.returncode == 0
+    report = group.report()
+    assert report["overlap_ms"] == 0
+    assert report["longest_outage_ms"] < CONFIG["failover_timeout_ms"], "nobody was told; the silence decided"
+
+
 def test_restart_into_a_bad_configuration_is_refused(make_group):
     group = make_group()
     group.a.config["site_ids"] = "x"

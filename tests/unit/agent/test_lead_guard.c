@@ -321,6 +321,40 @@ START_TEST(the_next_agent_goes_on_with_the_lease)
 }
 END_TEST
 
+/* As `systemctl stop` right behind `reload` has it: it waits to hear what it has to hand over. */
+START_TEST(an_agent_that_is_stopped_at_once_hands_over_what_it_finds)
+{
+    lead_on();
+    end_lead();
+    make_lead();
+    lead_start(lead);
+    lead_stop(lead, note_end, NULL);
+    ck_assert_int_eq(fake.ended, 0);
+    ck_assert(wait_for(ended));
+    ck_assert_int_eq(fake.stops, 2);
+    ck_assert(wait_for(holds_nothing));
+}
+END_TEST
+
+START_TEST(one_that_finds_nothing_touches_nothing)
+{
+    lead_start(lead);
+    lead_stop(lead, note_end, NULL);
+    ck_assert(wait_for(ended));
+    ck_assert_int_eq(fake.stops, 0);
+}
+END_TEST
+
+START_TEST(one_that_finds_no_guardian_ends_all_the_same)
+{
+    fake_guardian_close(&guardian);
+    lead_start(lead);
+    lead_stop(lead, note_end, NULL);
+    ck_assert(wait_for(ended));
+    ck_assert_int_eq(fake.stops, 0);
+}
+END_TEST
+
 /* Once more, and the disk says that the epoch was given up. */
 static bool has_fenced_again(void)
 {
@@ -629,6 +663,9 @@ int main(void)
     tcase_add_test(t, what_only_the_guardian_saw_is_looked_at_again);
     tcase_add_test(t, a_fire_that_is_not_verified_releases_nothing);
     tcase_add_test(t, the_next_agent_goes_on_with_the_lease);
+    tcase_add_test(t, an_agent_that_is_stopped_at_once_hands_over_what_it_finds);
+    tcase_add_test(t, one_that_finds_nothing_touches_nothing);
+    tcase_add_test(t, one_that_finds_no_guardian_ends_all_the_same);
     tcase_add_test(t, a_lease_that_an_agent_has_given_up_is_not_resumed);
     tcase_add_test(t, a_lease_that_has_run_out_is_fenced);
     tcase_add_test(t, a_planned_restart_gets_a_longer_promise_and_keeps_the_epoch);
