@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "proto/field.h"
 
+#define LATE_NS (100 * HM_MS) /* an answer that is so late was there, and the loop was not */
+
 struct checkups {
     struct checkups_options options;
     struct prober *prober;
@@ -23,8 +25,9 @@ struct checkup {
     int64_t run;
     char since[HM_TIME_TEXT_MAX];
     uv_timer_t timer;
-    struct probe *probe; /* under way; NULL: none */
-    bool pinging;        /* ended is still to be called */
+    struct probe *probe;  /* under way; NULL: none */
+    int64_t answer_by_ns; /* of it */
+    bool pinging;         /* ended is still to be called */
     bool dropped, closed;
 };
 
@@ -110,11 +113,16 @@ static void take_answer(struct checkup *c, const struct hm_error *err)
         step(c, unasked ? HEALTH_EVENT_UNASKED : HEALTH_EVENT_BAD, err->text, 0);
 }
 
+/* Its time ran out while the loop stood still: whether it had answered is not known. */
 static void on_probed(void *arg, const struct hm_error *err)
 {
     struct checkup *c = arg;
+    bool was_late = hm_boottime_ns() - c->answer_by_ns > LATE_NS;
     c->probe = NULL;
-    take_answer(c, err);
+    if (err && was_late)
+        step(c, HEALTH_EVENT_UNASKED, "the agent stood still while it was asked", 0);
+    else
+        take_answer(c, err);
 }
 
 static void on_pinged(void *arg, const struct hm_error *err)
@@ -154,6 +162,7 @@ static void probe(struct checkup *c)
                                       .path = spec_str(http, "path"),
                                       .status = (int)spec_int(http, "status", 0),
                                       .timeout_ms = c->rule.timeout_ns / HM_MS};
+    c->answer_by_ns = hm_boottime_ns() + c->rule.timeout_ns;
     if (c->address)
         c->probe = probe_begin(c->all->prober, &question, on_probed, c);
     else

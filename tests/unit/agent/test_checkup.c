@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,7 +18,7 @@ static uv_loop_t loop;
 static struct checkups *all;
 static struct checkup *one;
 static json_t *spec;
-static int changes;
+static int changes, ills;
 
 /* -- A server that says one thing ----------------------------------------------------------------- */
 
@@ -26,9 +27,18 @@ static struct server {
     int fd;
     uint16_t port;
     const char *says; /* NULL: nothing, and it keeps the connection */
+    int64_t
+        stands_still_ms; /* the loop, with the machine, as soon as it has said it the second time */
     int accepted;
     int kept[32]; /* connections that it leaves open */
 } server;
+
+static void stand_still(int64_t ms)
+{
+    int64_t until = hm_boottime_ns() + ms * HM_MS;
+    while (hm_boottime_ns() < until)
+        sched_yield();
+}
 
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
@@ -43,6 +53,8 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         return;
     ck_assert_int_ge(send(fd, s->says, strlen(s->says), MSG_NOSIGNAL), 0);
     shutdown(fd, SHUT_WR);
+    if (s->accepted == 2)
+        stand_still(s->stands_still_ms);
 }
 
 static void serve(const char *says)
@@ -119,6 +131,7 @@ static void on_change(void *data, void *whom, const struct health *health)
     ck_assert_ptr_eq(whom, &agent);
     ck_assert_ptr_nonnull(health);
     changes++;
+    ills += health->state == HEALTH_ILL;
 }
 
 static void set_up(void)
@@ -127,7 +140,7 @@ static void set_up(void)
     struct checkups_options o = {.loop = &loop, .ping = ping, .on_change = on_change};
     all = checkups_new(&o);
     one = NULL;
-    changes = 0;
+    changes = ills = 0;
     memset(&agent, 0, sizeof agent);
 }
 
@@ -250,6 +263,19 @@ START_TEST(a_port_that_takes_connections_is_well_and_a_closed_one_is_not)
 }
 END_TEST
 
+/* The answer is there, and nobody came to read it in time. */
+START_TEST(a_machine_that_stood_still_makes_nobody_ill)
+{
+    serve("HTTP/1.0 200 OK\r\n\r\n");
+    server.stands_still_ms = 500;
+    declare_http("");
+    see(true, 1, "127.0.0.1");
+    TURN_UNTIL(&loop, server.accepted == 2);
+    TURN_UNTIL(&loop, server.accepted == 3 && is(HEALTH_WELL));
+    ck_assert_int_eq(ills, 0);
+}
+END_TEST
+
 START_TEST(without_an_address_nobody_is_asked)
 {
     declare("{\"tcp\":{\"port\":1},\"interval\":\"1s\",\"timeout\":\"1s\",\"retries\":1,\"start_"
@@ -331,6 +357,7 @@ int main(void)
     tcase_add_test(c, a_redirect_is_an_answer_unless_another_is_expected);
     tcase_add_loop_test(c, what_is_no_http_or_says_nothing_is_ill, 0, 2);
     tcase_add_test(c, a_port_that_takes_connections_is_well_and_a_closed_one_is_not);
+    tcase_add_test(c, a_machine_that_stood_still_makes_nobody_ill);
     tcase_add_test(c, without_an_address_nobody_is_asked);
     tcase_add_test(c, the_guest_agent_answers_or_is_silent_or_cannot_be_asked);
     tcase_add_test(c, another_run_begins_anew_and_old_answers_are_void);
