@@ -71,7 +71,7 @@ void dhcp_clear(struct dhcp *d)
 /* -- The process ------------------------------------------------------------------------------- */
 
 struct found {
-    int pidfd; /* -1: none */
+    int pid, pidfd; /* -1: none */
     bool current;
 };
 
@@ -107,7 +107,7 @@ static bool is_ours(int pid, const struct dhcp *d, bool *ret_current)
 /* The pidfd holds the process: what is seen after it was opened is what is signalled later. */
 static struct found look_at(int pid, const struct dhcp *d)
 {
-    struct found f = {.pidfd = pid > 1 ? pidfd_open(pid, 0) : -1};
+    struct found f = {.pid = pid, .pidfd = pid > 1 ? pidfd_open(pid, 0) : -1};
     if (f.pidfd >= 0 && !is_ours(pid, d, &f.current)) {
         close(f.pidfd);
         f.pidfd = -1;
@@ -243,6 +243,15 @@ static int start(const struct dhcp *d, struct hm_error *err)
     return r;
 }
 
+/* Where its pid file is lost, or names somebody else, it can't be told of anything. */
+static int tell(const struct dhcp *d, const struct found *f, struct hm_error *err)
+{
+    int r = f->pid == pid_in_file(d) ? 0 : write_text(d->pid_file, hm_printf("%d\n", f->pid), err);
+    if (r >= 0)
+        pidfd_send_signal(f->pidfd, SIGHUP, NULL, 0);
+    return r;
+}
+
 int dhcp_serve(const struct dhcp *d, const struct net *net, const struct pool *pool,
                struct hm_error *err)
 {
@@ -254,10 +263,7 @@ int dhcp_serve(const struct dhcp *d, const struct net *net, const struct pool *p
     struct found f = find_anywhere(d);
     if (f.pidfd < 0)
         return start(d, err);
-    if (f.current)
-        pidfd_send_signal(f.pidfd, SIGHUP, NULL, 0);
-    else
-        r = end_process(d, f.pidfd, err);
+    r = f.current ? tell(d, &f, err) : end_process(d, f.pidfd, err);
     close(f.pidfd);
     return r < 0 || f.current ? r : start(d, err);
 }

@@ -46,18 +46,36 @@ static int list_table(const struct work *w, char **ret, struct hm_error *err)
     return firewall_list(table, ret, err);
 }
 
+/* > 0: with rules of some networks; 0: of none. */
 static int render(const struct work *w, size_t also, size_t except, char **ret,
                   struct hm_error *err)
 {
     HM_AUTOFREE const struct net **nets = NULL;
     size_t count = work_firewalled(w, also, except, &nets);
-    return ruleset_render(w->native->site, nets, count, ret, err);
+    int r = ruleset_render(w->native->site, nets, count, ret, err);
+    return r < 0 ? r : count > 0;
 }
 
-static int write_note(const struct work *w, const char *told, struct hm_error *err)
+/* How the kernel lists what was just set is what it shall be: not, if somebody has flushed all rules in between. */
+static int list_set_table(const struct work *w, bool has_networks, char **ret, struct hm_error *err)
+{
+    char *listed = NULL;
+    int r = list_table(w, &listed, err);
+    if (r >= 0 && has_networks && !*listed) {
+        free(listed);
+        return hm_fail(err, HM_E_BUSY,
+                       "nftables: somebody took the table away as soon as it was set");
+    }
+    if (r >= 0)
+        *ret = listed;
+    return r;
+}
+
+static int write_note(const struct work *w, const char *told, bool has_networks,
+                      struct hm_error *err)
 {
     HM_AUTOFREE char *dir = hm_printf("%s/native", w->native->runtime_dir), *listed = NULL;
-    int r = list_table(w, &listed, err);
+    int r = list_set_table(w, has_networks, &listed, err);
     if (r >= 0)
         r = hm_mkdirs(dir, 0755, err);
     if (r < 0)
@@ -69,10 +87,9 @@ static int write_note(const struct work *w, const char *told, struct hm_error *e
 int work_set_firewall(const struct work *w, size_t also, size_t except, struct hm_error *err)
 {
     HM_AUTOFREE char *text = NULL;
-    int r = render(w, also, except, &text, err);
-    if (r >= 0)
-        r = firewall_apply(text, err);
-    return r < 0 ? r : write_note(w, text, err);
+    int rendered = render(w, also, except, &text, err);
+    int r = rendered < 0 ? rendered : firewall_apply(text, err);
+    return r < 0 ? r : write_note(w, text, rendered > 0, err);
 }
 
 int work_firewall_is_set(const struct work *w, struct hm_error *err)

@@ -2,10 +2,12 @@
 left alone."""
 
 import json
+import os
 import random
 import signal
 import subprocess
 import time
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -348,3 +350,39 @@ def test_a_pid_file_that_names_somebody_else_harms_nobody(host):
     assert stranger.poll() is None and host.dnsmasqs() == []
     stranger.send_signal(signal.SIGKILL)
     stranger.wait()
+
+
+def test_a_pid_file_that_is_lost_is_written_anew(host, machines):
+    host.up("lan")
+    before = host.dnsmasqs()
+    (host.home / "run/native/lan/dnsmasq.pid").unlink()
+    assert host.networks()["lan"]["drift"] == "its dnsmasq does not run"
+    host.do("update", "lan", LAN)
+    assert "drift" not in host.networks()["lan"] and host.dnsmasqs() == before
+    assert guest_on(host, machines, "web", 1).ask_for_address() == "10.100.0.2/16"
+
+
+@contextmanager
+def somebody_who_flushes_all_rules(host):
+    """Again and again, many times while the agent sets its table once; what to call to have them stop."""
+    flusher = subprocess.Popen(host.enter("sh", "-c", "yes 'flush ruleset' | nft -i"), env=environment(),
+                               stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield lambda: os.killpg(flusher.pid, signal.SIGKILL)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(flusher.pid, signal.SIGKILL)
+        flusher.wait()
+
+
+def test_rules_that_are_taken_away_as_soon_as_they_are_set_are_missed(host):
+    """A restart of nftables.service does so."""
+    host.up("lan")
+    for _ in range(5):
+        with somebody_who_flushes_all_rules(host) as stop:
+            host.call("update", "lan", LAN)
+            stop()
+        is_set = "harmony_site_a" in host.run("nft", "list", "tables").stdout
+        assert is_set or "the firewall's rules" in host.networks()["lan"].get("drift", "")
+    host.do("update", "lan", LAN)
+    assert "drift" not in host.networks()["lan"]
