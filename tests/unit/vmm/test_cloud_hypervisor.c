@@ -406,7 +406,8 @@ static const char shut_down[] = "{ \"event\": \"shutdown\" }\n\n";
 /* An agent in a process of its own, which its VMM ends before it has told of anything. */
 static void start_until_the_agent_dies(void)
 {
-    HM_AUTOFREE char *program = hm_printf("%s/program", dir);
+    HM_AUTOFREE char *program = hm_printf("%s/program", dir), *socket = ch_socket_path(self, KEY);
+    struct ch_pid vmm;
     pid_t agent = fork();
     if (agent == 0) {
         struct order o = order();
@@ -417,6 +418,8 @@ static void start_until_the_agent_dies(void)
         _exit(1);
     }
     ck_assert(is_killed(agent));
+    if (ch_process_find(socket, &vmm, &err) > 0) /* about to end */
+        ck_assert_int_eq(ch_pid_kill(&vmm, CH_KILL_WAIT_MS, &err), 0);
 }
 
 START_TEST(what_the_run_before_has_told_says_nothing_of_this_one)
