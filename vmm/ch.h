@@ -107,6 +107,11 @@ int ch_vm_update(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_remove(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_note(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_keep_note(const struct ch *ch, const struct order *o, struct hm_error *err);
+/* What puts it off and on again by itself says first that it does: if the agent dies in between, the next one starts it, whatever
+ * its restart_policy. *ret_before is what ch_vm_note_on() puts back once it runs again. */
+int ch_vm_note_off(const struct ch *ch, const char *name, struct run_note *ret_before,
+                   struct hm_error *err);
+void ch_vm_note_on(const struct ch *ch, const char *name, const struct run_note *before);
 
 /* -- Starting and ending it (ch_start.c, ch_power.c) ------------------------------------------------- */
 

@@ -242,17 +242,10 @@ int ch_vm_resume(struct ch *ch, const struct order *o, struct hm_error *err)
 
 /* -- Reboot -------------------------------------------------------------------------------------------- */
 
-/* There is no button that asks for it: the guest is asked to shut down, and is booted once more as it ran. */
-static int boot_anew(struct ch *ch, const struct order *o, const struct ch_vm *vm,
-                     struct hm_error *err)
+static int start_again(struct ch *ch, const struct order *o, const struct ch_vm *vm,
+                       struct hm_error *err)
 {
     struct order again = *o;
-    int pidfd = ch_pid_open(&vm->pid);
-    bool ended = pidfd < 0 || ask_to_stop(ch, o, vm, pidfd);
-    if (pidfd >= 0)
-        close(pidfd);
-    if (!ended)
-        return 0;
     json_t *placed = json_pack("{s:O*}", "networks", vm->run.placed);
     again.spec = vm->run.mark.spec;
     again.placed = placed;
@@ -260,6 +253,24 @@ static int boot_anew(struct ch *ch, const struct order *o, const struct ch_vm *v
     int r = ch_vm_start(ch, &again, err);
     json_decref(placed);
     return r < 0 ? r : 1;
+}
+
+/* There is no button that asks for it: the guest is asked to shut down, and is booted once more as it ran. */
+static int boot_anew(struct ch *ch, const struct order *o, const struct ch_vm *vm,
+                     struct hm_error *err)
+{
+    struct run_note before;
+    int r = ch_vm_note_off(ch, o->name, &before, err);
+    if (r < 0)
+        return r;
+    int pidfd = ch_pid_open(&vm->pid);
+    bool ended = pidfd < 0 || ask_to_stop(ch, o, vm, pidfd);
+    if (pidfd >= 0)
+        close(pidfd);
+    r = ended ? start_again(ch, o, vm, err) : 0;
+    if (r >= 0)
+        ch_vm_note_on(ch, o->name, &before);
+    return r;
 }
 
 static int reboot(struct ch *ch, const struct order *o, const struct ch_vm *vm, enum ch_state state,

@@ -24,6 +24,7 @@ struct save {
     const struct ch_vm *vm;
     const char *name;   /* of the snapshot */
     struct order order; /* as it runs */
+    struct run_note note;
     struct ch_disk_set set;
     json_t *config; /* that its memory belongs to */
     char *
@@ -217,13 +218,21 @@ static int end_vmm(const struct save *s, struct hm_error *err)
 
 /* -- Its new VMM -------------------------------------------------------------------------------------- */
 
+static int start_again(const struct save *s, struct hm_error *err)
+{
+    int r = ch_vm_start(s->ch, &s->order, err);
+    if (r >= 0)
+        ch_vm_note_on(s->ch, s->order.name, &s->note);
+    return r;
+}
+
 /* What can't be brought back is booted; either way it runs again. */
 static int boot_anew(const struct save *s, struct hm_error *err)
 {
     struct hm_error why = *err, also;
     ch_resume_forget(s->ch, s->order.name, NULL);
     ch_memory_remove(s->ch, s->order.name, s->name, NULL);
-    if (ch_vm_start(s->ch, &s->order, &also) < 0)
+    if (start_again(s, &also) < 0)
         return hm_fail(err, why.code, "%s; it is off, and could not be booted: %s", why.text,
                        also.text);
     return hm_fail(err, why.code, "%s; it was booted anew, as after a power cut", why.text);
@@ -237,7 +246,7 @@ static int go_on(const struct save *s, struct hm_error *err)
     if (r >= 0)
         r = ch_disk_set_note_resume(&s->set, s->name, err);
     if (r >= 0)
-        r = ch_vm_start(s->ch, &s->order, err);
+        r = start_again(s, err);
     if (r < 0)
         return boot_anew(s, err);
     if (made >= 0)
@@ -246,12 +255,17 @@ static int go_on(const struct save *s, struct hm_error *err)
     return hm_fail(err, why.code, "%s; vm %s runs on without a snapshot", why.text, s->order.name);
 }
 
-static int save(const struct save *s, const struct driver_call *call, struct hm_error *err)
+static int save(struct save *s, const struct driver_call *call, struct hm_error *err)
 {
     tell(call, -1, "its memory is written; it stands still");
     int r = write_memory(s, err);
     if (r < 0)
         return r;
+    r = ch_vm_note_off(s->ch, s->order.name, &s->note, err);
+    if (r < 0) {
+        let_go_on(s);
+        return r;
+    }
     tell(call, -1, "its disks are kept");
     set_saved(s->ch, s->order.name, true);
     r = end_vmm(s, err);

@@ -163,6 +163,24 @@ int ch_vm_keep_note(const struct ch *ch, const struct order *o, struct hm_error 
     return ch_record_write_note(ch->records, o->name, &o->run, err);
 }
 
+int ch_vm_note_off(const struct ch *ch, const char *name, struct run_note *ret_before,
+                   struct hm_error *err)
+{
+    struct run_note note = ch_record_read_note(ch->records, name);
+    *ret_before = note;
+    if (note.state != RUN_STARTED)
+        return 0;
+    note.state = RUN_STOPPED;
+    return ch_record_write_note(ch->records, name, &note, err);
+}
+
+/* Where it can't be kept: that it runs is noted at the next look, as a new run. */
+void ch_vm_note_on(const struct ch *ch, const char *name, const struct run_note *before)
+{
+    if (before->state == RUN_STARTED)
+        ch_record_write_note(ch->records, name, before, NULL);
+}
+
 int ch_vm_note(struct ch *ch, const struct order *o, struct hm_error *err)
 {
     struct ch_vm vm;

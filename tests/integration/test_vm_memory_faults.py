@@ -1,13 +1,16 @@
 """Snapshots with memory that go wrong: VMMs that fail or die meanwhile, and agents that do. On the fake of
 cloud-hypervisor, which does so when it is told to."""
 
+import json
 import signal
+from contextlib import suppress
 
 import pytest
 
 from lib.terminal import Terminal
 from lib.vm_fixture import vm_host
 from lib.vm_memory import ROOT, lines, notes, put_up, save, saved, say, snapshot
+from lib.vmm_process import ask
 from lib.waiting import wait_until
 
 pytestmark = pytest.mark.parametrize("backend", ["fake"])
@@ -94,6 +97,27 @@ def test_memory_that_was_half_written_goes_with_its_vm(host, backend):
     host.wait("half", "Running", revision=host.put("half", disks=[ROOT], labels={"seen": "again"}))
     host.remove("half")
     assert not list(host.site.images.rglob("memory-ranges"))
+
+
+def test_an_agent_that_dies_between_two_vmms_leaves_no_guest_off(host, backend):
+    """Its VMM has ended because it was told to, and not since its guest shut down."""
+    up = put_up(host, "unled", restart_policy="on-failure")
+    record = host.backend.record(host.site, "unled")
+    host.strike("vmm.shutdown slow 1500")
+    asked = Terminal(host.argv("snapshot", "create", "vm", "unled", "kept", "--memory"))
+    try:
+        wait_until(lambda: json.loads((record / "note.json").read_text())["state"] == "stopped", 20,
+                   "its VMM to be about to end", 0.005)
+        host.site.kill_agent()
+    finally:
+        asked.close()
+    with suppress(OSError):  # the agent may have died before it had said so
+        ask(json.loads((record / "process.json").read_text())["socket"], "vmm.shutdown")
+    host.wait_gone("unled", up)
+    host.mend()
+    host.start_agent()
+    assert host.wait_up("unled").pid != up.pid
+    host.wait("unled", "Running")
 
 
 def test_a_vmm_that_dies_while_it_saves_is_started_again(host, backend):

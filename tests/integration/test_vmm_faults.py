@@ -3,6 +3,7 @@ when it is told to. One VM is struck, and one beside it must not notice."""
 
 import pytest
 
+from lib.terminal import Terminal
 from lib.vm_fixture import vm_host
 from lib.waiting import wait_until
 
@@ -118,3 +119,20 @@ def test_an_agent_that_comes_meets_one_that_hangs(host, backend):
     host.crash("struck")
     host.mend()
     host.wait_up("struck")
+
+
+def test_an_agent_that_dies_in_a_reboot_leaves_no_guest_off(host, backend):
+    """Its guest shuts down because it was asked to, and not by itself."""
+    host.put("struck", words=["obey=1500"], restart_policy="on-failure")
+    up = host.wait_up("struck")
+    host.wait("struck", "Running")
+    asked = Terminal(host.argv("reboot", "vm", "struck"))
+    try:
+        wait_until(lambda: host.hears("struck"), 20, "the guest to be asked", 0.01)
+        host.site.kill_agent()
+    finally:
+        asked.close()
+    host.wait_gone("struck", up)
+    host.start_agent()
+    assert host.wait_up("struck").pid != up.pid
+    host.wait("struck", "Running")
