@@ -22,6 +22,7 @@ from nats.js.errors import NotFoundError
 from .declared import Documents
 from .failover import BUCKET, CONFIG, Store, boottime_ns
 from .processes import first_child
+from .standstill import Standstill
 from .waiting import wait_until
 
 # A real virDomainDestroy takes some time: fence_timeout is larger than where a process is killed.
@@ -33,6 +34,7 @@ class Pair:
     def __init__(self, folder, url, make_site, **config):
         """`config` is put over PAIR_CONFIG."""
         self.config = {**PAIR_CONFIG, **config}
+        self.still = Standstill(folder)
         self.docs = Documents(url, where="primary")
         self.store = self.docs.store
         self.a, self.b = (make_site(name, nats_url=url, failover={"group": "default"})
@@ -48,13 +50,15 @@ class Pair:
         for site in sites or self.sites.values():
             site.power_on()
             site.start_agent()
-            wait_until(lambda: self.lease()["epoch"] >= 1, 30, "a site to take the lease", 0.02)
+            wait_until(lambda: self.lease()["epoch"] >= 1, 30, "a site to take the lease", 0.02,
+                       tell=lambda site=site: site.agent.log_end())
 
     def close(self):
         for site in self.sites.values():
             site.close()
         self.pinned.close()
         self.docs.close()
+        self.still.close()
 
     def __enter__(self):
         return self
