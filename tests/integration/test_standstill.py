@@ -49,7 +49,15 @@ def test_before_a_wait_is_given_up_it_looks_once_more():
     assert wait_until(condition, 0.05, "the second look")
 
 
-def test_a_wait_that_is_given_up_tells_what_there_is_to_tell():
+def test_a_wait_that_is_given_up_tells_what_was_compared():
+    lease, limit = {"counter": 7}, 9
+    with pytest.raises(GaveUp) as gave_up:
+        wait_until(lambda: lease["counter"] > limit and not lease.get("paused") or "x" in lease["why"], 0.02, "heartbeats")
+    assert str(gave_up.value).splitlines()[1:] == [
+        "  lease['counter'] = 7", "  limit = 9", "  lease.get('paused') = None", "  lease['why'] = KeyError: 'why'"]
+
+
+def test_a_wait_that_is_given_up_tells_what_there_is_to_there_is_to_tell():
     with pytest.raises(GaveUp, match="for a miracle; last: False\nit is raining"):
         wait_until(lambda: False, 0.02, "a miracle", tell=lambda: "it is raining")
     with pytest.raises(GaveUp, match="nothing more can be told: ZeroDivisionError"):
