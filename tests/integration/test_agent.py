@@ -249,8 +249,12 @@ def is_settled(docs, phase):
     return web["phase"] == "Running" and web.get("applied_revision") == web["desired_revision"] >= docs.last
 
 
-def wait_settled(docs, phase):
-    wait_until(lambda: is_settled(docs, phase), 60, f"{phase} to be done", 0.01)
+def wait_settled(site, docs, phase):
+    def condition():
+        site.agent.check_running()
+        site.keep_libvirtd()
+        return is_settled(docs, phase)
+    wait_until(condition, 60, f"{phase} to be done", 0.01, tell=lambda: (docs.status("vm", "web"), site.agent.log_end()))
 
 
 def run_phase(site, docs, phase, kill_at, log):
@@ -264,7 +268,7 @@ def run_phase(site, docs, phase, kill_at, log):
     killed = not site.agent.is_running()
     if killed:
         site.start_agent()
-        wait_settled(docs, phase)
+        wait_settled(site, docs, phase)
     site.kill_agent()
     return killed
 
@@ -315,7 +319,7 @@ def prepare(site, docs, phase):
     docs.last = 0
     if phase == "create":
         PHASES["delete"](docs)
-        wait_settled(docs, "delete")
+        wait_settled(site, docs, "delete")
         if "default" in site.virsh("pool-list", "--name"):  # so that making it is part of the phase
             site.virsh("pool-destroy", "default")
             site.virsh("pool-undefine", "default")
@@ -324,7 +328,7 @@ def prepare(site, docs, phase):
             docs.delete("vm", "web")
             docs.wait("vm", "web", "Deleted")
         docs.last = max(PHASES["create"](docs))
-        wait_settled(docs, "create")
+        wait_settled(site, docs, "create")
     site.kill_agent()
 
 

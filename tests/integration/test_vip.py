@@ -81,7 +81,8 @@ class Hosts(Lab):
 
     def moved_to(self, name, since, what):
         """Both addresses are at that site alone, never were at two, and the clients follow."""
-        wait_until(lambda: self.holders.of(V4) == self.holders.of(V6) == {name}, 30, f"the addresses on {name}")
+        wait_until(lambda: self.holders.of(V4) == self.holders.of(V6) == {name}, 30, f"the addresses on {name}",
+                   tell=self.describe)
         heard = self.wait_hears(name, since)
         self.holders.check_never_two()
         print(f"{what}: IPv4 answers after {(heard[0] - since) / 1e6:.0f} ms, IPv6 after "

@@ -190,6 +190,12 @@ class Site:
         """kill -9. Guests run on."""
         self._libvirtd.kill()
 
+    def keep_libvirtd(self):
+        """Start it again if it has ended by itself, as systemd does: libvirt 9 may end with a client that dies while
+        it registers for events."""
+        if not self._libvirtd.is_running():
+            self.start_libvirtd()
+
     def freeze_libvirtd(self):
         self._libvirtd.freeze()
 
