@@ -1,5 +1,6 @@
 """harmony-guardian on real processes, cgroups and links; the agent's end is tests/lib/guardian.py."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -55,12 +56,13 @@ def workload():
     started = []
 
     def start(*argv):
-        started.append(subprocess.Popen(argv or WORKLOAD, stdin=subprocess.DEVNULL))
+        started.append(subprocess.Popen(argv or WORKLOAD, stdin=subprocess.DEVNULL, start_new_session=True))
         return started[-1]
 
     yield start
     for process in started:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):  # all of it is gone
+            os.killpg(process.pid, signal.SIGKILL)  # a shell's child too, which its death leaves behind
         process.wait()
 
 
