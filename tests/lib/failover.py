@@ -30,6 +30,7 @@ FRESH_NS = 50_000_000  # a witness writes every 2 ms: one that was silent for lo
 GONE_NS = 300_000_000  # and this long, that it is not just a busy machine
 SETTLES_S = 10  # what is so already is seen within this, however busy the machine is
 RECORD_BYTES = 64
+SUCCESS_THRESHOLD = 2  # unless cluster_config says otherwise
 DRIFT = 1.001  # of a clock, and more than harmony allows for
 
 # T 100 ms, n 24: F 2500; + fence 500 + guardian 250. A leader keeps its lease on a machine that stands still for 2 s.
@@ -275,10 +276,11 @@ class Group:
         return self.lease()
 
     def wait_replica(self, name, timeout=15):
-        """Until this site is a replica that could lead."""
+        """Until this site is a replica that could lead, and was heard often enough to be handed the role."""
         wait_until(lambda: (self.heartbeat(name) or {}).get("fit")
                    and self.store.get(f"{name}.agent", "harmony_status")["role"] == "replica",
                    timeout, f"{name} to be a fit replica", 0.02, self.describe)
+        self.wait_heartbeats(name, self.config.get("success_threshold", SUCCESS_THRESHOLD))
 
     def describe(self):
         """For a wait that was given up: who served last, what the store has, and how the agents' logs end."""
