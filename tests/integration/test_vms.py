@@ -118,15 +118,6 @@ def test_a_process_that_was_killed_is_a_crash(host):
     assert host.wait("dies", "Running", where=lambda status: status.get("restarts"))["restarts"] == 1
 
 
-def test_a_guest_that_cannot_be_run_any_further_is_a_crash(host):
-    """cloud-hypervisor ends as for a guest that has shut down."""
-    if host.backend.keeps_console:
-        pytest.skip("QEMU has no guest here that breaks")
-    host.put("broken", words=["breaks=200"], restart_policy="on-failure")
-    host.wait_up("broken")
-    host.wait("broken", "Running", where=lambda status: status.get("restarts"))
-
-
 # -- agents that come and go ---------------------------------------------------------------------
 
 
