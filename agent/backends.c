@@ -116,9 +116,8 @@ static bool has_cards_of_others(const struct member *m)
     return driver_holds(m->driver, "network") && !member_holds_vms(m);
 }
 
-void backends_look_after_call(struct member *m)
+void backends_look_at_networks(struct member *m)
 {
-    member_look(m);
     for (size_t i = 0; i < m->owner->count && member_holds_vms(m); i++)
         if (has_cards_of_others(&m->owner->items[i]))
             member_look(&m->owner->items[i]);

@@ -61,8 +61,8 @@ void backends_free(struct backends *b);
 /* Something may have changed, anywhere or there: look soon. */
 void backends_look(struct backends *b);
 void member_look(struct member *m);
-/* A call has ended there. Was it about a VM, what its cards hold on networks that others make may have changed with it. */
-void backends_look_after_call(struct member *m);
+/* At those that make networks alone: what cards of VMs of `m` hold there has changed. */
+void backends_look_at_networks(struct member *m);
 
 /* The one whose driver takes such a document (agent/drivers.h); NULL: none. */
 struct member *backends_for(const struct backends *b, const char *kind, const json_t *spec);

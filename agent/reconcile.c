@@ -94,6 +94,12 @@ static void call_done(void *arg, const struct hm_error *err)
     }
 }
 
+/* A VM that was made has an address, too; but its start, which comes next, would wait for that look. */
+static bool changes_addresses(enum plan_verb verb)
+{
+    return verb == VERB_START || verb == VERB_UPDATE || verb == VERB_REMOVE;
+}
+
 static void call_ended(void *arg)
 {
     struct task *t = arg;
@@ -101,7 +107,9 @@ static void call_ended(void *arg)
     t->ticket = NULL;
     t->ended_ns = hm_boottime_ns();
     t->owner->settled = false;
-    backends_look_after_call(t->member);
+    member_look(t->member);
+    if (changes_addresses(t->verb))
+        backends_look_at_networks(t->member);
     if (t->primary)
         primary_call_ended(t->owner);
 }
