@@ -218,14 +218,9 @@ static void look_at_fitness(struct lead *l)
     lead_status_changed(l);
 }
 
-static int64_t late_ns(const struct lead *l)
+static bool is_late(const struct lead *l, int64_t now)
 {
-    return hm_boottime_ns() - l->next_ns;
-}
-
-static bool is_late(const struct lead *l)
-{
-    return l->core.terms.period > 0 && late_ns(l) > l->core.terms.period;
+    return l->core.terms.period > 0 && now - l->next_ns > l->core.terms.period;
 }
 
 void lead_event(struct lead *l, const struct fo_event *event)
@@ -238,9 +233,10 @@ void lead_event(struct lead *l, const struct fo_event *event)
         l->queue[l->queued++] = *event;
         return;
     }
+    int64_t now = hm_boottime_ns();
     l->stepping = true;
-    if (is_late(l))
-        l->woke_ns = hm_boottime_ns();
+    if (is_late(l, now))
+        l->woke_ns = now;
     step(l, event);
     for (unsigned i = 0; i < l->queued && !l->ended; i++)
         step(l, &l->queue[i]);
@@ -261,9 +257,10 @@ static void event_of_type(struct lead *l, enum fo_event_type type)
 static void on_alarm(void *data)
 {
     struct lead *l = data;
-    if (is_late(l))
+    int64_t now = hm_boottime_ns();
+    if (is_late(l, now))
         hm_log(HM_LOG_WARN, LEAD_LOG, "the loop was %lld ms late (heartbeat interval %lld ms)",
-               (long long)(late_ns(l) / HM_MS), (long long)(l->core.terms.period / HM_MS));
+               (long long)((now - l->next_ns) / HM_MS), (long long)(l->core.terms.period / HM_MS));
     lead_stop_if_overdue(l);
     lead_look_again_if_due(l);
     lead_guard_timer(l);

@@ -143,7 +143,7 @@ static void switchover(struct lead *l, int64_t now)
 {
     const struct failover_request *asked = &l->request.asked;
     bool under_way = l->request.given && l->request.given_epoch == l->core.lease.epoch;
-    int64_t due = due_ns(l, now);
+    int64_t due = due_ns(l, now), decided = decides_at(l, now);
     if (l->core.role != HB_ROLE_LEADER || under_way)
         return;
     if (asked->state == REQUEST_ASKED && now < due)
@@ -154,8 +154,8 @@ static void switchover(struct lead *l, int64_t now)
         answer_leads(l, REQUEST_REFUSED);
     else if (now > due + PATIENCE_NS)
         answer(l, REQUEST_REFUSED, "nobody led when it was due, nor in the minute after it");
-    else if (now < decides_at(l, now))
-        l->request.look_at = decides_at(l, now);
+    else if (now < decided)
+        l->request.look_at = decided;
     else
         begin_switchover(l);
 }

@@ -90,17 +90,21 @@ static void take_answer(struct seen *s)
 
 /* -- Its state ---------------------------------------------------------------------------------------- */
 
-static bool says(const char *path, size_t size, const char *word)
+/* One of these words, at its end; `words` ends in NULL. */
+static bool says(const char *path, size_t size, const char *const *words)
 {
     size_t len;
     HM_AUTOFREE char *text = log_end(path, size, &len);
-    return memmem(text, len, word, strlen(word)) != NULL;
+    while (*words && !memmem(text, len, *words, strlen(*words)))
+        words++;
+    return *words != NULL;
 }
 
 /* What a VMM says of its guest's end is the same when it can't run its guest any further (KVM_EXIT_INTERNAL_ERROR, memory of the
  * host that is broken): only its log tells. */
 static bool has_failed(const struct ch *ch, const struct seen *s)
 {
+    static const char *const words[] = {"VCPU generated error", "vCPU thread panicked", NULL};
     HM_AUTOFREE char *path = ch_log_path(ch->records, s->name);
     struct stat st;
     if (stat(path, &st) < 0)
@@ -108,14 +112,15 @@ static bool has_failed(const struct ch *ch, const struct seen *s)
     bool was_cut = st.st_size < s->vm.run.said;
     int64_t of_this_run = was_cut ? st.st_size : st.st_size - s->vm.run.said;
     size_t size = of_this_run < LAST_SAID ? (size_t)of_this_run : LAST_SAID;
-    return says(path, size, "VCPU generated error") || says(path, size, "vCPU thread panicked");
+    return says(path, size, words);
 }
 
 /* The VMM says so before it ends, if it ended because its guest shut down. */
 static bool has_shut_down(const struct ch *ch, const struct seen *s)
 {
+    static const char *const words[] = {"\"event\": \"shutdown\"", NULL};
     HM_AUTOFREE char *path = ch_events_path(ch->records, s->name);
-    return says(path, LAST_SAID, "\"event\": \"shutdown\"") && !has_failed(ch, s);
+    return says(path, LAST_SAID, words) && !has_failed(ch, s);
 }
 
 /* A process that was started and not stopped by us, and is gone. */
