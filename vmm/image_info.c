@@ -21,6 +21,13 @@ static int64_t count_of(const json_t *object, const char *name)
     return json_is_integer(value) ? json_integer_value(value) : -1;
 }
 
+/* QEMU's own is 32 bits wide, so what nanoseconds can't hold is no time. */
+static int64_t created_s(const json_t *snapshot)
+{
+    int64_t seconds = count_of(snapshot, "date-sec");
+    return seconds < 0 || seconds > INT64_MAX / 1000000000 ? 0 : seconds;
+}
+
 static int read_snapshots(const json_t *list, struct image_info *ret, struct hm_error *err)
 {
     size_t count = json_array_size(list), i;
@@ -29,8 +36,7 @@ static int read_snapshots(const json_t *list, struct image_info *ret, struct hm_
     json_array_foreach(list, i, item)
     {
         struct image_snapshot *s = &ret->snapshots[ret->snapshot_count];
-        *s = (struct image_snapshot){.name = copy_text(item, "name"),
-                                     .created_s = count_of(item, "date-sec")};
+        *s = (struct image_snapshot){.name = copy_text(item, "name"), .created_s = created_s(item)};
         if (!s->name)
             return hm_fail(err, HM_E_INVALID, "qemu-img told of a snapshot without a name");
         ret->snapshot_count++;
@@ -136,7 +142,7 @@ const struct image_snapshot *image_info_find(const struct image_info *info, cons
 static json_t *image_snapshot_json(const struct image_snapshot *s)
 {
     char created[HM_TIME_TEXT_MAX];
-    hm_time_text(s->created_s < INT64_MAX / 1000000000 ? s->created_s * 1000000000 : 0, created);
+    hm_time_text(s->created_s * 1000000000, created);
     return json_pack("{s:s, s:s}", "name", s->name, "created", created);
 }
 

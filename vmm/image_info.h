@@ -17,7 +17,7 @@
 
 struct image_snapshot {
     char *name;
-    int64_t created_s; /* Unix time */
+    int64_t created_s; /* Unix time, in [0, INT64_MAX ns]; 0: what it told is none */
 };
 
 struct image_info {

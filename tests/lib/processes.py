@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections import deque
 from pathlib import Path
 
 from .paths import SYSTEM_PATH
@@ -19,6 +20,10 @@ from .waiting import Dead, wait_until
 
 PREFIX = "harmony-"
 FIRST_PORT, LAST_PORT = 20000, 30000  # below the range that outgoing connections take from
+
+# Those this process was given last, more than one test asks for: abstract sockets named after the port, which
+# end with us. A port is free until its server binds it, and again while its server is down.
+reserved_ports = deque(maxlen=100)
 
 
 def environment(**more):
@@ -131,15 +136,19 @@ def run(argv, timeout=60, env=None, check=True, **options):
 
 
 def free_port():
-    """A TCP port of loopback that nobody listens on."""
+    """A TCP port of loopback that nobody listens on, and that no other caller is given meanwhile."""
     for _ in range(200):
         port = random.randint(FIRST_PORT, LAST_PORT)
+        reservation = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
             try:
+                reservation.bind(f"\0harmony-port-{port}")
                 probe.bind(("127.0.0.1", port))
-                return port
             except OSError:
+                reservation.close()
                 continue
+        reserved_ports.append(reservation)
+        return port
     raise AssertionError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
 
 

@@ -67,6 +67,27 @@ START_TEST(the_status_shows_it)
 }
 END_TEST
 
+static const char *const no_times[] = {"9223372036854775807", "9223372037", "-1",
+                                       "-922372036854775807", "\"now\""};
+
+START_TEST(what_can_be_no_time_is_shown_as_the_first)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "{\"format\":\"qcow2\",\"virtual-size\":1,\"snapshots\":[{\"name\":\"s\",\"date-sec\":"
+             "%s}]}",
+             no_times[_i]);
+    struct image_info info = parse(text);
+    json_t *shown = image_info_json(&info),
+           *first = json_array_get(json_object_get(shown, "snapshots"), 0);
+    ck_assert_int_eq(info.snapshots[0].created_s, 0);
+    ck_assert_str_eq(json_string_value(json_object_get(first, "created")),
+                     "1970-01-01T00:00:00.000Z");
+    json_decref(shown);
+    image_info_clear(&info);
+}
+END_TEST
+
 static int check(const char *text, const char *expected, struct hm_error *err)
 {
     struct image_info info = parse(text);
@@ -146,6 +167,8 @@ int main(void)
     tcase_add_test(t, what_qemu_img_says_is_understood);
     tcase_add_test(t, what_makes_an_image_odd_is_told);
     tcase_add_test(t, the_status_shows_it);
+    tcase_add_loop_test(t, what_can_be_no_time_is_shown_as_the_first, 0,
+                        sizeof no_times / sizeof *no_times);
     tcase_add_test(t, only_the_expected_backing_file_is_allowed);
     tcase_add_test(t, only_what_all_disks_have_is_complete);
     tcase_add_loop_test(t, anything_else_is_refused, 0, sizeof broken / sizeof *broken);
