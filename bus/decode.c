@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 static int base64_digit(char c)
 {
@@ -78,16 +79,12 @@ bool bus_parse_stamp(const char *text, int64_t *ret_ns)
     struct tm tm = {0};
     int64_t fraction, zone;
     const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (!rest)
+    if (!rest || !hm_time_is_in_range(&tm)) /* Go's zero time is of the year 1 */
         return false;
     rest = parse_fraction(rest, &fraction);
     if (!parse_zone(rest, &zone))
         return false;
-    int64_t seconds = timegm(&tm) - zone;
-    /* What int64_t holds; Go's zero time (year 1) is outside. */
-    if (seconds < INT64_MIN / 1000000000 + 1 || seconds > INT64_MAX / 1000000000 - 1)
-        return false;
-    *ret_ns = seconds * 1000000000 + fraction;
+    *ret_ns = ((int64_t)timegm(&tm) - zone) * 1000000000 + fraction;
     return true;
 }
 

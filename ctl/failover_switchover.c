@@ -8,6 +8,7 @@
 #include "ctl/group_listen.h"
 #include "ctl/open.h"
 #include "ctl/request.h"
+#include "ctl/request_text.h"
 #include "ctl/run.h"
 
 enum { WAIT_MS = 120000 };

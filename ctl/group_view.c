@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "ctl/request.h"
+#include "ctl/request_text.h"
 #include "ctl/show.h"
 #include "ctl/table.h"
 

@@ -11,19 +11,13 @@
 #include "base/utf8.h"
 #include "ctl/group.h"
 #include "ctl/json_text.h"
-#include "ctl/request.h"
+#include "ctl/request_text.h"
 
 /* -- Reading what others wrote ----------------------------------------------------------------- */
 
-static int64_t known(const json_t *object, const char *name)
-{
-    int64_t number = number_of(object, name, -1);
-    return number < 0 ? -1 : number;
-}
-
 static uint64_t epoch_of(const json_t *object, const char *name)
 {
-    int64_t number = known(object, name);
+    int64_t number = number_of(object, name, 0);
     return number < 0 ? 0 : (uint64_t)number;
 }
 
@@ -37,8 +31,8 @@ static enum hb_reason reason_of(const json_t *object, const char *name)
 static bool read_beat(const json_t *from, struct incident_beat *ret)
 {
     *ret = (struct incident_beat){
-        .gap_ms = known(from, "gap_ms"),
-        .rtt_us = known(from, "rtt_us"),
+        .gap_ms = span_of(from, "gap_ms"),
+        .rtt_us = span_of(from, "rtt_us"),
         .epoch = epoch_of(from, "epoch"),
         .counter = epoch_of(from, "counter"),
         .failures = (uint32_t)number_of(from, "failures", 0),
@@ -56,7 +50,7 @@ static void read_beats(const json_t *list, struct incident *i)
         if (i->beat_count == INCIDENT_BEATS_MAX)
             return;
         if (read_beat(item, &i->beats[i->beat_count]))
-            i->last_ms = known(item, "before_ms"), i->beat_count++;
+            i->last_ms = span_of(item, "before_ms"), i->beat_count++;
     }
 }
 
@@ -67,15 +61,15 @@ static void read_account(const json_t *from, struct incident_account *a)
         .same_run = !strcmp(text_of(from, "run"), "same"),
         .same_boot = !strcmp(text_of(from, "boot"), "same"),
         .fired = json_is_object(fired),
-        .fired_late_ms = known(fired, "late_ms"),
+        .fired_late_ms = span_of(fired, "late_ms"),
         .connected = json_is_true(json_object_get(from, "connected")),
         .reason = reason_of(from, "reason"),
-        .acked_ms = known(from, "acked_ms"),
-        .rtt_us = known(from, "rtt_us"),
-        .attempts = known(from, "attempts"),
-        .heard_back = known(from, "heard_back"),
-        .heard_back_ms = known(from, "heard_back_ms"),
-        .late_ms = known(from, "late_ms"),
+        .acked_ms = span_of(from, "acked_ms"),
+        .rtt_us = span_of(from, "rtt_us"),
+        .attempts = span_of(from, "attempts"),
+        .heard_back = span_of(from, "heard_back"),
+        .heard_back_ms = span_of(from, "heard_back_ms"),
+        .late_ms = span_of(from, "late_ms"),
     };
 }
 
@@ -98,11 +92,11 @@ static int read_incident(const struct entry *e, struct incident *i, struct hm_er
         .reason = reason_of(from, "reason"),
         .ended = reason_of(from, "ended"),
         .taken_ns = e->stamp_ns,
-        .interval_ms = known(from, "interval_ms"),
-        .silence_ms = known(from, "silence_ms"),
-        .needed_ms = known(from, "needed_ms"),
-        .gap_ms = known(json_object_get(from, "own_gap"), "ms"),
-        .serving_ms = known(from, "serving_ms"),
+        .interval_ms = span_of(from, "interval_ms"),
+        .silence_ms = span_of(from, "silence_ms"),
+        .needed_ms = span_of(from, "needed_ms"),
+        .gap_ms = span_of(json_object_get(from, "own_gap"), "ms"),
+        .serving_ms = span_of(from, "serving_ms"),
         .last_ms = -1,
         .others_heard = -1,
     };

@@ -24,6 +24,14 @@ int64_t number_of(const json_t *object, const char *name, int64_t fallback)
     return fallback;
 }
 
+static const int64_t SPAN_MAX = 366LL * 24 * 3600 * 1000;
+
+int64_t span_of(const json_t *object, const char *name)
+{
+    int64_t span = number_of(object, name, -1);
+    return span < 0 || span > SPAN_MAX ? -1 : span;
+}
+
 void json_render(const json_t *value, struct hm_buf *out)
 {
     /* ASCII only: no value can hide a terminal's control sequence. */

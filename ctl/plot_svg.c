@@ -135,9 +135,9 @@ static int64_t longest_rtt_us(const struct plot *p)
 /* Logarithmic from 0.1 ms on, since what is interesting is by what factor it grew. */
 static double y_of(const struct plot *p, int64_t rtt_us, int64_t longest_us)
 {
-    const double least = 100;
-    double value = rtt_us < least ? least : (double)rtt_us;
-    double part = log(value / least) / log((double)longest_us / least);
+    const int64_t least = 100;
+    double times = (double)(rtt_us < least ? least : rtt_us) / (double)least;
+    double part = log(times) / log((double)longest_us / (double)least);
     return rtt_top(p) + RTT - part * (RTT - 12);
 }
 

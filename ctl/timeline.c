@@ -7,7 +7,7 @@
 #include "ctl/config_change.h"
 #include "ctl/group.h"
 #include "ctl/json_text.h"
-#include "ctl/request.h"
+#include "ctl/request_text.h"
 #include "ctl/show.h"
 
 enum { FALLBACK_INTERVAL_MS = 1000, WRITERS_MAX = 32, NO_ITEM = -1 };
@@ -249,13 +249,14 @@ static void add_config(struct making *m, const struct entry *e)
     add_item(m, TL_CONFIG, e)->text = text;
     json_decref(m->config);
     m->config = config;
-    m->interval_ms = number_of(config, "heartbeat_interval_ms", FALLBACK_INTERVAL_MS);
+    int64_t interval_ms = span_of(config, "heartbeat_interval_ms");
+    m->interval_ms = interval_ms > 0 ? interval_ms : FALLBACK_INTERVAL_MS;
 }
 
 static void add_incident(struct making *m, const struct entry *e, const char *key)
 {
     json_t *incident = entry_object(e);
-    int64_t silence_ms = number_of(incident, "silence_ms", -1);
+    int64_t silence_ms = span_of(incident, "silence_ms");
     char silence[SHOW_TIME_MAX];
     if (number_of(incident, "serving_ms", -1) >= 0) { /* told again, with what came of it */
         json_decref(incident);

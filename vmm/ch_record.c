@@ -274,8 +274,8 @@ struct run_note ch_record_read_note(const char *records, const char *vm)
                              .epoch = (uint64_t)number_at(json, "epoch", INT64_MAX),
                              .restarts = (uint32_t)number_at(json, "restarts", UINT32_MAX),
                              .streak = (uint32_t)number_at(json, "streak", UINT32_MAX),
-                             .began_ms = number_at(json, "began", INT64_MAX),
-                             .loop_since_ms = number_at(json, "loop_since", INT64_MAX)};
+                             .began_ms = number_at(json, "began", RUN_NOTE_MS_MAX),
+                             .loop_since_ms = number_at(json, "loop_since", RUN_NOTE_MS_MAX)};
     json_decref(json);
     return note.state == RUN_NONE ? (struct run_note){.state = RUN_NONE} : note;
 }

@@ -108,6 +108,6 @@ struct run_note run_note_from_xml(xmlNodePtr root)
                              .epoch = (uint64_t)number(node, "epoch", INT64_MAX),
                              .restarts = (uint32_t)number(node, "restarts", UINT32_MAX),
                              .streak = (uint32_t)number(node, "streak", UINT32_MAX),
-                             .began_ms = number(node, "began", INT64_MAX),
-                             .loop_since_ms = number(node, "loop_since", INT64_MAX)};
+                             .began_ms = number(node, "began", RUN_NOTE_MS_MAX),
+                             .loop_since_ms = number(node, "loop_since", RUN_NOTE_MS_MAX)};
 }

@@ -10,10 +10,14 @@
 
 #include <libxml/tree.h>
 
+#include "base/clock.h"
 #include "vmm/driver.h"
 
 #define RUN_NOTE_NAMESPACE "urn:harmony:run:1"
 #define RUN_NOTE_PREFIX    "harmonyrun"
+
+/* Of began_ms and loop_since_ms, which are nanoseconds elsewhere. */
+#define RUN_NOTE_MS_MAX (INT64_MAX / HM_MS)
 
 bool run_note_is_same(const struct run_note *a, const struct run_note *b);
 /* A word that run_state_name() gives; any other, or NULL, is RUN_NONE. */

@@ -17,6 +17,20 @@ START_TEST(reads_without_trust)
 }
 END_TEST
 
+START_TEST(a_span_is_one_that_can_be_reckoned_with)
+{
+    json_t *o =
+        json_of("{'none':0,'year':31622400000,'more':31622400001,'most':9223372036854775807,"
+                "'less':-2,'text':'x'}");
+    ck_assert_int_eq(span_of(o, "none"), 0);
+    ck_assert_int_eq(span_of(o, "year"), 31622400000);
+    static const char *const unknown[] = {"more", "most", "less", "text", "missing"};
+    for (size_t i = 0; i < HM_COUNT(unknown); i++)
+        ck_assert_msg(span_of(o, unknown[i]) == -1, "%s", unknown[i]);
+    json_decref(o);
+}
+END_TEST
+
 START_TEST(prints_json_that_no_terminal_obeys)
 {
     json_t *o = json_of("{'a':'\\u009b31m'}");
@@ -42,5 +56,5 @@ START_TEST(prints_yaml_that_means_the_same)
 }
 END_TEST
 
-RUN_SUITE("json_text", reads_without_trust, prints_json_that_no_terminal_obeys,
-          prints_yaml_that_means_the_same)
+RUN_SUITE("json_text", reads_without_trust, a_span_is_one_that_can_be_reckoned_with,
+          prints_json_that_no_terminal_obeys, prints_yaml_that_means_the_same)

@@ -123,6 +123,17 @@ static void put(const char *file, const char *text)
     ck_assert_int_eq(hm_file_write_atomic(path, text, strlen(text), 0600, &err), 0);
 }
 
+START_TEST(times_of_a_note_that_nanoseconds_cannot_hold_are_0)
+{
+    put("note.json",
+        "{\"state\":\"started\",\"began\":9223372036854,\"loop_since\":9223372036855}");
+    struct run_note note = ch_record_read_note(records, "web");
+    ck_assert_int_eq(note.state, RUN_STARTED);
+    ck_assert_int_eq(note.began_ms, 9223372036854);
+    ck_assert_int_eq(note.loop_since_ms, 0);
+}
+END_TEST
+
 START_TEST(what_cannot_be_read_is_an_error_and_not_absent)
 {
     struct mark mark = {0};
@@ -214,6 +225,7 @@ int main(void)
     tcase_add_test(t, what_was_written_is_read);
     tcase_add_test(t, a_process_is_kept_with_all_that_tells_it_apart);
     tcase_add_test(t, the_three_files_do_not_overwrite_each_other);
+    tcase_add_test(t, times_of_a_note_that_nanoseconds_cannot_hold_are_0);
     tcase_add_test(t, what_cannot_be_read_is_an_error_and_not_absent);
     tcase_add_test(t, records_are_listed_by_name);
     tcase_add_test(t, removal_leaves_nothing_and_only_others_alone);

@@ -69,6 +69,9 @@ START_TEST(what_cannot_be_understood_is_none_and_bad_numbers_are_0)
     ck_assert_uint_eq(odd.streak, 0);
     ck_assert_uint_eq(odd.epoch, 0);
     ck_assert_int_eq(odd.began_ms, 0);
+    odd = read_back(NOTE("state='started' began='9223372036854' loop_since='9223372036855'"));
+    ck_assert_int_eq(odd.began_ms, 9223372036854); /* the last one that holds in nanoseconds */
+    ck_assert_int_eq(odd.loop_since_ms, 0);
 }
 END_TEST
 

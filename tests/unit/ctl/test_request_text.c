@@ -1,5 +1,5 @@
 /* When an operator's switchover is due, and how it is told. */
-#include "ctl/request.h"
+#include "ctl/request_text.h"
 
 #include "suite.h"
 
@@ -58,4 +58,4 @@ START_TEST(a_request_is_told_in_words)
 }
 END_TEST
 
-RUN_SUITE("request", times_are_read, what_is_no_time_is_none, a_request_is_told_in_words)
+RUN_SUITE("request_text", times_are_read, what_is_no_time_is_none, a_request_is_told_in_words)
