@@ -310,6 +310,7 @@ void diagnose_check(struct diagnosis *d, const char *site, const json_t *answer,
     size_t i;
     json_t *disk;
     int64_t ours_ms = (asked_ns + (answered_ns - asked_ns) / 2) / HM_MS;
+    int64_t theirs_ms = number_of(answer, "time_ms", -1);
     const char *version = text_of(answer, "version");
     if (!strcmp(version, HM_VERSION))
         diagnosis_add(d, FINDING_OK, site, NULL, "its agent answers within %lld ms, version %s",
@@ -318,6 +319,7 @@ void diagnose_check(struct diagnosis *d, const char *site, const json_t *answer,
         diagnosis_add(d, FINDING_WARNING, site,
                       "let all agents and harmonyctl have the same version",
                       "its agent has version %s, harmonyctl has %s", version, HM_VERSION);
-    diagnose_skew(d, site, "ours", number_of(answer, "time_ms", ours_ms) - ours_ms);
+    if (theirs_ms >= 0)
+        diagnose_skew(d, site, "ours", theirs_ms - ours_ms);
     json_array_foreach(json_object_get(answer, "disks"), i, disk) diagnose_disk(d, site, disk);
 }

@@ -51,9 +51,11 @@ static void site_has_seen(struct repair *r, struct repair_site *s, struct hb_era
     take_era(r, era, seen_epoch);
 }
 
+/* One that is longer than any can be is the longest. */
 static void take_promise(struct repair *r, int64_t ms)
 {
-    r->promise_ms = ms > r->promise_ms ? ms : r->promise_ms;
+    int64_t promise_ms = ms < HB_PROMISE_MAX_MS ? ms : HB_PROMISE_MAX_MS;
+    r->promise_ms = promise_ms > r->promise_ms ? promise_ms : r->promise_ms;
 }
 
 static void look_at_config(struct repair *r, const struct entry *e,

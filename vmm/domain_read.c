@@ -155,9 +155,11 @@ static json_t *nic_details(xmlNodePtr nic)
                      network ? NULL : bridge);
 }
 
+/* 0 for what can't be. */
 static int64_t bytes_of(xmlNodePtr memory)
 {
-    return xml_int(memory, 0) * 1024; /* libvirt prints KiB whatever it was given */
+    int64_t kib = xml_int(memory, 0); /* libvirt prints KiB whatever it was given */
+    return kib < 0 || kib > INT64_MAX / 1024 ? 0 : kib * 1024;
 }
 
 /* Where its screen is while it runs. */

@@ -9,6 +9,7 @@
 #include <libxml/parser.h>
 
 #include "base/alloc.h"
+#include "proto/text.h"
 
 #define X(text) ((const xmlChar *)(text))
 
@@ -133,8 +134,10 @@ int xml_parse(const char *text, xmlDocPtr *ret_doc, struct hm_error *err)
     xmlDocPtr doc = xmlReadMemory(text, (int)len, NULL, NULL,
                                   XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
     if (!doc || !xmlDocGetRootElement(doc)) {
+        char shown[TEXT_QUOTE_MAX];
         xmlFreeDoc(doc);
-        return hm_fail(err, HM_E_INVALID, "XML can't be parsed: %.60s", text);
+        text_quote(text, shown);
+        return hm_fail(err, HM_E_INVALID, "XML can't be parsed: %s", shown);
     }
     *ret_doc = doc;
     return 0;

@@ -1,8 +1,10 @@
-/* What the buckets say now, each read as each of them: `failover status`, `get`, and what `watch` says of a
- * change. */
+/* What the buckets say now, each read as each of them: `failover status`, `failover repair`, `get`, `doctor`, and
+ * what `watch` says of a change. */
 #include "base/clock.h"
+#include "ctl/diagnosis.h"
 #include "ctl/documents_view.h"
 #include "ctl/group_view.h"
+#include "ctl/repair.h"
 #include "ctl/watch_line.h"
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/entries.h"
@@ -49,6 +51,36 @@ static void look_at_documents(const struct entries *last)
     document_rows_clear(&rows);
 }
 
+static void look_for_repair(const struct entries *last)
+{
+    struct repair r;
+    struct heartbeat record;
+    char text[HB_TEXT_MAX];
+    repair_look(last, last, "default", NULL, true, NOW_NS, &r);
+    int64_t wait_ms = repair_wait_ms(&r);
+    FUZZ_REQUIRE(wait_ms >= r.promise_ms && wait_ms <= 2LL * HB_PROMISE_MAX_MS);
+    repair_record(&r, &(struct hb_site){0}, NOW_NS / HM_MS, &record);
+    heartbeat_render(&record, true, text);
+    struct hm_buf shown = {0};
+    repair_render(&r, "default", &shown);
+    fuzz_require_shown(&shown);
+    fuzz_require_json(repair_json(&r, "default"));
+}
+
+static void look_as_doctor(const struct entries *last)
+{
+    struct diagnosis d = {0};
+    struct hm_buf text = {0};
+    json_t *sites = json_array();
+    diagnose_heartbeats(&d, last);
+    diagnose_statuses(&d, last, last, sites);
+    diagnosis_render(&d, false, &text);
+    fuzz_require_shown(&text);
+    fuzz_require_json(diagnosis_json(&d));
+    fuzz_require_json(sites);
+    diagnosis_clear(&d);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct entries list;
@@ -57,6 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     entries_keep_last(&list);
     look_at_group(&list);
     look_at_documents(&list);
+    look_for_repair(&list);
+    look_as_doctor(&list);
     entries_clear(&list);
     return 0;
 }

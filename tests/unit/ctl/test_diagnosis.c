@@ -117,5 +117,16 @@ START_TEST(room_and_clock)
 }
 END_TEST
 
+START_TEST(a_clock_that_is_none_is_not_told)
+{
+    struct diagnosis d = {0};
+    json_t *answer = json_of("{'time_ms': -9223372036854775807}");
+    diagnose_check(&d, "site-a", answer, 100000 * HM_MS, 100010 * HM_MS);
+    ck_assert_ptr_null(found(&d, FINDING_WARNING, "clock"));
+    json_decref(answer);
+    diagnosis_clear(&d);
+}
+END_TEST
+
 RUN_SUITE("diagnosis", good_buckets_are_well, each_wrong_setting_is_found, old_and_unknown_servers,
-          agents_and_places, room_and_clock)
+          agents_and_places, room_and_clock, a_clock_that_is_none_is_not_told)

@@ -116,6 +116,18 @@ START_TEST(missing_bucket_with_a_witness_needs_it)
 }
 END_TEST
 
+START_TEST(a_promise_that_none_can_be_is_waited_for_as_the_longest)
+{
+    struct entries last = {0}, status = {0};
+    put_agent(
+        &status, "site-b",
+        "{'group':'default','seen_epoch':7,'epoch':7,'config':{'promise_ms':9223372036854775807}}");
+    struct repair r = looked(&last, &status);
+    ck_assert_int_eq(r.promise_ms, HB_PROMISE_MAX_MS);
+    ck_assert_int_ge(repair_wait_ms(&r), HB_PROMISE_MAX_MS);
+}
+END_TEST
+
 START_TEST(group_that_nobody_knows_is_made_by_init)
 {
     struct entries last = {0}, status = {0};
@@ -229,6 +241,8 @@ END_TEST
 
 RUN_SUITE("repair", lease_as_new_as_all_that_was_seen_needs_nothing,
           lease_below_what_a_site_has_seen_needs_it, generation_exceeds_all,
-          missing_bucket_with_a_witness_needs_it, group_that_nobody_knows_is_made_by_init,
-          deleted_or_damaged_lease_needs_it, lease_is_live_until_its_promise_is_over,
-          leader_under_a_pause_is_named, leader_by_consent_is_named, says_what_is_known)
+          missing_bucket_with_a_witness_needs_it,
+          a_promise_that_none_can_be_is_waited_for_as_the_longest,
+          group_that_nobody_knows_is_made_by_init, deleted_or_damaged_lease_needs_it,
+          lease_is_live_until_its_promise_is_over, leader_under_a_pause_is_named,
+          leader_by_consent_is_named, says_what_is_known)

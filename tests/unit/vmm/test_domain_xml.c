@@ -396,6 +396,28 @@ START_TEST(what_was_built_reads_back_without_a_difference)
 }
 END_TEST
 
+START_TEST(memory_that_can_not_be_is_none)
+{
+    static const char *const kib[] = {"-1", "9007199254740992"};
+    for (size_t i = 0; i < 2; i++) {
+        HM_AUTOFREE char *xml = hm_printf("<domain><memory>%s</memory></domain>", kib[i]);
+        struct domain_info info;
+        ck_assert_int_eq(domain_read(xml, &info, NULL), 0);
+        ck_assert_int_eq(json_integer_value(json_object_get(info.details, "memory")), 0);
+        domain_info_clear(&info);
+    }
+}
+END_TEST
+
+START_TEST(what_is_not_xml_is_refused_in_one_line)
+{
+    struct domain_info info;
+    struct hm_error err;
+    ck_assert_int_eq(domain_read("<domain>\n\x1b[31m", &info, &err), -HM_E_INVALID);
+    ck_assert_str_eq(err.text, "XML can't be parsed: \"<domain>\\n\\u001b[31m\"");
+}
+END_TEST
+
 START_TEST(a_screen_is_on_loopback_and_told_while_it_is_there)
 {
     xmlDocPtr doc = build("{\"kernel\":\"/k\",\"display\":\"vnc\"}", NULL, "x86_64");
@@ -537,6 +559,8 @@ int main(void)
     tcase_add_test(t, what_was_built_reads_back_without_a_difference);
     tcase_add_test(t, a_screen_is_on_loopback_and_told_while_it_is_there);
     tcase_add_loop_test(t, an_edit_is_told_in_words, 0, HM_COUNT(edits));
+    tcase_add_test(t, memory_that_can_not_be_is_none);
+    tcase_add_test(t, what_is_not_xml_is_refused_in_one_line);
     tcase_add_test(t, devices_that_were_added_are_told);
     tcase_add_test(t, what_libvirt_adds_is_no_difference);
     tcase_add_loop_test(t, what_is_no_domain_is_refused, 0, HM_COUNT(not_domains));
