@@ -24,7 +24,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-enum { STATUS_DELAY_MS = 100, END_LIMIT_MS = 3000 };
+enum { STATUS_DELAY_MS = 100, END_LIMIT_MS = 3000, CONFIG_LIMIT_MS = 10000 };
 
 struct daemon {
     const struct agent_config *config;
@@ -53,7 +53,8 @@ struct daemon {
     char started[HM_TIME_TEXT_MAX];
     int lock; /* on state_dir, until the very end; -1: not taken */
     bool stopping, anew;
-    bool hung_up; /* a restart was asked for: it waits for operations, is checked, or waits for its lease */
+    bool
+        hung_up; /* a restart was asked for: it waits for operations, is checked, or waits for its lease */
 };
 
 /* -- The agent's own status -----------------------------------------------------------------------
@@ -298,7 +299,8 @@ static void on_idle(void *data)
     if (d->stopping)
         return;
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(uv_hrtime() / 1000));
-    d->check = restart_check_begin(&d->loop, d->config_path, d->config, on_checked, d);
+    int64_t deadline_ns = hm_boottime_ns() + CONFIG_LIMIT_MS * HM_MS;
+    d->check = restart_check_begin(&d->loop, d->config_path, d->config, deadline_ns, on_checked, d);
 }
 
 static void on_hangup(uv_signal_t *handle, int number)

@@ -79,18 +79,25 @@ static int check_same(const struct agent_config *now, const struct agent_config 
     return 0;
 }
 
+/* When it is late the worker may still be inside: all but the path is its own then. */
 static void config_read(void *data, bool timed_out)
 {
     struct job *job = data;
     struct restart_check *c = job->owner;
-    (void)timed_out;
-    if (job->result >= 0)
-        job->result = check_same(c->now, &job->config, &job->err);
-    c->done(c->data, job->result < 0 ? &job->err : NULL);
+    struct hm_error err;
+    int r;
+    if (timed_out)
+        r = hm_fail(&err, HM_E_TIMEOUT, "%s can't be read in time: its disk may hang", job->path);
+    else if (job->result < 0) {
+        r = job->result;
+        err = job->err;
+    } else
+        r = check_same(c->now, &job->config, &err);
+    c->done(c->data, r < 0 ? &err : NULL);
 }
 
 struct restart_check *restart_check_begin(uv_loop_t *loop, const char *config_path,
-                                          const struct agent_config *now,
+                                          const struct agent_config *now, int64_t deadline_ns,
                                           void (*done)(void *data, const struct hm_error *err),
                                           void *data)
 {
@@ -103,7 +110,8 @@ struct restart_check *restart_check_begin(uv_loop_t *loop, const char *config_pa
                          .done = config_read,
                          .release = job_free,
                          .orphan = job_free,
-                         .data = c->job};
+                         .data = c->job,
+                         .deadline_ns = deadline_ns};
     if (hm_workq_submit(c->queue, &job, NULL) < 0)
         abort(); /* it is empty */
     return c;

@@ -10,6 +10,8 @@
 #ifndef HM_AGENT_RESTART_H
 #define HM_AGENT_RESTART_H
 
+#include <stdint.h>
+
 #include <uv.h>
 
 #include "base/error.h"
@@ -18,11 +20,12 @@
 void restart_remember(char *const *argv);
 
 /* Would an agent with this file come up, and go on with what this one (`now`, borrowed) leads? Read by a
- * worker. `done` once, not from inside, unless freed before; `err` NULL: yes. */
+ * worker, until `deadline_ns` (BOOTTIME): HM_E_TIMEOUT, its disk may hang. `done` once, not from inside, unless
+ * freed before; `err` NULL: yes. */
 struct agent_config;
 struct restart_check;
 struct restart_check *restart_check_begin(uv_loop_t *loop, const char *config_path,
-                                          const struct agent_config *now,
+                                          const struct agent_config *now, int64_t deadline_ns,
                                           void (*done)(void *data, const struct hm_error *err),
                                           void *data);
 /* In or after its `done`, or before. The loop must run once more. NULL is allowed. */

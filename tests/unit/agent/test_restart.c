@@ -1,15 +1,18 @@
 #include "agent/restart.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/config.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "tests/lib/turn.h"
 
@@ -46,10 +49,18 @@ static void tear_down(void)
     ck_assert_int_eq(uv_loop_close(&loop), 0);
 }
 
+enum { LONG_MS = 10000, SHORT_MS = 20 };
+
+static struct restart_check *begin(int64_t within_ms)
+{
+    int64_t deadline_ns = hm_boottime_ns() + within_ms * HM_MS;
+    return restart_check_begin(&loop, path, &running, deadline_ns, note, &answers);
+}
+
 static void check_with(const char *text)
 {
     ck_assert_int_eq(hm_file_write_atomic(path, text, strlen(text), 0600, NULL), 0);
-    struct restart_check *check = restart_check_begin(&loop, path, &running, note, &answers);
+    struct restart_check *check = begin(LONG_MS);
     ck_assert_int_eq(answers, 0);
     TURN_UNTIL(&loop, answers == 1);
     restart_check_free(check);
@@ -92,9 +103,26 @@ START_TEST(what_the_guardian_knows_it_by_does_not_change)
 }
 END_TEST
 
+/* A pipe that nobody writes into holds up whoever opens it, as a disk does that hangs. */
+START_TEST(one_that_can_not_be_read_in_time_is_told_and_its_worker_left_behind)
+{
+    unlink(path);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    struct restart_check *check = begin(SHORT_MS);
+    TURN_UNTIL(&loop, answers == 1);
+    ck_assert_int_eq(answer.code, HM_E_TIMEOUT);
+    ck_assert_ptr_nonnull(strstr(answer.text, path));
+    restart_check_free(check);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    int writer = -1; /* it comes out, and finds nobody */
+    TURN_UNTIL(&loop, (writer = open(path, O_WRONLY | O_NONBLOCK)) >= 0);
+    close(writer);
+}
+END_TEST
+
 START_TEST(freed_before_it_has_answered_it_is_silent)
 {
-    restart_check_free(restart_check_begin(&loop, path, &running, note, &answers));
+    restart_check_free(begin(LONG_MS));
     uv_run(&loop, UV_RUN_DEFAULT);
     ck_assert_int_eq(answers, 0);
 }
@@ -145,6 +173,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, a_good_configuration_would_come_up);
     tcase_add_test(t, a_bad_one_is_told_in_words);
     tcase_add_test(t, what_the_guardian_knows_it_by_does_not_change);
+    tcase_add_test(t, one_that_can_not_be_read_in_time_is_told_and_its_worker_left_behind);
     tcase_add_test(t, freed_before_it_has_answered_it_is_silent);
     tcase_add_test(t, the_same_process_goes_on_and_no_signal_is_lost);
     suite_add_tcase(s, t);
