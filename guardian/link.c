@@ -10,6 +10,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "guardian/link_answer.h"
+
 enum { ANSWER_LIMIT_MS = 200 };
 
 struct request {
@@ -25,9 +27,6 @@ union answer {
     struct nlmsghdr header;
     char bytes[16384];
 };
-
-/* What an answer's messages are looked at with; false ends it. */
-typedef bool (*visit_message)(void *data, const struct nlmsghdr *message);
 
 static int netlink_open(void)
 {
@@ -54,34 +53,9 @@ static struct request request(unsigned short type, unsigned short flags, size_t 
                                        .nlmsg_flags = (unsigned short)(NLM_F_REQUEST | flags)}};
 }
 
-static int error_of(const struct nlmsghdr *message)
-{
-    const struct nlmsgerr *e = NLMSG_DATA(message);
-    return message->nlmsg_len < NLMSG_LENGTH(sizeof *e) ? -EBADMSG : e->error;
-}
-
-/* 1: more is to come; else the end, as 0 or -errno. */
-static int take_answer(const union answer *answer, size_t len, bool dump, visit_message visit,
-                       void *data)
-{
-    for (const struct nlmsghdr *m = &answer->header; NLMSG_OK(m, len); m = NLMSG_NEXT(m, len)) {
-        if (m->nlmsg_flags & NLM_F_DUMP_INTR)
-            return -EINTR; /* it changed meanwhile: something may be missing */
-        if (m->nlmsg_type == NLMSG_ERROR)
-            return error_of(m);
-        if (m->nlmsg_type == NLMSG_DONE)
-            return 0;
-        if (visit && !visit(data, m))
-            return 0;
-        if (!dump && visit)
-            return 0;
-    }
-    return 1;
-}
-
 /* Returns 0, or -errno of the kernel or the socket. A socket of its own: an answer that came too late
  * belongs to nobody else. */
-static int ask(struct request *r, visit_message visit, void *data)
+static int ask(struct request *r, link_visit visit, void *data)
 {
     static _Thread_local union answer answer;
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
@@ -97,7 +71,7 @@ static int ask(struct request *r, visit_message visit, void *data)
         if (n < 0 || (size_t)n > sizeof answer)
             result = n < 0 ? -errno : -EMSGSIZE;
         else
-            result = take_answer(&answer, (size_t)n, dump, visit, data);
+            result = link_answer(&answer, (size_t)n, dump, visit, data);
     }
     close(fd);
     return result;
@@ -105,27 +79,13 @@ static int ask(struct request *r, visit_message visit, void *data)
 
 /* -- Interfaces ---------------------------------------------------------------- */
 
-struct interface {
-    int index;
-    unsigned flags;
-};
-
-static bool see_link(void *data, const struct nlmsghdr *m)
-{
-    struct interface *ret = data;
-    const struct ifinfomsg *info = NLMSG_DATA(m);
-    if (m->nlmsg_type == RTM_NEWLINK && m->nlmsg_len >= NLMSG_LENGTH(sizeof *info))
-        *ret = (struct interface){info->ifi_index, info->ifi_flags};
-    return false;
-}
-
 /* 0; 1: there is none of that name; -1: not known. */
-static int find_link(const char *name, struct interface *ret)
+static int find_link(const char *name, struct link_interface *ret)
 {
     struct request r = request(RTM_GETLINK, 0, sizeof r.link);
-    *ret = (struct interface){0};
+    *ret = (struct link_interface){0};
     add_attribute(&r, IFLA_IFNAME, name, strlen(name) + 1);
-    int e = ask(&r, see_link, ret);
+    int e = ask(&r, link_see_interface, ret);
     if (e == -ENODEV)
         return 1;
     return e == 0 && ret->index > 0 ? 0 : -1;
@@ -140,7 +100,7 @@ static void set_down(int index)
 
 static bool cut_link(const char *name)
 {
-    struct interface i;
+    struct link_interface i;
     int e = find_link(name, &i);
     if (e == 0 && (i.flags & IFF_UP)) {
         set_down(i.index);
@@ -151,52 +111,9 @@ static bool cut_link(const char *name)
 
 /* -- Addresses ----------------------------------------------------------------- */
 
-struct search {
-    const struct plan_address *address;
-    int index;
-    bool found;
-};
-
 static size_t bytes_of(const struct plan_address *a)
 {
     return a->family == AF_INET ? 4 : 16;
-}
-
-/* Of this message; NULL: it has none. */
-static const struct rtattr *attribute(const struct nlmsghdr *m, unsigned short type)
-{
-    const struct ifaddrmsg *info = NLMSG_DATA(m);
-    size_t len = m->nlmsg_len - NLMSG_LENGTH(sizeof *info);
-    for (const struct rtattr *a = IFA_RTA(info); RTA_OK(a, len); a = RTA_NEXT(a, len))
-        if (a->rta_type == type)
-            return a;
-    return NULL;
-}
-
-/* IFA_LOCAL is the own one where there is a peer, whose is IFA_ADDRESS; v6 may have only the latter. */
-static bool has_address(const struct nlmsghdr *m, const struct plan_address *wanted)
-{
-    const struct rtattr *own = attribute(m, IFA_LOCAL);
-    if (!own)
-        own = attribute(m, IFA_ADDRESS);
-    return own && RTA_PAYLOAD(own) == bytes_of(wanted) &&
-           !memcmp(RTA_DATA(own), wanted->bytes, bytes_of(wanted));
-}
-
-static bool is_address(const struct nlmsghdr *m)
-{
-    return m->nlmsg_type == RTM_NEWADDR && m->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifaddrmsg));
-}
-
-/* With whatever prefix: it answers all the same. */
-static bool see_address(void *data, const struct nlmsghdr *m)
-{
-    struct search *s = data;
-    const struct ifaddrmsg *info = NLMSG_DATA(m);
-    if (is_address(m) && info->ifa_family == s->address->family &&
-        info->ifa_index == (unsigned)s->index && has_address(m, s->address))
-        s->found = true;
-    return true;
 }
 
 static void remove_address(int index, const struct plan_address *a)
@@ -213,14 +130,14 @@ static void remove_address(int index, const struct plan_address *a)
 static int find_address(int index, const struct plan_address *a)
 {
     struct request r = request(RTM_GETADDR, NLM_F_DUMP, sizeof r.address);
-    struct search s = {.address = a, .index = index};
+    struct link_search s = {.address = a, .index = index};
     r.address.ifa_family = (unsigned char)a->family;
-    return ask(&r, see_address, &s) == 0 ? s.found : -1;
+    return ask(&r, link_see_address, &s) == 0 ? s.found : -1;
 }
 
 static bool cut_address(const char *name, const char *text)
 {
-    struct interface i;
+    struct link_interface i;
     struct plan_address a;
     int e = find_link(name, &i);
     if (e != 0 || !plan_address_parse(text, &a))
@@ -245,54 +162,12 @@ unsigned link_cut(const struct guard_plan *plan)
 
 /* -- Virtual IPs --------------------------------------------------------------- */
 
-enum { VIPS_AT_ONCE = 64 }; /* what is beyond that is found by the next look */
-
-struct vips {
-    const struct guard_plan *plan;
-    struct {
-        int index;
-        struct plan_address address; /* with the prefix that it has there */
-    } found[VIPS_AT_ONCE];
-    unsigned count; /* may be more than were noted */
-};
-
-static bool has_mark(const struct nlmsghdr *m)
-{
-    const struct rtattr *mark = attribute(m, IFA_PROTO);
-    return mark && RTA_PAYLOAD(mark) == 1 &&
-           *(const unsigned char *)RTA_DATA(mark) == GUARD_VIP_MARK;
-}
-
-static bool see_vip(void *data, const struct nlmsghdr *m)
-{
-    struct vips *v = data;
-    struct plan_entry e;
-    struct plan_address a;
-    const struct ifaddrmsg *info = NLMSG_DATA(m);
-    size_t at = 0;
-    if (!is_address(m) || !has_mark(m))
-        return true;
-    while (plan_next_of(v->plan, GUARD_VIP, &at, &e)) {
-        if (!plan_address_parse(e.word[0], &a) || a.family != info->ifa_family ||
-            !has_address(m, &a))
-            continue;
-        a.prefix = info->ifa_prefixlen;
-        if (v->count < VIPS_AT_ONCE) {
-            v->found[v->count].index = (int)info->ifa_index;
-            v->found[v->count].address = a;
-        }
-        v->count++;
-        break;
-    }
-    return true;
-}
-
 /* False: it is not known what is there. */
-static bool find_vips(struct vips *v)
+static bool find_vips(struct link_vips *v)
 {
     struct request r = request(RTM_GETADDR, NLM_F_DUMP, sizeof r.address);
     v->count = 0;
-    return ask(&r, see_vip, v) == 0;
+    return ask(&r, link_see_vip, v) == 0;
 }
 
 static bool names_a_vip(const struct guard_plan *plan)
@@ -304,14 +179,14 @@ static bool names_a_vip(const struct guard_plan *plan)
 
 unsigned link_withdraw(const struct guard_plan *plan)
 {
-    struct vips v = {.plan = plan};
+    struct link_vips v = {.plan = plan};
     if (!names_a_vip(plan))
         return 0;
     if (!find_vips(&v))
         return 1;
     if (v.count == 0)
         return 0;
-    for (unsigned i = 0; i < v.count && i < VIPS_AT_ONCE; i++)
+    for (unsigned i = 0; i < v.count && i < LINK_VIPS_AT_ONCE; i++)
         remove_address(v.found[i].index, &v.found[i].address);
     return find_vips(&v) ? v.count : 1;
 }
