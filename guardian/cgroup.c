@@ -34,7 +34,7 @@ static unsigned kill_procs(int fd)
         long pid = strtol(at, &end, 10);
         if (end == at || *end != '\n')
             return count + 1; /* cut off in the midst of a number: the next attempt sees the rest */
-        if (pid > 0 && pid != getpid()) {
+        if (pid > 0 && pid <= INT32_MAX && pid != getpid()) {
             uint64_t start = process_start_time((pid_t)pid);
             count += start != PROCESS_DEAD && process_kill((pid_t)pid, start);
         }

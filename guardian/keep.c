@@ -64,6 +64,19 @@ static bool is_of_this_boot(const struct keep *k, const struct head *head)
     return !k->boot[0] || !head->boot[0] || !strncmp(k->boot, head->boot, BOOT_ID_MAX);
 }
 
+/* A lease that none can have: what is planned is ended all the same, in the usual time. */
+static void take_kept(const struct kept *from, struct kept *ret)
+{
+    unsigned char armed; /* damaged, it is neither of a bool's two values */
+    memcpy(&armed, &from->lease.armed, sizeof armed);
+    *ret = *from;
+    ret->cgroup[GUARD_PATH_MAX] = '\0';
+    if (armed > 1 || !lease_in_range(&from->lease.held)) {
+        ret->lease.held = (struct guard_lease){0};
+        ret->lease.armed = true;
+    }
+}
+
 static enum keep_found read_from(const struct keep *k, int fd, struct kept *kept,
                                  union message *plan)
 {
@@ -78,8 +91,7 @@ static enum keep_found read_from(const struct keep *k, int fd, struct kept *kept
         return KEEP_NOTHING;
     if (plan->header.type != GUARD_PLAN || !plan_check(&plan->plan, (size_t)n - sizeof head, why))
         return KEEP_DAMAGED;
-    *kept = head.kept;
-    kept->cgroup[GUARD_PATH_MAX] = '\0';
+    take_kept(&head.kept, kept);
     return KEEP_PLAN;
 }
 

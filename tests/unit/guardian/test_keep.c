@@ -77,6 +77,29 @@ START_TEST(a_damaged_one_is_told)
 }
 END_TEST
 
+/* Else its kill would never give way to the next rung. */
+START_TEST(a_lease_that_none_can_have_is_not_taken)
+{
+    static const int64_t for_ever = INT64_MAX;
+    static const unsigned char neither = 0x5a;
+    const long kept_at = 8 + BOOT_ID_MAX, lease_at = kept_at + (long)offsetof(struct kept, lease);
+    struct kept kept;
+    begin();
+    write_one();
+    change(lease_at + (long)offsetof(struct lease, held.fence_limit_ns), &for_ever,
+           sizeof for_ever);
+    change(lease_at + (long)offsetof(struct lease, armed), &neither, 1);
+    ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_PLAN);
+    ck_assert_int_eq(kept.lease.held.fence_limit_ns, 0);
+    ck_assert(kept.lease.armed);
+    ck_assert_uint_eq(kept.lease.last.epoch, 9);
+    write_one();
+    change(lease_at + (long)offsetof(struct lease, armed), &neither, 1);
+    ck_assert_int_eq(keep_read(&k, &kept, &back), KEEP_PLAN);
+    ck_assert(kept.lease.armed);
+}
+END_TEST
+
 START_TEST(a_write_that_fails_leaves_the_old_one)
 {
     struct kept kept = {0};
@@ -107,4 +130,5 @@ START_TEST(the_folder_has_one_guardian)
 END_TEST
 
 RUN_SUITE("keep", a_plan_comes_back, one_of_another_boot_is_nothing, a_damaged_one_is_told,
-          a_write_that_fails_leaves_the_old_one, the_folder_has_one_guardian)
+          a_lease_that_none_can_have_is_not_taken, a_write_that_fails_leaves_the_old_one,
+          the_folder_has_one_guardian)
