@@ -11,7 +11,7 @@
 #include "guardian/clock.h"
 #include "guardian/log.h"
 
-enum { RESUME_MAGIC = 0x52647247, RESUME_VERSION = 1, ARGUMENTS_MAX = 32, FIRST_INHERITED = 3 };
+enum { RESUME_MAGIC = 0x52647247, RESUME_VERSION = 1, FIRST_INHERITED = 3 };
 
 static const char option[] = "--resume";
 
@@ -75,33 +75,33 @@ static int write_held(const struct guardian *g)
     return -1;
 }
 
-/* argv as it was, without an earlier --resume, and with the new one. False: too many. */
-static bool next_argv(char **argv, char *number, char *ret[ARGUMENTS_MAX + 3])
+bool upgrade_argv(char *const *argv, char *number, char *ret[UPGRADE_ARGV_MAX])
 {
     static char name[sizeof option];
     unsigned n = 0;
     for (unsigned i = 0; argv[i]; i++) {
-        if (n > ARGUMENTS_MAX)
-            return false;
         if (!strcmp(argv[i], option) && argv[i + 1])
             i++;
-        else
+        else if (n < UPGRADE_ARGV_MAX - 3) /* two more and the end must have room */
             ret[n++] = argv[i];
+        else
+            return false;
     }
     memcpy(name, option, sizeof name);
     ret[n++] = name;
     ret[n++] = number;
     ret[n] = NULL;
-    return n <= ARGUMENTS_MAX + 2;
+    return true;
 }
 
 void upgrade(struct guardian *g)
 {
-    char number[16], *argv[ARGUMENTS_MAX + 3];
+    char number[16], *argv[UPGRADE_ARGV_MAX];
     g->upgrade_wanted = false;
     int fd = write_held(g);
     snprintf(number, sizeof number, "%d", fd);
-    if (fd >= 0 && next_argv(g->options->argv, number, argv)) {
+    errno = fd >= 0 ? E2BIG : errno; /* if it is the command line that stops it */
+    if (fd >= 0 && upgrade_argv(g->options->argv, number, argv)) {
         say(LOG_INFO, "executes %s anew", g->program);
         keep_open_at_exec(g, true);
         execve(g->program, argv, environ);
