@@ -22,5 +22,6 @@ void hm_time_text(int64_t wall_ns, char out[HM_TIME_TEXT_MAX]);
 /* The reverse, of that form alone, from 1970 to 2199. False: it is another, and *ret_ns untouched. */
 bool hm_time_parse(const char *text, int64_t *ret_ns);
 bool hm_time_is_in_range(const struct tm *tm); /* from 1970 to 2199 */
+#define HM_TIME_END_NS 7258118400000000000LL /* 2200 begins */
 
 #endif

@@ -67,8 +67,9 @@ static bool parse_zone(const char *text, int64_t *ret_seconds)
     *ret_seconds = 0;
     if (!strcmp(text, "Z"))
         return true;
-    if (sscanf(text + (*text != '\0'), "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5 ||
-        text[6] || (*text != '+' && *text != '-') || hours > 23 || minutes > 59)
+    if ((*text != '+' && *text != '-') || strspn(text + 1, "0123456789:") != 5 ||
+        sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5 || text[6] ||
+        hours > 23 || minutes > 59)
         return false;
     *ret_seconds = (*text == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
     return true;
@@ -84,8 +85,9 @@ bool bus_parse_stamp(const char *text, int64_t *ret_ns)
     rest = parse_fraction(rest, &fraction);
     if (!parse_zone(rest, &zone))
         return false;
-    *ret_ns = ((int64_t)timegm(&tm) - zone) * 1000000000 + fraction;
-    return true;
+    int64_t seconds = (int64_t)timegm(&tm) - zone;
+    *ret_ns = seconds * 1000000000 + fraction;
+    return *ret_ns >= 0 && *ret_ns < HM_TIME_END_NS;
 }
 
 static const char *skip_name(const char *line, const char *name)

@@ -80,7 +80,8 @@ static bool read_error(const json_t *root, struct js_error *ret)
 static uint64_t sequence_in(const char *text)
 {
     const char *colon = strrchr(text, ':');
-    return colon ? strtoull(colon + 1, NULL, 10) : 0;
+    uint64_t sequence = colon ? strtoull(colon + 1, NULL, 10) : 0;
+    return sequence <= INT64_MAX ? sequence : 0;
 }
 
 static bool is_stream_of(const char *stream, const char *bucket)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "proto/text.h"
 
 static bool is_alnum(char c)
@@ -92,6 +93,7 @@ static int split(char *text, char *tokens[ACK_TOKENS_MAX])
     return count;
 }
 
+/* A sequence is a revision, which is an int64_t elsewhere. */
 static bool parse_number(const char *text, uint64_t *ret)
 {
     if (*text < '0' || *text > '9')
@@ -99,7 +101,7 @@ static bool parse_number(const char *text, uint64_t *ret)
     char *end;
     errno = 0;
     *ret = strtoull(text, &end, 10);
-    return !errno && !*end;
+    return !errno && !*end && *ret <= INT64_MAX;
 }
 
 /* $JS.ACK.<stream>.<consumer>.<n>.<sseq>.<cseq>.<ns>.<pending>, or with <domain>.<account> before
@@ -122,7 +124,7 @@ bool bus_parse_delivery(const char *reply, struct bus_delivery *ret)
     if (!consumer || !parse_number(consumer[1], &deliveries) ||
         !parse_number(consumer[2], &ret->stream_seq) ||
         !parse_number(consumer[3], &ret->consumer_seq) || !parse_number(consumer[4], &stamp) ||
-        !parse_number(consumer[5], &ret->pending) || stamp > INT64_MAX)
+        !parse_number(consumer[5], &ret->pending) || stamp >= HM_TIME_END_NS)
         return false;
     ret->stamp_ns = (int64_t)stamp;
     return true;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "bus/decode.h"
 #include "bus/jetstream.h"
 #include "bus/names.h"
@@ -32,6 +33,7 @@ static void parse_ack(const char *text, size_t len)
     }
     check_error(&ack.error);
     FUZZ_REQUIRE(ack.error.code || ack.revision > 0);
+    FUZZ_REQUIRE(ack.revision <= INT64_MAX);
 }
 
 static void parse_message(const char *text, size_t len)
@@ -73,6 +75,11 @@ static void parse_consumer(const char *text, size_t len)
         check_error(&consumer.error);
 }
 
+static bool is_stamp(int64_t ns)
+{
+    return ns >= 0 && ns < HM_TIME_END_NS;
+}
+
 static void parse_texts(const char *text)
 {
     struct bus_delivery delivery;
@@ -81,8 +88,8 @@ static void parse_texts(const char *text)
     size_t len;
     char value[32];
     if (bus_parse_delivery(text, &delivery))
-        FUZZ_REQUIRE(delivery.stamp_ns >= 0);
-    bus_parse_stamp(text, &stamp);
+        FUZZ_REQUIRE(is_stamp(delivery.stamp_ns) && delivery.stream_seq <= INT64_MAX);
+    FUZZ_REQUIRE(!bus_parse_stamp(text, &stamp) || is_stamp(stamp));
     bus_header_in_block(text, "KV-Operation", value, sizeof value);
     HM_AUTOFREE char *bytes = bus_base64(text, &len);
     FUZZ_REQUIRE(!bytes || (len <= strlen(text) && bytes[len] == '\0'));

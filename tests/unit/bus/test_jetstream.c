@@ -29,6 +29,11 @@ START_TEST(acknowledgements)
                      0);
     ck_assert_int_eq(ack.error.err_code, JS_WRONG_LAST_SEQUENCE);
     ck_assert_uint_eq(ack.revision, 17);
+    ck_assert_int_eq(parse_ack("{\"error\":{\"code\":400,\"err_code\":10071,\"description\":"
+                               "\"wrong last sequence: -1\"},\"stream\":\"KV_b\",\"seq\":0}",
+                               &ack, &err),
+                     0);
+    ck_assert_uint_eq(ack.revision, 0);
 }
 END_TEST
 
