@@ -44,7 +44,7 @@ static bool is_orphan(void *data, const struct member *m, const struct thing *t)
 {
     const struct operate_request *q = data;
     (void)m;
-    return t->marked && !strcmp(t->kind, q->kind) && !strcmp(t->name, q->name);
+    return t->marked && t->mark_key && !strcmp(t->kind, q->kind) && !strcmp(t->name, q->name);
 }
 
 static bool find_orphan(const struct reconciler *r, const struct operate_request *q,

@@ -88,6 +88,15 @@ static char *refusal(const struct quota_ledger *l, size_t r, int64_t more)
                      f->name, used, most, wanted);
 }
 
+/* What is more than can be counted stays so. */
+static void enter(int64_t *used, int64_t need, int64_t held)
+{
+    if (*used == INT64_MAX)
+        return;
+    *used -= held;
+    add(used, need);
+}
+
 char *quota_refusal(struct quota_ledger *l, const char *kind, const json_t *spec,
                     const struct thing *thing)
 {
@@ -103,6 +112,6 @@ char *quota_refusal(struct quota_ledger *l, const char *kind, const json_t *spec
             return refusal(l, r, more);
     }
     for (size_t r = 0; r < QUOTA_COUNT; r++)
-        l->used[r] += need[r] - held[r];
+        enter(&l->used[r], need[r], held[r]);
     return NULL;
 }

@@ -569,6 +569,17 @@ void fake_set_site(const char *kind, const char *name, const char *site)
     unlock();
 }
 
+void fake_lose_key(const char *kind, const char *name)
+{
+    lock();
+    struct thing *t = find(kind, name);
+    ck_assert(t && t->marked);
+    forget_seen(t);
+    free(t->mark_key);
+    t->mark_key = NULL;
+    unlock();
+}
+
 void fake_set_state(const char *kind, const char *name, enum thing_state state)
 {
     lock();

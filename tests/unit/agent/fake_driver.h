@@ -23,6 +23,7 @@ void fake_free(void);  /* forget what was there; workers may still be inside */
 void fake_put(const char *kind, const char *name, enum thing_state state, const char *key,
               const json_t *spec);
 void fake_set_site(const char *kind, const char *name, const char *site); /* in its mark */
+void fake_lose_key(const char *kind, const char *name); /* of its mark: somebody has edited it */
 void fake_set_uuid(const char *kind, const char *name, const char *uuid);
 void fake_set_state(const char *kind, const char *name, enum thing_state state);
 /* It ends by itself: a clean shutdown, or a crash; and what is known of that is forgotten. */

@@ -104,6 +104,19 @@ START_TEST(one_at_a_time)
 END_TEST
 
 /* There is nothing to call back of it, and nobody waits for it. */
+/* Of which document it was is not known, so not whose it is either. */
+START_TEST(one_whose_mark_has_no_key_is_nobodys)
+{
+    struct hm_error err;
+    site_made(&s, "site-a.vm.web", THING_RUNNING, VM "}");
+    site_settle(&s);
+    fake_lose_key("vm", "web");
+    site_look(&s);
+    ck_assert_int_lt(reboot("web", &err), 0);
+    ck_assert_int_eq(err.code, HM_E_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(a_fence_waits_for_none)
 {
     has_primary("web");
@@ -127,6 +140,7 @@ int main(void)
     tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, one_at_a_time);
+    tcase_add_test(t, one_whose_mark_has_no_key_is_nobodys);
     tcase_add_test(t, a_fence_waits_for_none);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);

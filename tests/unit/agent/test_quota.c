@@ -159,6 +159,9 @@ START_TEST(sums_do_not_overflow)
     char *why = quota_refusal(&l, "disk", spec, NULL);
     ck_assert_ptr_nonnull(why);
     free(why);
+    quota.most[QUOTA_DISK] = 0;
+    ck_assert_ptr_null(quota_refusal(&l, "disk", spec, NULL));
+    ck_assert_int_eq(l.used[QUOTA_DISK], INT64_MAX);
     json_decref(spec);
 }
 END_TEST
