@@ -1,8 +1,5 @@
 #include "agent/drivers.h"
 
-#include <string.h>
-
-#include "proto/field.h"
 #if HM_WITH_NETALLOC
 #include "netalloc/native.h"
 #endif
@@ -48,18 +45,4 @@ struct driver_options driver_options_of(const struct agent_config *c)
         .vmm_program = c->cloud_hypervisor.program,
         .vmm_firmware = c->cloud_hypervisor.firmware,
     };
-}
-
-bool driver_holds(const struct driver *d, const char *kind)
-{
-    for (const char *const *k = d->kinds; *k; k++)
-        if (!strcmp(*k, kind))
-            return true;
-    return false;
-}
-
-bool driver_takes(const struct driver *d, const char *kind, const json_t *spec)
-{
-    const char *backend = spec ? spec_str(spec, "backend") : NULL;
-    return driver_holds(d, kind) && (!backend || !strcmp(d->name, backend));
 }

@@ -73,7 +73,7 @@ static void give_kill(struct guardian *g)
     if (has_fired(g))
         copy_plan(&job->plan, g);
     else
-        plan_clear(&job->plan.plan);
+        plan_make_empty(&job->plan.plan);
     job->cgroups = g->cgroups;
     job->spare = g->command.pid;
     job->fire_ns = has_fired(g) ? g->held.ladder.begun_ns : 0;

@@ -160,10 +160,10 @@ static void find_what_was_left(struct guardian *g)
     g->ended_ns = g->look_ns = now;
     switch (keep_read(&g->keep, &kept, &h->plan)) {
     case KEEP_NOTHING:
-        plan_clear(&h->plan.plan);
+        plan_make_empty(&h->plan.plan);
         break;
     case KEEP_DAMAGED:
-        plan_clear(&h->plan.plan);
+        plan_make_empty(&h->plan.plan);
         say(LOG_ERROR, "the plan in %s is damaged: only the epochs' cgroups are ended",
             options.state);
         break;

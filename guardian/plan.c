@@ -277,7 +277,7 @@ int64_t plan_limit_ns(const struct guard_plan *plan, enum guard_rung rung, int64
     return defaults[rung];
 }
 
-void plan_clear(struct guard_plan *ret)
+void plan_make_empty(struct guard_plan *ret)
 {
     *ret = (struct guard_plan){.header = {.magic = GUARD_MAGIC,
                                           .version = GUARD_VERSION,

@@ -47,6 +47,6 @@ bool plan_address_parse(const char *text, struct plan_address *ret);
 bool plan_number_parse(const char *text, uint64_t *ret);
 
 /* A plan without entries, for a guardian that has none yet. */
-void plan_clear(struct guard_plan *ret);
+void plan_make_empty(struct guard_plan *ret);
 
 #endif

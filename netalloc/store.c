@@ -81,7 +81,8 @@ static void verify_spec(struct mark *mark)
 static void understand(const char *text, size_t len, struct definition *into)
 {
     json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-    if (mark_from_json(json_object_get(json, "mark"), &into->mark, NULL) >= 0)
+    if (mark_from_json(json_object_get(json, "mark"), kind_find("network")->fields, &into->mark,
+                       NULL) >= 0)
         verify_spec(&into->mark);
     into->active = json_is_true(json_object_get(json, "active"));
     json_decref(json);

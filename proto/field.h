@@ -101,6 +101,13 @@ int fields_verify(const struct field *table, const json_t *in, json_t **ret_spec
 int fields_verify_at(const struct field *table, const json_t *in, json_t **ret_spec,
                      struct field_place *at, struct hm_error *err);
 
+/*
+ * May this be a spec in normal form, which another version made or somebody has changed since? What is known of it has the
+ * type of its field, what is required is there, texts can be shown, and numbers are none that sums can't hold. Fields that
+ * are not known, words and ranges are not looked at: another version may have had others.
+ */
+bool fields_have_form(const struct field *table, const json_t *spec);
+
 /* For checks of several fields together: set the place, then fail with "PATH: sentence". */
 void field_place_set(struct field_place *at, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -145,7 +145,7 @@ const struct field vm_nic_fields[] = {
 enum field_cost vm_weigh_disk(const json_t *before, const json_t *after, char **ret_why)
 {
     const char *bus = spec_str(before ? before : after, "bus");
-    if (!strcmp(bus, "virtio"))
+    if (!bus || !strcmp(bus, "virtio")) /* of a version that knew no other */
         return COST_LIVE;
     *ret_why = hm_printf("bus %s takes none while it runs", bus);
     return COST_RESTART;

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "proto/doc.h"
 #include "proto/field.h"
 #include "vmm/run_note.h"
 
@@ -140,7 +141,7 @@ int ch_record_read(const char *records, const char *vm, struct mark *ret, struct
     int found = read_json(records, vm, DEFINITION, &json, err);
     if (found <= 0)
         return found;
-    int r = mark_from_json(json, ret, err);
+    int r = mark_from_json(json, kind_find("vm")->fields, ret, err);
     json_decref(json);
     return r < 0 ? hm_wrap(err, "vm %s: its record " DEFINITION, vm) : 1;
 }
@@ -217,8 +218,9 @@ int ch_process_parse(const char *text, size_t len, struct ch_process *ret, struc
                            .taps = json_incref(json_object_get(json, "taps")),
                            .placed = json_incref(json_object_get(json, "placed")),
                            .said = number_at(json, "said", INT64_MAX)};
-    int r = json ? mark_from_json(json_object_get(json, "mark"), &p.mark, err)
-                 : hm_fail(err, HM_E_INVALID, "it is no JSON object");
+    int r =
+        json ? mark_from_json(json_object_get(json, "mark"), kind_find("vm")->fields, &p.mark, err)
+             : hm_fail(err, HM_E_INVALID, "it is no JSON object");
     json_decref(json);
     if (r >= 0 &&
         (pid <= 0 || pid > INT32_MAX || start <= 0 || !p.boot || !p.socket || p.socket[0] != '/'))

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "proto/doc.h"
 #include "vmm/domain_hardware.h"
 #include "vmm/run_note.h"
 #include "vmm/shape.h"
@@ -247,7 +248,7 @@ int domain_read(const char *xml, struct domain_info *ret, struct hm_error *err)
         return hm_fail(err, HM_E_INVALID, "expected a domain's XML, found <%s>", root->name);
     struct domain_info info = {.name = xml_text(xml_at(root, "name")),
                                .uuid = xml_text(xml_at(root, "uuid"))};
-    info.marked = mark_from_xml(root, &info.mark) > 0;
+    info.marked = mark_from_xml(root, kind_find("vm")->fields, &info.mark) > 0;
     info.run = run_note_from_xml(root);
     info.shape = domain_shape(root);
     info.details = details_of(root, info.uuid);

@@ -122,7 +122,7 @@ int image_mark_read(const char *store, const char *name, struct image_mark *ret,
     if (r < 0)
         return r == -HM_E_NOT_FOUND ? 0 : r;
     json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-    r = mark_from_json(json, &m.mark, err);
+    r = mark_from_json(json, kind_find("image-file")->fields, &m.mark, err);
     if (r >= 0)
         take_sha256(&m, json);
     json_decref(json);

@@ -4,6 +4,7 @@
 #include <libvirt/virterror.h>
 
 #include "base/alloc.h"
+#include "proto/doc.h"
 #include "vmm/lv.h"
 #include "vmm/xml.h"
 
@@ -30,7 +31,8 @@ static xmlNodePtr disk_of(xmlNodePtr root, const char *path)
 static bool is_ours(const struct lv *lv, xmlNodePtr root)
 {
     struct mark mark = {0};
-    bool ours = mark_from_xml(root, &mark) > 0 && mark.site && !strcmp(mark.site, lv->site);
+    bool ours = mark_from_xml(root, kind_find("vm")->fields, &mark) > 0 && mark.site &&
+                !strcmp(mark.site, lv->site);
     mark_clear(&mark);
     return ours;
 }

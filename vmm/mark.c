@@ -87,7 +87,19 @@ static json_t *json_at(xmlNodePtr node, const char *name)
     return NULL;
 }
 
-int mark_from_xml(xmlNodePtr root, struct mark *ret)
+static bool are_texts(const json_t *made)
+{
+    const char *key;
+    json_t *text;
+    bool are = true;
+    json_object_foreach((json_t *)(uintptr_t)made, key, text)
+    {
+        are = are && json_is_string(text);
+    }
+    return are;
+}
+
+int mark_from_xml(xmlNodePtr root, const struct field *fields, struct mark *ret)
 {
     xmlNodePtr metadata = xml_at(root, "metadata");
     xmlNodePtr node = metadata ? metadata->children : NULL;
@@ -100,6 +112,11 @@ int mark_from_xml(xmlNodePtr root, struct mark *ret)
                          .hash = xml_get(node, "hash"),
                          .spec = json_at(node, "spec"),
                          .made = json_at(node, "made")};
+    if (ret->spec && fields_have_form(fields, ret->spec) && are_texts(ret->made))
+        return 1;
+    json_decref(ret->spec);
+    json_decref(ret->made);
+    ret->spec = ret->made = NULL;
     return 1;
 }
 
@@ -115,15 +132,17 @@ static char *copy_text(const json_t *json, const char *name)
     return text ? hm_strdup(text) : NULL;
 }
 
-int mark_from_json(const json_t *json, struct mark *ret, struct hm_error *err)
+int mark_from_json(const json_t *json, const struct field *fields, struct mark *ret,
+                   struct hm_error *err)
 {
     struct mark m = {.site = copy_text(json, "site"),
                      .key = copy_text(json, "key"),
                      .hash = copy_text(json, "hash"),
                      .spec = json_incref(json_object_get(json, "spec"))};
-    if (!m.site || !m.key || !m.hash || !json_is_object(m.spec)) {
+    if (!m.site || !m.key || !m.hash || !fields_have_form(fields, m.spec)) {
         mark_clear(&m);
-        return hm_fail(err, HM_E_INVALID, "a mark must have site, key, hash and spec");
+        return hm_fail(err, HM_E_INVALID,
+                       "a mark must have site, key, hash and the spec of such a thing");
     }
     *ret = m;
     return 0;

@@ -11,6 +11,7 @@
 #include <libxml/tree.h>
 
 #include "base/error.h"
+#include "proto/field.h"
 #include "vmm/driver.h"
 
 #define MARK_NAMESPACE "urn:harmony:mark:1"
@@ -31,12 +32,13 @@ void mark_to_xml(const struct mark *m, xmlNodePtr root);
 /* The element alone and without a namespace, as virDomainSetMetadata() wants it (it puts the
  * namespace in); the caller frees it. */
 char *mark_element(const struct mark *m);
-/* Read it from a domain's or network's root element. 1: found; 0: none; one that can't be
- * understood is found with spec NULL. */
-int mark_from_xml(xmlNodePtr root, struct mark *ret);
+/* Read it from a domain's or network's root element; `fields` are those of its spec. 1: found; 0: none; one that can't
+ * be understood is found with spec NULL. What was read has the form of a spec (proto/field.h), `made` is texts. */
+int mark_from_xml(xmlNodePtr root, const struct field *fields, struct mark *ret);
 
 json_t *mark_to_json(const struct mark *m); /* a new reference */
-int mark_from_json(const json_t *json, struct mark *ret, struct hm_error *err);
+int mark_from_json(const json_t *json, const struct field *fields, struct mark *ret,
+                   struct hm_error *err);
 
 /*
  * May this order touch a thing that carries `m` (NULL: carries none)? 0, or HM_E_CONFLICT with a

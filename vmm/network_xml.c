@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "proto/doc.h"
 #include "proto/field.h"
 #include "proto/network.h"
 #include "vmm/shape.h"
@@ -224,7 +225,7 @@ int network_read(const char *xml, struct network_info *ret, struct hm_error *err
     struct network_info info = {.name = xml_text(xml_at(root, "name")),
                                 .uuid = xml_text(xml_at(root, "uuid")),
                                 .shape = shape_of(root)};
-    info.marked = mark_from_xml(root, &info.mark) > 0;
+    info.marked = mark_from_xml(root, kind_find("network")->fields, &info.mark) > 0;
     info.details = json_pack(
         "{s:O*, s:O*, s:O*, s:O*}", "bridge", json_object_get(info.shape, "bridge"), "mode",
         json_object_get(info.shape, "mode"), "address", json_object_get(info.shape, "address"),

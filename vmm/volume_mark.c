@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "proto/doc.h"
 #include "proto/field.h"
 #include "vmm/volume.h"
 
@@ -36,6 +37,16 @@ void volume_mark_clear(struct volume_mark *m)
     *m = (struct volume_mark){0};
 }
 
+/* A volume is a disk document's, or one of a VM's disks. */
+static const struct field *fields_of(const json_t *mark)
+{
+    char where[DOC_NAME_MAX + 1], kind[DOC_NAME_MAX + 1], name[DOC_NAME_MAX + 1];
+    const char *key = json_string_value(json_object_get(mark, "key"));
+    bool is_of_vm = key && doc_key_split(key, where, kind, name, NULL) >= 0 && !strcmp(kind, "vm");
+    return is_of_vm ? field_find(kind_find("vm")->fields, "disks")->fields
+                    : kind_find("disk")->fields;
+}
+
 int volume_mark_read(const char *dir, const char *volume, struct volume_mark *ret,
                      struct hm_error *err)
 {
@@ -49,7 +60,7 @@ int volume_mark_read(const char *dir, const char *volume, struct volume_mark *re
         return r;
     json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
     struct volume_mark found = {0};
-    r = mark_from_json(json, &found.mark, err);
+    r = mark_from_json(json, fields_of(json), &found.mark, err);
     found.state = state_from_name(json_string_value(json_object_get(json, "state")));
     const char *backing = json_string_value(json_object_get(json, "backing"));
     found.backing = backing ? hm_strdup(backing) : NULL;

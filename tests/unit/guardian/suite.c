@@ -49,7 +49,7 @@ int run_suite(const char *name, const TTest *const *tests, size_t count)
 void plan_begin(union message *m)
 {
     memset(m, 0, sizeof *m);
-    plan_clear(&m->plan);
+    plan_make_empty(&m->plan);
     m->header.seq = 1;
 }
 

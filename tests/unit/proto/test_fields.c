@@ -279,6 +279,49 @@ START_TEST(accessors_give_fallbacks)
 }
 END_TEST
 
+/* -- What may have been a spec ------------------------------------------------------------------ */
+
+static const struct {
+    const char *spec;
+    bool has_form;
+} forms[] = {
+    {"{}", true},
+    {"{\"count\":99,\"offset\":-7,\"grace\":0,\"mode\":\"another\",\"new\":[1]}", true},
+    {"{\"memory\":9007199254740992,\"grace\":3153600000000}", true},
+    {"{\"memory\":9007199254740993}", false},
+    {"{\"offset\":-9007199254740993}", false},
+    {"{\"grace\":3153600000001}", false},
+    {"{\"grace\":-1}", false},
+    {"{\"count\":\"2\"}", false},
+    {"{\"count\":2.0}", false},
+    {"{\"flag\":1}", false},
+    {"{\"text\":null}", false},
+    {"{\"text\":\"a\\u001b[2J\"}", false},
+    {"{\"labels\":{\"a\\n\":\"b\"}}", false},
+    {"{\"ip\":7}", false},
+    {"{\"argv\":[\"a\",\"b\"]}", true},
+    {"{\"argv\":[\"a\",1]}", false},
+    {"{\"argv\":{}}", false},
+    {"{\"disks\":[{\"device\":\"vda\",\"size\":1}]}", true},
+    {"{\"disks\":[{\"size\":1}]}", false},
+    {"{\"disks\":[null]}", false},
+    {"{\"disks\":[[]]}", false},
+    {"{\"dhcp\":[]}", false},
+    {"{\"dhcp\":{\"on\":\"yes\"}}", false},
+    {"{\"labels\":{\"a\":\"b\"}}", true},
+    {"{\"labels\":{\"a\":1}}", false},
+    {"[]", false},
+    {"7", false},
+};
+
+START_TEST(what_another_version_made_has_the_form_of_a_spec)
+{
+    json_t *spec = from_text(forms[_i].spec);
+    ck_assert_msg(fields_have_form(table, spec) == forms[_i].has_form, "%s", forms[_i].spec);
+    json_decref(spec);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("fields");
@@ -289,6 +332,7 @@ int main(void)
     tcase_add_test(t, lists_and_maps_are_bounded);
     tcase_add_test(t, the_input_is_left_alone);
     tcase_add_test(t, accessors_give_fallbacks);
+    tcase_add_loop_test(t, what_another_version_made_has_the_form_of_a_spec, 0, HM_COUNT(forms));
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -47,7 +47,8 @@ static bool is_there(const char *file)
 
 static void declare(const char *name, const char *sha256, const char *learnt)
 {
-    json_t *spec = json_pack("{s:s*, s:s}", "sha256", sha256, "format", "iso");
+    json_t *spec = json_pack("{s:s, s:s*, s:s}", "url", "http://mirror/x.iso", "sha256", sha256,
+                             "format", "iso");
     struct order o = {.kind = "image-file",
                       .name = name,
                       .key = "site-a.image-file.x",

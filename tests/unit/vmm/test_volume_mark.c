@@ -68,8 +68,8 @@ END_TEST
 
 START_TEST(a_state_of_a_newer_version_counts_as_made)
 {
-    const char *text =
-        "{\"site\":\"a\",\"key\":\"k\",\"hash\":\"h\",\"spec\":{},\"state\":\"moving\"}";
+    const char *text = "{\"site\":\"a\",\"key\":\"k\",\"hash\":\"h\",\"spec\":{\"size\":1048576},"
+                       "\"state\":\"moving\"}";
     char *path = hm_printf("%s/data.qcow2" VOLUME_MARK_SUFFIX, dir);
     struct volume_mark found;
     ck_assert_int_eq(hm_file_write_atomic(path, text, strlen(text), 0600, NULL), 0);
@@ -77,6 +77,33 @@ START_TEST(a_state_of_a_newer_version_counts_as_made)
     ck_assert_int_eq(found.state, VOLUME_MADE);
     ck_assert_ptr_null(found.apply);
     volume_mark_clear(&found);
+    free(path);
+}
+END_TEST
+
+/* Of a VM's own disk the spec is that of the disk. */
+START_TEST(a_mark_has_the_spec_of_what_its_key_says)
+{
+    static const struct {
+        const char *key, *spec;
+        int read;
+    } marks[] = {
+        {"a.vm.web", "{\"device\":\"vda\",\"size\":1048576}", 1},
+        {"a.vm.web", "{\"size\":1048576}", -HM_E_CONFLICT},
+        {"a.disk.data", "{\"size\":1048576,\"snapshots\":[\"monday\"]}", 1},
+        {"a.disk.data", "{\"size\":1048576,\"snapshots\":[7]}", -HM_E_CONFLICT},
+        {"a.disk.data", "{\"size\":9223372036854775807}", -HM_E_CONFLICT},
+    };
+    char *path = hm_printf("%s/data.qcow2" VOLUME_MARK_SUFFIX, dir);
+    for (size_t i = 0; i < HM_COUNT(marks); i++) {
+        struct volume_mark found = {0};
+        HM_AUTOFREE char *text = hm_printf(
+            "{\"site\":\"a\",\"key\":\"%s\",\"hash\":\"h\",\"spec\":%s,\"state\":\"made\"}",
+            marks[i].key, marks[i].spec);
+        ck_assert_int_eq(hm_file_write_atomic(path, text, strlen(text), 0600, NULL), 0);
+        ck_assert_int_eq(volume_mark_read(dir, "data.qcow2", &found, NULL), marks[i].read);
+        volume_mark_clear(&found);
+    }
     free(path);
 }
 END_TEST
@@ -90,6 +117,7 @@ int main(void)
     tcase_add_test(t, no_mark_is_no_error_and_removing_it_neither);
     tcase_add_loop_test(t, a_broken_mark_protects_its_volume, 0, HM_COUNT(broken));
     tcase_add_test(t, a_state_of_a_newer_version_counts_as_made);
+    tcase_add_test(t, a_mark_has_the_spec_of_what_its_key_says);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
