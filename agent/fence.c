@@ -11,10 +11,10 @@
  * Until the instant of the kill guests are asked, those that need others first (`depends_on`); each has
  * its part of the time, so that what it needs is asked, too. From then on all that is left is killed at
  * once, in no order.
- * A name that a stranger has is nothing to stop; a VM with a primary mark that we may not stop (of
- * another site: site_id was changed) is not stopped. One exception to the observation: a host whose
- * backend can't be reached, that has no primary VM document and never had a primary VM (agent/made.h)
- * has nothing to stop: hooks alone can lead without a backend (ADR 0002).
+ * A name that a stranger is seen to have is nothing to stop; a VM with a primary mark that we may not
+ * stop (of another site: site_id was changed) is not stopped. One exception to the observation: a host
+ * whose backend can't be reached, that has no primary VM document and never had a primary VM
+ * (agent/made.h) has nothing to stop: hooks alone can lead without a backend (ADR 0002).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -92,11 +92,17 @@ static bool is_primary_vm(const struct thing *t)
     return t && t->marked && made_is_primary_key(t->mark_key) && !strcmp(t->kind, "vm");
 }
 
+/* It may be ours: its mark may be what can't be read. Whose it is the backend finds out when it is to be killed. */
+static bool may_be_unread(const struct thing *t)
+{
+    return t->state == THING_UNKNOWN && !t->marked;
+}
+
 /* Another thing has that name (a conflict, which the plan reports): it is not to be touched. */
 static bool is_something_else(const struct member *m, const struct plan_doc *doc)
 {
     const struct thing *t = find_thing(m, doc->kind->name, doc->name);
-    return t && t->state != THING_ABSENT &&
+    return t && t->state != THING_ABSENT && !may_be_unread(t) &&
            (!t->marked || !t->mark_key || strcmp(t->mark_key, doc->key) != 0);
 }
 

@@ -135,6 +135,20 @@ def test_the_guardian_ends_the_vmm_of_a_frozen_agent_before_the_other_site_start
     assert guests(pair.a, "db") == []
 
 
+def test_a_record_that_can_not_be_read_keeps_its_vmm_from_no_fence(make_pair_on_fake, nats):
+    """Whose it is can't be told any more, but its document says who it may be."""
+    pair = make_pair_on_fake()
+    [first] = guests(pair.a, "db")
+    (pair.a.state / "cloud-hypervisor/db/vm.json").write_text("{")
+    wait_until(lambda: "its state is unknown" in pair.status("site-a").get("reason", ""), 60, "the record to be missed")
+    with Watch(pair, speaks=False) as watch:
+        nats.kill()
+        pair.wait_gone("site-a", first)
+        nats.start()
+        wait_until(lambda: pair.lease()["epoch"] > 1, 40, "a later epoch")
+    watch.check_never_twice()
+
+
 def test_agent_that_finds_nothing_held_fences_it_before_anything_else(make_pair):
     """Its guardian died with it."""
     pair = make_pair(failover_timeout_ms=8000)

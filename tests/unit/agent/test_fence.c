@@ -212,6 +212,18 @@ START_TEST(stranger_by_a_documents_name_is_nothing_to_stop)
 }
 END_TEST
 
+/* A record that can't be read may be of what the document has made (cloud-hypervisor). */
+START_TEST(one_that_can_not_be_told_from_ours_is_something_to_stop)
+{
+    site_put(&s, "primary.vm.db", VM ",\"stop_grace\":\"0s\"}");
+    fake_put("vm", "db", THING_UNKNOWN, NULL, NULL);
+    site_look(&s);
+    fake_fail("kill", "db", HM_E_PROCESS);
+    stop_and_wait(300);
+    expect_failed(HM_E_PROCESS, "kill db fails");
+}
+END_TEST
+
 /* -- What was not seen ----------------------------------------------------------------------------
  */
 
@@ -363,6 +375,7 @@ static void add_tests(TCase *c)
     tcase_add_test(c, what_may_not_be_stopped_is_not_stopped);
     tcase_add_test(c, what_may_not_be_stopped_but_is_off_is_stopped);
     tcase_add_test(c, stranger_by_a_documents_name_is_nothing_to_stop);
+    tcase_add_test(c, one_that_can_not_be_told_from_ours_is_something_to_stop);
     tcase_add_test(c, what_was_not_seen_is_not_stopped);
     tcase_add_test(c, what_documents_name_is_killed_unseen);
     tcase_add_test(c, an_old_look_does_not_count);
