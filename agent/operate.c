@@ -88,19 +88,17 @@ static int hold_task(struct reconciler *r, const struct operate_request *q,
                      const struct target *target, struct member *member, struct task **ret,
                      struct hm_error *err)
 {
-    struct task *t = index_get(&r->tasks, "", target->key);
+    struct task *t = reconciler_task(r, target->key);
     if (target->primary && primary_is_fencing(r))
         return hm_fail(err, HM_E_REFUSED, "%s %s: this site gives up the lead: it is being stopped",
                        q->kind, q->name);
-    if (t && t->in_flight)
+    if (t->in_flight)
         return hm_fail(err, HM_E_BUSY, "%s %s: %s is under way; try again when it has ended",
                        q->kind, q->name,
                        t->verb == VERB_NOTHING ? "another operation" : plan_verb_name(t->verb));
-    if (t) {
-        t->in_flight = true;
-        t->verb = VERB_NOTHING;
-        t->member = member;
-    }
+    t->in_flight = true;
+    t->verb = VERB_NOTHING;
+    t->member = member;
     *ret = t;
     return 0;
 }

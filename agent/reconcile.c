@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/doc_status.h"
+#include "agent/made.h"
 #include "agent/nics.h"
 #include "agent/reconcile_state.h"
 #include "base/alloc.h"
@@ -22,15 +23,15 @@ enum {
 /* -- Tasks ----------------------------------------------------------------------------------------
  */
 
-static struct task *task_for(struct reconciler *r, const struct plan_doc *doc)
+struct task *reconciler_task(struct reconciler *r, const char *key)
 {
-    struct task *t = index_get(&r->tasks, "", doc->key);
+    struct task *t = index_get(&r->tasks, "", key);
     if (t)
         return t;
     t = hm_alloc(sizeof *t);
     t->owner = r;
-    t->key = hm_strdup(doc->key);
-    t->primary = !strcmp(doc->where, DOC_PLACEMENT_PRIMARY);
+    t->key = hm_strdup(key);
+    t->primary = made_is_primary_key(key);
     r->task_list = hm_realloc_array(r->task_list, r->task_count + 1, sizeof(struct task *));
     r->task_list[r->task_count++] = t;
     index_put(&r->tasks, "", t->key, t);
@@ -388,7 +389,7 @@ static void run_pass(struct reconciler *r)
     plan_make(&in, &plan);
     for (size_t i = 0; i < plan.count; i++) {
         struct plan_step *s = &plan.steps[i];
-        struct task *t = task_for(r, s->doc);
+        struct task *t = reconciler_task(r, s->doc->key);
         const struct desired_entry *e = desired_find(r->options.desired, s->doc->key);
         task_revision(t, e->revision);
         if (s->op == PLAN_NONE && !t->in_flight)

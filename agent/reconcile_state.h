@@ -76,6 +76,9 @@ struct reconciler {
         full; /* in this pass, a bit for each backend: what is left there waits for the end of a call */
 };
 
+/* What is done about one document, or about what was made from one that is no more. */
+struct task *reconciler_task(struct reconciler *r, const char *key);
+
 /* Where a step is carried out; NULL: nowhere, no backend takes it. */
 struct member *reconciler_member(const struct reconciler *r, const struct plan_step *s);
 /* The first thing, as last observed anywhere, for which `is` returns true; NULL: none. */

@@ -103,7 +103,39 @@ START_TEST(one_at_a_time)
 }
 END_TEST
 
-/* There is nothing to call back of it, and nobody waits for it. */
+START_TEST(one_at_a_time_of_what_no_document_speaks_of)
+{
+    struct hm_error err;
+    site_made(&s, "site-a.vm.web", THING_RUNNING, VM "}");
+    site_settle(&s);
+    begin_to_reboot("web");
+    ck_assert_int_lt(reboot("web", &err), 0);
+    ck_assert_int_eq(err.code, HM_E_BUSY);
+    site_put(&s, "site-a.vm.web", VM ",\"power\":\"off\"}"); /* it is declared again meanwhile */
+    site_look(&s);
+    ck_assert_int_eq(fake_calls("stop", "web"), 0);
+    fake_let_go("reboot", "web");
+    SITE_UNTIL(&s, fake_state("vm", "web") == THING_OFF);
+    ck_assert_int_eq(answers, 1);
+}
+END_TEST
+
+/* An agent that has just begun: it knows the document, and what it does about it is not decided yet. */
+START_TEST(one_at_a_time_before_the_first_plan)
+{
+    struct hm_error err;
+    site_made(&s, "site-a.vm.web", THING_RUNNING, VM "}");
+    site_put(&s, "site-a.vm.web", VM ",\"power\":\"off\"}");
+    begin_to_reboot("web");
+    ck_assert_int_lt(reboot("web", &err), 0);
+    ck_assert_int_eq(err.code, HM_E_BUSY);
+    site_look(&s);
+    ck_assert_int_eq(fake_calls("stop", "web"), 0);
+    fake_let_go("reboot", "web");
+    SITE_UNTIL(&s, fake_state("vm", "web") == THING_OFF);
+}
+END_TEST
+
 /* Of which document it was is not known, so not whose it is either. */
 START_TEST(one_whose_mark_has_no_key_is_nobodys)
 {
@@ -117,6 +149,7 @@ START_TEST(one_whose_mark_has_no_key_is_nobodys)
 }
 END_TEST
 
+/* There is nothing to call back of it, and nobody waits for it. */
 START_TEST(a_fence_waits_for_none)
 {
     has_primary("web");
@@ -141,6 +174,8 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, one_at_a_time);
     tcase_add_test(t, one_whose_mark_has_no_key_is_nobodys);
+    tcase_add_test(t, one_at_a_time_of_what_no_document_speaks_of);
+    tcase_add_test(t, one_at_a_time_before_the_first_plan);
     tcase_add_test(t, a_fence_waits_for_none);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
