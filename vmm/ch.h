@@ -195,6 +195,8 @@ bool ch_config_is_same_hardware(const json_t *a, const json_t *b);
 
 /* TAPs that the VMM has made, into their bridges. */
 int ch_bridges_join(const char *key, const json_t *placed, struct hm_error *err);
+/* The first that is there and in another bridge, or in none, in words; NULL: all are where they belong. The caller's. */
+char *ch_bridges_left(const char *key, const json_t *placed);
 
 /* -- Its cgroup (ch_cgroup.c) --------------------------------------------------------------------------- */
 

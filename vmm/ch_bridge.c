@@ -1,4 +1,7 @@
-/* Cards on bridges that harmony does not manage: the VMM makes their TAPs, and takes them along when it ends. */
+/*
+ * Cards on bridges that harmony does not manage: the VMM makes their TAPs, and takes them along when it ends. They leave
+ * their bridge when somebody makes that anew, and are in none yet if the agent died right after the boot.
+ */
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -7,16 +10,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/if_bridge.h>
 #include <linux/sockios.h>
 
 #include "base/alloc.h"
 #include "proto/field.h"
 #include "vmm/ch.h"
 
-static bool is_in(const char *tap, const char *bridge)
+enum { PORTS_MAX = 1024 }; /* the kernel's */
+
+/* Asked of the bridge, and not of /sys, which may be that of another network namespace. */
+static bool is_in(int s, const char *tap, const char *bridge)
 {
-    HM_AUTOFREE char *path = hm_printf("/sys/class/net/%s/brif/%s", bridge, tap);
-    return access(path, F_OK) == 0;
+    int ports[PORTS_MAX] = {0}, wanted = (int)if_nametoindex(tap);
+    unsigned long list[4] = {BRCTL_GET_PORT_LIST, (uintptr_t)ports, PORTS_MAX, 0};
+    struct ifreq request = {.ifr_data = (char *)list};
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", bridge);
+    if (!wanted || ioctl(s, SIOCDEVPRIVATE, &request) < 0)
+        return false;
+    for (size_t i = 0; i < PORTS_MAX; i++)
+        if (ports[i] == wanted)
+            return true;
+    return false;
 }
 
 static int fail(const char *what, const char *tap, const char *bridge, struct hm_error *err)
@@ -27,14 +42,14 @@ static int fail(const char *what, const char *tap, const char *bridge, struct hm
 static int join(int s, const char *tap, const char *bridge, struct hm_error *err)
 {
     struct ifreq in_bridge = {.ifr_ifindex = (int)if_nametoindex(tap)}, up = {.ifr_flags = 0};
-    if (is_in(tap, bridge))
+    if (is_in(s, tap, bridge))
         return 0;
     snprintf(in_bridge.ifr_name, sizeof in_bridge.ifr_name, "%s", bridge);
     snprintf(up.ifr_name, sizeof up.ifr_name, "%s", tap);
     if (if_nametoindex(bridge) == 0)
         return hm_fail(err, HM_E_NETWORK_NOT_FOUND, "the bridge %s does not exist on this host",
                        bridge);
-    if (ioctl(s, SIOCBRADDIF, &in_bridge) < 0 && !is_in(tap, bridge))
+    if (ioctl(s, SIOCBRADDIF, &in_bridge) < 0 && !is_in(s, tap, bridge))
         return fail("put it into the bridge", tap, bridge, err);
     if (ioctl(s, SIOCGIFFLAGS, &up) < 0)
         return fail("look at it, on the bridge", tap, bridge, err);
@@ -56,4 +71,21 @@ int ch_bridges_join(const char *key, const json_t *placed, struct hm_error *err)
     }
     close(s);
     return r;
+}
+
+char *ch_bridges_left(const char *key, const json_t *placed)
+{
+    int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    char *left = NULL;
+    for (size_t i = 0; s >= 0 && i < json_array_size(placed) && !left; i++) {
+        const json_t *nic = json_array_get(placed, i);
+        const char *bridge = spec_str(nic, "bridge");
+        char tap[CH_TAP_TEXT];
+        ch_tap_name(key, nic, i, tap);
+        if (bridge && if_nametoindex(tap) != 0 && !is_in(s, tap, bridge))
+            left = hm_printf("card %s is not in its bridge %s", tap, bridge);
+    }
+    if (s >= 0)
+        close(s);
+    return left;
 }

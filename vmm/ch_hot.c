@@ -471,7 +471,8 @@ static int needs_change(struct change *c, struct hm_error *err)
     if (r < 0)
         return r;
     HM_AUTOFREE char *drift = ch_drift(&c->given, &c->info);
-    return drift != NULL;
+    HM_AUTOFREE char *left = ch_bridges_left(c->given.key, c->given.placed);
+    return drift || left;
 }
 
 int ch_vm_change_running(struct ch *ch, const struct order *o, const struct ch_vm *vm,

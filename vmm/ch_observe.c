@@ -220,7 +220,8 @@ static char *drift_of(const struct ch *ch, const struct seen *s)
                              .plugged = plugged,
                              .spec = run->mark.spec,
                              .placed = run->placed};
-    return ch_drift(&given, &s->info);
+    char *drift = ch_drift(&given, &s->info);
+    return drift ? drift : ch_bridges_left(run->mark.key, run->placed);
 }
 
 /* While it runs the mark of its process tells what it was started from; the definition's is for the next start. */

@@ -128,6 +128,21 @@ def test_devices_are_as_declared_again(host, lan):
     assert host.has_open("devices", "devices-data.qcow2")
 
 
+def test_a_card_is_in_its_bridge_again(host):
+    """As an agent that dies right after the boot leaves it, or who makes the bridge anew."""
+    host.site.run("ip", "link", "add", "br-own", "type", "bridge")
+    there, _ = up(host, "bridged", networks=[{"bridge": "br-own"}])
+    [tap] = host.taps()
+    assert host.taps() == {tap: "br-own"}
+    with no_agent(host):
+        assert drift(host, "bridged") is None
+        host.site.run("ip", "link", "set", tap, "nomaster")
+        assert drift(host, "bridged") == f"card {tap} is not in its bridge br-own"
+    looks(host, lambda: host.taps() == {tap: "br-own"}, "the card to be in its bridge")
+    looks(host, lambda: not is_planned(host, "bridged"), "nothing to be left to do")
+    assert host.is_up_since("bridged", there)
+
+
 def test_what_the_guest_has_not_let_go_of_is_no_drift(host):
     there, stranger = up(host, "keeps", words=["keeps"], disks=[ROOT, DATA])
     stranger.does("vm.remove-device", id="disk-data")
