@@ -101,6 +101,8 @@ void ch_vm_clear(struct ch_vm *vm);
 int ch_vm_find_ours(const struct ch *ch, const struct order *o, struct ch_vm *ret,
                     struct hm_error *err);
 int ch_vm_fail_absent(const struct order *o, struct hm_error *err);
+/* Of one that runs: HM_E_REFUSED if it isn't known what it was started from. */
+int ch_vm_check_run(const struct order *o, const struct ch_vm *vm, struct hm_error *err);
 
 int ch_vm_create(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_update(struct ch *ch, const struct order *o, struct hm_error *err);

@@ -260,7 +260,9 @@ static int boot_anew(struct ch *ch, const struct order *o, const struct ch_vm *v
                      struct hm_error *err)
 {
     struct run_note before;
-    int r = ch_vm_note_off(ch, o->name, &before, err);
+    int r = ch_vm_check_run(o, vm, err);
+    if (r >= 0)
+        r = ch_vm_note_off(ch, o->name, &before, err);
     if (r < 0)
         return r;
     int pidfd = ch_pid_open(&vm->pid);

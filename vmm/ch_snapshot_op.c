@@ -21,12 +21,10 @@ static int create(const struct task *t, const struct ch_disk_set *set, json_t **
                   struct hm_error *err)
 {
     bool memory = spec_bool(t->call->args, "memory");
-    if (memory && t->vm->is_alive && !t->vm->has_process)
-        return hm_fail(err, HM_E_REFUSED,
-                       "vm %s: the record of what it was started from is gone; restart it first",
-                       set->vm);
-    if (memory && t->vm->is_alive)
-        return ch_vm_save(t->ch, t->call, t->vm, ret, err);
+    if (memory && t->vm->is_alive) {
+        int known = ch_vm_check_run(&t->call->order, t->vm, err);
+        return known < 0 ? known : ch_vm_save(t->ch, t->call, t->vm, ret, err);
+    }
     if (memory)
         return hm_fail(
             err, HM_E_REFUSED,

@@ -93,6 +93,16 @@ int ch_vm_fail_absent(const struct order *o, struct hm_error *err)
     return hm_fail(err, HM_E_VM_NOT_FOUND, "vm %s does not exist", o->name);
 }
 
+/* It may be of another spec than the definition, with cards that are placed otherwise. */
+int ch_vm_check_run(const struct order *o, const struct ch_vm *vm, struct hm_error *err)
+{
+    if (vm->has_process && vm->run.mark.spec)
+        return 0;
+    return hm_fail(err, HM_E_REFUSED,
+                   "vm %s: the record of what it was started from is gone; stop and start it",
+                   o->name);
+}
+
 /* -- Defining ------------------------------------------------------------------------------------- */
 
 /* Said when it is declared, not only when it is to boot. */

@@ -3,6 +3,7 @@ when it is told to. One VM is struck, and one beside it must not notice."""
 
 import pytest
 
+from lib.processes import run
 from lib.terminal import Terminal
 from lib.vm_fixture import vm_host
 from lib.waiting import wait_until
@@ -136,3 +137,18 @@ def test_an_agent_that_dies_in_a_reboot_leaves_no_guest_off(host, backend):
     host.start_agent()
     assert host.wait_up("struck").pid != up.pid
     host.wait("struck", "Running")
+
+
+def test_what_has_no_record_of_its_run_is_not_rebooted_as_something_else(host, backend):
+    """It would be booted without disks and cards."""
+    host.put("struck")
+    up = host.wait_up("struck")
+    host.wait("struck", "Running")
+    (host.backend.record(host.site, "struck") / "process.json").unlink()
+    said = run(host.argv("reboot", "vm", "struck"), check=False)
+    assert said.returncode != 0 and "the record of what it was started from is gone; stop and start it" in said.stderr, said
+    assert up.pid in host.backend.vmms(host.site)
+    host.put("struck", power="off")
+    host.wait("struck", "Stopped")
+    host.put("struck")
+    assert host.wait_up("struck").pid != up.pid
