@@ -69,8 +69,8 @@ static bool is_paused(struct ch *ch, const struct order *o, const struct ch_vm *
     return is;
 }
 
-/* 1: it has ended within its grace. */
-static int ask_to_stop(struct ch *ch, const struct order *o, const struct ch_vm *vm, int pidfd)
+/* True: it has ended within its grace. */
+static bool is_asked_to_end(struct ch *ch, const struct order *o, const struct ch_vm *vm, int pidfd)
 {
     int64_t deadline = hm_boottime_ns() + o->grace_ms * HM_MS;
     if (is_paused(ch, o, vm)) /* it can't hear the button */
@@ -78,35 +78,47 @@ static int ask_to_stop(struct ch *ch, const struct order *o, const struct ch_vm 
     for (;;) {
         int64_t left = (deadline - hm_boottime_ns()) / HM_MS;
         if (left <= 0)
-            return 0;
+            return false;
         press_button(ch, o, vm);
         left = (deadline - hm_boottime_ns()) / HM_MS;
         if (pidfd_wait(pidfd, left < ASK_AGAIN_MS ? left : ASK_AGAIN_MS))
-            return 1;
+            return true;
     }
+}
+
+/* 1: it has ended within its grace, or before; 0: not. */
+static int ask_to_stop(struct ch *ch, const struct order *o, const struct ch_vm *vm,
+                       struct hm_error *err)
+{
+    int pidfd, held = ch_pid_hold(&vm->pid, &pidfd, err);
+    if (held <= 0)
+        return held < 0 ? hm_wrap(err, "vm %s", o->name) : 1;
+    bool ended = is_asked_to_end(ch, o, vm, pidfd);
+    close(pidfd);
+    return ended;
 }
 
 int ch_vm_shut_down(struct ch *ch, const char *name, const struct ch_vm *vm)
 {
-    int pidfd = ch_pid_open(&vm->pid);
-    bool ended = pidfd < 0;
-    if (!ended &&
-        ch_put(ch, name, vm->socket, "stop it hard", "vmm.shutdown", NULL, SHUTDOWN_MS, NULL) >= 0)
-        ended = pidfd_wait(pidfd, SHUTDOWN_MS);
-    if (pidfd >= 0)
-        close(pidfd);
+    int pidfd, held = ch_pid_hold(&vm->pid, &pidfd, NULL);
+    if (held <= 0)
+        return held == 0;
+    bool ended =
+        ch_put(ch, name, vm->socket, "stop it hard", "vmm.shutdown", NULL, SHUTDOWN_MS, NULL) >=
+            0 &&
+        pidfd_wait(pidfd, SHUTDOWN_MS);
+    close(pidfd);
     return ended;
 }
 
 static int stop_alive(struct ch *ch, const struct order *o, const struct ch_vm *vm,
                       struct hm_error *err)
 {
-    int pidfd = ch_pid_open(&vm->pid);
-    bool ended = pidfd < 0 || (o->grace_ms > 0 && ask_to_stop(ch, o, vm, pidfd));
+    int ended = o->grace_ms > 0 ? ask_to_stop(ch, o, vm, err) : 0;
+    if (ended < 0)
+        return ended;
     if (!ended && o->grace_ms > 0 && !o->primary)
         ch_vm_shut_down(ch, o->name, vm);
-    if (pidfd >= 0)
-        close(pidfd);
     return ch_vm_end(ch, o->name, vm, err);
 }
 
@@ -265,12 +277,9 @@ static int boot_anew(struct ch *ch, const struct order *o, const struct ch_vm *v
         r = ch_vm_note_off(ch, o->name, &before, err);
     if (r < 0)
         return r;
-    int pidfd = ch_pid_open(&vm->pid);
-    bool ended = pidfd < 0 || ask_to_stop(ch, o, vm, pidfd);
-    if (pidfd >= 0)
-        close(pidfd);
-    r = ended ? start_again(ch, o, vm, err) : 0;
-    if (r >= 0)
+    int ended = ask_to_stop(ch, o, vm, err);
+    r = ended > 0 ? start_again(ch, o, vm, err) : ended;
+    if (r >= 0 || ended < 0)
         ch_vm_note_on(ch, o->name, &before);
     return r;
 }

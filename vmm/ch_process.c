@@ -88,24 +88,27 @@ bool ch_pid_is_alive(const struct ch_pid *p)
 }
 
 /* The descriptor holds the process: what is looked at after it was opened is what it means. */
-int ch_pid_open(const struct ch_pid *p)
+int ch_pid_hold(const struct ch_pid *p, int *ret, struct hm_error *err)
 {
-    int fd = p->pid > 0 ? pidfd_open(p->pid, 0) : -1;
-    if (fd >= 0 && ch_pid_is_alive(p))
-        return fd;
+    int fd = p->pid > 0 ? pidfd_open(p->pid, 0) : -1, why = errno;
+    bool is_alive = ch_pid_is_alive(p);
+    if (fd >= 0 && is_alive) {
+        *ret = fd;
+        return 1;
+    }
     if (fd >= 0)
         close(fd);
-    return -1;
+    return is_alive ? hm_fail(err, HM_E_PROCESS, "its process %d can't be held: %s", p->pid,
+                              strerror(why))
+                    : 0;
 }
 
 int ch_pid_kill(const struct ch_pid *p, int64_t wait_ms, struct hm_error *err)
 {
-    int fd = ch_pid_open(p), r = 0;
-    if (fd < 0 && ch_pid_is_alive(p))
-        return hm_fail(err, HM_E_PROCESS, "its process %d can't be held: %s", p->pid,
-                       strerror(errno));
-    if (fd < 0)
-        return 0;
+    int fd, r = ch_pid_hold(p, &fd, err);
+    if (r <= 0)
+        return r;
+    r = 0;
     if (pidfd_send_signal(fd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         r = hm_fail(err, HM_E_PROCESS, "its process %d can't be killed: %s", p->pid,
                     strerror(errno));

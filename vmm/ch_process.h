@@ -20,8 +20,8 @@
 bool ch_pid_is_alive(const struct ch_pid *p);
 /* Of any process that is there; false: it is not. */
 bool ch_pid_of(int pid, struct ch_pid *ret);
-/* A pidfd of it, the caller's to close; -1: it is gone. */
-int ch_pid_open(const struct ch_pid *p);
+/* 1: *ret is a pidfd of it, the caller's to close; 0: it is gone. HM_E_PROCESS: it can't be held, for want of descriptors. */
+int ch_pid_hold(const struct ch_pid *p, int *ret, struct hm_error *err);
 /* SIGKILL, and see it ended: 0. HM_E_TIMEOUT: it hangs in the kernel. One that is gone is fine. */
 int ch_pid_kill(const struct ch_pid *p, int64_t wait_ms, struct hm_error *err);
 

@@ -198,23 +198,13 @@ static int fetch_terminal(struct talk *t, const char *vm, struct hm_error *err)
                    vm, strerror(errno), errno == EPERM ? WHY_NOT_PERMITTED : "");
 }
 
-/* What can't be held for want of descriptors has not ended. */
-static int fail_unheld(const struct talk *t, const char *vm, struct hm_error *err)
-{
-    int why = errno;
-    return ch_pid_is_alive(&t->pid)
-               ? hm_fail(err, HM_E_PROCESS, "vm %s: its process %d can't be held: %s", vm,
-                         t->pid.pid, strerror(why))
-               : driver_console_fail_off(vm, err);
-}
-
 static int open_all(struct talk *t, const char *vm, int *ret_fd, struct hm_error *err)
 {
     int ends[2];
-    t->vmm = ch_pid_open(&t->pid);
-    if (t->vmm < 0)
-        return fail_unheld(t, vm, err);
-    int r = fetch_terminal(t, vm, err);
+    int r = ch_pid_hold(&t->pid, &t->vmm, err);
+    if (r <= 0)
+        return r < 0 ? hm_wrap(err, "vm %s", vm) : driver_console_fail_off(vm, err);
+    r = fetch_terminal(t, vm, err);
     if (r < 0)
         return r;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)

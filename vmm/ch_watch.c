@@ -73,13 +73,15 @@ static void begin(void *data)
 {
     struct watched *one = data;
     const struct ch_watch *w = one->owner;
-    bool is_new = !is_watched(w, &one->pid);
-    one->fd = is_new ? ch_pid_open(&one->pid) : -1;
-    if (one->fd >= 0 && begin_to_watch(one))
+    if (is_watched(w, &one->pid)) {
+        free(one);
         return;
-    bool has_ended = is_new && !ch_pid_is_alive(&one->pid); /* since it was seen */
+    }
+    int held = ch_pid_hold(&one->pid, &one->fd, NULL);
+    if (held > 0 && begin_to_watch(one))
+        return;
     free(one);
-    if (has_ended)
+    if (held == 0) /* since it was seen */
         w->on_end(w->data);
 }
 

@@ -86,8 +86,8 @@ END_TEST
 START_TEST(a_gate_that_is_refused_ends_it)
 {
     struct ch_gate gate = spawn("echo ran");
-    int fd = ch_pid_open(&gate.pid);
-    ck_assert_int_ge(fd, 0);
+    int fd;
+    ck_assert_int_eq(ch_pid_hold(&gate.pid, &fd, &err), 1);
     ch_gate_refuse(&gate);
     ck_assert_int_eq(pidfd_wait(fd, WAIT_MS), 1);
     close(fd);
@@ -114,10 +114,11 @@ START_TEST(the_agents_death_ends_what_waits_at_a_gate)
     ck_assert_int_eq(read(told[0], both, sizeof both), sizeof both);
     ck_assert_int_eq(waitpid(agent, NULL, 0), agent);
     for (int i = 0; i < 2; i++) {
-        int fd = ch_pid_open(&both[i]);
-        if (fd >= 0)
+        int fd, held = ch_pid_hold(&both[i], &fd, &err);
+        ck_assert_int_ge(held, 0);
+        if (held > 0)
             ck_assert_int_eq(pidfd_wait(fd, WAIT_MS), 1);
-        if (fd >= 0)
+        if (held > 0)
             close(fd);
         ck_assert(!ch_pid_is_alive(&both[i]));
     }
@@ -142,7 +143,8 @@ START_TEST(it_gets_no_descriptor_and_no_environment_of_the_agent)
     int fd = fcntl(null, F_DUPFD, 50); /* without O_CLOEXEC, as libraries do it */
     ck_assert_int_ge(fd, 50);
     struct ch_gate gate = spawn("echo \"secret=$HARMONY_SECRET fds=$(echo /proc/$$/fd/*)\"");
-    int pidfd = ch_pid_open(&gate.pid);
+    int pidfd;
+    ck_assert_int_eq(ch_pid_hold(&gate.pid, &pidfd, &err), 1);
     ck_assert_int_eq(ch_gate_open(&gate, "sh", &err), 0);
     ck_assert_int_eq(pidfd_wait(pidfd, WAIT_MS), 1);
     HM_AUTOFREE char *said = ch_log_tail(log_path);
@@ -244,10 +246,12 @@ START_TEST(what_cannot_be_looked_at_is_not_absent)
     struct rlimit before = limit_descriptors();
     int r = ch_process_find(socket_path, &found, &err);
     bool is_alive = ch_pid_is_alive(&gate.pid);
+    int fd, held = ch_pid_hold(&gate.pid, &fd, &err);
     int killed = ch_pid_kill(&gate.pid, WAIT_MS, NULL);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
     ck_assert_int_eq(r, -HM_E_IO);
     ck_assert(is_alive);
+    ck_assert_int_eq(held, -HM_E_PROCESS);
     ck_assert_int_eq(killed, -HM_E_PROCESS);
     ck_end(&gate.pid);
 }

@@ -256,19 +256,25 @@ START_TEST(a_vmm_that_does_not_answer_is_unknown_and_left_alone)
 }
 END_TEST
 
-/* An answer that it is dead is believed by a fence. */
-START_TEST(a_kill_that_can_see_no_process_is_not_done)
+static struct rlimit limit_descriptors(void)
 {
-    struct order o = order();
     struct rlimit before;
-    ck_assert_int_eq(d->create(self, &o, &err), 0);
-    pid_t child = run_as_vmm();
-    record_run(child);
     int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
     close(next);
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
     const struct rlimit few = {(rlim_t)next, before.rlim_max};
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    return before;
+}
+
+/* An answer that it is dead is believed by a fence. */
+START_TEST(a_kill_that_can_see_no_process_is_not_done)
+{
+    struct order o = order();
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    pid_t child = run_as_vmm();
+    record_run(child);
+    struct rlimit before = limit_descriptors();
     int killed = d->kill(self, &o, &err), verified = d->verify_stopped(self, &o, &err);
     struct things things = {0};
     int seen = d->observe(self, &things, &err);
@@ -280,6 +286,26 @@ START_TEST(a_kill_that_can_see_no_process_is_not_done)
     ck_assert_int_eq(d->kill(self, &o, &err), 0);
     ck_assert(is_killed(child));
     ck_assert_int_eq(look(NULL), THING_OFF);
+}
+END_TEST
+
+/* Its memory would be taken for one that fits its disks. */
+START_TEST(an_end_that_can_not_be_seen_is_no_clean_one)
+{
+    struct order o = order();
+    struct ch_vm vm;
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    pid_t child = run_as_vmm();
+    record_run(child);
+    ck_assert_int_eq(ch_vm_look(self, "web", KEY, &vm, &err), 0);
+    struct rlimit before = limit_descriptors();
+    int ended = ch_vm_shut_down(self, "web", &vm);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(ended, 0);
+    ck_assert_int_eq(ch_vm_end(self, "web", &vm, &err), 0);
+    ck_assert(is_killed(child));
+    ck_assert_int_eq(ch_vm_shut_down(self, "web", &vm), 1);
+    ch_vm_clear(&vm);
 }
 END_TEST
 
@@ -547,6 +573,7 @@ int main(void)
     tcase_add_test(t, the_first_look_sweeps_what_is_left_of_a_removal);
     tcase_add_test(t, a_vmm_that_does_not_answer_is_unknown_and_left_alone);
     tcase_add_test(t, a_kill_that_can_see_no_process_is_not_done);
+    tcase_add_test(t, an_end_that_can_not_be_seen_is_no_clean_one);
     tcase_add_test(t, a_note_that_cannot_be_kept_holds_up_a_stop_and_no_kill);
     tcase_add_test(t, a_look_notes_how_far_the_console_is);
     tcase_add_test(t, events_of_many_resets_are_bounded_and_the_last_one_counts);
