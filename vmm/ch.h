@@ -88,7 +88,7 @@ struct ch_vm {
     struct ch_process run; /* that one */
     bool is_alive;
     struct ch_pid pid; /* while it is */
-    char *socket;
+    char *socket;      /* of the process that is alive, else that of its key */
 };
 /* What is there under the order's name. *ret is to be cleared in every case. */
 int ch_vm_look(const struct ch *ch, const char *name, const char *key, struct ch_vm *ret,
@@ -136,6 +136,8 @@ int ch_vm_kill_seen(const struct driver_options *options, const struct order *o,
                     struct hm_error *err);
 /* SIGKILL, seen ended, and nothing left of that run. */
 int ch_vm_end(struct ch *ch, const char *name, const struct ch_vm *vm, struct hm_error *err);
+/* The sockets of a run that has ended: its own, and what is in the way of the next one. */
+void ch_vm_drop_sockets(const struct ch_vm *vm);
 /* What a run that has ended left behind: its record, socket and cgroup. */
 int ch_vm_forget_run(const struct ch *ch, const char *name, const struct ch_vm *vm,
                      struct hm_error *err);

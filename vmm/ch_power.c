@@ -16,6 +16,20 @@ enum {
 
 /* -- Its end ------------------------------------------------------------------------------------------ */
 
+static void drop_socket(const char *path)
+{
+    HM_AUTOFREE char *its_lock = hm_printf("%s.lock", path);
+    unlink(its_lock);
+    unlink(path);
+}
+
+void ch_vm_drop_sockets(const struct ch_vm *vm)
+{
+    drop_socket(vm->socket);
+    if (vm->has_process)
+        drop_socket(vm->run.socket);
+}
+
 /* The socket last: as long as it is there, nobody takes its name for free. */
 int ch_vm_forget_run(const struct ch *ch, const char *name, const struct ch_vm *vm,
                      struct hm_error *err)
@@ -28,9 +42,7 @@ int ch_vm_forget_run(const struct ch *ch, const char *name, const struct ch_vm *
     int r = ch_record_forget_process(ch->records, name, err);
     if (r >= 0)
         r = ch_hold_forget(ch, name, err);
-    HM_AUTOFREE char *its_lock = hm_printf("%s.lock", vm->socket);
-    unlink(its_lock);
-    unlink(vm->socket);
+    ch_vm_drop_sockets(vm);
     return r;
 }
 

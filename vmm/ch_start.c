@@ -251,23 +251,24 @@ static void forget_before(const struct ch *ch, const char *name, const struct ch
 {
     HM_AUTOFREE char *events = ch_events_path(ch->records, name);
     unlink(events);
-    unlink(vm->socket);
+    ch_vm_drop_sockets(vm);
     ch_cgroup_remove(vm->run.cgroup);
 }
 
 static int run(struct ch *ch, const struct order *o, const struct ch_vm *vm, const json_t *config,
                const char *memory, struct hm_error *err)
 {
-    HM_AUTOFREE char *log = ch_log_path(ch->records, o->name);
+    HM_AUTOFREE char *log = ch_log_path(ch->records, o->name),
+                     *socket = ch_socket_path(ch, o->key);
     struct ch_pid pid;
     forget_before(ch, o->name, vm);
     log_bound(log, CH_SAID_KEPT);
-    int r = spawn(ch, o, vm->socket, log, &pid, err);
+    int r = spawn(ch, o, socket, log, &pid, err);
     if (r >= 0)
-        r = wait_until_up(ch, o->name, vm->socket, &pid, log, err);
+        r = wait_until_up(ch, o->name, socket, &pid, log, err);
     if (r < 0)
         return give_up(ch, o, err);
-    r = bring_up(ch, o, vm->socket, &pid, config, memory, err);
+    r = bring_up(ch, o, socket, &pid, config, memory, err);
     if (r < 0)
         give_up(ch, o, err);
     return r < 0 && memory ? give_up_memory(ch, o, err) : r;

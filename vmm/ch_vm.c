@@ -36,46 +36,59 @@ static bool is_alive_by_record(const struct ch *ch, const struct ch_vm *vm)
     return vm->has_process && !strcmp(vm->run.boot, ch->boot) && ch_pid_is_alive(&vm->run.pid);
 }
 
-/* One that was adopted has the socket of its earlier key. */
-static void find_socket(const struct ch *ch, const char *key, struct ch_vm *vm)
+/* Which is looked for by its socket, whatever any record says. `among` NULL: in a walk of its own. */
+static int find_process(const struct ch_processes *among, const char *socket, struct ch_pid *ret,
+                        struct hm_error *err)
 {
-    const char *made_from = vm->is_defined ? vm->mark.key : key;
-    vm->socket = vm->has_process ? hm_strdup(vm->run.socket)
-                                 : ch_socket_path(ch, made_from ? made_from : "");
+    return among ? ch_processes_find(among, socket, ret) : ch_process_find(socket, ret, err);
+}
+
+static void take_socket(struct ch_vm *vm, const char *socket)
+{
+    free(vm->socket);
+    vm->socket = hm_strdup(socket);
+}
+
+/* One that was adopted has the socket of its earlier key, until its next start. 1: it is alive. */
+static int find_alive(const struct ch *ch, const struct ch_processes *among, struct ch_vm *vm,
+                      struct hm_error *err)
+{
+    bool has_another = vm->has_process && strcmp(vm->run.socket, vm->socket) != 0;
+    if (is_alive_by_record(ch, vm)) {
+        take_socket(vm, vm->run.socket);
+        vm->pid = vm->run.pid;
+        return 1;
+    }
+    int found = has_another ? find_process(among, vm->run.socket, &vm->pid, err) : 0;
+    if (found > 0)
+        take_socket(vm, vm->run.socket);
+    return found ? found : find_process(among, vm->socket, &vm->pid, err);
+}
+
+static int look(const struct ch *ch, const char *name, const char *key,
+                const struct ch_processes *among, struct ch_vm *ret, struct hm_error *err)
+{
+    *ret = (struct ch_vm){0};
+    int r = read_records(ch, name, ret, err);
+    if (r < 0)
+        return r;
+    const char *made_from = ret->is_defined ? ret->mark.key : key;
+    ret->socket = ch_socket_path(ch, made_from ? made_from : "");
+    int found = find_alive(ch, among, ret, err);
+    ret->is_alive = found > 0;
+    return found < 0 ? hm_wrap(err, "vm %s", name) : 0;
 }
 
 int ch_vm_look(const struct ch *ch, const char *name, const char *key, struct ch_vm *ret,
                struct hm_error *err)
 {
-    *ret = (struct ch_vm){0};
-    int r = read_records(ch, name, ret, err);
-    if (r < 0)
-        return r;
-    find_socket(ch, key, ret);
-    ret->is_alive = is_alive_by_record(ch, ret);
-    if (ret->is_alive) {
-        ret->pid = ret->run.pid;
-        return 0;
-    }
-    int found = ch_process_find(ret->socket, &ret->pid, err); /* whatever any record says */
-    ret->is_alive = found > 0;
-    return found < 0 ? hm_wrap(err, "vm %s", name) : 0;
+    return look(ch, name, key, NULL, ret, err);
 }
 
 int ch_vm_look_among(const struct ch *ch, const char *name, const struct ch_processes *processes,
                      struct ch_vm *ret, struct hm_error *err)
 {
-    *ret = (struct ch_vm){0};
-    int r = read_records(ch, name, ret, err);
-    if (r < 0)
-        return r;
-    find_socket(ch, NULL, ret);
-    ret->is_alive = is_alive_by_record(ch, ret);
-    if (ret->is_alive)
-        ret->pid = ret->run.pid;
-    else
-        ret->is_alive = ch_processes_find(processes, ret->socket, &ret->pid) > 0;
-    return 0;
+    return look(ch, name, NULL, processes, ret, err);
 }
 
 int ch_vm_find_ours(const struct ch *ch, const struct order *o, struct ch_vm *ret,

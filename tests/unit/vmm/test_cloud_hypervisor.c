@@ -511,6 +511,31 @@ START_TEST(a_guest_that_could_not_be_run_any_further_has_not_shut_down)
 }
 END_TEST
 
+/* It is what the guardian knows before the VM starts. The run before had that of a key from which the VM was adopted. */
+START_TEST(a_start_takes_the_socket_of_its_own_key)
+{
+    struct order o = order();
+    struct ch *ch = self;
+    HM_AUTOFREE char *program = hm_printf("%s/program", dir), *words = hm_printf("%s/words", dir),
+                     *text = hm_printf("#!/bin/sh\necho \"$@\" >%s\n", words), *said = NULL,
+                     *socket = ch_socket_path(ch, KEY), *left = ch_socket_path(ch, "site-a.vm.old"),
+                     *word = ch_socket_word(socket);
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    struct ch_process p = {.pid = {1, 1}, .boot = ch->boot, .socket = left};
+    mark_of_order(&o, &p.mark);
+    ck_assert_int_ge(ch_record_write_process(ch->records, "web", &p, &err), 0);
+    mark_clear(&p.mark);
+    ck_assert_int_ge(hm_mkdirs(ch->sockets, 0700, &err), 0);
+    ck_assert_int_ge(hm_file_write_atomic(left, "", 0, 0600, &err), 0);
+    ck_assert_int_ge(hm_file_write_atomic(program, text, strlen(text), 0700, &err), 0);
+    set_program(program);
+    ck_assert_int_lt(d->start(self, &o, &err), 0);
+    ck_assert_int_ge(hm_file_read(words, 4096, &said, NULL, &err), 0);
+    ck_assert_msg(strstr(said, word) != NULL, "%s", said);
+    ck_assert_int_ne(access(left, F_OK), 0);
+}
+END_TEST
+
 /* Cgroups of runs of this socket, wherever this machine has them. */
 static size_t count_cgroups(const char *socket)
 {
@@ -579,6 +604,7 @@ int main(void)
     tcase_add_test(t, events_of_many_resets_are_bounded_and_the_last_one_counts);
     tcase_add_test(t, what_the_run_before_has_told_says_nothing_of_this_one);
     tcase_add_test(t, a_start_takes_away_the_cgroup_of_the_run_before);
+    tcase_add_test(t, a_start_takes_the_socket_of_its_own_key);
     tcase_add_test(t, a_guest_that_could_not_be_run_any_further_has_not_shut_down);
     tcase_add_test(t, a_start_that_cannot_be_noted_leaves_no_process_and_no_cgroup);
     suite_add_tcase(s, t);
