@@ -30,16 +30,41 @@ static json_t *note_of(const struct ch_pid *pid, const char *run)
                      (json_int_t)pid->start);
 }
 
-/* Between what was left and what is under way. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* -- Between what was left and what is under way ------------------------------------------------- */
+
+/* Of one VM at a time: a VMM that does not answer holds up nobody else. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    json_t *taken; /* names as keys; NULL: none yet */
+} turns = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void take_turn(const char *vm)
+{
+    pthread_mutex_lock(&turns.lock);
+    if (!turns.taken)
+        turns.taken = json_object();
+    while (json_object_get(turns.taken, vm))
+        pthread_cond_wait(&turns.changed, &turns.lock);
+    json_object_set_new(turns.taken, vm, json_true());
+    pthread_mutex_unlock(&turns.lock);
+}
+
+static void end_turn(const char *vm)
+{
+    pthread_mutex_lock(&turns.lock);
+    json_object_del(turns.taken, vm);
+    pthread_cond_broadcast(&turns.changed);
+    pthread_mutex_unlock(&turns.lock);
+}
 
 int ch_hold_note(struct ch *ch, const char *vm, const struct ch_pid *pid, bool *ret_was_left,
                  struct hm_error *err)
 {
-    pthread_mutex_lock(&lock);
+    take_turn(vm);
     bool was_left = ch_hold_is_left(ch, vm, pid);
     int r = ch_record_write_hold(ch->records, vm, note_of(pid, this_run()), err);
-    pthread_mutex_unlock(&lock);
+    end_turn(vm);
     if (ret_was_left)
         *ret_was_left = was_left;
     return r;
@@ -53,15 +78,23 @@ int ch_hold_leave(const struct ch *ch, const char *vm, const struct ch_pid *pid,
 
 bool ch_hold_end_left(struct ch *ch, const char *vm, const char *socket, const struct ch_pid *pid)
 {
-    pthread_mutex_lock(&lock);
+    take_turn(vm);
     bool goes_on = ch_hold_is_left(ch, vm, pid) && ch_vm_go_on(ch, vm, socket, NULL) >= 0;
-    pthread_mutex_unlock(&lock);
+    end_turn(vm);
     return goes_on;
 }
 
 int ch_hold_forget(const struct ch *ch, const char *vm, struct hm_error *err)
 {
     return ch_record_forget_hold(ch->records, vm, err);
+}
+
+void ch_hold_forget_left(const struct ch *ch, const char *vm, const struct ch_pid *pid)
+{
+    take_turn(vm);
+    if (ch_hold_is_left(ch, vm, pid))
+        ch_hold_forget(ch, vm, NULL);
+    end_turn(vm);
 }
 
 bool ch_hold_is_left(const struct ch *ch, const char *vm, const struct ch_pid *pid)

@@ -55,6 +55,8 @@ int ch_hold_leave(const struct ch *ch, const char *vm, const struct ch_pid *pid,
                   struct hm_error *err);
 int ch_hold_forget(const struct ch *ch, const char *vm, struct hm_error *err);
 bool ch_hold_is_left(const struct ch *ch, const char *vm, const struct ch_pid *pid);
+/* It was seen to run: what was left of it is over. */
+void ch_hold_forget_left(const struct ch *ch, const char *vm, const struct ch_pid *pid);
 /* What was left goes on: true. Never beside ch_hold_note(), after which it is this run's. */
 bool ch_hold_end_left(struct ch *ch, const char *vm, const char *socket, const struct ch_pid *pid);
 

@@ -316,8 +316,6 @@ static bool has_no_guest(const struct seen *s)
  */
 static void sweep(struct ch *ch, struct seen *s)
 {
-    if (s->info.state == CH_STATE_RUNNING) /* it goes on: who pauses it later does so by hand */
-        ch_hold_forget(ch, s->name, NULL);
     if (s->vm.is_alive && has_no_guest(s) && ch_vm_end(ch, s->name, &s->vm, NULL) >= 0) {
         s->vm.is_alive = s->vm.has_process = false;
         s->unknown = (struct hm_error){0};
@@ -328,11 +326,14 @@ static void sweep(struct ch *ch, struct seen *s)
         ch_record_sweep(ch->records, s->name);
 }
 
-/* The same of one that stands still for it; its VMM may be busy when it is first looked at. */
+/* The same of one that stands still for it; its VMM may be busy when it is first looked at. Who pauses one that went on does
+ * so by hand. */
 static void go_on(struct ch *ch, struct seen *s)
 {
-    if (s->info.state == CH_STATE_PAUSED && !s->unknown.code &&
-        ch_hold_end_left(ch, s->name, s->vm.socket, &s->vm.pid))
+    if (s->info.state == CH_STATE_RUNNING)
+        ch_hold_forget_left(ch, s->name, &s->vm.pid);
+    else if (s->info.state == CH_STATE_PAUSED &&
+             ch_hold_end_left(ch, s->name, s->vm.socket, &s->vm.pid))
         s->info.state = CH_STATE_RUNNING;
 }
 

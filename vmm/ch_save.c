@@ -29,7 +29,8 @@ struct save {
     json_t *config; /* that its memory belongs to */
     char *
         folder; /* where its VMM writes: its Landlock rules let it write nowhere else that is empty */
-    bool stands_still, is_declared_paused;
+    bool runs, stands_still; /* as its VMM said; neither: it has not */
+    bool is_declared_paused;
     int64_t until_ns; /* BOOTTIME: nobody waits for it any longer; 0: no bound */
 };
 
@@ -57,8 +58,9 @@ static int check_pause(struct save *s, const struct ch_info *info, bool was_left
 {
     const char *power = spec_str(s->order.spec, "power");
     s->is_declared_paused = power && !strcmp(power, "paused");
+    s->runs = info->state == CH_STATE_RUNNING;
     s->stands_still = info->state == CH_STATE_PAUSED;
-    if (info->state != CH_STATE_RUNNING && info->state != CH_STATE_PAUSED)
+    if (!s->runs && !s->stands_still)
         return hm_fail(err, HM_E_REFUSED, "vm %s holds no guest that runs", s->order.name);
     if (s->stands_still && !s->is_declared_paused && !was_left)
         return hm_fail(err, HM_E_REFUSED,
@@ -97,7 +99,7 @@ static int check(struct save *s, struct hm_error *err)
     return r;
 }
 
-/* From here on nobody else has it go on. */
+/* From here on nobody else has it go on. What may stand still since an earlier run of the agent stays for who sees it next. */
 static int hold(struct save *s, struct hm_error *err)
 {
     bool was_left = false;
@@ -105,7 +107,7 @@ static int hold(struct save *s, struct hm_error *err)
     if (r < 0)
         return r;
     r = read_hardware(s, was_left, err);
-    if (r < 0 && s->stands_still && was_left)
+    if (r < 0 && was_left && !s->runs)
         ch_hold_leave(s->ch, s->order.name, &s->vm->pid, NULL);
     else if (r < 0 || s->is_declared_paused)
         ch_hold_forget(s->ch, s->order.name, NULL);
@@ -130,11 +132,17 @@ static int pause_it(const struct save *s, struct hm_error *err)
                                     NULL, CH_ANSWER_MS, err);
 }
 
-/* It runs on, if its VMM is well; if that is busy or hangs, as soon as it is seen to stand still. */
+/* It runs on, if its VMM is well; if that is busy or hangs, as soon as it is seen to stand still. Not if it never did: who
+ * pauses it later does so by hand. */
 static void let_go_on(const struct save *s)
 {
-    if (!s->is_declared_paused && ch_vm_go_on(s->ch, s->order.name, s->vm->socket, NULL) < 0)
-        ch_hold_leave(s->ch, s->order.name, &s->vm->pid, NULL);
+    struct hm_error why = {0};
+    if (!s->is_declared_paused && ch_vm_go_on(s->ch, s->order.name, s->vm->socket, &why) < 0) {
+        if (why.code == HM_E_REFUSED)
+            ch_hold_forget(s->ch, s->order.name, NULL);
+        else
+            ch_hold_leave(s->ch, s->order.name, &s->vm->pid, NULL);
+    }
     ch_folder_drop(s->folder, NULL);
 }
 

@@ -62,6 +62,61 @@ def test_a_vmm_that_can_not_even_go_on_does_so_when_it_can(host, backend):
     assert host.is_up_since("stuck", up) and lines(host, "stuck") == 1
 
 
+def test_what_an_agent_has_left_goes_on_though_it_was_asked_too_early(host, backend):
+    """Its VMM writes on when the agent has died. Whoever asks it for a snapshot meanwhile gets no answer in time."""
+    up = put_up(host, "asked")
+    host.strike("vm.snapshot slow 20000 1")
+    first = Terminal(host.argv("snapshot", "create", "vm", "asked", "kept", "--memory"))
+    try:
+        wait_until(lambda: is_asked(host, "asked", "vm.snapshot"), 20, "its memory to be asked for", 0.005)
+        host.site.kill_agent()
+    finally:
+        first.close()
+    host.start_agent()
+    host.wait("asked", "Waiting", where=lambda status: status["state"] == "unknown")
+    code, said = snapshot(host, "create", "vm", "asked", "again", "--memory")
+    assert code != 0 and "ask for its state" in said, said
+    host.mend()
+    revision = host.put("asked", disks=[ROOT], labels={"look": "again"})
+    host.wait("asked", "Running", revision=revision, where=lambda status: status["state"] == "running")
+    assert host.is_up_since("asked", up) and lines(host, "asked") == 1
+
+
+def by_hand(host, name, call):
+    assert ask(json.loads((host.backend.record(host.site, name) / "process.json").read_text())["socket"], call).status == 204
+
+
+def look(host, name, phase, **options):
+    """What the next look shows of it."""
+    return host.wait(name, phase, revision=host.put(name, disks=[ROOT], labels={"look": f"at {phase}"}), **options)
+
+
+def pause_by_hand(host, name):
+    by_hand(host, name, "vm.pause")
+    look(host, name, "Waiting", where=lambda status: "paused by someone" in status["reason"])
+
+
+def test_one_that_never_stood_still_is_left_to_who_pauses_it_later(host, backend):
+    put_up(host, "unpaused")
+    folder = host.site.images / "harmony-plugged/unpaused"
+    folder.rmdir()
+    folder.write_text("in the way")
+    code, said = snapshot(host, "create", "vm", "unpaused", "kept", "--memory")
+    assert code != 0 and "cannot make " in said, said
+    folder.unlink()
+    pause_by_hand(host, "unpaused")
+
+
+def test_so_is_one_that_somebody_else_had_go_on(host, backend):
+    """The note that says what to do about it says nothing of the next time."""
+    put_up(host, "resumed")
+    record = host.backend.record(host.site, "resumed")
+    run = json.loads((record / "process.json").read_text())
+    (record / "hold.json").write_text(json.dumps({name: run[name] for name in ("pid", "start_time")}))
+    look(host, "resumed", "Running")
+    pause_by_hand(host, "resumed")
+
+
 def test_between_two_vmms_it_is_not_taken_for_off(host, backend):
     """A network that is to be replaced when nobody uses it is not, in that moment."""
     host.docs.put("network", "held", {"backend": "native", "subnet": "10.77.1.1/24"})

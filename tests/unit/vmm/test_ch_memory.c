@@ -1,14 +1,19 @@
 /* Memory that was saved, that a start goes on from it, and who stands still for a moment. */
 #include <check.h>
 #include <ftw.h>
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "vmm/ch_loop.h"
 #include "vmm/ch_memory.h"
 
 static char dir[64], from[96], disk[96];
@@ -266,6 +271,50 @@ START_TEST(what_another_run_held_is_left_and_what_this_one_holds_is_not)
 }
 END_TEST
 
+/* A VMM that does not answer, until it is closed. */
+static int be_silent(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(fd, 4), 0);
+    return fd;
+}
+
+static const struct ch_pid silent = {4711, 99};
+static char silent_path[100];
+static atomic_bool was_answered;
+
+static void *end_left(void *unused)
+{
+    bool goes_on = ch_hold_end_left(&ch, "web", silent_path, &silent);
+    atomic_store(&was_answered, true);
+    return goes_on ? unused : NULL;
+}
+
+START_TEST(a_vmm_that_does_not_answer_holds_up_no_other_vm)
+{
+    pthread_t thread;
+    struct ch_pid pid = {4712, 99};
+    snprintf(silent_path, sizeof silent_path, "%s/silent.sock", dir);
+    int fd = be_silent(silent_path);
+    struct pollfd asked = {.fd = fd, .events = POLLIN};
+    pthread_mutex_init(&ch.lock, NULL);
+    write_hold("another", silent.pid, (int)silent.start);
+    ck_assert_int_eq(pthread_create(&thread, NULL, end_left, NULL), 0);
+    ck_assert_int_eq(poll(&asked, 1, 10000), 1);
+    ck_assert_int_eq(ch_hold_note(&ch, "db", &pid, NULL, &err), 0);
+    ck_assert_msg(!atomic_load(&was_answered), "it waited for the other one");
+    close(fd);
+    pthread_join(thread, NULL);
+    ck_assert(ch_hold_is_left(&ch, "web", &silent));
+    ch_http_free(ch.http);
+    ch_loop_free(ch.loop);
+    pthread_mutex_destroy(&ch.lock);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ch_memory");
@@ -282,6 +331,7 @@ int main(void)
                         sizeof hindrances / sizeof *hindrances);
     tcase_add_test(t, a_disk_that_can_not_be_kept_is_no_ground_to_go_on);
     tcase_add_test(t, what_another_run_held_is_left_and_what_this_one_holds_is_not);
+    tcase_add_test(t, a_vmm_that_does_not_answer_holds_up_no_other_vm);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
