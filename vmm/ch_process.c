@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "vmm/procfs.h"
 
-enum { STAT_MAX = 1024, CMDLINE_MAX = 65536 };
+enum { STAT_MAX = 1024, STATUS_MAX = 4096, CMDLINE_MAX = 65536 };
 
 /* -- Who it is ------------------------------------------------------------------------------------ */
 
@@ -140,12 +140,27 @@ static const char *socket_word_of(const char *cmdline, size_t len)
     return NULL;
 }
 
+/* Any user of the host may give a process a VMM's words, and so may a container: what an agent has started has its user, and one
+ * number, in the namespace that they share. */
+static bool is_of_this_agent(int pid)
+{
+    char path[64], status[STATUS_MAX], end;
+    unsigned user = 0;
+    int number = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    if (!read_file(path, status, sizeof status))
+        return false;
+    const char *users = strstr(status, "\nUid:"), *numbers = strstr(status, "\nNSpid:");
+    return users && sscanf(users, "\nUid: %*u %u", &user) == 1 && user == geteuid() &&
+           (!numbers || (sscanf(numbers, "\nNSpid: %d%c", &number, &end) == 2 && end == '\n'));
+}
+
 /* False: it can't be told whether it is there. */
 static bool add_process(struct ch_processes *list, const char *socket, int pid)
 {
     struct ch_socket_process p;
     errno = 0;
-    if (!ch_pid_of(pid, &p.pid))
+    if (!is_of_this_agent(pid) || !ch_pid_of(pid, &p.pid))
         return !is_want();
     p.socket = hm_strdup(socket);
     list->items = hm_realloc_array(list->items, list->count + 1, sizeof *list->items);

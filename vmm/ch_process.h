@@ -25,7 +25,7 @@ int ch_pid_hold(const struct ch_pid *p, int *ret, struct hm_error *err);
 /* SIGKILL, and see it ended: 0. HM_E_TIMEOUT: it hangs in the kernel. One that is gone is fine. */
 int ch_pid_kill(const struct ch_pid *p, int64_t wait_ms, struct hm_error *err);
 
-/* The VMM that was started for this socket, by its command line, whatever any record says. 1: found; 0: none;
+/* The VMM that was started for this socket, by its command line, whatever any record says; of this user and pid namespace. 1: found; 0: none;
  * HM_E_IO: it can't be told, for want of descriptors. */
 int ch_process_find(const char *socket, struct ch_pid *ret, struct hm_error *err);
 

@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <glob.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -90,25 +92,42 @@ static enum thing_state look(char **ret_reason)
     return state;
 }
 
-static pid_t run_as_vmm(void)
+/* The first process of a namespace does not stop, and reads what nobody writes. */
+static void be_a_vmm(int up, const char *word) __attribute__((noreturn));
+static void be_a_vmm(int up, const char *word)
 {
-    char uuid[VM_UUID_TEXT];
-    vm_uuid("site-a", KEY, uuid);
-    HM_AUTOFREE char *sockets = ch_sockets_path(dir), *socket = ch_socket_of(sockets, uuid),
-                     *word = ch_socket_word(socket);
-    struct ch_pid found;
+    int never[2];
+    dup2(up, STDOUT_FILENO);
+    if (pipe(never) == 0 && dup2(never[0], STDIN_FILENO) == STDIN_FILENO)
+        execl("/bin/sh", "sh", "-c", "echo; kill -STOP $$; read never", "vmm", CH_SOCKET_OPTION,
+              word, NULL);
+    _exit(1);
+}
+
+/* `before`: what it does first. */
+static pid_t run_with_its_words(void (*before)(void))
+{
+    HM_AUTOFREE char *socket = ch_socket_path(self, KEY), *word = ch_socket_word(socket);
     int up[2];
     char byte;
     ck_assert_int_eq(pipe(up), 0);
     pid_t child = fork();
     if (child == 0) {
-        dup2(up[1], STDOUT_FILENO);
-        execl("/bin/sh", "sh", "-c", "echo; kill -STOP $$", "vmm", CH_SOCKET_OPTION, word, NULL);
-        _exit(1);
+        if (before)
+            before();
+        be_a_vmm(up[1], word);
     }
     ck_assert_int_eq(read(up[0], &byte, 1), 1);
     close(up[0]);
     close(up[1]);
+    return child;
+}
+
+static pid_t run_as_vmm(void)
+{
+    HM_AUTOFREE char *socket = ch_socket_path(self, KEY);
+    struct ch_pid found;
+    pid_t child = run_with_its_words(NULL);
     ck_assert_int_eq(ch_process_find(socket, &found, &err), 1);
     ck_assert_int_eq(found.pid, child);
     return child;
@@ -266,6 +285,45 @@ static struct rlimit limit_descriptors(void)
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
     return before;
 }
+
+static void be_another_user(void)
+{
+    if (setuid(65534) != 0)
+        _exit(1);
+}
+
+/* Its parent waits for it outside, and takes it along. */
+static void be_in_a_container(void)
+{
+    if (unshare(CLONE_NEWPID) != 0)
+        _exit(1);
+    pid_t inside = fork();
+    if (inside == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        return;
+    }
+    waitpid(inside, NULL, 0);
+    _exit(0);
+}
+
+/* Any user of the host may give a process these words, and so may a container. */
+START_TEST(who_only_has_its_words_is_not_it)
+{
+    static void (*const strangers[])(void) = {be_another_user, be_in_a_container};
+    struct order o = order();
+    if (geteuid() != 0)
+        return;
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    pid_t stranger = run_with_its_words(strangers[_i]);
+    ck_assert_int_eq(look(NULL), THING_OFF);
+    ck_assert_int_eq(d->verify_stopped(self, &o, &err), 0);
+    ck_assert_int_eq(d->kill(self, &o, &err), 0);
+    ck_assert_int_eq(d->start(self, &o, &err), -HM_E_UNSUPPORTED); /* no program here */
+    ck_assert_int_eq(waitpid(stranger, NULL, WNOHANG), 0);
+    ck_assert_int_eq(kill(stranger, SIGKILL), 0);
+    ck_assert(is_killed(stranger));
+}
+END_TEST
 
 /* An answer that it is dead is believed by a fence. */
 START_TEST(a_kill_that_can_see_no_process_is_not_done)
@@ -597,6 +655,7 @@ int main(void)
     tcase_add_test(t, the_first_look_ends_what_an_agent_that_died_has_left);
     tcase_add_test(t, the_first_look_sweeps_what_is_left_of_a_removal);
     tcase_add_test(t, a_vmm_that_does_not_answer_is_unknown_and_left_alone);
+    tcase_add_loop_test(t, who_only_has_its_words_is_not_it, 0, 2);
     tcase_add_test(t, a_kill_that_can_see_no_process_is_not_done);
     tcase_add_test(t, an_end_that_can_not_be_seen_is_no_clean_one);
     tcase_add_test(t, a_note_that_cannot_be_kept_holds_up_a_stop_and_no_kill);
