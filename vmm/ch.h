@@ -76,6 +76,8 @@ int ch_put(struct ch *ch, const char *vm, const char *socket, const char *what, 
            json_t *body, int64_t timeout_ms, struct hm_error *err);
 int ch_ping(struct ch *ch, const char *vm, const char *socket, struct ch_version *ret,
             struct hm_error *err);
+int ch_ask_info_for(struct ch *ch, const char *vm, const char *socket, int64_t timeout_ms,
+                    struct ch_info *ret, struct hm_error *err);
 int ch_ask_info(struct ch *ch, const char *vm, const char *socket, struct ch_info *ret,
                 struct hm_error *err);
 

@@ -29,12 +29,12 @@ int ch_put(struct ch *ch, const char *vm, const char *socket, const char *what, 
     return r;
 }
 
-int ch_ask_info(struct ch *ch, const char *vm, const char *socket, struct ch_info *ret,
-                struct hm_error *err)
+int ch_ask_info_for(struct ch *ch, const char *vm, const char *socket, int64_t timeout_ms,
+                    struct ch_info *ret, struct hm_error *err)
 {
     HM_AUTOFREE char *context = hm_printf("vm %s: ask for its state", vm);
     struct ch_call c = {
-        .socket = socket, .method = "GET", .name = "vm.info", .timeout_ms = CH_ANSWER_MS};
+        .socket = socket, .method = "GET", .name = "vm.info", .timeout_ms = timeout_ms};
     int r = call(ch, &c, err);
     if (r < 0)
         hm_wrap(err, "%s", context);
@@ -42,6 +42,12 @@ int ch_ask_info(struct ch *ch, const char *vm, const char *socket, struct ch_inf
         r = ch_info_parse(context, c.status, c.text, c.len, ret, err);
     free(c.text);
     return r;
+}
+
+int ch_ask_info(struct ch *ch, const char *vm, const char *socket, struct ch_info *ret,
+                struct hm_error *err)
+{
+    return ch_ask_info_for(ch, vm, socket, CH_ANSWER_MS, ret, err);
 }
 
 int ch_ping(struct ch *ch, const char *vm, const char *socket, struct ch_version *ret,

@@ -65,35 +65,41 @@ int ch_vm_go_on(struct ch *ch, const char *name, const char *socket, struct hm_e
 
 /* -- Stop --------------------------------------------------------------------------------------------- */
 
-/* Whether the guest heard it is seen by nothing but its end. */
-static void press_button(struct ch *ch, const struct order *o, const struct ch_vm *vm)
+static int64_t at_most(int64_t ms, int64_t most)
 {
-    ch_put(ch, o->name, vm->socket, "press its power button", "vm.power-button", NULL, CH_ANSWER_MS,
-           NULL);
+    return ms < most ? ms : most;
 }
 
-static bool is_paused(struct ch *ch, const struct order *o, const struct ch_vm *vm)
+/* Whether the guest heard it is seen by nothing but its end. */
+static void press_button(struct ch *ch, const struct order *o, const struct ch_vm *vm, int64_t ms)
+{
+    ch_put(ch, o->name, vm->socket, "press its power button", "vm.power-button", NULL,
+           at_most(ms, CH_ANSWER_MS), NULL);
+}
+
+static bool is_paused(struct ch *ch, const struct order *o, const struct ch_vm *vm, int64_t ms)
 {
     struct ch_info info = {0};
-    int r = ch_ask_info(ch, o->name, vm->socket, &info, NULL);
+    int r =
+        ch_ask_info_for(ch, o->name, vm->socket, at_most(ms, CH_ANSWER_MS), &info, NULL);
     bool is = r >= 0 && info.state == CH_STATE_PAUSED;
     ch_info_clear(&info);
     return is;
 }
 
-/* True: it has ended within its grace. */
+/* True: it has ended within its grace, which a VMM that does not answer does not make longer. */
 static bool is_asked_to_end(struct ch *ch, const struct order *o, const struct ch_vm *vm, int pidfd)
 {
     int64_t deadline = hm_boottime_ns() + o->grace_ms * HM_MS;
-    if (is_paused(ch, o, vm)) /* it can't hear the button */
+    if (is_paused(ch, o, vm, o->grace_ms)) /* it can't hear the button */
         ch_vm_go_on(ch, o->name, vm->socket, NULL);
     for (;;) {
         int64_t left = (deadline - hm_boottime_ns()) / HM_MS;
         if (left <= 0)
             return false;
-        press_button(ch, o, vm);
+        press_button(ch, o, vm, left);
         left = (deadline - hm_boottime_ns()) / HM_MS;
-        if (pidfd_wait(pidfd, left < ASK_AGAIN_MS ? left : ASK_AGAIN_MS))
+        if (pidfd_wait(pidfd, at_most(left, ASK_AGAIN_MS)))
             return true;
     }
 }

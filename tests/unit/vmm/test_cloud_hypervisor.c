@@ -11,12 +11,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "proto/doc.h"
 #include "vmm/ch.h"
@@ -367,6 +370,37 @@ START_TEST(an_end_that_can_not_be_seen_is_no_clean_one)
 }
 END_TEST
 
+/* As one does whose threads hang. */
+static int listen_and_never_answer(void)
+{
+    struct ch *ch = self;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    HM_AUTOFREE char *path = ch_socket_path(ch, KEY);
+    ck_assert_int_ge(hm_mkdirs(ch->sockets, 0700, &err), 0);
+    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(fd, 4), 0);
+    return fd;
+}
+
+START_TEST(who_does_not_answer_has_no_longer_than_its_grace)
+{
+    struct order o = order();
+    o.primary = true;
+    o.grace_ms = 200;
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    pid_t child = run_as_vmm();
+    record_run(child);
+    int fd = listen_and_never_answer();
+    int64_t began = hm_boottime_ns();
+    ck_assert_msg(d->stop(self, &o, &err) == 0, "%s", err.text);
+    ck_assert(is_killed(child));
+    ck_assert_int_lt(hm_boottime_ns() - began, CH_ANSWER_MS * HM_MS);
+    close(fd);
+}
+END_TEST
+
 START_TEST(a_note_that_cannot_be_kept_holds_up_a_stop_and_no_kill)
 {
     struct order o = order();
@@ -490,8 +524,9 @@ static const char shut_down[] = "{ \"event\": \"shutdown\" }\n\n";
 /* An agent in a process of its own, which its VMM ends before it has told of anything. */
 static void start_until_the_agent_dies(void)
 {
-    HM_AUTOFREE char *program = hm_printf("%s/program", dir), *socket = ch_socket_path(self, KEY);
-    struct ch_pid vmm;
+    HM_AUTOFREE char *program = hm_printf("%s/program", dir);
+    const struct ch *ch = self;
+    struct ch_process vmm = {0};
     pid_t agent = fork();
     if (agent == 0) {
         struct order o = order();
@@ -502,8 +537,9 @@ static void start_until_the_agent_dies(void)
         _exit(1);
     }
     ck_assert(is_killed(agent));
-    if (ch_process_find(socket, &vmm, &err) > 0) /* about to end */
-        ck_assert_int_eq(ch_pid_kill(&vmm, CH_KILL_WAIT_MS, &err), 0);
+    ck_assert_int_eq(ch_record_read_process(ch->records, "web", &vmm, &err), 1);
+    ck_assert_int_eq(ch_pid_kill(&vmm.pid, CH_KILL_WAIT_MS, &err), 0); /* it is about to end */
+    ch_process_clear(&vmm);
 }
 
 START_TEST(what_the_run_before_has_told_says_nothing_of_this_one)
@@ -658,6 +694,7 @@ int main(void)
     tcase_add_loop_test(t, who_only_has_its_words_is_not_it, 0, 2);
     tcase_add_test(t, a_kill_that_can_see_no_process_is_not_done);
     tcase_add_test(t, an_end_that_can_not_be_seen_is_no_clean_one);
+    tcase_add_test(t, who_does_not_answer_has_no_longer_than_its_grace);
     tcase_add_test(t, a_note_that_cannot_be_kept_holds_up_a_stop_and_no_kill);
     tcase_add_test(t, a_look_notes_how_far_the_console_is);
     tcase_add_test(t, events_of_many_resets_are_bounded_and_the_last_one_counts);
