@@ -139,7 +139,7 @@ int ch_volume_remove(const char *dir, const char *volume, const struct order *or
         r = volume_mark_write(dir, volume, &m, err);
     }
     if (marked > 0 && r >= 0)
-        r = drop_file(path, err);
+        r = hm_file_remove(path, err);
     if (marked > 0 && r >= 0)
         r = volume_mark_remove(dir, volume, err);
     volume_mark_clear(&m);

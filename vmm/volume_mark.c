@@ -1,7 +1,5 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -95,7 +93,5 @@ int volume_mark_write(const char *dir, const char *volume, const struct volume_m
 int volume_mark_remove(const char *dir, const char *volume, struct hm_error *err)
 {
     HM_AUTOFREE char *path = mark_path(dir, volume);
-    if (unlink(path) < 0 && errno != ENOENT)
-        return hm_fail(err, HM_E_IO, "cannot remove %s: %s", path, strerror(errno));
-    return 0;
+    return hm_file_remove(path, err);
 }

@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/run.h"
 #include "proto/field.h"
@@ -194,6 +197,25 @@ START_TEST(it_begins_as_a_copy_of_its_base)
 }
 END_TEST
 
+/* What is written down for a power cut, in its order: "-NAME" when that is removed, "sync" of its folder. */
+static struct hm_buf story;
+
+int unlink(const char *path)
+{
+    size_t len = strlen(dir);
+    if (!strncmp(path, dir, len))
+        hm_buf_printf(&story, "-%s ", path + len + 1);
+    return unlinkat(AT_FDCWD, path, 0);
+}
+
+int fsync(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        hm_buf_puts(&story, "sync ");
+    return (int)syscall(SYS_fsync, fd);
+}
+
 static int remove_for(const char *key)
 {
     struct order o = {.kind = "volume", .name = VOLUME, .key = key, .site = "site-a"};
@@ -209,6 +231,18 @@ START_TEST(it_is_removed_with_its_mark_by_its_own_vm_alone)
     ck_assert(!is_there(VOLUME));
     ck_assert(!is_there(VOLUME VOLUME_MARK_SUFFIX));
     ck_assert_int_gt(remove_for("site-a.vm.web"), 0);
+}
+END_TEST
+
+/* A file that came back without its mark would be somebody's. */
+START_TEST(it_is_gone_for_good_before_its_mark_is)
+{
+    ck_assert_int_eq(ensure(MIB), 0);
+    hm_buf_free(&story);
+    ck_assert_int_eq(remove_for("site-a.vm.web"), 0);
+    ck_assert_str_eq(story.data,
+                     "sync -" VOLUME " sync -" VOLUME VOLUME_MARK_SUFFIX " sync ");
+    hm_buf_free(&story);
 }
 END_TEST
 
@@ -235,6 +269,7 @@ int main(void)
     tcase_add_test(t, a_strangers_file_is_left_alone_unless_it_is_adopted);
     tcase_add_test(t, it_begins_as_a_copy_of_its_base);
     tcase_add_test(t, it_is_removed_with_its_mark_by_its_own_vm_alone);
+    tcase_add_test(t, it_is_gone_for_good_before_its_mark_is);
     tcase_add_test(t, a_removal_that_a_crash_cut_off_is_ended_before_it_is_made_anew);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
