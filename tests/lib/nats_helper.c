@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "tests/lib/held_port.h"
 
 static const char *program(void)
 {
@@ -78,7 +79,7 @@ static void run_server(const struct nats_server *server)
     char port[16];
     HM_AUTOFREE char *config = hm_printf("%s/nats.conf", server->dir);
     HM_AUTOFREE char *log = hm_printf("%s/log", server->dir);
-    snprintf(port, sizeof port, "%d", server->port ? server->port : -1);
+    snprintf(port, sizeof port, "%d", server->port);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     execlp(program(), "nats-server", "-c", config, "-a", "127.0.0.1", "-p", port, "--log", log,
            "--ports_file_dir", server->dir, (char *)NULL);
@@ -86,29 +87,14 @@ static void run_server(const struct nats_server *server)
     _exit(127);
 }
 
-static int port_in(const char *path)
-{
-    char text[1024];
-    int port = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    const char *url = strstr(text, "127.0.0.1:");
-    return url && sscanf(url, "127.0.0.1:%d", &port) == 1 ? port : 0;
-}
-
 /* "<program>_<pid>.ports" appears when the server is ready for clients. */
-static bool read_port(struct nats_server *server)
+static bool is_ready(const struct nats_server *server)
 {
     HM_AUTOFREE char *pattern = hm_printf("%s/*_%d.ports", server->dir, (int)server->pid);
     glob_t found;
-    int port = glob(pattern, 0, NULL, &found) == 0 ? port_in(found.gl_pathv[0]) : 0;
+    bool is = glob(pattern, 0, NULL, &found) == 0;
     globfree(&found);
-    if (port)
-        server->port = port;
-    return port != 0;
+    return is;
 }
 
 static void check_alive(struct nats_server *server)
@@ -125,12 +111,11 @@ void nats_server_restart(struct nats_server *server)
     if (server->pid == 0)
         run_server(server);
     int64_t until_ns = hm_boottime_ns() + 20000 * HM_MS;
-    while (!read_port(server)) {
+    while (!is_ready(server)) {
         check_alive(server);
         ck_assert_msg(hm_boottime_ns() < until_ns, "nats-server isn't ready within 20 s");
         poll(NULL, 0, 5);
     }
-    snprintf(server->url, sizeof server->url, "nats://127.0.0.1:%d", server->port);
 }
 
 void nats_server_reconfigure(struct nats_server *server, const char *config)
@@ -140,23 +125,25 @@ void nats_server_reconfigure(struct nats_server *server, const char *config)
     write_config(server, text);
 }
 
-static void make_folder(struct nats_server *server)
+static void make_place(struct nats_server *server)
 {
     *server = (struct nats_server){.dir = "/tmp/hm-nats-XXXXXX"};
     ck_assert_ptr_nonnull(mkdtemp(server->dir));
     start_janitor(server->dir);
+    server->held = hold_port(&server->port);
+    snprintf(server->url, sizeof server->url, "nats://127.0.0.1:%d", server->port);
 }
 
 void nats_server_start(struct nats_server *server, const char *config)
 {
-    make_folder(server);
+    make_place(server);
     nats_server_reconfigure(server, config);
     nats_server_restart(server);
 }
 
 void nats_server_start_without_jetstream(struct nats_server *server)
 {
-    make_folder(server);
+    make_place(server);
     write_config(server, "");
     nats_server_restart(server);
 }
@@ -186,6 +173,9 @@ void nats_server_thaw(struct nats_server *server)
 void nats_server_close(struct nats_server *server)
 {
     nats_server_kill(server);
+    if (server->held)
+        close(server->held);
+    server->held = 0;
     remove_tree(server->dir);
 }
 

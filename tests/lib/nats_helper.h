@@ -1,7 +1,7 @@
 /*
  * A real nats-server with JetStream for one C test, and a loop that runs until something is so.
  *
- * The server listens on an ephemeral port of 127.0.0.1 and keeps everything in a temporary folder. Both
+ * The server listens on a port of 127.0.0.1 that nobody else is given, and keeps everything in a temporary folder. Both
  * are gone when the test's process is, however it ends. The program is HARMONY_NATS_SERVER, else the
  * downloaded one under HARMONY_TOOLS (build/tools), else the first in PATH. Failures end the test.
  */
@@ -10,14 +10,16 @@
 
 #include <check.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <uv.h>
 
 struct nats_server {
     char dir[64];
     char url[64]; /* nats://127.0.0.1:PORT, the same over restarts */
-    int port;     /* 0 until it first ran */
-    pid_t pid;    /* 0: not running */
+    uint16_t port;
+    int held;  /* the socket that holds it (held_port.h); 0: none yet */
+    pid_t pid; /* 0: not running */
 };
 
 /* `config`: lines added to the configuration file ("authorization {...}"), or NULL. */

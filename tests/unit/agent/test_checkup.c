@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "proto/doc.h"
+#include "tests/lib/held_port.h"
 #include "tests/lib/turn.h"
 
 static uv_loop_t loop;
@@ -32,6 +33,7 @@ static struct server {
     int accepted;
     int kept[32]; /* connections that it leaves open */
 } server;
+static int held; /* its port, also when it has hung up: nobody else answers there */
 
 static void stand_still(int64_t ms)
 {
@@ -59,13 +61,15 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 static void serve(const char *says)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
+    int on = 1;
     server = (struct server){.says = says, .fd = socket(AF_INET, SOCK_STREAM, 0)};
-    ck_assert_int_eq(bind(server.fd, (struct sockaddr *)&at, len), 0);
+    held = hold_port(&server.port);
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons(server.port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    setsockopt(server.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    ck_assert_int_eq(bind(server.fd, (struct sockaddr *)&at, sizeof at), 0);
     ck_assert_int_eq(listen(server.fd, 16), 0);
-    getsockname(server.fd, (struct sockaddr *)&at, &len);
-    server.port = ntohs(at.sin_port);
     uv_poll_init(&loop, &server.poll, server.fd);
     server.poll.data = &server;
     uv_poll_start(&server.poll, UV_READABLE, on_connection);
@@ -149,6 +153,8 @@ static void tear_down(void)
     checkup_drop(&one);
     checkups_free(all);
     hang_up();
+    if (held)
+        close(held);
     uv_run(&loop, UV_RUN_DEFAULT);
     ck_assert_int_eq(uv_loop_close(&loop), 0);
     json_decref(spec);

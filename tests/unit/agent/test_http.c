@@ -15,10 +15,12 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "tests/lib/held_port.h"
 
 static struct http *http;
 static struct lease_limit lease;
 static uint16_t port;
+static int held;
 static char listen_text[32];
 
 static struct sockaddr_in loopback(uint16_t number)
@@ -28,23 +30,12 @@ static struct sockaddr_in loopback(uint16_t number)
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-static uint16_t free_port(void)
-{
-    struct sockaddr_in a = loopback(0);
-    socklen_t len = sizeof a;
-    int s = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_eq(bind(s, (struct sockaddr *)&a, sizeof a), 0);
-    ck_assert_int_eq(getsockname(s, (struct sockaddr *)&a, &len), 0);
-    close(s);
-    return ntohs(a.sin_port);
-}
-
 static void begin(int64_t live_ms)
 {
     struct hm_error err;
     struct http_options options = {
         .listen = listen_text, .site = "site-a", .lease = &lease, .live_ms = live_ms};
-    port = free_port();
+    held = hold_port(&port);
     snprintf(listen_text, sizeof listen_text, "127.0.0.1:%u", port);
     ck_assert_msg(http_new(&options, &http, &err) >= 0, "%s", err.text);
 }
@@ -58,6 +49,7 @@ static void set_up(void)
 static void tear_down(void)
 {
     http_free(http);
+    close(held);
 }
 
 static int connected(void)
@@ -175,7 +167,7 @@ static bool wait_for_code(const char *path, int code)
 
 START_TEST(loop_that_stands_still_is_not_live)
 {
-    http_free(http);
+    tear_down();
     begin(300);
     turn("");
     lease_set(&lease, INT64_MAX); /* paused: it does not run out */

@@ -128,7 +128,7 @@ static int listen_on_loopback(int *ret_port)
 static int dial_server(void)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)server.port),
+                             .sin_port = htons(server.port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
