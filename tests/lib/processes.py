@@ -6,7 +6,6 @@ signal is tied to the thread that started it: start processes from the main thre
 
 import fcntl
 import os
-import random
 import shutil
 import signal
 import socket
@@ -19,11 +18,9 @@ from .paths import SYSTEM_PATH
 from .waiting import Dead, wait_until
 
 PREFIX = "harmony-"
-FIRST_PORT, LAST_PORT = 20000, 30000  # below the range that outgoing connections take from
 
-# Those this process was given last, more than one test asks for: abstract sockets named after the port, which
-# end with us. A port is free until its server binds it, and again while its server is down.
-reserved_ports = deque(maxlen=100)
+# They hold the ports that this process was given last, more than one test asks for, and end with us.
+holders = deque(maxlen=100)
 
 
 def environment(**more):
@@ -136,20 +133,13 @@ def run(argv, timeout=60, env=None, check=True, **options):
 
 
 def free_port():
-    """A TCP port of loopback that nobody listens on, and that no other caller is given meanwhile."""
-    for _ in range(200):
-        port = random.randint(FIRST_PORT, LAST_PORT)
-        reservation = socket.socket(socket.AF_UNIX)
-        with socket.socket() as probe:
-            try:
-                reservation.bind(f"\0harmony-port-{port}")
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                reservation.close()
-                continue
-        reserved_ports.append(reservation)
-        return port
-    raise AssertionError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
+    """A TCP port of loopback that is nobody else's, also before its server listens there and while that is down: a
+    socket that never listens is bound to it. Servers bind beside it, since they set SO_REUSEADDR."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    holders.append(holder)
+    return holder.getsockname()[1]
 
 
 class TemporaryFolder:
