@@ -73,10 +73,8 @@ class Machine:
     def join(self, other, here, there, address=None, mac=None):
         """A cable: `here` in this machine, `there` in the other."""
         ours = ["address", mac] if mac else []
-        port = f"tmp{next(numbers)}"
-        run([system("ip"), "link", "add", port, *ours, "type", "veth", "peer", "name", there, "netns",
-             str(other.pid)])
-        run([system("ip"), "link", "set", port, "netns", str(self.pid), "name", here])
+        run([system("ip"), "link", "add", here, *ours, "netns", str(self.pid), "type", "veth", "peer", "name", there,
+             "netns", str(other.pid)])  # never in this network, which other tests have, too
         self.run("ip", "link", "set", here, "up")
         other.run("ip", "link", "set", there, "up")
         if address:
