@@ -51,12 +51,19 @@ static bool write_text(const char *folder, const char *file, const char *text)
     return written;
 }
 
-/* Of this run alone: another agent on this host, in namespaces of its own, may have a VM of the same UUID, and what is in the
- * folder is killed with it. */
+/* The namespace in which a pid is what we say it is; 0: not known. */
+static unsigned long long pid_namespace(void)
+{
+    struct stat st;
+    return stat("/proc/self/ns/pid", &st) == 0 ? (unsigned long long)st.st_ino : 0;
+}
+
+/* Of this run alone: another agent on this host, in namespaces of its own, may have a VM of the same UUID, and give its
+ * process the same number at the same time; what is in the folder is killed with it. */
 static char *name_of(const char *socket, const struct ch_pid *pid)
 {
     const char *uuid = strrchr(socket, '/') + 1;
-    return hm_printf("%.*s-%d-%llu", (int)strcspn(uuid, "."), uuid, pid->pid,
+    return hm_printf("%.*s-%llu-%d-%llu", (int)strcspn(uuid, "."), uuid, pid_namespace(), pid->pid,
                      (unsigned long long)pid->start);
 }
 

@@ -1,9 +1,11 @@
 /* Real cgroups, where this machine has them (v2): a process in one of its own, which no other process is killed with. */
 #include <check.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,6 +67,58 @@ START_TEST(each_run_has_one_of_its_own_also_of_the_same_socket)
 }
 END_TEST
 
+/* The first process of a pid namespace, in a cgroup that it has joined by its number there. */
+struct apart {
+    struct ch_pid pid;
+    char cgroup[512]; /* "": it has none */
+};
+
+static void join_and_tell(int told)
+{
+    const struct ch_pid self = {.pid = getpid(), .start = 7};
+    HM_AUTOFREE char *cgroup = ch_cgroup_join("web", SOCKET, &self);
+    ssize_t len = cgroup ? (ssize_t)strlen(cgroup) : 0;
+    if (write(told, cgroup, (size_t)len) != len)
+        _exit(1);
+    close(told);
+    for (;;)
+        pause();
+}
+
+static struct apart start_apart(void)
+{
+    struct apart ret = {0};
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    int child = (int)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (child == 0)
+        join_and_tell(ends[1]);
+    close(ends[1]);
+    ck_assert_int_ge(read(ends[0], ret.cgroup, sizeof ret.cgroup - 1), 0);
+    close(ends[0]);
+    ret.pid.pid = child; /* negative: this process may make no namespace */
+    return ret;
+}
+
+static void end_apart(const struct apart *a)
+{
+    if (a->pid.pid < 0)
+        return;
+    kill(a->pid.pid, SIGKILL);
+    end_of(&a->pid);
+    ch_cgroup_remove(a->cgroup);
+}
+
+/* Two agents in namespaces of their own, as in containers, number their processes alike. */
+START_TEST(runs_of_one_number_in_two_namespaces_have_one_each)
+{
+    struct apart one = start_apart(), other = start_apart();
+    ck_assert(!*one.cgroup || strcmp(one.cgroup, other.cgroup) != 0);
+    end_apart(&one);
+    end_apart(&other);
+}
+END_TEST
+
 /* Removed by anybody else, systemd may never see that it is empty. */
 START_TEST(folder_of_a_scope_is_left_to_systemd)
 {
@@ -97,6 +151,7 @@ int main(void)
     Suite *s = suite_create("ch_cgroup");
     TCase *t = tcase_create("all");
     tcase_add_test(t, each_run_has_one_of_its_own_also_of_the_same_socket);
+    tcase_add_test(t, runs_of_one_number_in_two_namespaces_have_one_each);
     tcase_add_test(t, folder_of_a_scope_is_left_to_systemd);
     tcase_add_test(t, no_cgroup_is_nothing_to_end);
     suite_add_tcase(s, t);
