@@ -19,6 +19,7 @@ from lib.waiting import GaveUp, wait_until
 
 GENEROUS_NS = 5_000_000_000  # a lateness that only says: it was the deadline that fired
 WORKLOAD = ["sleep", "1000"]
+NAME = f"guardian-test-{os.getpid()}"  # a guardian looks at all processes of this machine, also those of other tests
 
 
 @pytest.fixture
@@ -190,8 +191,8 @@ def test_ending_an_epoch_ends_what_is_in_nested_cgroups(agent):
 
 
 def test_what_comes_up_after_the_fire_is_killed_until_armed_anew(agent, workload):
-    argv = ["sh", "-c", "sleep 1000; :", "-uuid", "guardian-test-late"]
-    agent.plan(("process", "-uuid", "guardian-test-late"))
+    argv = ["sh", "-c", "sleep 1000; :", "-uuid", NAME]
+    agent.plan(("process", "-uuid", NAME))
     agent.set(g.ARMED, 1, in_ms(60_000))
     agent.set(g.SERVING, 1, in_ms(-1))
     agent.wait_end(1)
@@ -228,10 +229,10 @@ def test_a_process_is_killed_by_option_and_value_one_after_the_other(agent, work
     def sleeper(*words):
         return workload("sh", "-c", "sleep 1000; :", *words)
 
-    named = sleeper("x", "-uuid", "guardian-test-1")
-    others = [sleeper("x", "-uuid", "guardian-test-12"), sleeper("x", "-uuid=guardian-test-1"),
-              sleeper("guardian-test-1", "-uuid"), sleeper("x", "-uuid", "", "guardian-test-1")]
-    assert fire(agent, ("process", "-uuid", "guardian-test-1")).verified
+    named = sleeper("x", "-uuid", NAME)
+    others = [sleeper("x", "-uuid", f"{NAME}2"), sleeper("x", f"-uuid={NAME}"),
+              sleeper(NAME, "-uuid"), sleeper("x", "-uuid", "", NAME)]
+    assert fire(agent, ("process", "-uuid", NAME)).verified
     assert named.wait(5) == -signal.SIGKILL
     assert [p.poll() for p in others] == [None] * 4
 

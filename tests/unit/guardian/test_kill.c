@@ -83,16 +83,20 @@ START_TEST(words_longer_than_any_of_a_plan_match_nothing)
 }
 END_TEST
 
+/* All processes of this machine are looked at, also those of other tests. */
 START_TEST(what_is_named_is_killed_and_remembered_until_it_is_dead)
 {
-    const char *named[] = {"/bin/sh", "-c", "read x", "-uuid", "harmony-unit-1", NULL};
-    const char *other[] = {"/bin/sh", "-c", "read x", "-uuid", "harmony-unit-2", NULL};
+    char name[32], name_of_other[32];
+    snprintf(name, sizeof name, "harmony-unit-%d", getpid());
+    snprintf(name_of_other, sizeof name_of_other, "harmony-unit-%d-2", getpid());
+    const char *named[] = {"/bin/sh", "-c", "read x", "-uuid", name, NULL};
+    const char *other[] = {"/bin/sh", "-c", "read x", "-uuid", name_of_other, NULL};
     int open_end[2];
     ck_assert_int_eq(pipe(open_end), 0);
     dup2(open_end[0], STDIN_FILENO);
     pid_t mine = start_child(named), theirs = start_child(other);
     plan_begin(&m);
-    plan_add(&m, GUARD_PROCESS, "-uuid", "harmony-unit-1", NULL);
+    plan_add(&m, GUARD_PROCESS, "-uuid", name, NULL);
     ck_assert_uint_eq(look(mine), 0); /* the command that runs is spared */
     ck_assert_uint_eq(look(0), 1);
     ck_assert_uint_eq(k.count, 1);
@@ -129,7 +133,7 @@ START_TEST(what_cannot_be_looked_at_is_left)
 {
     struct rlimit some = {0, 64};
     plan_begin(&m);
-    plan_add(&m, GUARD_PROCESS, "-uuid", "harmony-unit-3", NULL);
+    plan_add(&m, GUARD_PROCESS, "-uuid", "harmony-unit", NULL);
     ck_assert_uint_eq(look(0), 0);
     some.rlim_cur = (rlim_t)dup(STDERR_FILENO) + 1; /* room for /proc, and for nothing in it */
     close((int)some.rlim_cur - 1);

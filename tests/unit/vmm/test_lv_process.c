@@ -2,6 +2,7 @@
  * the command line only (tests/integration kills real ones). */
 #include <check.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,10 +10,17 @@
 #include "base/error.h"
 #include "vmm/lv.h"
 
-#define WEB   "6d1c1b0a-3c9f-4f4e-9a36-5f0d2a9b7c11"
-#define OTHER "6d1c1b0a-3c9f-4f4e-9a36-5f0d2a9b7c12"
+enum { WAIT_MS = 5000, UUID_TEXT = 37 };
 
-enum { WAIT_MS = 5000 };
+/* All processes of this machine are looked at, also those of other tests. */
+static char web_uuid[UUID_TEXT], other_uuid[UUID_TEXT], longer_uuid[UUID_TEXT + 1];
+
+static void set_up(void)
+{
+    snprintf(web_uuid, sizeof web_uuid, "6d1c1b0a-3c9f-4f4e-9a36-%08x7c11", (unsigned)getpid());
+    snprintf(other_uuid, sizeof other_uuid, "6d1c1b0a-3c9f-4f4e-9a36-%08x7c12", (unsigned)getpid());
+    snprintf(longer_uuid, sizeof longer_uuid, "%s0", web_uuid);
+}
 
 struct guest {
     pid_t pid;
@@ -68,8 +76,8 @@ static int end(const char *uuid)
 
 START_TEST(the_one_process_that_carries_the_uuid_is_killed)
 {
-    struct guest web = run_guest("-uuid", WEB), other = run_guest("-uuid", OTHER);
-    ck_assert_int_eq(end(WEB), 1);
+    struct guest web = run_guest("-uuid", web_uuid), other = run_guest("-uuid", other_uuid);
+    ck_assert_int_eq(end(web_uuid), 1);
     ck_was_killed(web);
     ck_lives(other);
 }
@@ -77,28 +85,28 @@ END_TEST
 
 START_TEST(a_frozen_process_is_killed)
 {
-    struct guest web = run_guest("-uuid", WEB);
+    struct guest web = run_guest("-uuid", web_uuid);
     int status;
     ck_assert_int_eq(kill(web.pid, SIGSTOP), 0);
     ck_assert_int_eq(waitpid(web.pid, &status, WUNTRACED), web.pid);
-    ck_assert_int_eq(end(WEB), 1);
+    ck_assert_int_eq(end(web_uuid), 1);
     ck_was_killed(web);
 }
 END_TEST
 
 START_TEST(what_has_ended_counts_before_it_is_reaped_and_is_not_found_again)
 {
-    struct guest web = run_guest("-uuid", WEB);
-    ck_assert_int_eq(end(WEB), 1);
-    ck_assert_int_eq(end(WEB), 0);
+    struct guest web = run_guest("-uuid", web_uuid);
+    ck_assert_int_eq(end(web_uuid), 1);
+    ck_assert_int_eq(end(web_uuid), 0);
     ck_was_killed(web);
 }
 END_TEST
 
 START_TEST(nothing_is_killed_when_it_cannot_be_told_which)
 {
-    struct guest one = run_guest("-uuid", WEB), two = run_guest("-uuid", WEB);
-    ck_assert_int_eq(end(WEB), 0);
+    struct guest one = run_guest("-uuid", web_uuid), two = run_guest("-uuid", web_uuid);
+    ck_assert_int_eq(end(web_uuid), 0);
     ck_lives(one);
     ck_lives(two);
 }
@@ -106,8 +114,8 @@ END_TEST
 
 START_TEST(who_only_speaks_of_the_uuid_is_left_alone)
 {
-    struct guest reader = run_guest("--domain", WEB), longer = run_guest("-uuid", WEB "0");
-    ck_assert_int_eq(end(WEB), 0);
+    struct guest reader = run_guest("--domain", web_uuid), longer = run_guest("-uuid", longer_uuid);
+    ck_assert_int_eq(end(web_uuid), 0);
     ck_lives(reader);
     ck_lives(longer);
 }
@@ -117,6 +125,7 @@ int main(void)
 {
     Suite *s = suite_create("lv_process");
     TCase *t = tcase_create("all");
+    tcase_add_checked_fixture(t, set_up, NULL);
     tcase_add_test(t, the_one_process_that_carries_the_uuid_is_killed);
     tcase_add_test(t, a_frozen_process_is_killed);
     tcase_add_test(t, what_has_ended_counts_before_it_is_reaped_and_is_not_found_again);
