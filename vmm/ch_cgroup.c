@@ -90,6 +90,20 @@ static char *unit_after_it(void)
     return sd_pid_get_unit(0, &own) >= 0 ? own : hm_strdup("shutdown.target");
 }
 
+/* Whether processes have the same numbers there as here. An agent in a pid namespace of its own, in a container that was given the
+ * host's bus, would have systemd move a stranger. */
+static bool numbers_as_we_do(sd_bus *bus)
+{
+    sd_bus_creds *us = NULL;
+    const char *name = NULL;
+    pid_t pid = 0;
+    bool does = sd_bus_get_unique_name(bus, &name) >= 0 &&
+                sd_bus_get_name_creds(bus, name, SD_BUS_CREDS_PID, &us) >= 0 &&
+                sd_bus_creds_get_pid(us, &pid) >= 0 && pid == getpid();
+    sd_bus_creds_unref(us);
+    return does;
+}
+
 static int ask_for_scope(const char *unit, const char *what, unsigned pid)
 {
     sd_bus *bus = NULL;
@@ -97,6 +111,8 @@ static int ask_for_scope(const char *unit, const char *what, unsigned pid)
     int r = sd_bus_open_system(&bus);
     if (r >= 0)
         r = sd_bus_set_method_call_timeout(bus, BUS_MS * 1000ULL);
+    if (r >= 0 && !numbers_as_we_do(bus))
+        r = -ENXIO;
     if (r >= 0)
         r = sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
                                "org.freedesktop.systemd1.Manager", "StartTransientUnit", NULL, NULL,

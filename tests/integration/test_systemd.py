@@ -250,6 +250,32 @@ def test_a_vm_is_in_a_scope_of_its_own_and_outlives_the_service(vmm_host):
     wait_until(host.has_no_scopes, 10, "the scope to be gone")
 
 
+APART = """#!/bin/sh
+for number in $(seq 100); do /bin/true; done
+exec harmonyd --config /etc/harmony/harmonyd.yaml
+"""
+
+
+def be_apart(host):
+    """Its agent is in a pid namespace of its own from its next start on, in which the next numbers are others' outside."""
+    (host.local / "sbin/apart").write_text(APART)
+    (host.local / "sbin/apart").chmod(0o755)
+    changes = host.root / "etc/systemd/system/harmonyd.service.d/apart.conf"
+    changes.parent.mkdir()
+    changes.write_text("[Service]\nType=simple\nExecStart=\nExecStart=unshare --pid --fork --mount-proc --kill-child apart\n")
+    host.run("systemctl daemon-reload")
+    host.run("sh -c 'for number in $(seq 200); do sleep 1000 </dev/null >/dev/null 2>&1 & done'")
+
+
+def test_an_agent_in_a_namespace_of_its_own_has_nobody_moved(vmm_host):
+    host = vmm_host
+    be_apart(host)
+    host.run(f"systemctl restart {AGENT}")
+    host.put("web")
+    host.docs.wait("vm", "web", "Running")
+    host.has_no_scopes()
+
+
 def check_console(host):
     """The service may fetch what the agent before it had opened."""
     one = Terminal([built("harmonyctl"), "-s", host.nats.url, "console", "vm", "web"])
