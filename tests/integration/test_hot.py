@@ -1,5 +1,6 @@
 """What happens to a running guest without a stop, as the guest sees it."""
 
+import fcntl
 import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -179,12 +180,15 @@ def test_a_watchdog_that_is_not_fed_does_what_the_document_says(host):
 
 @pytest.fixture
 def huge_pages():
-    """Up to 80 of 2 MiB for whoever asks meanwhile; nothing is set aside, so nothing is left behind but a limit."""
+    """Up to 80 of 2 MiB for whoever asks meanwhile; nothing is set aside, so nothing is left behind but a limit. It is
+    this machine's: one test at a time."""
     limit = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages")
-    before = limit.read_text()
-    limit.write_text("80")
-    yield limit
-    limit.write_text(before)
+    with open(limit) as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        before = limit.read_text()
+        limit.write_text("80")
+        yield limit
+        limit.write_text(before)
 
 
 def test_the_memory_of_a_guest_is_huge_pages_or_it_does_not_start(host, huge_pages):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -346,10 +347,10 @@ def read_seed(site, name):
     seed = f"{IMAGES}/harmony-seeds/{name}.iso"
     pvd = site.run("xorriso", "-indev", f"stdio:{seed}", "-pvd_info").stdout
     label = next(line.split(":")[1].strip() for line in pvd.splitlines() if line.startswith("Volume Id"))
-    site.run("rm", "-rf", "/tmp/seed")
-    site.run("xorriso", "-osirrox", "on", "-indev", f"stdio:{seed}", "-extract", "/", "/tmp/seed")
-    files = site.run("ls", "/tmp/seed").stdout.split()
-    return label, {file: site.run("cat", f"/tmp/seed/{file}").stdout for file in files}
+    extracted = site.directory / "seed"
+    shutil.rmtree(extracted, ignore_errors=True)
+    site.run("xorriso", "-osirrox", "on", "-indev", f"stdio:{seed}", "-extract", "/", extracted)
+    return label, {file.name: file.read_text() for file in extracted.iterdir()}
 
 
 def test_guests_share_a_download_that_outlives_an_agent(site, docs, web):
