@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -108,10 +109,14 @@ def test_stop_without_a_witness_succeeds(folder):
 
 
 def holder(folder):
-    """The pid of the witness that has its lock in `folder`."""
-    inode = (folder / "lock").stat().st_ino
+    """The pid of the witness that has its lock in `folder`. What lies on another disk may have the inode's number, too."""
+    lock = folder / "lock"
     for line in open("/proc/locks"):
         fields = line.split()
-        if fields[1] == "POSIX" and fields[5].endswith(f":{inode}"):
+        if fields[1] == "POSIX" and fields[5].endswith(f":{lock.stat().st_ino}") and has_open(fields[4], lock):
             return int(fields[4])
     raise AssertionError("no witness holds the lock")
+
+
+def has_open(pid, file):
+    return any(file.samefile(fd) for fd in Path(f"/proc/{pid}/fd").glob("*") if fd.exists())
