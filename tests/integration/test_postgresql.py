@@ -60,6 +60,8 @@ class Databases(Lab):
         self.do("site-a", "init")
         with open(a / "pg_hba.conf", "a") as file:
             file.write(f"host all {postgresql.USER} {HUB_ADDRESSES[0]}/24 trust\n")
+        with open(a / "data/postgresql.conf", "a") as file:
+            file.write("dynamic_shared_memory_type = sysv  # a power cut ends it; what is in /dev/shm is this machine's\n")
         b.mkdir(mode=0o700)
         shutil.chown(b, "postgres", "postgres")
         for name in ("passfile", "pg_hba.conf"):

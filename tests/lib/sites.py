@@ -1,6 +1,6 @@
 """Site: a host of its own on this machine, with libvirtd, guests, an agent and a power switch.
 
-A site is a pid, mount and network namespace whose first process reaps (site-init). In it the folders
+A site is a pid, mount, network and IPC namespace whose first process reaps (site-init). In it the folders
 /run/libvirt, /var/lib/libvirt, /etc/libvirt, /var/cache/libvirt and /var/log/libvirt are the site's
 own (kept in Site.host), so `qemu:///system` is the site's libvirtd and /var/lib/libvirt/images its
 image store. The agent runs in the same namespaces except the network's: it reaches NATS on loopback.
@@ -98,7 +98,7 @@ class Site:
         self._make_runtime()
         self._write_host()
         self._init = Process(f"{self.name} init", [
-            system("unshare"), "--mount", "--pid", "--net", "--fork", "--mount-proc",
+            system("unshare"), "--mount", "--pid", "--net", "--ipc", "--fork", "--mount-proc",
             "--kill-child=KILL", LIB / "site-init", self.host], self.logs / "init.log").start()
         wait_until(lambda: self._init.check_running() and (self.host / "up").exists(), 10,
                    f"{self.name} to come up", 0.005)
@@ -161,7 +161,7 @@ class Site:
 
     def enter(self, *argv, net=True):
         """The command line that runs argv in the site (with net=False: in the host's network)."""
-        spaces = ["--mount", "--pid", "--root"] + (["--net"] if net else [])  # root: in a chroot, too
+        spaces = ["--mount", "--pid", "--ipc", "--root"] + (["--net"] if net else [])  # root: in a chroot, too
         return [system("nsenter"), "--target", str(first_child(self._init.pid)), *spaces, "--",
                 *map(str, argv)]
 
