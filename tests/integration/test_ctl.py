@@ -11,6 +11,7 @@ import nats as nats_py
 import pytest
 from nats.js.api import KeyValueConfig
 
+from lib import cgroups
 from lib.nats_server import NatsServer
 from lib.paths import built
 from lib.processes import Process, environment, run
@@ -481,6 +482,9 @@ def running_agent(server, folder):
               "nats": {"servers": server.url}, "log": {"level": "info", "format": "text"},
               "http": {"listen": "off"},
               "libvirt": {"uri": "test:///default", "image_dir": str(folder / "images"), "accel": "tcg"}}
+    cgroup = cgroups.make(folder.name) if cgroups.hierarchy() else None
+    if cgroup:  # else its guardian leaves one behind in ours
+        config["guardian"] = {"cgroup": str(cgroup)}
     (folder / "harmonyd.yaml").write_text(json.dumps(config))
     ends_with_its_guardian = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
     process = Process("harmonyd", [*ends_with_its_guardian, built("harmonyd"), "--config", folder / "harmonyd.yaml"],
@@ -489,6 +493,8 @@ def running_agent(server, folder):
     wait_until(lambda: process.check_running() and status.get("site-a.agent"), 20, "harmonyd to report")
     yield process
     process.kill()
+    if cgroup:
+        cgroups.drop(cgroup)
 
 
 @pytest.fixture
