@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,13 +129,15 @@ void restart_check_free(struct restart_check *c)
 /* -- Now ----------------------------------------------------------------------- */
 
 /* What would end the old agent while it turns into the new one is for the new one to hear. */
+static const int held[] = {SIGHUP, SIGTERM, SIGINT};
+enum { HELD = sizeof held / sizeof *held };
+
 static void hold_signals(int how)
 {
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
+    for (unsigned i = 0; i < HELD; i++)
+        sigaddset(&set, held[i]);
     pthread_sigmask(how, &set, NULL);
 }
 
@@ -143,9 +146,22 @@ void restart_signals_wanted(void)
     hold_signals(SIG_UNBLOCK);
 }
 
+/* What waits for the thread that executes anew waits for the new agent. */
+static pthread_t executes;
+
+static void hand_over(int signal_number)
+{
+    pthread_kill(executes, signal_number);
+}
+
+/* Threads of libraries are still there, block nothing, and are given what this one does not take. */
 void restart_hold_signals(void)
 {
+    const struct sigaction to_this_thread = {.sa_handler = hand_over, .sa_flags = SA_RESTART};
+    executes = pthread_self();
     hold_signals(SIG_BLOCK);
+    for (unsigned i = 0; i < HELD; i++)
+        sigaction(held[i], &to_this_thread, NULL);
 }
 
 void restart_pass_on(int signal_number)

@@ -34,7 +34,8 @@ void restart_check_free(struct restart_check *check);
 /* A signal came for the new agent while the old one still heard it: it finds it when it listens. */
 void restart_pass_on(int signal_number);
 
-/* No signal is heard by this thread any more: those to come wait for the new agent. */
+/* No signal is heard any more, by whatever thread: those to come wait for the new agent. By the thread that calls
+ * restart_now(). */
 void restart_hold_signals(void);
 
 /* The old agent has ended, with its signals held. Returns only if it fails: the caller ends, and whoever started it will start

@@ -2,6 +2,7 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -128,6 +129,34 @@ START_TEST(freed_before_it_has_answered_it_is_silent)
 }
 END_TEST
 
+static void *be_there(void *nothing)
+{
+    for (;;)
+        pause();
+    return nothing;
+}
+
+static bool waits_for_us(int signal_number)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, signal_number);
+}
+
+/* The kernel gives it to a thread that takes it, such as those of the NATS library. */
+START_TEST(a_signal_that_another_thread_is_given_waits_for_the_new_agent)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    pthread_t other;
+    ck_assert_int_eq(pthread_create(&other, NULL, be_there, NULL), 0);
+    restart_hold_signals();
+    for (int i = 0; i < 3; i++) {
+        kill(getpid(), signals[i]);
+        TURN_UNTIL(&loop, waits_for_us(signals[i]));
+    }
+}
+END_TEST
+
 enum { EXIT_ANEW = 42 };
 
 /* This program, executed anew, ends as main() says; a signal that came in between waits for it. */
@@ -175,6 +204,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, what_the_guardian_knows_it_by_does_not_change);
     tcase_add_test(t, one_that_can_not_be_read_in_time_is_told_and_its_worker_left_behind);
     tcase_add_test(t, freed_before_it_has_answered_it_is_silent);
+    tcase_add_test(t, a_signal_that_another_thread_is_given_waits_for_the_new_agent);
     tcase_add_test(t, the_same_process_goes_on_and_no_signal_is_lost);
     suite_add_tcase(s, t);
     SRunner *sr = srunner_create(s);
