@@ -5,6 +5,7 @@
 #include "agent/op.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/file.h"
 
 enum { FOLDERS = 2 };
 
@@ -26,12 +27,12 @@ static void add_disk(struct checking *c, const uv_fs_t *request)
     const uv_statfs_t *fs = request->ptr;
     json_t *disk =
         json_pack("{s:s, s:s}", "what", c->folders[c->next].what, "path", c->folders[c->next].path);
-    if (request->result < 0)
+    if (request->result < 0) {
         json_object_set_new(disk, "error", json_string(uv_strerror((int)request->result)));
-    else
-        json_object_update(disk,
-                           json_pack("{s:I, s:I}", "free", (json_int_t)(fs->f_bavail * fs->f_bsize),
-                                     "size", (json_int_t)(fs->f_blocks * fs->f_bsize)));
+    } else {
+        json_object_set_new(disk, "free", json_integer(hm_blocks_bytes(fs->f_bavail, fs->f_bsize)));
+        json_object_set_new(disk, "size", json_integer(hm_blocks_bytes(fs->f_blocks, fs->f_bsize)));
+    }
     json_array_append_new(c->disks, disk);
 }
 

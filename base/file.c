@@ -159,3 +159,17 @@ int hm_mkdirs(const char *path, mode_t mode, struct hm_error *err)
     }
     return make_folder(work, mode, err);
 }
+
+int64_t hm_blocks_bytes(uint64_t blocks, uint64_t block_size)
+{
+    int64_t bytes;
+    return __builtin_mul_overflow(blocks, block_size, &bytes) ? INT64_MAX : bytes;
+}
+
+int64_t hm_file_changed_ns(const struct stat *st)
+{
+    int64_t ns;
+    bool is_too_far = __builtin_mul_overflow((int64_t)st->st_mtim.tv_sec, 1000000000, &ns) ||
+                      __builtin_add_overflow(ns, (int64_t)st->st_mtim.tv_nsec, &ns);
+    return is_too_far ? INT64_MAX : ns;
+}

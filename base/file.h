@@ -9,6 +9,8 @@
 #define HM_BASE_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -29,5 +31,10 @@ int hm_file_remove(const char *path, struct hm_error *err);
 
 /* Make the folder and its parents (mode 0755 but the last: `mode`); one that is there is fine. */
 int hm_mkdirs(const char *path, mode_t mode, struct hm_error *err);
+
+/* What a file system says of itself may be any number (some of the net report 16 EiB of room): at most INT64_MAX. */
+int64_t hm_blocks_bytes(uint64_t blocks, uint64_t block_size);
+/* When it was changed, to be compared with another such answer; ns of an instant that these can hold, else the last. */
+int64_t hm_file_changed_ns(const struct stat *st);
 
 #endif

@@ -3,9 +3,11 @@
 #include "proto/field.h"
 #include "vmm/ch.h"
 
+/* -1: none that could be of a guest, so that two of them add up. */
 static json_int_t number(const json_t *of, const char *name)
 {
-    return json_integer_value(json_object_get(of, name));
+    json_int_t n = json_integer_value(json_object_get(of, name));
+    return n < 0 || n > INT64_MAX / 2 ? -1 : n;
 }
 
 /* -- Memory ------------------------------------------------------------------------------------------ */

@@ -16,7 +16,7 @@
 #define FOLDER "harmony-memory"
 #define ABOUT  "about.json"
 
-enum { ABOUT_MAX = 2 * PROTO_MAX_BYTES, SPARE_BYTES = 64 << 20 };
+enum { ABOUT_MAX = 2 * PROTO_MAX_BYTES, MIB = 1 << 20, SPARE_BYTES = 64 * MIB };
 
 /* Of what the VMM writes, all that is taken over. */
 static const char *const saved[] = {"state.json", "memory-ranges", NULL};
@@ -79,13 +79,13 @@ int ch_memory_check_room(const struct ch *ch, const char *vm, uint64_t bytes, st
     if (statvfs(ch->image_dir, &fs) < 0)
         return hm_fail(err, HM_E_IO, "vm %s: cannot tell how much room %s has: %s", vm,
                        ch->image_dir, strerror(errno));
-    uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (room >= bytes + SPARE_BYTES)
+    uint64_t room = (uint64_t)hm_blocks_bytes(fs.f_bavail, fs.f_frsize);
+    if (room >= SPARE_BYTES && room - SPARE_BYTES >= bytes)
         return 0;
     return hm_fail(err, HM_E_NO_SPACE,
                    "vm %s: its memory needs %llu MiB in %s, which has %llu; delete something first",
-                   vm, (unsigned long long)((bytes + SPARE_BYTES) >> 20), ch->image_dir,
-                   (unsigned long long)(room >> 20));
+                   vm, (unsigned long long)(bytes / MIB + SPARE_BYTES / MIB), ch->image_dir,
+                   (unsigned long long)(room / MIB));
 }
 
 /* -- Taking it over --------------------------------------------------------------------------------- */

@@ -106,8 +106,9 @@ int image_part_check_room(const struct image_part *p, int64_t more, struct hm_er
     struct statvfs fs;
     if (fstatvfs(p->fd, &fs) < 0)
         return fail(p, "look at the disk of", err);
-    int64_t unit = (int64_t)fs.f_frsize, leave = (int64_t)fs.f_blocks * unit / 100 * LEAVE_PERCENT;
-    int64_t room = (int64_t)fs.f_bavail * unit - (leave < LEAVE_MOST ? leave : LEAVE_MOST);
+    int64_t leave = hm_blocks_bytes(fs.f_blocks, fs.f_frsize) / 100 * LEAVE_PERCENT;
+    int64_t room = hm_blocks_bytes(fs.f_bavail, fs.f_frsize) -
+                   (leave < LEAVE_MOST ? leave : LEAVE_MOST);
     if (more <= room)
         return 0;
     return hm_fail(err, HM_E_NO_SPACE,

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "proto/field.h"
 #include "proto/render.h"
 #include "vmm/image_download.h"
@@ -101,7 +102,7 @@ static int probe(void *self, json_t **ret_facts, struct hm_error *err)
     *ret_facts = json_pack("{s:s}", "store", s->store);
     if (statvfs(s->store, &fs) == 0 || statvfs(above, &fs) == 0)
         json_object_set_new(*ret_facts, "free",
-                            json_integer((json_int_t)fs.f_bavail * (json_int_t)fs.f_frsize));
+                            json_integer(hm_blocks_bytes(fs.f_bavail, fs.f_frsize)));
     return 0;
 }
 
@@ -197,7 +198,7 @@ static int64_t folder_changed_ns(const struct images *s)
     struct stat st;
     if (stat(s->store, &st) < 0)
         return 0;
-    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    return hm_file_changed_ns(&st);
 }
 
 /* Its progress is told now and then only, and asked whenever somebody looks. */

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "proto/address.h"
 #include "vmm/lv_cache.h"
 
@@ -163,7 +164,7 @@ static int64_t written_ns(const struct lv *lv)
     struct stat st;
     if (!lv->is_local || stat(LEASE_DIR, &st) < 0)
         return 0;
-    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    return hm_file_changed_ns(&st);
 }
 
 bool lv_observe_leases(struct lv *lv, const struct lv_dirty *dirty)

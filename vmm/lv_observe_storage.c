@@ -6,6 +6,7 @@
 #include <libvirt/virterror.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "proto/field.h"
 #include "vmm/lv_cache.h"
 #include "vmm/volume.h"
@@ -201,7 +202,7 @@ static int64_t changed_ns(const char *dir)
     struct stat st;
     if (stat(dir, &st) < 0)
         return -1;
-    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    return hm_file_changed_ns(&st);
 }
 
 /* Remembered before the folder is read: a change meanwhile is seen the next time. */

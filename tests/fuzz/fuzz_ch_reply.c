@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "tests/fuzz/check.h"
+#include "vmm/ch.h"
 #include "vmm/ch_drift.h"
 #include "vmm/ch_reply.h"
 
@@ -46,6 +47,23 @@ static void drift(const struct ch_info *info)
         FUZZ_REQUIRE((unsigned char)*c >= 0x20 && *c != 0x7f);
 }
 
+/* What memory that is saved is said to belong to. */
+static void hold(const struct ch_info *info)
+{
+    static const char given[] =
+        "{\"cpus\":{\"boot_vcpus\":1},\"memory\":{\"size\":134217728,\"hotplug_size\":134217728},"
+        "\"disks\":[{\"id\":\"disk-root\"}],\"net\":[]}";
+    json_t *config = json_loads(given, 0, NULL), *whole = NULL;
+    struct hm_error err;
+    int rc = ch_config_held("a", config, info->config, &whole, &err);
+    if (rc < 0)
+        fuzz_require_sentence(rc, &err);
+    else
+        FUZZ_REQUIRE(ch_config_is_same_hardware(config, whole));
+    json_decref(whole);
+    json_decref(config);
+}
+
 static void info(long status, const char *text, size_t size)
 {
     struct ch_info info = {0};
@@ -55,6 +73,7 @@ static void info(long status, const char *text, size_t size)
         fuzz_require_sentence(rc, &err);
     FUZZ_REQUIRE(rc >= 0 || !info.config);
     drift(&info);
+    hold(&info);
     ch_info_clear(&info);
 }
 

@@ -367,6 +367,27 @@ START_TEST(what_is_removed_is_gone_and_may_have_been)
 }
 END_TEST
 
+START_TEST(room_beyond_what_can_be_counted_is_the_most)
+{
+    ck_assert_int_eq(hm_blocks_bytes(3, 4096), 12288);
+    ck_assert_int_eq(hm_blocks_bytes(0, 4096), 0);
+    ck_assert_int_eq(hm_blocks_bytes(1ULL << 52, 4096), INT64_MAX); /* 16 EiB */
+    ck_assert_int_eq(hm_blocks_bytes(1ULL << 51, 4096), INT64_MAX);
+    ck_assert_int_eq(hm_blocks_bytes(UINT64_MAX, 1), INT64_MAX);
+}
+END_TEST
+
+START_TEST(a_change_of_another_age_can_be_compared)
+{
+    struct stat st = {.st_mtim = {1700000000, 5}};
+    ck_assert_int_eq(hm_file_changed_ns(&st), 1700000000000000005);
+    st.st_mtim = (struct timespec){INT64_MAX, 999999999};
+    ck_assert_int_eq(hm_file_changed_ns(&st), INT64_MAX);
+    st.st_mtim = (struct timespec){INT64_MAX / 1000000000, 999999999};
+    ck_assert_int_eq(hm_file_changed_ns(&st), INT64_MAX);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("file");
@@ -391,6 +412,8 @@ int main(void)
     tcase_add_loop_test(c, folders_are_made_with_their_parents, 0, 3);
     tcase_add_test(c, file_where_a_folder_should_be);
     tcase_add_test(c, what_is_removed_is_gone_and_may_have_been);
+    tcase_add_test(c, room_beyond_what_can_be_counted_is_the_most);
+    tcase_add_test(c, a_change_of_another_age_can_be_compared);
     suite_add_tcase(s, c);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
