@@ -62,12 +62,13 @@ static json_t *time_json(int64_t wall_ns)
 static json_t *seen_json(const struct fo_seen *s, const struct fo_seen *before, int64_t taken_at)
 {
     return json_pack(
-        "{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:i, s:i}", "site_id", site_json(&s->site),
+        "{s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I}", "site_id", site_json(&s->site),
         "status", hb_status_name(s->status), "epoch", (json_int_t)s->epoch, "counter",
         (json_int_t)s->counter, "revision", (json_int_t)s->revision, "stamp", time_json(s->stamp),
         "before_ms", ms_json(taken_at - s->arrival), "gap_ms",
         before ? ms_json(s->arrival - before->arrival) : json_null(), "rtt_us",
-        (json_int_t)s->rtt_us, "failures", (int)s->failures, "successes", (int)s->successes);
+        (json_int_t)s->rtt_us, "failures", (json_int_t)s->failures, "successes",
+        (json_int_t)s->successes);
 }
 
 static json_t *heartbeats_json(const struct fo_incident *i)

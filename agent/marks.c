@@ -8,18 +8,22 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "proto/field.h"
+#include "proto/heartbeat.h"
 
 enum { FILE_MAX = 64 * 1024 };
 
+/* What comes to stand in a heartbeat has the bounds of one: beyond them nobody could read it. */
+#define COUNT .type = FIELD_INT, .max = (int64_t)HB_EPOCH_MAX
+
 static const struct field fields[] = {
-    {.name = "epoch", .type = FIELD_INT, .required = true, .help = "highest epoch seen"},
+    {.name = "epoch", COUNT, .required = true, .help = "highest epoch seen"},
     {.name = "revision", .type = FIELD_INT, .required = true, .help = "highest revision seen"},
     {.name = "bucket_created_ns",
      .type = FIELD_INT,
      .required = true,
      .help = "creation time of the bucket that epoch and revision belong to"},
     {.name = "config_revision",
-     .type = FIELD_INT,
+     COUNT,
      .required = true,
      .help = "revision of the last cluster_config that was accepted; 0: none"},
     {.name = "config",
@@ -27,23 +31,21 @@ static const struct field fields[] = {
      .max = MARKS_CONFIG_MAX,
      .help = "that cluster_config, as it was written"},
     {.name = "led_epoch",
-     .type = FIELD_INT,
+     COUNT,
      .required = true,
      .help = "last epoch that this site served in and has not caught up from; 0: none"},
-    {.name = "led_generation", .type = FIELD_INT, .help = "generation of led_epoch"},
-    {.name = "seen_generation", .type = FIELD_INT, .help = "generation of seen_epoch"},
-    {.name = "seen_epoch",
-     .type = FIELD_INT,
-     .help = "last epoch that was seen in the lease key; 0: none"},
+    {.name = "led_generation", COUNT, .help = "generation of led_epoch"},
+    {.name = "seen_generation", COUNT, .help = "generation of seen_epoch"},
+    {.name = "seen_epoch", COUNT, .help = "last epoch that was seen in the lease key; 0: none"},
     {.name = "open_epoch",
-     .type = FIELD_INT,
+     COUNT,
      .help = "last epoch that this site served in and whose end is not told yet; 0: none"},
     {.name = "open_boot",
      .type = FIELD_STRING,
      .max = MARKS_BOOT_MAX,
      .help = "boot_id of the host when open_epoch began"},
     {.name = "chosen_epoch",
-     .type = FIELD_INT,
+     COUNT,
      .help = "last epoch that this site led by an operator's choice; 0: none"},
     {.name = "paused", .type = FIELD_BOOL, .required = true, .help = "a pause was acknowledged"},
     {.name = "failsafe_seen",

@@ -207,7 +207,10 @@ static int64_t delay_of_last_ms(const struct incident *i)
     if (!follows)
         return 0;
     int64_t took_ms = (last->stamp_ns - before->stamp_ns) / 1000000;
-    return took_ms - (int64_t)(last->counter - before->counter) * interval_of(i);
+    uint64_t beats = last->counter - before->counter;
+    if (took_ms < 0 || beats > (uint64_t)(took_ms / interval_of(i)))
+        return -1; /* sooner than its rhythm, or a number that none can be */
+    return took_ms - (int64_t)beats * interval_of(i);
 }
 
 static bool last_was_delayed(const struct incident *i)

@@ -28,6 +28,12 @@ static enum hb_reason reason_of(const json_t *object, const char *name)
     return reason;
 }
 
+static uint32_t failures_of(const json_t *object)
+{
+    int64_t number = number_of(object, "failures", 0);
+    return number < 0 || number > UINT32_MAX ? 0 : (uint32_t)number;
+}
+
 static bool read_beat(const json_t *from, struct incident_beat *ret)
 {
     *ret = (struct incident_beat){
@@ -35,7 +41,7 @@ static bool read_beat(const json_t *from, struct incident_beat *ret)
         .rtt_us = span_of(from, "rtt_us"),
         .epoch = epoch_of(from, "epoch"),
         .counter = epoch_of(from, "counter"),
-        .failures = (uint32_t)number_of(from, "failures", 0),
+        .failures = failures_of(from),
     };
     hb_site_from(text_of(from, "site_id"), &ret->site);
     return hm_time_parse(text_of(from, "stamp"), &ret->stamp_ns);

@@ -235,6 +235,12 @@ static void take_begun(struct op_talk *t)
     send_input(t);
 }
 
+static int percent_of(const json_t *progress)
+{
+    int64_t percent = number_of(progress, "percent", -1);
+    return percent < 0 || percent > 100 ? -1 : (int)percent;
+}
+
 static void take_word(struct op_talk *t, const json_t *word)
 {
     const json_t *part;
@@ -247,7 +253,7 @@ static void take_word(struct op_talk *t, const json_t *word)
     else if ((part = json_object_get(word, "result")))
         end(t, part, NULL);
     else if ((part = json_object_get(word, "progress")) && t->events.progress)
-        t->events.progress(t->data, (int)number_of(part, "percent", -1), text_of(part, "text"));
+        t->events.progress(t->data, percent_of(part), text_of(part, "text"));
 }
 
 static void take_bytes(struct op_talk *t, const struct operation_frame *frame)

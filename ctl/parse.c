@@ -269,6 +269,9 @@ const char *output_format(const struct invocation *in)
     return asked ? asked : "text";
 }
 
+/* As nanoseconds it can still be added to an instant. */
+static const int64_t duration_max_ms = 36500LL * 24 * 3600 * 1000;
+
 int flag_duration(const struct invocation *in, const char *name, int64_t fallback, int64_t *ret_ms,
                   struct hm_error *err)
 {
@@ -280,6 +283,9 @@ int flag_duration(const struct invocation *in, const char *name, int64_t fallbac
     if (!duration_parse(text, &ms) || ms < 1)
         return hm_fail(err, HM_E_INVALID, "--%s %.50s: is not a duration (500ms, 10s, 2m)", name,
                        text);
+    if (ms > duration_max_ms)
+        return hm_fail(err, HM_E_INVALID, "--%s %.50s: is longer than 36500d, the most allowed",
+                       name, text);
     *ret_ms = ms;
     return 0;
 }

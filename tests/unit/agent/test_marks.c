@@ -178,6 +178,9 @@ START_TEST(damaged_files_are_refused_with_a_sentence)
     expect_refused("{\"epoch\":-1,\"revision\":0,\"bucket_created_ns\":0,\"config_revision\":0,"
                    "\"led_epoch\":0,\"paused\":false}",
                    "epoch");
+    expect_refused("{\"epoch\":1,\"revision\":0,\"bucket_created_ns\":0,\"config_revision\":0,"
+                   "\"led_epoch\":0,\"seen_generation\":1125899906842625,\"paused\":false}",
+                   "seen_generation"); /* no heartbeat could hold it */
 }
 END_TEST
 

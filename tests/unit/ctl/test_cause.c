@@ -238,6 +238,14 @@ START_TEST(a_heartbeat_that_was_left_out_is_not_late)
 }
 END_TEST
 
+START_TEST(a_counter_that_none_can_be_is_no_delay)
+{
+    struct incident i = told(unanswered());
+    i.beats[4].counter += 10000000000000000;
+    names(&i, CAUSE_ISOLATION, CONFIDENCE_SURE);
+}
+END_TEST
+
 START_TEST(trouble_before_the_silence_is_likely_the_link)
 {
     struct incident i = silence();
@@ -278,5 +286,5 @@ RUN_SUITE("cause", what_an_operator_asked_for_is_the_operators, reason_of_a_rele
           unanswered_while_the_other_site_was_heard_is_isolation,
           unanswered_while_nobody_was_heard_is_nats, what_is_not_kept_is_not_known,
           late_echoes_mean_a_slow_link, last_heartbeat_out_of_step_means_a_slow_link,
-          a_heartbeat_that_was_left_out_is_not_late, trouble_before_the_silence_is_likely_the_link,
-          own_gap_without_an_account_is_likely_nats)
+          a_heartbeat_that_was_left_out_is_not_late, a_counter_that_none_can_be_is_no_delay,
+          trouble_before_the_silence_is_likely_the_link, own_gap_without_an_account_is_likely_nats)

@@ -95,6 +95,12 @@ START_TEST(reads_durations)
     ck_assert_int_eq(parse(&in, &err, "get --timeout soon"), 0);
     ck_assert_int_lt(flag_duration(&in, "timeout", 7, &ms, &err), 0);
     ck_assert_str_eq(err.text, "--timeout soon: is not a duration (500ms, 10s, 2m)");
+    ck_assert_int_eq(parse(&in, &err, "get --timeout 36500d"), 0);
+    ck_assert_int_eq(flag_duration(&in, "timeout", 7, &ms, &err), 0);
+    ck_assert_int_eq(ms, 3153600000000);
+    ck_assert_int_eq(parse(&in, &err, "get --timeout 36501d"), 0);
+    ck_assert_int_lt(flag_duration(&in, "timeout", 7, &ms, &err), 0);
+    ck_assert_str_eq(err.text, "--timeout 36501d: is longer than 36500d, the most allowed");
     ck_assert_int_eq(parse(&in, &err, "get"), 0);
     ck_assert_int_eq(flag_duration(&in, "timeout", 7, &ms, &err), 0);
     ck_assert_int_eq(ms, 7);

@@ -116,6 +116,25 @@ START_TEST(missing_bucket_with_a_witness_needs_it)
 }
 END_TEST
 
+/* The record that follows it would be one that nobody can read. */
+START_TEST(an_era_that_none_can_be_is_not_known)
+{
+    struct entries last = {0}, status = {0};
+    struct heartbeat record, again;
+    struct hb_site next = {"site-a"};
+    char text[HB_TEXT_MAX];
+    put_agent(&status, "site-a", "{'group':'default','generation':-1,'seen_epoch':7,'epoch':-3}");
+    put_agent(&status, "site-b",
+              "{'group':'default','generation':9223372036854775807,'seen_epoch':2e15,'epoch':8}");
+    struct repair r = looked(&last, &status);
+    repair_record(&r, &next, 0, &record);
+    ck_assert_uint_eq(record.generation, 1);
+    ck_assert_uint_eq(record.epoch, 8);
+    size_t len = heartbeat_render(&record, true, text);
+    ck_assert_int_eq(heartbeat_parse(text, len, true, &again, NULL), 0);
+}
+END_TEST
+
 START_TEST(a_promise_that_none_can_be_is_waited_for_as_the_longest)
 {
     struct entries last = {0}, status = {0};
@@ -241,7 +260,7 @@ END_TEST
 
 RUN_SUITE("repair", lease_as_new_as_all_that_was_seen_needs_nothing,
           lease_below_what_a_site_has_seen_needs_it, generation_exceeds_all,
-          missing_bucket_with_a_witness_needs_it,
+          missing_bucket_with_a_witness_needs_it, an_era_that_none_can_be_is_not_known,
           a_promise_that_none_can_be_is_waited_for_as_the_longest,
           group_that_nobody_knows_is_made_by_init, deleted_or_damaged_lease_needs_it,
           lease_is_live_until_its_promise_is_over, leader_under_a_pause_is_named,
