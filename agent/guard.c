@@ -101,11 +101,19 @@ static void lost_soon(struct guard *g, const char *what, const char *why)
 
 /* -- What it says -------------------------------------------------------------- */
 
+/* What no guardian would take is none that it holds. */
+static bool is_in_range(const struct guard_state *s)
+{
+    const struct guard_lease *l = &s->lease;
+    return l->begun_ns >= 0 && l->deadline_ns >= 0 && s->fired_ns >= 0 && l->fence_limit_ns >= 0 &&
+           l->fence_limit_ns <= GUARD_RUNG_LIMIT_MAX_MS * HM_MS;
+}
+
 static bool is_state(const struct guard_state *s, ssize_t len)
 {
     return len == (ssize_t)sizeof *s && s->header.magic == GUARD_MAGIC &&
            s->header.version == GUARD_VERSION && s->header.type == GUARD_STATE &&
-           s->header.size == sizeof *s;
+           s->header.size == sizeof *s && is_in_range(s);
 }
 
 static int check_hello(const struct guard *g, const struct guard_state *s, struct hm_error *err)

@@ -291,6 +291,12 @@ START_TEST(what_is_no_state_of_this_version_ends_the_connection)
     losses = 0;
     fake_guardian_send(&fake, "x", 1);
     ck_assert(wait_for(is_lost));
+    ck_assert(wait_for(is_up));
+    losses = 0;
+    other = fake.state;
+    other.lease.fence_limit_ns = INT64_MAX; /* no guardian takes it */
+    fake_guardian_send(&fake, &other, sizeof other);
+    ck_assert(wait_for(is_lost));
 }
 END_TEST
 
