@@ -7,6 +7,8 @@
 #include "agent/index.h"
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
+#include "proto/text.h"
 #include "vmm/spec_pool.h"
 
 struct desired {
@@ -436,15 +438,19 @@ static void take_cached(struct desired *d, const char *key, const json_t *o)
 {
     const json_t *spec = json_object_get(o, "spec");
     bool deleted = json_is_true(json_object_get(o, "deleted"));
-    if (!spec && !deleted)
+    int64_t revision = json_integer_value(json_object_get(o, "revision")),
+            stamp = json_integer_value(json_object_get(o, "stamp"));
+    if (!json_is_object(spec) && !deleted)
         return; /* damaged: only a marker deletes */
-    char *value = spec ? json_dumps(spec, JSON_COMPACT) : NULL;
+    if (revision < 0 || stamp < 0 || stamp >= HM_TIME_END_NS)
+        return; /* damaged, too: every later marker would be older than that stamp */
+    char *value = json_dumps(spec, JSON_COMPACT); /* NULL for what is none */
     struct bus_entry entry = {
         .key = key,
         .value = value,
         .len = value ? strlen(value) : 0,
-        .revision = (uint64_t)json_integer_value(json_object_get(o, "revision")),
-        .stamp_ns = json_integer_value(json_object_get(o, "stamp")),
+        .revision = (uint64_t)revision,
+        .stamp_ns = stamp,
         .deleted = deleted,
     };
     desired_take(d, &entry);
@@ -455,14 +461,19 @@ int desired_from_cache(struct desired *d, const char *text, size_t len, struct h
 {
     json_error_t why;
     json_t *root = json_loadb(text, len, 0, &why);
-    if (!root)
-        return hm_fail(err, HM_E_INVALID, "the cache of documents can't be read: %s", why.text);
+    if (!root) {
+        char said[JSON_ERROR_TEXT_LENGTH];
+        text_clean(why.text, said, sizeof said);
+        return hm_fail(err, HM_E_INVALID, "the cache of documents can't be read: %s", said);
+    }
     const char *site = json_string_value(json_object_get(root, "site")), *key;
+    char shown[TEXT_QUOTE_MAX];
     json_t *o;
     int r = 0;
+    text_quote(site ? site : "", shown);
     if (!site || strcmp(site, d->site) != 0)
         r = hm_fail(err, HM_E_INVALID, "the cache of documents belongs to site %s, this is %s",
-                    site ? site : "(none)", d->site);
+                    shown, d->site);
     else
         json_object_foreach(json_object_get(root, "entries"), key, o) take_cached(d, key, o);
     json_decref(root);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "proto/field.h"
 #include "proto/heartbeat.h"
+#include "proto/text.h"
 
 enum { FILE_MAX = 64 * 1024 };
 
@@ -84,8 +85,11 @@ static int parse(const char *text, size_t len, struct marks *ret, struct hm_erro
 {
     json_error_t where;
     json_t *spec = NULL, *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
-    if (!root)
-        return hm_fail(err, HM_E_INVALID, "line %d: %s", where.line, where.text);
+    if (!root) {
+        char said[JSON_ERROR_TEXT_LENGTH];
+        text_clean(where.text, said, sizeof said);
+        return hm_fail(err, HM_E_INVALID, "line %d: %s", where.line, said);
+    }
     int r = fields_verify(fields, root, &spec, err);
     json_decref(root);
     if (r < 0)

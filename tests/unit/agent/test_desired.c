@@ -438,6 +438,9 @@ static const char *const odd_entries[] = {
     "{\"site-a.vm.web\":{\"spec\":\"x\",\"revision\":\"y\"}}",
     "{\"site-b.vm.web\":{\"spec\":{},\"revision\":3}}",
     "{\"../../x\":{\"revision\":-1}}",
+    "{\"site-a.vm.web\":{\"spec\":" VM "},\"revision\":-1,\"stamp\":3}}",
+    "{\"site-a.vm.web\":{\"spec\":" VM "},\"revision\":3,"
+    "\"stamp\":9223372036854775807}}",
 };
 
 START_TEST(odd_entries_of_the_cache_are_not_in_force)
@@ -567,7 +570,7 @@ static TCase *views(void)
     tcase_add_test(c, cache_brings_back_what_was_in_force);
     tcase_add_test(c, cached_document_outlives_older_markers_and_empty_buckets);
     tcase_add_loop_test(c, damaged_cache_is_an_error, 0, 7);
-    tcase_add_loop_test(c, odd_entries_of_the_cache_are_not_in_force, 0, 7);
+    tcase_add_loop_test(c, odd_entries_of_the_cache_are_not_in_force, 0, HM_COUNT(odd_entries));
     tcase_add_test(c, cache_deletes_only_by_a_marker);
     tcase_add_test(c, overlay_adds_changes_and_deletes);
     tcase_add_test(c, overlay_of_nothing_is_what_is_in_force);
