@@ -105,7 +105,8 @@ static int read_answer(struct rtnl *r, struct rtnl_answer *a)
     char buffer[ANSWER_MAX];
     mnl_cb_t control[NLMSG_MIN_TYPE] = {[NLMSG_ERROR] = on_error, [NLMSG_DONE] = on_done};
     for (;;) {
-        ssize_t n = mnl_socket_recvfrom(r->socket, buffer, sizeof buffer);
+        /* libmnl reads the padding of the last message, too, which need not be there. */
+        ssize_t n = mnl_socket_recvfrom(r->socket, buffer, sizeof buffer - MNL_ALIGNTO);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
