@@ -86,7 +86,7 @@ static void add_gaps(const struct plot *p, const struct plot_lane *lane, int y, 
     int64_t rhythm = rhythm_ns(lane);
     for (size_t n = 0; rhythm && n + 1 < lane->count; n++) {
         const struct plot_mark *a = &lane->marks[n], *b = a + 1;
-        if (b->at_ns - a->at_ns <= 3 * rhythm)
+        if ((b->at_ns - a->at_ns) / 3 <= rhythm) /* a rhythm of a century can't be multiplied */
             continue;
         double x = x_of(p, a->at_ns);
         hm_buf_printf(out,
