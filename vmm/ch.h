@@ -44,7 +44,7 @@ struct ch {
     pthread_mutex_t lock; /* guards: */
     struct ch_loop *loop;
     struct ch_http *http;
-    json_t *saved; /* VMs that are between two VMMs (ch_save.c), by name; NULL: none yet */
+    json_t *between; /* VMs that are between two VMMs, name -> why; NULL: none yet */
 
     void (*on_change)(void *data);
     void *data;
@@ -105,6 +105,10 @@ int ch_vm_find_ours(const struct ch *ch, const struct order *o, struct ch_vm *re
 int ch_vm_fail_absent(const struct order *o, struct hm_error *err);
 /* Of one that runs: HM_E_REFUSED if it isn't known what it was started from. */
 int ch_vm_check_run(const struct order *o, const struct ch_vm *vm, struct hm_error *err);
+
+/* It has no VMM for a moment, or one without its guest, and is not off for anybody meanwhile. `why` NULL: it is over. */
+void ch_vm_set_between(struct ch *ch, const char *name, const char *why);
+char *ch_vm_between(struct ch *ch, const char *name); /* why; the caller's; NULL: it is not */
 
 int ch_vm_create(struct ch *ch, const struct order *o, struct hm_error *err);
 int ch_vm_update(struct ch *ch, const struct order *o, struct hm_error *err);
@@ -201,6 +205,8 @@ bool ch_config_is_same_hardware(const json_t *a, const json_t *b);
 
 /* TAPs that the VMM has made, into their bridges. */
 int ch_bridges_join(const char *key, const json_t *placed, struct hm_error *err);
+/* A TAP that the agent makes itself is there: its VMM would make one that is plugged into nothing. */
+int ch_tap_check(const char *vm, const json_t *card, struct hm_error *err);
 /* The first that is there and in another bridge, or in none, in words; NULL: all are where they belong. The caller's. */
 char *ch_bridges_left(const char *key, const json_t *placed);
 

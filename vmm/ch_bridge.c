@@ -73,6 +73,15 @@ int ch_bridges_join(const char *key, const json_t *placed, struct hm_error *err)
     return r;
 }
 
+int ch_tap_check(const char *vm, const json_t *card, struct hm_error *err)
+{
+    const char *tap = spec_str(card, "tap");
+    if (!tap || if_nametoindex(tap) != 0)
+        return 0;
+    return hm_fail(err, HM_E_NETWORK_NOT_FOUND,
+                   "vm %s: the TAP %s of its card is not there: is its network up?", vm, tap);
+}
+
 char *ch_bridges_left(const char *key, const json_t *placed)
 {
     int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

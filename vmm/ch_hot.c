@@ -4,7 +4,6 @@
  * right the same way (ch_drift.h).
  */
 #include <errno.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -339,18 +338,6 @@ static int unplug_nics(struct change *c, const json_t *wanted, struct hm_error *
     return r;
 }
 
-/* One on a network that is down has none yet; the VMM would make one that is plugged into nothing. */
-static int check_tap(const struct change *c, const json_t *card, const json_t *nic,
-                     struct hm_error *err)
-{
-    const char *tap = spec_str(nic, "tap");
-    if (!spec_str(card, "tap") || if_nametoindex(tap) != 0)
-        return 0;
-    return hm_fail(err, HM_E_NETWORK_NOT_FOUND,
-                   "vm %s: the TAP %s of its new card is not there: is its network up?", c->o->name,
-                   tap);
-}
-
 static int plug_nics(const struct change *c, const json_t *nics, struct hm_error *err)
 {
     size_t i;
@@ -360,7 +347,7 @@ static int plug_nics(const struct change *c, const json_t *nics, struct hm_error
     {
         if (r < 0 || device(c, "net", spec_str(nic, "id")))
             continue;
-        r = check_tap(c, json_array_get(cards_of(c->o), i), nic, err);
+        r = ch_tap_check(c->o->name, json_array_get(cards_of(c->o), i), err);
         if (r >= 0)
             r = put(c, "plug in a network card", "vm.add-net", json_incref(nic), err);
     }

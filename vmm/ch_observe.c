@@ -29,7 +29,7 @@ struct ch_cache {
 struct seen {
     char *name;
     struct ch_vm vm;
-    bool is_saved; /* it may be off for this moment */
+    char *between; /* why it may be off for this moment; NULL: it may not */
     struct run_note note;
     struct ch_call call;
     struct ch_info info;
@@ -41,7 +41,7 @@ struct seen {
 static void read_one(struct ch *ch, const struct ch_processes *processes, const char *name,
                      struct seen *s)
 {
-    *s = (struct seen){.name = hm_strdup(name), .is_saved = ch_is_being_saved(ch, name)};
+    *s = (struct seen){.name = hm_strdup(name), .between = ch_vm_between(ch, name)};
     struct hm_error why;
     if (ch_vm_look_among(ch, name, processes, &s->vm, &why) < 0)
         s->unknown = why;
@@ -134,11 +134,20 @@ static void say_ended(const struct ch *ch, const struct seen *s, struct thing *t
                                          : "its process has ended");
 }
 
+/* That it is between two VMMs may have been said when it was still seen in the first. */
+static char *find_between(struct ch *ch, const struct seen *s)
+{
+    if (s->info.state == CH_STATE_RUNNING)
+        return NULL;
+    return s->between ? hm_strdup(s->between) : s->vm.is_alive ? NULL : ch_vm_between(ch, s->name);
+}
+
 static void say_state(struct ch *ch, const struct seen *s, struct thing *t)
 {
-    if (s->is_saved || (!s->vm.is_alive && ch_is_being_saved(ch, s->name))) {
+    char *between = find_between(ch, s);
+    if (between) {
         t->state = THING_MAKING;
-        t->reason = hm_strdup("its memory was saved, and it goes on from there in a moment");
+        t->reason = between;
     } else if (s->unknown.code) {
         t->state = THING_UNKNOWN;
         t->reason = hm_strdup(s->unknown.text);
@@ -355,6 +364,7 @@ static void watch_all(struct ch *ch, const struct seen *list, size_t count)
 static void clear_seen(struct seen *s)
 {
     free(s->name);
+    free(s->between);
     ch_vm_clear(&s->vm);
     ch_info_clear(&s->info);
 }

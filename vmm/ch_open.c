@@ -118,7 +118,7 @@ void ch_close(struct ch *ch)
     ch_consoles_free(ch);
     ch_http_free(ch->http);
     ch_loop_free(ch->loop);
-    json_decref(ch->saved);
+    json_decref(ch->between);
     pthread_mutex_destroy(&ch->lock);
     free(ch->site);
     free(ch->records);

@@ -295,8 +295,10 @@ static int boot_anew(struct ch *ch, const struct order *o, const struct ch_vm *v
         r = ch_vm_note_off(ch, o->name, &before, err);
     if (r < 0)
         return r;
+    ch_vm_set_between(ch, o->name, "it is rebooted, and comes up again in a moment");
     int ended = ask_to_stop(ch, o, vm, err);
     r = ended > 0 ? start_again(ch, o, vm, err) : ended;
+    ch_vm_set_between(ch, o->name, NULL);
     if (r >= 0 || ended < 0)
         ch_vm_note_on(ch, o->name, &before);
     return r;

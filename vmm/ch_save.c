@@ -183,28 +183,6 @@ static int write_memory(const struct save *s, struct hm_error *err)
     return r;
 }
 
-/* -- What others see of it ---------------------------------------------------------------------------- */
-
-static void set_saved(struct ch *ch, const char *vm, bool is)
-{
-    pthread_mutex_lock(&ch->lock);
-    if (!ch->saved)
-        ch->saved = json_object();
-    if (is)
-        json_object_set_new(ch->saved, vm, json_true());
-    else
-        json_object_del(ch->saved, vm);
-    pthread_mutex_unlock(&ch->lock);
-}
-
-bool ch_is_being_saved(struct ch *ch, const char *vm)
-{
-    pthread_mutex_lock(&ch->lock);
-    bool is = json_object_get(ch->saved, vm) != NULL;
-    pthread_mutex_unlock(&ch->lock);
-    return is;
-}
-
 /* -- Between two VMMs --------------------------------------------------------------------------------- */
 
 /* Its memory fits its disks only if all that it had written got there. 1: it did; 0: its VMM had to be killed. */
@@ -275,10 +253,11 @@ static int save(struct save *s, const struct driver_call *call, struct hm_error 
         return r;
     }
     tell(call, -1, "its disks are kept");
-    set_saved(s->ch, s->order.name, true);
+    ch_vm_set_between(s->ch, s->order.name,
+                      "its memory was saved, and it goes on from there in a moment");
     r = end_vmm(s, err);
     r = r < 0 ? boot_anew(s, err) : go_on(s, err);
-    set_saved(s->ch, s->order.name, false);
+    ch_vm_set_between(s->ch, s->order.name, NULL);
     return r;
 }
 

@@ -42,7 +42,5 @@ int ch_snapshot_list(const struct ch_disk_set *set, json_t **ret, struct hm_erro
  * (ch_save.c). *ret: the operation's answer. */
 int ch_vm_save(struct ch *ch, const struct driver_call *call, const struct ch_vm *vm, json_t **ret,
                struct hm_error *err);
-/* It is off for a moment, and comes up again by itself. */
-bool ch_is_being_saved(struct ch *ch, const char *vm);
 
 #endif

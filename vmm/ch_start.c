@@ -208,12 +208,26 @@ static int restore(struct ch *ch, const struct order *o, const char *socket,
     return r;
 }
 
+static int check_taps(const struct order *o, struct hm_error *err)
+{
+    size_t i;
+    json_t *card;
+    int r = 0;
+    json_array_foreach((json_t *)(uintptr_t)cards_of(o), i, card)
+    {
+        r = r < 0 ? r : ch_tap_check(o->name, card, err);
+    }
+    return r;
+}
+
 /* `memory`: the folder with what it goes on from; NULL: it boots. */
 static int bring_up(struct ch *ch, const struct order *o, const char *socket,
                     const struct ch_pid *pid, const json_t *config, const char *memory,
                     struct hm_error *err)
 {
-    int r = memory ? restore(ch, o, socket, pid, memory, err)
+    int r = check_taps(o, err);
+    if (r >= 0)
+        r = memory ? restore(ch, o, socket, pid, memory, err)
                    : create_and_boot(ch, o, socket, config, err);
     if (r >= 0)
         r = ch_bridges_join(o->key, cards_of(o), err);

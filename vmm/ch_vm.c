@@ -116,6 +116,29 @@ int ch_vm_check_run(const struct order *o, const struct ch_vm *vm, struct hm_err
                    o->name);
 }
 
+/* -- Between two VMMs ------------------------------------------------------------------------------ */
+
+void ch_vm_set_between(struct ch *ch, const char *name, const char *why)
+{
+    pthread_mutex_lock(&ch->lock);
+    if (!ch->between)
+        ch->between = json_object();
+    if (why)
+        json_object_set_new(ch->between, name, json_string(why));
+    else
+        json_object_del(ch->between, name);
+    pthread_mutex_unlock(&ch->lock);
+}
+
+char *ch_vm_between(struct ch *ch, const char *name)
+{
+    pthread_mutex_lock(&ch->lock);
+    const char *why = json_string_value(json_object_get(ch->between, name));
+    char *copy = why ? hm_strdup(why) : NULL;
+    pthread_mutex_unlock(&ch->lock);
+    return copy;
+}
+
 /* -- Defining ------------------------------------------------------------------------------------- */
 
 /* Said when it is declared, not only when it is to boot. */

@@ -139,6 +139,44 @@ def test_an_agent_that_dies_in_a_reboot_leaves_no_guest_off(host, backend):
     host.wait("struck", "Running")
 
 
+def test_while_it_is_rebooted_it_is_not_taken_for_off(host, backend):
+    """A network that is to be replaced when nobody uses it would be, in that moment, and the guest plugged into nothing."""
+    host.docs.put("network", "held", {"backend": "native", "subnet": "10.77.1.1/24"})
+    host.docs.wait("network", "held", "Running")
+    host.put("struck", networks=[{"network": "held"}])
+    up = host.wait_up("struck")
+    host.wait("struck", "Running")
+    before = host.taps()
+    host.docs.put("network", "held", {"backend": "native", "subnet": "10.77.2.1/24", "mode": "isolated"})
+    wait_until(lambda: "in use by vm struck" in host.docs.status("network", "held")["reason"], 20,
+               "the network to wait for its VM")
+    host.strike("vm.create slow 2000")
+    asked = Terminal(host.argv("reboot", "vm", "struck"))
+    try:
+        host.wait("struck", "Waiting", where=lambda status: "it is rebooted" in status["reason"])
+        asked.ends()
+    finally:
+        asked.close()
+    host.wait("struck", "Running")
+    assert host.pid("struck") != up.pid and host.taps() == before
+    assert "in use by vm struck" in host.docs.status("network", "held")["reason"]
+
+
+def test_a_guest_is_not_booted_on_a_tap_that_is_plugged_into_nothing(host, backend):
+    """Its VMM would make one."""
+    host.docs.put("network", "gone", {"backend": "native", "subnet": "10.77.3.1/24"})
+    host.docs.wait("network", "gone", "Running")
+    host.put("struck", networks=[{"network": "gone"}])
+    up = host.wait_up("struck")
+    host.wait("struck", "Running")
+    [(tap, bridge)] = host.taps().items()
+    host.site.run("ip", "link", "delete", tap)
+    said = run(host.argv("reboot", "vm", "struck"), check=False)
+    assert said.returncode != 0 and f"the TAP {tap} of its card is not there" in said.stderr, said
+    assert host.wait_up("struck").pid != up.pid
+    assert host.taps() == {tap: bridge}
+
+
 def test_what_has_no_record_of_its_run_is_not_rebooted_as_something_else(host, backend):
     """It would be booted without disks and cards."""
     host.put("struck")
