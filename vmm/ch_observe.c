@@ -233,12 +233,13 @@ static char *drift_of(const struct ch *ch, const struct seen *s)
     return drift ? drift : ch_bridges_left(run->mark.key, run->placed);
 }
 
-/* While it runs the mark of its process tells what it was started from; the definition's is for the next start. */
+/* While it runs the mark of its process tells what it was started from; the definition's is for the next start. It tells whose
+ * it is where the definition can't be read, too. */
 static void take_mark(const struct ch *ch, const struct seen *s, struct thing *t)
 {
     bool is_of_run = s->vm.is_alive && s->vm.has_process && s->vm.run.mark.spec;
-    const struct mark *m = is_of_run ? &s->vm.run.mark : &s->vm.mark;
-    if (!s->vm.is_defined)
+    const struct mark *m = is_of_run || !s->vm.is_defined ? &s->vm.run.mark : &s->vm.mark;
+    if (!m->spec)
         return;
     t->marked = true;
     t->mark_site = hm_strdup(m->site);

@@ -18,16 +18,15 @@ void ch_vm_clear(struct ch_vm *vm)
     *vm = (struct ch_vm){0};
 }
 
+/* Where the definition can't be read, the run may still tell whose it is. */
 static int read_records(const struct ch *ch, const char *name, struct ch_vm *ret,
                         struct hm_error *err)
 {
-    int found = ch_record_read(ch->records, name, &ret->mark, err);
-    if (found < 0)
-        return found;
-    ret->is_defined = found > 0;
-    found = ch_record_read_process(ch->records, name, &ret->run, err);
-    ret->has_process = found > 0;
-    return found;
+    int defined = ch_record_read(ch->records, name, &ret->mark, err);
+    int ran = ch_record_read_process(ch->records, name, &ret->run, defined < 0 ? NULL : err);
+    ret->is_defined = defined > 0;
+    ret->has_process = ran > 0;
+    return defined < 0 ? defined : ran;
 }
 
 /* By its record, if that is of this boot of the host. */

@@ -205,6 +205,28 @@ START_TEST(a_record_that_cannot_be_read_makes_it_unknown_and_not_absent)
 }
 END_TEST
 
+/* A fence goes by it, also where nobody can tell which documents there are. */
+START_TEST(whose_it_is_is_known_by_its_run_too)
+{
+    struct order o = order();
+    struct things things = {0};
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    ck_assert_int_eq(look(NULL), THING_OFF);
+    pid_t child = run_as_vmm();
+    record_run(child);
+    write_record("vm.json", "{");
+    ck_assert_int_ge(d->observe(self, &things, &err), 0);
+    ck_assert_uint_eq(things.count, 1);
+    ck_assert_int_eq(things.items[0].state, THING_UNKNOWN);
+    ck_assert(things.items[0].marked);
+    ck_assert_str_eq(things.items[0].mark_site, "site-a");
+    ck_assert_str_eq(things.items[0].mark_key, KEY);
+    things_clear(&things);
+    ck_assert_int_eq(d->kill(self, &o, &err), 0);
+    ck_assert(is_killed(child));
+}
+END_TEST
+
 START_TEST(a_run_that_cannot_be_read_makes_it_unknown)
 {
     struct order o = order();
@@ -685,6 +707,7 @@ int main(void)
     tcase_add_test(t, without_the_program_a_start_says_so_and_leaves_it_off);
     tcase_add_test(t, another_documents_vm_is_a_conflict);
     tcase_add_test(t, a_record_that_cannot_be_read_makes_it_unknown_and_not_absent);
+    tcase_add_test(t, whose_it_is_is_known_by_its_run_too);
     tcase_add_test(t, a_run_that_cannot_be_read_makes_it_unknown);
     tcase_add_test(t, a_kill_needs_no_record_to_end_the_process_of_the_socket);
     tcase_add_test(t, what_was_seen_is_killed_unasked_by_its_uuid);
