@@ -132,6 +132,12 @@ int hm_file_remove(const char *path, struct hm_error *err)
     return sync_folder_of(path, err); /* who removed it may have died before this */
 }
 
+struct dirent *hm_next_entry(DIR *dir)
+{
+    errno = 0;
+    return readdir(dir);
+}
+
 static int make_folder(const char *path, mode_t mode, struct hm_error *err)
 {
     struct stat st;

@@ -8,6 +8,7 @@
 #ifndef HM_BASE_FILE_H
 #define HM_BASE_FILE_H
 
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -28,6 +29,9 @@ int hm_file_sync(const char *path, struct hm_error *err);
 
 /* It stays gone after a power cut, too; one that is not there is fine. */
 int hm_file_remove(const char *path, struct hm_error *err);
+
+/* The next of an open folder; NULL, with errno 0: that was all. With another errno: it can't be read, and more may be there. */
+struct dirent *hm_next_entry(DIR *dir);
 
 /* Make the folder and its parents (mode 0755 but the last: `mode`); one that is there is fine. */
 int hm_mkdirs(const char *path, mode_t mode, struct hm_error *err);

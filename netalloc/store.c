@@ -192,11 +192,14 @@ int store_list(const struct store *s, struct definitions *ret, struct hm_error *
         return hm_fail(err, HM_E_IO, "%s: cannot be listed: %s", s->dir, strerror(errno));
     struct definitions list = {0};
     int r = 0;
-    for (const struct dirent *e; r >= 0 && (e = readdir(dir));) {
+    const struct dirent *e;
+    while (r >= 0 && (e = hm_next_entry(dir))) {
         HM_AUTOFREE char *name = name_in(e->d_name);
         if (name)
             r = add_definition(s, name, &list, err);
     }
+    if (r >= 0 && errno)
+        r = hm_fail(err, HM_E_IO, "%s: cannot be listed: %s", s->dir, strerror(errno));
     closedir(dir);
     if (r < 0) {
         definitions_clear(&list);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "vmm/procfs.h"
 
 enum { STAT_MAX = 1024, STATUS_MAX = 4096, CMDLINE_MAX = 65536 };
@@ -196,10 +197,11 @@ int ch_processes_read(const char *sockets, struct ch_processes *ret, struct hm_e
     DIR *proc = opendir("/proc");
     bool is_seen = proc != NULL;
     *ret = (struct ch_processes){0};
-    for (struct dirent *e; is_seen && (e = readdir(proc));)
+    for (struct dirent *e; is_seen && (e = hm_next_entry(proc));)
         if (isdigit((unsigned char)e->d_name[0]))
             is_seen = look_at(e->d_name, prefix, cmdline, ret);
     int why = errno;
+    is_seen = is_seen && !why;
     if (proc)
         closedir(proc);
     if (is_seen)

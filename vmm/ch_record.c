@@ -67,28 +67,58 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+struct names {
+    char **items;
+    size_t count;
+};
+
+static json_t *take_sorted(struct names *names)
+{
+    json_t *list = json_array();
+    if (names->items)
+        qsort(names->items, names->count, sizeof *names->items, by_name);
+    for (size_t i = 0; i < names->count; i++) {
+        json_array_append_new(list, json_string(names->items[i])); /* nothing, if it is no UTF-8 */
+        free(names->items[i]);
+    }
+    free(names->items);
+    return list;
+}
+
+/* errno is 0 if all of them were read. */
+static void read_names(DIR *dir, struct names *into)
+{
+    for (struct dirent *e; (e = hm_next_entry(dir));)
+        if (e->d_name[0] != '.') { /* names of VMs begin with a letter or digit */
+            into->items = hm_realloc_array(into->items, into->count + 1, sizeof *into->items);
+            into->items[into->count++] = hm_strdup(e->d_name);
+        }
+}
+
+/* An empty list where there is no such folder; NULL: errno says why. */
+static json_t *list_folder(const char *path)
+{
+    DIR *dir = opendir(path);
+    struct names names = {0};
+    if (!dir)
+        return errno == ENOENT ? json_array() : NULL;
+    read_names(dir, &names);
+    int why = errno;
+    closedir(dir);
+    json_t *list = take_sorted(&names);
+    if (!why)
+        return list;
+    json_decref(list);
+    errno = why;
+    return NULL;
+}
+
 int ch_records_list(const char *records, json_t **ret, struct hm_error *err)
 {
-    DIR *dir = opendir(records);
-    if (!dir && errno != ENOENT)
+    json_t *list = list_folder(records);
+    if (!list)
         return hm_fail(err, HM_E_IO, "cannot list %s: %s", records, strerror(errno));
-    char **names = NULL;
-    size_t count = 0;
-    for (struct dirent *e; dir && (e = readdir(dir));)
-        if (e->d_name[0] != '.') { /* names of VMs begin with a letter or digit */
-            names = hm_realloc_array(names, count + 1, sizeof *names);
-            names[count++] = hm_strdup(e->d_name);
-        }
-    if (dir)
-        closedir(dir);
-    if (names)
-        qsort(names, count, sizeof *names, by_name);
-    *ret = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_array_append_new(*ret, json_string(names[i])); /* nothing, if it is no UTF-8 */
-        free(names[i]);
-    }
-    free(names);
+    *ret = list;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "proto/doc.h"
 #include "suite.h"
+#include "tests/lib/listing.h"
 
 static char dir[64];
 static struct store store;
@@ -90,6 +91,20 @@ START_TEST(definitions_are_listed_by_name_as_they_were_written)
 }
 END_TEST
 
+START_TEST(a_list_that_can_not_be_read_is_not_empty)
+{
+    struct definitions list = {0};
+    lock_and_leave();
+    write_one("lan");
+    listing_fails = true;
+    ck_assert_int_eq(store_list(&store, &list, NULL), -HM_E_IO);
+    listing_fails = false;
+    ck_assert_int_eq(store_list(&store, &list, NULL), 0);
+    ck_assert_uint_eq(list.count, 1);
+    definitions_clear(&list);
+}
+END_TEST
+
 static const char *const broken[] = {
     "",
     "{",
@@ -160,6 +175,7 @@ int main(void)
     tcase_add_checked_fixture(c, make, drop);
     tcase_add_test(c, what_was_never_used_is_empty_and_leaves_no_trace);
     tcase_add_test(c, definitions_are_listed_by_name_as_they_were_written);
+    tcase_add_test(c, a_list_that_can_not_be_read_is_not_empty);
     tcase_add_loop_test(c, one_that_can_not_be_understood_is_there_without_a_spec, 0,
                         HM_COUNT(broken));
     tcase_add_test(c, a_network_that_goes_keeps_the_addresses_that_are_held);

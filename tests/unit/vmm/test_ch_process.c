@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "tests/lib/listing.h"
 #include "vmm/ch_process.h"
 #include "vmm/procfs.h"
 
@@ -257,6 +258,16 @@ START_TEST(what_cannot_be_looked_at_is_not_absent)
 }
 END_TEST
 
+START_TEST(what_is_not_in_half_a_list_is_not_absent)
+{
+    struct ch_pid found;
+    listing_fails = true;
+    ck_assert_int_eq(ch_process_find(socket_path, &found, &err), -HM_E_IO);
+    listing_fails = false;
+    ck_assert_int_eq(ch_process_find(socket_path, &found, &err), 0);
+}
+END_TEST
+
 static volatile sig_atomic_t ticks;
 static pid_t held;
 
@@ -301,6 +312,7 @@ int main(void)
     tcase_add_test(t, the_socket_of_another_vm_is_not_its_own);
     tcase_add_test(t, a_leader_that_ended_before_its_threads_is_alive_until_it_is_killed);
     tcase_add_test(t, what_cannot_be_looked_at_is_not_absent);
+    tcase_add_test(t, what_is_not_in_half_a_list_is_not_absent);
     tcase_add_test(t, signals_to_the_agent_do_not_end_what_it_starts);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "tests/lib/listing.h"
 #include "vmm/ch_record.h"
 
 static char dir[64];
@@ -50,6 +51,21 @@ static struct ch_process a_process(void)
                                .taps = json_pack("[s]", "hm1"),
                                .mark = a_mark("h1")};
 }
+
+START_TEST(a_list_that_can_not_be_read_is_not_empty)
+{
+    json_t *names = NULL;
+    struct mark mark = a_mark("h1");
+    ck_assert_int_eq(ch_record_write(records, "web", &mark, &err), 0);
+    mark_clear(&mark);
+    listing_fails = true;
+    ck_assert_int_eq(ch_records_list(records, &names, &err), -HM_E_IO);
+    listing_fails = false;
+    ck_assert_int_eq(ch_records_list(records, &names, &err), 0);
+    ck_assert_uint_eq(json_array_size(names), 1);
+    json_decref(names);
+}
+END_TEST
 
 START_TEST(what_was_written_is_read)
 {
@@ -222,6 +238,7 @@ int main(void)
     Suite *s = suite_create("ch_record");
     TCase *t = tcase_create("all");
     tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, a_list_that_can_not_be_read_is_not_empty);
     tcase_add_test(t, what_was_written_is_read);
     tcase_add_test(t, a_process_is_kept_with_all_that_tells_it_apart);
     tcase_add_test(t, the_three_files_do_not_overwrite_each_other);
