@@ -13,6 +13,8 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 
+#define UNFINISHED "XXXXXX" /* mkostemp(3) puts letters and digits there */
+
 static int fail_errno(struct hm_error *err, const char *verb, const char *path)
 {
     bool is_full = errno == ENOSPC || errno == EDQUOT;
@@ -96,7 +98,7 @@ static int fill_and_sync(int fd, const char *path, const void *data, size_t len,
 int hm_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
                          struct hm_error *err)
 {
-    HM_AUTOFREE char *temporary = hm_printf("%s.XXXXXX", path);
+    HM_AUTOFREE char *temporary = hm_printf("%s." UNFINISHED, path);
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return fail_errno(err, "create a file beside", path);
@@ -110,6 +112,25 @@ int hm_file_write_atomic(const char *path, const void *data, size_t len, mode_t 
         return r;
     }
     return sync_folder_of(path, err);
+}
+
+/* "vm.json.a1B2c3" */
+static bool is_unfinished(const char *name, const char *end)
+{
+    size_t len = strlen(name), tail = sizeof UNFINISHED; /* with the dot */
+    size_t whole = len > tail ? len - tail : 0;
+    return whole > strlen(end) && name[whole] == '.' &&
+           !strncmp(name + whole - strlen(end), end, strlen(end));
+}
+
+void hm_file_sweep(const char *folder, const char *end)
+{
+    DIR *dir = opendir(folder);
+    for (const struct dirent *e; dir && (e = readdir(dir));)
+        if (is_unfinished(e->d_name, end))
+            unlinkat(dirfd(dir), e->d_name, 0);
+    if (dir)
+        closedir(dir);
 }
 
 int hm_file_sync(const char *path, struct hm_error *err)

@@ -24,6 +24,10 @@ int hm_file_read(const char *path, size_t max, char **ret_data, size_t *ret_len,
 int hm_file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
                          struct hm_error *err);
 
+/* Remove what a process that was killed in hm_file_write_atomic() has left in that folder, of files whose names end in
+ * `end`. Only where nobody writes one at that moment. */
+void hm_file_sweep(const char *folder, const char *end);
+
 /* What was written to it, by whomever, is on the disk. */
 int hm_file_sync(const char *path, struct hm_error *err);
 

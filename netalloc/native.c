@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "netalloc/host.h"
 #include "netalloc/native_observe.h"
 #include "netalloc/native_work.h"
@@ -215,7 +216,7 @@ static int probe(void *self, json_t **ret_facts, struct hm_error *err)
     return 0;
 }
 
-/* TAPs that a crash has left go when the next agent looks for the first time. */
+/* TAPs that a crash has left, and what it had not written to its end, go when the next agent looks for the first time. */
 static void sweep(const struct native *n)
 {
     struct definitions list = {0};
@@ -224,6 +225,7 @@ static void sweep(const struct native *n)
     definitions_clear(&list);
     if (!any || work_open(n, &w, NULL) < 0)
         return;
+    hm_file_sweep(n->store.dir, ".json");
     work_sweep(&w, NULL);
     work_close(&w);
 }

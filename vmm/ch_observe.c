@@ -326,6 +326,7 @@ static bool has_no_guest(const struct seen *s)
  */
 static void sweep(struct ch *ch, struct seen *s)
 {
+    ch_record_sweep_unfinished(ch->records, s->name);
     if (s->vm.is_alive && has_no_guest(s) && ch_vm_end(ch, s->name, &s->vm, NULL) >= 0) {
         s->vm.is_alive = s->vm.has_process = false;
         s->unknown = (struct hm_error){0};

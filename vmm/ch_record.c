@@ -192,6 +192,12 @@ static int forget_remains(const char *records, const char *vm, DIR *dir, struct 
     return r;
 }
 
+void ch_record_sweep_unfinished(const char *records, const char *vm)
+{
+    HM_AUTOFREE char *path = ch_record_path(records, vm);
+    hm_file_sweep(path, ".json");
+}
+
 void ch_record_sweep(const char *records, const char *vm)
 {
     HM_AUTOFREE char *path = ch_record_path(records, vm);

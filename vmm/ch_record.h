@@ -73,6 +73,8 @@ int ch_record_forget_resume(const char *records, const char *vm, struct hm_error
 int ch_record_read_hold(const char *records, const char *vm, json_t **ret, struct hm_error *err);
 int ch_record_write_hold(const char *records, const char *vm, json_t *note, struct hm_error *err);
 int ch_record_forget_hold(const char *records, const char *vm, struct hm_error *err);
+/* What an agent that was killed had not written to its end. */
+void ch_record_sweep_unfinished(const char *records, const char *vm);
 /* What a crash has left of one without a definition: its folder, with whatever is in it. */
 void ch_record_sweep(const char *records, const char *vm);
 /* All of it, the definition last. > 0: there was none. */

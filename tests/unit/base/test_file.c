@@ -388,6 +388,26 @@ START_TEST(a_change_of_another_age_can_be_compared)
 }
 END_TEST
 
+static char *beside(const char *name)
+{
+    char *file = hm_printf("%s/%s", folder, name);
+    ck_assert_int_eq(hm_file_write_atomic(file, "x", 1, 0600, NULL), 0);
+    return file;
+}
+
+START_TEST(what_a_kill_left_unfinished_is_swept)
+{
+    HM_AUTOFREE char *left = beside("vm.json.a1B2c3"), *whole = beside("vm.json"),
+                     *other = beside("vm.log.a1B2c3"), *longer = beside("vm.json.a1B2c3d"),
+                     *hidden = beside(".json.a1B2c3");
+    hm_file_sweep(folder, ".json");
+    ck_assert_int_lt(access(left, F_OK), 0);
+    ck_assert(access(whole, F_OK) == 0 && access(other, F_OK) == 0 && access(longer, F_OK) == 0);
+    ck_assert_int_eq(access(hidden, F_OK), 0);
+    hm_file_sweep("/nowhere", ".json");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("file");
@@ -414,6 +434,7 @@ int main(void)
     tcase_add_test(c, what_is_removed_is_gone_and_may_have_been);
     tcase_add_test(c, room_beyond_what_can_be_counted_is_the_most);
     tcase_add_test(c, a_change_of_another_age_can_be_compared);
+    tcase_add_test(c, what_a_kill_left_unfinished_is_swept);
     suite_add_tcase(s, c);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

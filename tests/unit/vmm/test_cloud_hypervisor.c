@@ -286,6 +286,17 @@ START_TEST(the_first_look_sweeps_what_is_left_of_a_removal)
 }
 END_TEST
 
+START_TEST(the_first_look_sweeps_what_was_not_written_to_its_end)
+{
+    struct order o = order();
+    HM_AUTOFREE char *left = record("vm.json.a1B2c3");
+    ck_assert_int_eq(d->create(self, &o, &err), 0);
+    write_record("vm.json.a1B2c3", "{");
+    ck_assert_int_eq(look(NULL), THING_OFF);
+    ck_assert_int_ne(access(left, F_OK), 0);
+}
+END_TEST
+
 START_TEST(a_vmm_that_does_not_answer_is_unknown_and_left_alone)
 {
     struct order o = order();
@@ -713,6 +724,7 @@ int main(void)
     tcase_add_test(t, what_was_seen_is_killed_unasked_by_its_uuid);
     tcase_add_test(t, the_first_look_ends_what_an_agent_that_died_has_left);
     tcase_add_test(t, the_first_look_sweeps_what_is_left_of_a_removal);
+    tcase_add_test(t, the_first_look_sweeps_what_was_not_written_to_its_end);
     tcase_add_test(t, a_vmm_that_does_not_answer_is_unknown_and_left_alone);
     tcase_add_loop_test(t, who_only_has_its_words_is_not_it, 0, 2);
     tcase_add_test(t, a_kill_that_can_see_no_process_is_not_done);
