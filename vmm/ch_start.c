@@ -194,14 +194,11 @@ static int create_and_boot(struct ch *ch, const struct order *o, const char *soc
 }
 
 /* It comes up paused. That it may go on from that memory ends before it does: it is what its disks fit once. */
-static int restore(struct ch *ch, const struct order *o, const char *socket,
-                   const struct ch_pid *pid, const char *memory, struct hm_error *err)
+static int restore(struct ch *ch, const struct order *o, const char *socket, const char *memory,
+                   struct hm_error *err)
 {
-    int r = stands_still(o) ? 0 : ch_hold_note(ch, o->name, pid, NULL, err);
-    if (r < 0)
-        return r;
     json_t *from = json_pack("{s:o}", "source_url", json_sprintf("file://%s", memory));
-    r = ch_put(ch, o->name, socket, "go on from its saved memory", "vm.restore", from, CH_MEMORY_MS,
+    int r = ch_put(ch, o->name, socket, "go on from its saved memory", "vm.restore", from, CH_MEMORY_MS,
                err);
     if (r >= 0)
         r = ch_resume_forget(ch, o->name, err);
@@ -220,14 +217,21 @@ static int check_taps(const struct order *o, struct hm_error *err)
     return r;
 }
 
-/* `memory`: the folder with what it goes on from; NULL: it boots. */
-static int bring_up(struct ch *ch, const struct order *o, const char *socket,
-                    const struct ch_pid *pid, const json_t *config, const char *memory,
-                    struct hm_error *err)
+/* What can fail without a word to the VMM, so that the memory, of which use is made once, is as it was. */
+static int make_ready(struct ch *ch, const struct order *o, const struct ch_pid *pid,
+                      const char *memory, struct hm_error *err)
 {
     int r = check_taps(o, err);
-    if (r >= 0)
-        r = memory ? restore(ch, o, socket, pid, memory, err)
+    if (r >= 0 && memory && !stands_still(o))
+        r = ch_hold_note(ch, o->name, pid, NULL, err);
+    return r;
+}
+
+/* `memory`: the folder with what it goes on from; NULL: it boots. */
+static int bring_up(struct ch *ch, const struct order *o, const char *socket, const json_t *config,
+                    const char *memory, struct hm_error *err)
+{
+    int r = memory ? restore(ch, o, socket, memory, err)
                    : create_and_boot(ch, o, socket, config, err);
     if (r >= 0)
         r = ch_bridges_join(o->key, cards_of(o), err);
@@ -280,9 +284,11 @@ static int run(struct ch *ch, const struct order *o, const struct ch_vm *vm, con
     int r = spawn(ch, o, socket, log, &pid, err);
     if (r >= 0)
         r = wait_until_up(ch, o->name, socket, &pid, log, err);
+    if (r >= 0)
+        r = make_ready(ch, o, &pid, memory, err);
     if (r < 0)
         return give_up(ch, o, err);
-    r = bring_up(ch, o, socket, &pid, config, memory, err);
+    r = bring_up(ch, o, socket, config, memory, err);
     if (r < 0)
         give_up(ch, o, err);
     return r < 0 && memory ? give_up_memory(ch, o, err) : r;

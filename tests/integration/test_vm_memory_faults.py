@@ -9,7 +9,7 @@ import pytest
 
 from lib.terminal import Terminal
 from lib.vm_fixture import vm_host
-from lib.vm_memory import ROOT, lines, notes, put_up, save, saved, say, snapshot
+from lib.vm_memory import ROOT, lines, notes, put_up, save, saved, say, snapshot, switch_off
 from lib.vmm_process import ask
 from lib.waiting import wait_until
 
@@ -115,6 +115,23 @@ def test_so_is_one_that_somebody_else_had_go_on(host, backend):
     (record / "hold.json").write_text(json.dumps({name: run[name] for name in ("pid", "start_time")}))
     look(host, "resumed", "Running")
     pause_by_hand(host, "resumed")
+
+
+def test_a_start_that_fails_before_its_memory_was_touched_keeps_it(host, backend):
+    put_up(host, "noted")
+    say(host, "noted", "one")
+    save(host, "noted", "kept")
+    switch_off(host, "noted")
+    assert snapshot(host, "apply", "vm", "noted", "kept")[0] == 0
+    in_the_way = host.backend.record(host.site, "noted") / "hold.json"
+    (in_the_way / "full").mkdir(parents=True)
+    host.put("noted", disks=[ROOT])
+    error = host.wait("noted", "Failed", where=lambda status: status.get("error"))["error"]
+    assert "hold.json" in error["text"], error
+    (in_the_way / "full").rmdir()
+    in_the_way.rmdir()
+    host.wait("noted", "Running")
+    assert lines(host, "noted") == 2, "it was booted"
 
 
 def test_between_two_vmms_it_is_not_taken_for_off(host, backend):
