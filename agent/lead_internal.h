@@ -50,6 +50,7 @@ struct lead {
         struct marks_file *file;
         struct marks marks;
         unsigned unsaved;       /* saves asked for and not answered */
+        bool is_tried;          /* one has been answered */
         struct hm_error failed; /* why the last one failed; OK: it did not */
     } memory;
 
@@ -59,6 +60,7 @@ struct lead {
         struct workload *workload;
         bool serving;     /* between START and STOP */
         bool start_waits; /* for the marks to be on disk, and for the guardian */
+        bool probe_waits; /* for the disk's first answer */
         uint64_t epoch;   /* of the last start */
         int64_t start_deadline;
         enum hb_reason reason;

@@ -131,6 +131,8 @@ static void why_unfit(const struct lead *l, int64_t now, struct hm_error *why)
         return;
     else if (l->memory.failed.code)
         *why = l->memory.failed;
+    else if (!l->memory.is_tried)
+        hm_fail(why, HM_E_BUSY, "its disk has not taken yet what failover must remember");
     else if (vips_check(l->work.vips, why) < 0)
         return;
     else if (l->work.ill)

@@ -112,11 +112,18 @@ static void note_disk(struct lead *l, const struct hm_error *err)
     lead_status_changed(l);
 }
 
+static void probe_now(struct lead *l);
+
 static void marks_saved(void *data, const struct hm_error *err)
 {
     struct lead *l = data;
+    bool probe_waits = l->work.probe_waits;
     l->memory.unsaved--;
+    l->memory.is_tried = true;
+    l->work.probe_waits = false;
     note_disk(l, err);
+    if (probe_waits && !l->stopped)
+        probe_now(l);
     lead_end_if_stepped_down(l);
     if (err && l->work.start_waits && l->memory.unsaved == 0) {
         l->work.start_waits = false;
@@ -304,13 +311,21 @@ static void probed(void *arg, const struct workload_health *health)
     lead_event(l, &event);
 }
 
-void lead_probe(struct lead *l, const struct fo_effect *effect)
+static void probe_now(struct lead *l)
 {
-    (void)effect;
     struct hook_context context = context_for(l, lead_epoch(l), l->core.reason);
     if (l->memory.failed.code && l->memory.unsaved == 0)
         lead_save_marks(l); /* has it room again? */
     workload_probe(l->work.workload, &context, l->core.terms.period, probed, l);
+}
+
+/* Whether the disk takes anything is known before a lease is taken. What is held goes on. */
+void lead_probe(struct lead *l, const struct fo_effect *effect)
+{
+    (void)effect;
+    l->work.probe_waits = !l->memory.is_tried && !l->core.lease.held;
+    if (!l->work.probe_waits)
+        probe_now(l);
 }
 
 /* -- Life --------------------------------------------------------------------- */

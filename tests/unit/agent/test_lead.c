@@ -1,8 +1,11 @@
 /* The driver between the real core and a fake bus: who is asked what, and in which order. */
 #include "lead_fixture.h"
 
+#include <pthread.h>
 #include <sys/stat.h>
 
+#include "agent/lead_internal.h"
+#include "base/workq.h"
 #include "failover/core.h"
 
 static bool was_asked_to_stop(void)
@@ -61,6 +64,40 @@ START_TEST(disk_that_takes_nothing_leads_nothing)
     ck_assert_int_eq(mkdir(folder, 0700), 0); /* it has room again */
     ck_assert(wait_for(leads));
     ck_assert(!warns_of("not saved"));
+}
+END_TEST
+
+static pthread_mutex_t disk_hangs = PTHREAD_MUTEX_INITIALIZER;
+
+static void hang(void *data)
+{
+    (void)data;
+    pthread_mutex_lock(&disk_hangs);
+    pthread_mutex_unlock(&disk_hangs);
+}
+
+static void is_over(void *data, bool timed_out)
+{
+    (void)data, (void)timed_out;
+}
+
+static bool is_heard_as_replica(void)
+{
+    return !strcmp(lead_role(lead), "replica") && fake_bus.count > 10;
+}
+
+START_TEST(disk_that_does_not_answer_leads_nothing)
+{
+    static const struct hm_job hung = {.work = hang, .done = is_over};
+    init_group();
+    pthread_mutex_lock(&disk_hangs);
+    ck_assert_int_eq(hm_workq_submit(lead->memory.disk, &hung, NULL), 0);
+    lead_start(lead);
+    ck_assert_msg(wait_for(is_heard_as_replica), "%s", story.data);
+    ck_assert_ptr_null(strstr(story.data, "claiming"));
+    ck_assert_int_eq(fake.starts, 0);
+    pthread_mutex_unlock(&disk_hangs);
+    ck_assert(wait_for(leads));
 }
 END_TEST
 
@@ -267,7 +304,8 @@ START_TEST(last_good_configuration_is_remembered)
     lead_start(lead);
     json_t *status = lead_status(lead);
     json_t *in_force = json_object_get(status, "config");
-    ck_assert_int_eq(json_integer_value(json_object_get(in_force, "failover_timeout_ms")), FAILOVER_MS);
+    ck_assert_int_eq(json_integer_value(json_object_get(in_force, "failover_timeout_ms")),
+                     FAILOVER_MS);
     ck_assert_int_eq(json_integer_value(json_object_get(in_force, "revision")), 1);
     json_decref(status);
 }
@@ -419,7 +457,8 @@ START_TEST(leader_that_cannot_write_stops)
     fake_bus.refuses_writes = true;
     int64_t begin = hm_boottime_ns();
     ck_assert(wait_for(stopped_serving));
-    ck_assert_int_le(fake.stop_deadline_ns, begin + (LEASE_MS + HEARTBEAT_MS + FENCE_MS) * HM_MS + FO_LATENESS); /* F, fence_timeout */
+    ck_assert_int_le(fake.stop_deadline_ns, begin + (LEASE_MS + HEARTBEAT_MS + FENCE_MS) * HM_MS +
+                                                FO_LATENESS); /* F, fence_timeout */
     ck_assert_int_eq(fake.stops, 2);
 }
 END_TEST
@@ -683,6 +722,7 @@ int main(void)
     tcase_add_test(t, fences_before_it_takes_part);
     tcase_add_test(t, starts_only_under_an_epoch_that_is_on_disk);
     tcase_add_test(t, disk_that_takes_nothing_leads_nothing);
+    tcase_add_test(t, disk_that_does_not_answer_leads_nothing);
     tcase_add_test(t, nothing_starts_when_the_epoch_cannot_be_saved);
     tcase_add_test(t, older_lease_than_on_the_disk_is_held);
     tcase_add_test(t, bucket_that_is_gone_is_held_and_said);
