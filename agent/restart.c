@@ -130,13 +130,12 @@ void restart_check_free(struct restart_check *c)
 
 /* What would end the old agent while it turns into the new one is for the new one to hear. */
 static const int held[] = {SIGHUP, SIGTERM, SIGINT};
-enum { HELD = sizeof held / sizeof *held };
 
 static void hold_signals(int how)
 {
     sigset_t set;
     sigemptyset(&set);
-    for (unsigned i = 0; i < HELD; i++)
+    for (size_t i = 0; i < HM_COUNT(held); i++)
         sigaddset(&set, held[i]);
     pthread_sigmask(how, &set, NULL);
 }
@@ -160,7 +159,7 @@ void restart_hold_signals(void)
     const struct sigaction to_this_thread = {.sa_handler = hand_over, .sa_flags = SA_RESTART};
     executes = pthread_self();
     hold_signals(SIG_BLOCK);
-    for (unsigned i = 0; i < HELD; i++)
+    for (size_t i = 0; i < HM_COUNT(held); i++)
         sigaction(held[i], &to_this_thread, NULL);
 }
 

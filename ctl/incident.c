@@ -15,12 +15,6 @@
 
 /* -- Reading what others wrote ----------------------------------------------------------------- */
 
-static uint64_t epoch_of(const json_t *object, const char *name)
-{
-    int64_t number = number_of(object, name, 0);
-    return number < 0 ? 0 : (uint64_t)number;
-}
-
 static enum hb_reason reason_of(const json_t *object, const char *name)
 {
     enum hb_reason reason = HB_REASON_NONE;

@@ -6,6 +6,7 @@
 #include <yaml.h>
 
 #include "base/alloc.h"
+#include "proto/heartbeat.h"
 
 const char *text_of(const json_t *object, const char *name)
 {
@@ -30,6 +31,12 @@ int64_t span_of(const json_t *object, const char *name)
 {
     int64_t span = number_of(object, name, -1);
     return span < 0 || span > SPAN_MAX ? -1 : span;
+}
+
+uint64_t epoch_of(const json_t *object, const char *name)
+{
+    int64_t number = number_of(object, name, 0);
+    return number < 0 || number > (int64_t)HB_EPOCH_MAX ? 0 : (uint64_t)number;
 }
 
 void json_render(const json_t *value, struct hm_buf *out)

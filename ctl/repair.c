@@ -109,13 +109,6 @@ static void look_at_heartbeat(struct repair *r, const struct entry *e, const cha
     site_has_seen(r, s, hb_era_of(&hb), hb.seen_epoch);
 }
 
-/* What no record could hold is not known. */
-static uint64_t count_of(const json_t *object, const char *name)
-{
-    int64_t count = number_of(object, name, 0);
-    return count < 0 || count > (int64_t)HB_EPOCH_MAX ? 0 : (uint64_t)count;
-}
-
 /* `failover` of what an agent last said of itself: a witness that outlives the bucket. */
 static void look_at_failover(struct repair *r, const struct hb_site *site, const json_t *failover)
 {
@@ -123,8 +116,8 @@ static void look_at_failover(struct repair *r, const struct hb_site *site, const
     struct repair_site *s = site_of(r, site);
     if (!s)
         return;
-    struct hb_era era = {count_of(failover, "generation"), count_of(failover, "seen_epoch")};
-    site_has_seen(r, s, era, count_of(failover, "epoch"));
+    struct hb_era era = {epoch_of(failover, "generation"), epoch_of(failover, "seen_epoch")};
+    site_has_seen(r, s, era, epoch_of(failover, "epoch"));
     s->serves = json_is_true(json_object_get(failover, "serving"));
     s->paused = json_is_true(json_object_get(config, "paused"));
     const json_t *failsafe = json_object_get(failover, "failsafe");

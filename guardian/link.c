@@ -111,18 +111,13 @@ static bool cut_link(const char *name)
 
 /* -- Addresses ----------------------------------------------------------------- */
 
-static size_t bytes_of(const struct plan_address *a)
-{
-    return a->family == AF_INET ? 4 : 16;
-}
-
 static void remove_address(int index, const struct plan_address *a)
 {
     struct request r = request(RTM_DELADDR, NLM_F_ACK, sizeof r.address);
     r.address = (struct ifaddrmsg){.ifa_family = (unsigned char)a->family,
                                    .ifa_prefixlen = (unsigned char)a->prefix,
                                    .ifa_index = (unsigned)index};
-    add_attribute(&r, IFA_LOCAL, a->bytes, bytes_of(a));
+    add_attribute(&r, IFA_LOCAL, a->bytes, plan_address_size(a));
     ask(&r, NULL, NULL);
 }
 

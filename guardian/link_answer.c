@@ -4,7 +4,6 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* The kernel's macros take a padding off the length that the last one need not have: what is left is signed, and may
  * fall below 0. */
@@ -62,19 +61,14 @@ static const struct rtattr *attribute(const struct nlmsghdr *m, unsigned short t
     return NULL;
 }
 
-static size_t bytes_of(const struct plan_address *a)
-{
-    return a->family == AF_INET ? 4 : 16;
-}
-
 /* IFA_LOCAL is the own one where there is a peer, whose is IFA_ADDRESS; v6 may have only the latter. */
 static bool has_address(const struct nlmsghdr *m, const struct plan_address *wanted)
 {
     const struct rtattr *own = attribute(m, IFA_LOCAL);
     if (!own)
         own = attribute(m, IFA_ADDRESS);
-    return own && RTA_PAYLOAD(own) == bytes_of(wanted) &&
-           !memcmp(RTA_DATA(own), wanted->bytes, bytes_of(wanted));
+    return own && RTA_PAYLOAD(own) == plan_address_size(wanted) &&
+           !memcmp(RTA_DATA(own), wanted->bytes, plan_address_size(wanted));
 }
 
 /* With whatever prefix: it answers all the same. */

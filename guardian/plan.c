@@ -39,6 +39,11 @@ bool plan_number_parse(const char *text, uint64_t *ret)
     return true;
 }
 
+size_t plan_address_size(const struct plan_address *a)
+{
+    return a->family == AF_INET ? 4 : 16;
+}
+
 bool plan_address_parse(const char *text, struct plan_address *ret)
 {
     char address[INET6_ADDRSTRLEN];

@@ -43,6 +43,7 @@ bool plan_has(const struct guard_plan *plan, enum guard_rung rung); /* the kill:
 int64_t plan_limit_ns(const struct guard_plan *plan, enum guard_rung rung, int64_t fence_limit_ns);
 
 bool plan_address_parse(const char *text, struct plan_address *ret);
+size_t plan_address_size(const struct plan_address *a); /* bytes, 4 or 16 */
 /* Digits only, without leading zeros, above 0. */
 bool plan_number_parse(const char *text, uint64_t *ret);
 

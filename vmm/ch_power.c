@@ -80,8 +80,7 @@ static void press_button(struct ch *ch, const struct order *o, const struct ch_v
 static bool is_paused(struct ch *ch, const struct order *o, const struct ch_vm *vm, int64_t ms)
 {
     struct ch_info info = {0};
-    int r =
-        ch_ask_info_for(ch, o->name, vm->socket, at_most(ms, CH_ANSWER_MS), &info, NULL);
+    int r = ch_ask_info_for(ch, o->name, vm->socket, at_most(ms, CH_ANSWER_MS), &info, NULL);
     bool is = r >= 0 && info.state == CH_STATE_PAUSED;
     ch_info_clear(&info);
     return is;
@@ -121,10 +120,9 @@ int ch_vm_shut_down(struct ch *ch, const char *name, const struct ch_vm *vm)
     int pidfd, held = ch_pid_hold(&vm->pid, &pidfd, NULL);
     if (held <= 0)
         return held == 0;
-    bool ended =
-        ch_put(ch, name, vm->socket, "stop it hard", "vmm.shutdown", NULL, SHUTDOWN_MS, NULL) >=
-            0 &&
-        pidfd_wait(pidfd, SHUTDOWN_MS);
+    bool ended = ch_put(ch, name, vm->socket, "stop it hard", "vmm.shutdown", NULL, SHUTDOWN_MS,
+                        NULL) >= 0 &&
+                 pidfd_wait(pidfd, SHUTDOWN_MS);
     close(pidfd);
     return ended;
 }

@@ -198,8 +198,8 @@ static int restore(struct ch *ch, const struct order *o, const char *socket, con
                    struct hm_error *err)
 {
     json_t *from = json_pack("{s:o}", "source_url", json_sprintf("file://%s", memory));
-    int r = ch_put(ch, o->name, socket, "go on from its saved memory", "vm.restore", from, CH_MEMORY_MS,
-               err);
+    int r = ch_put(ch, o->name, socket, "go on from its saved memory", "vm.restore", from,
+                   CH_MEMORY_MS, err);
     if (r >= 0)
         r = ch_resume_forget(ch, o->name, err);
     return r;
@@ -231,8 +231,8 @@ static int make_ready(struct ch *ch, const struct order *o, const struct ch_pid 
 static int bring_up(struct ch *ch, const struct order *o, const char *socket, const json_t *config,
                     const char *memory, struct hm_error *err)
 {
-    int r = memory ? restore(ch, o, socket, memory, err)
-                   : create_and_boot(ch, o, socket, config, err);
+    int r =
+        memory ? restore(ch, o, socket, memory, err) : create_and_boot(ch, o, socket, config, err);
     if (r >= 0)
         r = ch_bridges_join(o->key, cards_of(o), err);
     if (r >= 0 && !memory && stands_still(o))
@@ -276,8 +276,7 @@ static void forget_before(const struct ch *ch, const char *name, const struct ch
 static int run(struct ch *ch, const struct order *o, const struct ch_vm *vm, const json_t *config,
                const char *memory, struct hm_error *err)
 {
-    HM_AUTOFREE char *log = ch_log_path(ch->records, o->name),
-                     *socket = ch_socket_path(ch, o->key);
+    HM_AUTOFREE char *log = ch_log_path(ch->records, o->name), *socket = ch_socket_path(ch, o->key);
     struct ch_pid pid;
     forget_before(ch, o->name, vm);
     log_bound(log, CH_SAID_KEPT);

@@ -27,6 +27,9 @@ START_TEST(a_span_is_one_that_can_be_reckoned_with)
     static const char *const unknown[] = {"more", "most", "less", "text", "missing"};
     for (size_t i = 0; i < HM_COUNT(unknown); i++)
         ck_assert_msg(span_of(o, unknown[i]) == -1, "%s", unknown[i]);
+    ck_assert_uint_eq(epoch_of(o, "more"), 31622400001);
+    ck_assert_uint_eq(epoch_of(o, "most"), 0);
+    ck_assert_uint_eq(epoch_of(o, "less"), 0);
     json_decref(o);
 }
 END_TEST
